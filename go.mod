@@ -1,0 +1,3 @@
+module github.com/yarnd/yarnd
+
+go 1.26
