@@ -1,0 +1,69 @@
+package graph
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+)
+
+// JobID numbers the jobs of one cluster. The scheduler gives them out from 1;
+// 0 is no job.
+type JobID uint32
+
+// TaskID names a task of a cluster: the Index-th task, from 0, of a job.
+type TaskID struct {
+	Job   JobID
+	Index uint32
+}
+
+// String returns "job/index", the form used in logs and on the command line.
+func (t TaskID) String() string {
+	return strconv.FormatUint(uint64(t.Job), 10) + "/" + strconv.FormatUint(uint64(t.Index), 10)
+}
+
+// Compare orders tasks by job, then by index.
+func (t TaskID) Compare(u TaskID) int {
+	switch {
+	case t.Job != u.Job && t.Job < u.Job, t.Job == u.Job && t.Index < u.Index:
+		return -1
+	case t == u:
+		return 0
+	}
+	return 1
+}
+
+// ClassID numbers the classes of one job, from 0.
+type ClassID uint32
+
+// Attempt counts the assignments of one task, from 1; 0 is no attempt.
+type Attempt uint32
+
+// WorkerID is a worker's incarnation number: it grows with each worker that
+// joins and is never reused. 0 is no worker; as the holder of a result it means
+// the scheduler itself.
+type WorkerID uint32
+
+// ClientID numbers the client sessions of one scheduler. 0 is no client.
+type ClientID uint32
+
+// Digest is a SHA-256 hash: the name of a bundle by its content. The zero
+// Digest means the worker's own binary.
+type Digest [32]byte
+
+// IsZero reports whether d names nothing.
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+// String returns d in hexadecimal.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// ParseDigest reads the hexadecimal form.
+func ParseDigest(s string) (Digest, error) {
+	var d Digest
+	if len(s) != 2*len(d) {
+		return d, fmt.Errorf("digest of %d characters: want %d hexadecimal ones", len(s), 2*len(d))
+	}
+	if _, err := hex.Decode(d[:], []byte(s)); err != nil {
+		return d, fmt.Errorf("digest %q: %w", s, err)
+	}
+	return d, nil
+}

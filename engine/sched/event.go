@@ -1,0 +1,170 @@
+package sched
+
+import "github.com/yarnd/yarnd/engine/graph"
+
+// Event is one thing that happened outside the core. Events carry batches, so
+// that one call to Step does the work of a whole frame. The core keeps no
+// reference to an event's slices after Step returns, except to the columns of a
+// Submit (which the caller gives away).
+type Event interface{ event() }
+
+type (
+	// OpenJob declares a job. Ids are given by the caller and grow.
+	OpenJob struct {
+		Job graph.JobID
+	}
+
+	// DeclareClass interns the next class of a job; ids are dense from 0.
+	DeclareClass struct {
+		Job   graph.JobID
+		Class graph.ClassID
+		Spec  graph.Class
+	}
+
+	// Submit adds tasks to a job. The batch has passed Check; its First is the
+	// number of tasks that the job has already.
+	Submit struct {
+		Batch *graph.Batch
+	}
+
+	// Release lets go of the job's hold on tasks: a result that no consumer needs
+	// and nobody else pins is freed. Unfinished tasks that nobody wants are
+	// dropped.
+	Release struct {
+		Tasks []graph.TaskID
+	}
+
+	// Pin adds (Delta 1) or removes (Delta -1) a hold that is not the job's own: a
+	// published name, a gather under way.
+	Pin struct {
+		Task  graph.TaskID
+		Delta int
+	}
+
+	// Cancel ends tasks that are not finished, and all that depend on them.
+	Cancel struct {
+		Tasks []graph.TaskID
+	}
+
+	// CloseJob cancels what is unfinished, releases everything and forgets the job.
+	CloseJob struct {
+		Job graph.JobID
+	}
+
+	// WorkerJoined adds a worker under an id that was never used before. Held is
+	// the inventory of results that it brings along (after a reconnect).
+	WorkerJoined struct {
+		Worker graph.WorkerID
+		Host   string // as the node manager calls it, for locality
+		Pool   string
+		Slots  int    // tasks that may run at once
+		Memory uint64 // bytes for results
+		Held   []Held
+	}
+
+	// WorkerLeft removes a worker. Blame says whether tasks that were running may
+	// be the cause (a crash: yes; preempted, released, node lost: no).
+	WorkerLeft struct {
+		Worker graph.WorkerID
+		Blame  bool
+	}
+
+	// Started says that attempts began to run.
+	Started struct {
+		Worker graph.WorkerID
+		Tasks  []TaskAttempt
+	}
+
+	// Done says that attempts gave results, which the worker holds.
+	Done struct {
+		Worker graph.WorkerID
+		Tasks  []Finished
+	}
+
+	// Failed says that attempts ended without a result.
+	Failed struct {
+		Worker graph.WorkerID
+		Tasks  []FailedAttempt
+	}
+
+	// Retracted answers a Retract: OK means that the attempt had not started and
+	// is forgotten by the worker.
+	Retracted struct {
+		Worker graph.WorkerID
+		Tasks  []TaskAttempt
+		OK     []bool
+	}
+
+	// Copied says that the worker now holds results of other workers as well (it
+	// fetched them as inputs, or was asked to by a Copy).
+	Copied struct {
+		Worker graph.WorkerID
+		Tasks  []Held
+	}
+
+	// Missing says that results which a worker was thought to hold are not there.
+	Missing struct {
+		Worker graph.WorkerID // who was thought to hold them
+		Tasks  []graph.TaskID
+	}
+
+	// Retire asks for the pool to shrink to To workers, or, with Workers, for just
+	// these to leave. The core cordons, drains, and answers with Output.Retired.
+	Retire struct {
+		Pool    string
+		To      int
+		Workers []graph.WorkerID
+	}
+
+	// Tick tells the time, in milliseconds of a clock that never goes backwards.
+	Tick struct {
+		Now int64
+	}
+)
+
+// TaskAttempt is one attempt of one task.
+type TaskAttempt struct {
+	Task    graph.TaskID
+	Attempt graph.Attempt
+}
+
+// Finished is an attempt that gave a result.
+type Finished struct {
+	TaskAttempt
+	Size     uint64 // bytes of the result
+	Inline   bool   // the bytes came along and the scheduler keeps them
+	Duration uint32 // microseconds that it ran
+}
+
+// Held is a result on a worker.
+type Held struct {
+	TaskAttempt
+	Size uint64
+}
+
+// FailedAttempt is an attempt that gave no result.
+type FailedAttempt struct {
+	TaskAttempt
+	Kind graph.FailKind
+	// Input and Holder say, for FailInput, what could not be fetched from whom.
+	Input  graph.TaskID
+	Holder graph.WorkerID
+}
+
+func (OpenJob) event()      {}
+func (DeclareClass) event() {}
+func (Submit) event()       {}
+func (Release) event()      {}
+func (Pin) event()          {}
+func (Cancel) event()       {}
+func (CloseJob) event()     {}
+func (WorkerJoined) event() {}
+func (WorkerLeft) event()   {}
+func (Started) event()      {}
+func (Done) event()         {}
+func (Failed) event()       {}
+func (Retracted) event()    {}
+func (Copied) event()       {}
+func (Missing) event()      {}
+func (Retire) event()       {}
+func (Tick) event()         {}
