@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/yarnd/yarnd/dockertest/cache"
+	"github.com/yarnd/yarnd/dockertest/image"
+	"github.com/yarnd/yarnd/dockertest/jars"
+	"github.com/yarnd/yarnd/dockertest/layout"
+)
+
+// Spec names one cluster: which composition, which Hadoop. Two clusters with different names live side by side.
+type Spec struct {
+	// Name distinguishes clusters on one engine; "" means the composition's.
+	Name string
+	// Composition is what it consists of.
+	Composition layout.Composition
+	// Hadoop is the version; "" means $HADOOP, and if that is empty jars.Default.
+	Hadoop string
+}
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
+
+// complete fills in what was left empty.
+func (s Spec) complete() (Spec, error) {
+	s.Name = cmp.Or(s.Name, s.Composition.Name)
+	s.Hadoop = cmp.Or(s.Hadoop, os.Getenv("HADOOP"), jars.Default)
+	if !nameForm.MatchString(s.Name) {
+		return s, fmt.Errorf("%q cannot be a cluster's name: use small letters, digits and hyphens", s.Name)
+	}
+	return s, nil
+}
+
+//go:embed guest
+var guest embed.FS
+
+// files returns everything that is generated for the cluster, by its path below clusters/NAME: conf/HOST/FILE, and the
+// launchers bin/FILE.
+func (s Spec) files() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, h := range s.Composition.Hosts {
+		for name, text := range s.Composition.HostConf(h).Files() {
+			files[filepath.Join("conf", h.Name, name)] = text
+		}
+	}
+	scripts, err := guest.ReadDir("guest")
+	if err != nil {
+		return nil, err
+	}
+	for _, script := range scripts {
+		text, err := guest.ReadFile("guest/" + script.Name())
+		if err != nil {
+			return nil, err
+		}
+		files[filepath.Join("bin", script.Name())] = text
+	}
+	return files, nil
+}
+
+// fingerprint changes when containers that were made for the spec no longer fit it: they carry it as a label.
+func (s Spec) fingerprint(root string, c cache.Dir) (string, error) {
+	files, err := s.files()
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(struct {
+		Spec              Spec
+		Files             map[string][]byte
+		Image, Root, Data string
+	}{s, files, image.Name(), root, string(c)})
+	return fmt.Sprintf("%x", sha256.Sum256(text)), err
+}
+
+// marker is the file that says for which fingerprint the files beside it were written.
+const marker = "fingerprint"
+
+// write puts the generated files into dir. The mounts of running containers stay valid: files change, folders do not.
+func (s Spec) write(dir, fingerprint string) error {
+	files, err := s.files()
+	if err != nil {
+		return err
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o755); err != nil {
+			return err
+		}
+	}
+	exchange := filepath.Join(dir, "exchange")
+	if err := os.MkdirAll(exchange, 0o755); err != nil {
+		return err
+	}
+	if err := os.Chmod(exchange, 0o777|os.ModeSticky); err != nil { // past the umask
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, marker), []byte(fingerprint), 0o644)
+}
+
+// written says whether the files of that fingerprint are there.
+func written(dir, fingerprint string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, marker))
+	return err == nil && string(text) == fingerprint
+}

@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ory/dockertest/v3/docker"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/yarnd/yarnd/dockertest/cache"
+	"github.com/yarnd/yarnd/dockertest/dockerd"
+	"github.com/yarnd/yarnd/dockertest/image"
+	"github.com/yarnd/yarnd/dockertest/jars"
+	"github.com/yarnd/yarnd/dockertest/layout"
+)
+
+// healthTimeout bounds the wait for freshly started daemons on a small, busy machine.
+const healthTimeout = 5 * time.Minute
+
+// Up brings the cluster up, or repairs it, or finds that nothing is to be done, and returns when it is healthy. A
+// cluster of the same name that was made from another description (another version, say) is replaced. Several
+// processes may call it at once. log may be nil.
+func Up(ctx context.Context, spec Spec, log *slog.Logger) (*Cluster, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	spec, err := spec.complete()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := cache.Find()
+	if err != nil {
+		return nil, err
+	}
+	root, err := cache.Root()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := dockerd.Ensure(ctx, dir, log)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := dir.Lock("cluster-" + spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	c := &Cluster{spec: spec, root: root, cache: dir, pool: pool, log: log}
+	print, err := spec.fingerprint(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	if c.fits(print) && c.readAddrs() == nil && c.Health(ctx) == nil {
+		return c, nil
+	}
+	return c, c.build(ctx, print)
+}
+
+// fits says whether all containers run, were made for that fingerprint, and have their files.
+func (c *Cluster) fits(fingerprint string) bool {
+	boxes, err := containers(c.pool, c.spec.Name)
+	if err != nil || !written(c.dir(), fingerprint) {
+		return false
+	}
+	for _, h := range c.spec.Composition.Hosts {
+		box, ok := boxes[c.Container(h.Name)]
+		if !ok || box.State != "running" || box.Labels[labelFingerprint] != fingerprint {
+			return false
+		}
+	}
+	return len(boxes) == len(c.spec.Composition.Hosts)
+}
+
+// build does whatever is missing, from the image to the homes.
+func (c *Cluster) build(ctx context.Context, fingerprint string) error {
+	var base, lib string
+	fetch, fetchCtx := errgroup.WithContext(ctx)
+	fetch.Go(func() (err error) {
+		base, err = image.Ensure(fetchCtx, c.pool, c.cache, c.log)
+		return err
+	})
+	fetch.Go(func() (err error) {
+		lib, err = jars.Resolve(fetchCtx, c.cache, c.spec.Hadoop)
+		return err
+	})
+	if err := fetch.Wait(); err != nil {
+		return err
+	}
+	if err := c.discardOthers(fingerprint); err != nil {
+		return err
+	}
+	if err := c.spec.write(c.dir(), fingerprint); err != nil {
+		return err
+	}
+	if err := c.ensureNetwork(); err != nil {
+		return err
+	}
+	boxes, err := containers(c.pool, c.spec.Name)
+	if err != nil {
+		return err
+	}
+	c.log.Info("starting hosts and daemons", "cluster", c.spec.Name, "hadoop", c.spec.Hadoop)
+	hosts, hostsCtx := errgroup.WithContext(ctx)
+	for _, h := range c.spec.Composition.Hosts {
+		box, exists := boxes[c.Container(h.Name)]
+		hosts.Go(func() error {
+			if !exists {
+				if err := c.create(hostsCtx, h, base, lib, fingerprint); err != nil {
+					return err
+				}
+			}
+			if box.State == "paused" {
+				return c.UnpauseHost(hostsCtx, h.Name)
+			}
+			return c.StartHost(hostsCtx, h.Name)
+		})
+	}
+	if err := hosts.Wait(); err != nil {
+		return err
+	}
+	return c.AwaitHealth(ctx, healthTimeout)
+}
+
+// discardOthers removes the cluster when any container is of another fingerprint or when the files that the containers
+// mount have gone: a mount follows the folder that was, not the one of the same name that is.
+func (c *Cluster) discardOthers(fingerprint string) error {
+	boxes, err := containers(c.pool, c.spec.Name)
+	if err != nil {
+		return err
+	}
+	for _, box := range boxes {
+		if box.Labels[labelFingerprint] != fingerprint || !written(c.dir(), fingerprint) {
+			c.log.Info("replacing a cluster that was made from another description", "cluster", c.spec.Name)
+			return remove(c.pool, c.cache, c.spec.Name)
+		}
+	}
+	return nil
+}
+
+// create makes the container of one host, stopped.
+func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerprint string) error {
+	mounts := []docker.HostMount{
+		{Type: "bind", Source: c.dir("conf", h.Name), Target: layout.ConfDir, ReadOnly: true},
+		{Type: "bind", Source: c.dir("bin"), Target: layout.BinDir, ReadOnly: true},
+		{Type: "bind", Source: lib, Target: layout.LibDir, ReadOnly: true},
+	}
+	path := layout.BinDir + ":/opt/java/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	if h.Edge {
+		path = layout.SourceDir + "/bin:" + path
+		mounts = append(mounts,
+			docker.HostMount{Type: "bind", Source: c.root, Target: layout.SourceDir, ReadOnly: true},
+			docker.HostMount{Type: "bind", Source: c.Exchange(), Target: layout.ExchangeDir})
+	}
+	network := networkName(c.spec.Name)
+	_, err := c.pool.Client.CreateContainer(docker.CreateContainerOptions{
+		Context: ctx,
+		Name:    c.Container(h.Name),
+		Config: &docker.Config{
+			Image: base, Hostname: c.spec.Composition.HostName(h),
+			Entrypoint: []string{"tini", "--", "sleep", "infinity"},
+			Env: []string{"PATH=" + path, "JAVA_HOME=/opt/java", "HADOOP_CONF_DIR=" + layout.ConfDir,
+				"HADOOP_LOG_DIR=" + layout.LogDir, "LANG=C.UTF-8"},
+			Labels: map[string]string{
+				labelCluster: c.spec.Name, labelFingerprint: fingerprint,
+				labelVersion: c.spec.Hadoop, labelComposition: c.spec.Composition.Name,
+			},
+		},
+		HostConfig: &docker.HostConfig{
+			NetworkMode: network, Mounts: mounts, ExtraHosts: c.extraHosts(),
+			CapAdd: []string{"NET_ADMIN"}, // for tests that cut a host off with iptables
+		},
+		NetworkingConfig: &docker.NetworkingConfig{EndpointsConfig: map[string]*docker.EndpointConfig{
+			network: {IPAMConfig: &docker.EndpointIPAMConfig{IPv4Address: c.addrs[h.Name].String()}},
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("create host %s: %w", h.Name, err)
+	}
+	return nil
+}

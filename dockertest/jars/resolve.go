@@ -1,0 +1,82 @@
+// Package jars fetches the jars of a Hadoop release from Maven Central by the POM beside this file.
+package jars
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+
+	"github.com/yarnd/yarnd/dockertest/cache"
+)
+
+// Default is the release that clusters run unless told otherwise.
+const Default = "3.4.2"
+
+//go:embed pom.xml
+var pom []byte
+
+// copyPlugin is the plugin's version that is used, so that no newer one changes what is copied.
+const copyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+
+var versionForm = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[A-Za-z0-9.]+)?$`)
+
+// examples names the release whose example programs run on a version that Maven Central has none for.
+var examples = map[string]string{"3.5.0": "3.4.2"}
+
+// Resolve returns the folder with the jars of that release, fetching them if the cache has none. A folder that exists
+// is complete: it gets its name last. It needs mvn and Maven Central the first time only.
+func Resolve(ctx context.Context, c cache.Dir, version string) (string, error) {
+	if !versionForm.MatchString(version) {
+		return "", fmt.Errorf("%q is no Hadoop version; try %s", version, Default)
+	}
+	final := c.Path("jars", version)
+	if _, err := os.Stat(final); err == nil {
+		return final, nil
+	}
+	unlock, err := c.Lock("jars")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(final); err == nil { // another process was faster
+		return final, nil
+	}
+	return final, fetch(ctx, c, version, final)
+}
+
+func fetch(ctx context.Context, c cache.Dir, version, final string) error {
+	if _, err := exec.LookPath("mvn"); err != nil {
+		return errors.New("Hadoop's jars come from Maven Central and there is no mvn: install Debian's package maven")
+	}
+	dir, err := c.Make("jars")
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(dir, ".fetch-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	pomFile := filepath.Join(work, "pom.xml")
+	if err := os.WriteFile(pomFile, pom, 0o644); err != nil {
+		return err
+	}
+	out := filepath.Join(work, "out")
+	args := []string{"-B", "-q", "-f", pomFile, copyPlugin, "-DincludeScope=runtime", "-DoutputDirectory=" + out,
+		"-Dhadoop.version=" + version}
+	if other := examples[version]; other != "" {
+		args = append(args, "-Dexamples.version="+other)
+	}
+	if text, err := exec.CommandContext(ctx, "mvn", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("fetch the jars of Hadoop %s with mvn: %w\n%s", version, err, text)
+	}
+	if err := os.Chmod(out, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(out, final)
+}

@@ -1,0 +1,38 @@
+package layout
+
+// Daemon is one kind of Hadoop server process.
+type Daemon struct {
+	// Name identifies the daemon: in KillDaemon, in its log's name, and in the process table.
+	Name string
+	// Main is the Java class that is run.
+	Main string
+	// User is the account it runs as. HDFS takes the NameNode's account for its superuser.
+	User string
+	// Prepare, if not empty, is a shell command run as User before each start. It must be idempotent. `hadoop-java` is on
+	// its PATH.
+	Prepare string
+	// WebPort is the port of its web pages.
+	WebPort int
+}
+
+// The daemons of Hadoop itself.
+var (
+	NameNode = Daemon{
+		Name: "namenode", Main: "org.apache.hadoop.hdfs.server.namenode.NameNode", User: "hdfs", WebPort: 9870,
+		Prepare: "[ -e /data/dfs/name/current/VERSION ] || " +
+			"hadoop-java org.apache.hadoop.hdfs.server.namenode.NameNode -format -nonInteractive",
+	}
+	DataNode = Daemon{
+		Name: "datanode", Main: "org.apache.hadoop.hdfs.server.datanode.DataNode", User: "hdfs", WebPort: 9864,
+	}
+	ResourceManager = Daemon{
+		Name: "resourcemanager", Main: "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
+		User: "yarn", WebPort: 8088,
+	}
+	NodeManager = Daemon{
+		Name: "nodemanager", Main: "org.apache.hadoop.yarn.server.nodemanager.NodeManager", User: "yarn", WebPort: 8042,
+	}
+)
+
+// Mark is the JVM flag by which this daemon's process, and nothing else, is found in its host's process table.
+func (d Daemon) Mark() string { return "-Dyarnd.daemon=" + d.Name }

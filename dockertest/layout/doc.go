@@ -1,0 +1,13 @@
+// Package layout says what a test cluster consists of, as plain values: hosts, the daemons on each, and the XML
+// that they read. Nothing here talks to Docker, so every composition is tested without it; package cluster makes
+// the values true.
+//
+//	Composition ── Hosts ──┬─ Daemons   what runs there, in starting order
+//	     │                 └─ Conf      what this host's XML says differently
+//	     └─ Conf                        what all hosts' XML says differently from Base
+//
+// The files of one host are Base, overlaid by the composition's Conf, overlaid by the host's Conf.
+//
+// A new composition is one more value in All. One with Kerberos adds a host with a KDC daemon, a Domain, and security
+// properties; one with a second ResourceManager adds a host and the ha properties.
+package layout
