@@ -16,11 +16,14 @@ var Users = []string{"alice", "bob"}
 // folder is a folder of HDFS that must exist.
 type folder struct{ path, owner, group, mode string }
 
+// folders lists them, parents first.
 func folders() []folder {
 	all := []folder{
 		{"/tmp", "hdfs", "supergroup", "1777"},
 		{"/tmp/logs", "yarn", "hadoop", "1777"}, // aggregated logs: yarn.nodemanager.remote-app-log-dir
 		{"/user", "hdfs", "supergroup", "755"},
+		{"/user/history", "yarn", "hadoop", "1777"}, // where MapReduce's application masters leave their histories
+		{"/user/history/done_intermediate", "yarn", "hadoop", "1777"},
 	}
 	for _, u := range Users {
 		all = append(all, folder{"/user/" + u, u, u, "755"})
@@ -28,27 +31,33 @@ func folders() []folder {
 	return all
 }
 
-// ensureHomes creates those folders that are missing, over WebHDFS as its superuser. The last one is created last and so
-// speaks for all: one request on a cluster that has them.
+// ensureHomes creates those folders that are missing, over WebHDFS as its superuser. It leaves the others as they are.
 func (c *Cluster) ensureHomes(ctx context.Context) error {
 	return c.any(layout.NameNode, func(web string) error {
-		all := folders()
-		err := c.webHDFS(ctx, web, http.MethodGet, all[len(all)-1].path, url.Values{"op": {"GETFILESTATUS"}})
-		var status *statusError
-		if !errors.As(err, &status) || status.code != http.StatusNotFound {
-			return err
-		}
-		for _, f := range all {
-			mkdir := url.Values{"op": {"MKDIRS"}, "permission": {f.mode}}
-			chown := url.Values{"op": {"SETOWNER"}, "owner": {f.owner}, "group": {f.group}}
-			for _, op := range []url.Values{mkdir, chown} {
-				if err := c.webHDFS(ctx, web, http.MethodPut, f.path, op); err != nil {
-					return fmt.Errorf("create %s in HDFS: %w", f.path, err)
-				}
+		for _, f := range folders() {
+			err := c.webHDFS(ctx, web, http.MethodGet, f.path, url.Values{"op": {"GETFILESTATUS"}})
+			var status *statusError
+			if errors.As(err, &status) && status.code == http.StatusNotFound {
+				err = c.makeFolder(ctx, web, f)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+func (c *Cluster) makeFolder(ctx context.Context, web string, f folder) error {
+	for _, op := range []url.Values{
+		{"op": {"MKDIRS"}, "permission": {f.mode}},
+		{"op": {"SETOWNER"}, "owner": {f.owner}, "group": {f.group}},
+	} {
+		if err := c.webHDFS(ctx, web, http.MethodPut, f.path, op); err != nil {
+			return fmt.Errorf("create %s in HDFS: %w", f.path, err)
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) webHDFS(ctx context.Context, web, method, path string, query url.Values) error {
