@@ -1,0 +1,358 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Defaults of ConnOptions.
+const (
+	DefaultLease  = 30 * time.Second
+	DefaultOutbox = 4 << 20
+	// overflowFactor times the outbox is where a connection that is pushed to
+	// beyond its room is given up.
+	overflowFactor = 32
+	// writeChunk is written under one deadline, so that a slow but living peer is
+	// not mistaken for a dead one.
+	writeChunk = 256 << 10
+)
+
+// ErrClosed is returned for a connection that this side has closed.
+var ErrClosed = errors.New("connection closed")
+
+// ErrSlow ends a connection whose peer does not read what it is sent.
+var ErrSlow = errors.New("the peer does not keep up with what it is sent")
+
+// A ByeError is the end of a connection that the peer announced.
+type ByeError struct{ Reason string }
+
+func (e *ByeError) Error() string { return "the peer said goodbye: " + e.Reason }
+
+// ConnOptions are a connection's limits. The zero value has the defaults.
+type ConnOptions struct {
+	MaxFrame int           // bytes of the largest frame to read; 0 is MaxFrame
+	Outbox   int           // bytes waiting to be written at which Send waits; 0 is DefaultOutbox
+	Lease    time.Duration // a peer silent, or not reading, for so long is gone; 0 is DefaultLease
+	// Drained, if set, is called by the writing goroutine when the outbox is empty
+	// again after Room said no. It must not block.
+	Drained func()
+}
+
+// Conn carries frames both ways. One goroutine may call Next; everything else is
+// safe for concurrent use. A Conn starts a goroutine that ends with Close.
+type Conn struct {
+	nc   net.Conn
+	peer Side
+	opts ConnOptions
+
+	frames   *Reader
+	deadline atomic.Int64 // of the opening, as Unix nanoseconds; 0: the lease counts
+
+	mu      sync.Mutex
+	pending []byte        // frames to be written
+	spare   []byte        // the buffer not in use
+	writing int           // bytes in the write under way
+	pressed bool          // Room said no since the outbox was last empty
+	room    chan struct{} // closed when there is room again; nil when nobody waits
+	err     error         // why the connection is closed
+
+	wake    chan struct{} // capacity 1: there is something to write
+	done    chan struct{} // closed with the connection
+	stopped chan struct{} // closed when the writer has ended
+}
+
+// NewConn returns a connection over nc that reads only frames which peer may send.
+func NewConn(nc net.Conn, peer Side, o ConnOptions) *Conn {
+	if o.MaxFrame == 0 {
+		o.MaxFrame = MaxFrame
+	}
+	if o.Outbox == 0 {
+		o.Outbox = DefaultOutbox
+	}
+	if o.Lease == 0 {
+		o.Lease = DefaultLease
+	}
+	c := &Conn{
+		nc: nc, peer: peer, opts: o,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	c.frames = NewReader(bufio.NewReaderSize(leasedReader{c}, 64<<10), o.MaxFrame)
+	go c.write()
+	return c
+}
+
+// leasedReader gives every read the lease as its deadline.
+type leasedReader struct{ c *Conn }
+
+func (r leasedReader) Read(p []byte) (int, error) {
+	at := time.Now().Add(r.c.opts.Lease)
+	if d := r.c.deadline.Load(); d != 0 {
+		at = time.Unix(0, d)
+	}
+	if err := r.c.nc.SetReadDeadline(at); err != nil {
+		return 0, err
+	}
+	return r.c.nc.Read(p)
+}
+
+// NetConn returns what the connection runs over, for its addresses and TLS state.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Next returns the next message, checked. It swallows pings and turns a Bye into a
+// *ByeError. A *ProtocolError, like any other error, ends the connection for
+// good: the caller closes it.
+func (c *Conn) Next() (Kind, proto.Message, error) {
+	for {
+		k, body, err := c.frames.Next()
+		if err != nil {
+			return 0, nil, c.readError(err)
+		}
+		if !k.From(c.peer) {
+			return 0, nil, &ProtocolError{Kind: k, What: fmt.Sprintf("a %s may not send it", c.peer)}
+		}
+		m, err := Unmarshal(k, body)
+		if err != nil {
+			return 0, nil, err
+		}
+		switch k {
+		case KindPing:
+			continue
+		case KindBye:
+			return 0, nil, &ByeError{Reason: m.(*Bye).Reason}
+		}
+		return k, m, nil
+	}
+}
+
+// readError tells a close by this side from one by the other.
+func (c *Conn) readError(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return fmt.Errorf("nothing heard for %v: %w", c.opts.Lease, err)
+	}
+	return err
+}
+
+// Send queues a message, and first waits for room in the outbox.
+func (c *Conn) Send(ctx context.Context, k Kind, m proto.Message) error {
+	if err := c.WaitRoom(ctx); err != nil {
+		return err
+	}
+	return c.Push(k, m)
+}
+
+// Push queues a message without waiting. Somebody who pushes far beyond the room
+// there is loses the connection with ErrSlow.
+func (c *Conn) Push(k Kind, m proto.Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	if len(c.pending)+c.writing > overflowFactor*c.opts.Outbox {
+		c.closeLocked(ErrSlow)
+		return ErrSlow
+	}
+	buf, err := AppendFrame(c.pending, k, m)
+	if err != nil {
+		return err
+	}
+	c.pending = buf
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Room reports whether the outbox has room.
+func (c *Conn) Room() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ok := c.roomLocked()
+	c.pressed = c.pressed || !ok
+	return ok
+}
+
+func (c *Conn) roomLocked() bool { return len(c.pending)+c.writing < c.opts.Outbox }
+
+// WaitRoom waits until the outbox has room.
+func (c *Conn) WaitRoom(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		if c.err != nil || c.roomLocked() {
+			defer c.mu.Unlock()
+			return c.err
+		}
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		select {
+		case <-room:
+		case <-c.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// write is the writing goroutine: it writes whatever has gathered, and a Ping when
+// nothing has for a while.
+func (c *Conn) write() {
+	defer close(c.stopped)
+	ping := time.NewTicker(c.opts.Lease / 4)
+	defer ping.Stop()
+	quiet := false // nothing was written since the last tick
+	for {
+		select {
+		case <-c.wake:
+			quiet = false
+			if err := c.flush(); err != nil {
+				c.CloseWith(err)
+				return
+			}
+		case <-ping.C:
+			if quiet && c.Push(KindPing, nil) != nil {
+				return
+			}
+			quiet = true
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// flush writes until nothing is pending.
+func (c *Conn) flush() error {
+	for {
+		c.mu.Lock()
+		buf := c.pending
+		c.pending, c.spare, c.writing = c.spare[:0], nil, len(buf)
+		c.mu.Unlock()
+		if len(buf) > 0 {
+			if err := c.writeAll(buf); err != nil {
+				return err
+			}
+		}
+		c.mu.Lock()
+		c.writing = 0
+		if cap(buf) <= keepBuffer {
+			c.spare = buf
+		}
+		empty := len(c.pending) == 0
+		var drained func()
+		if c.roomLocked() && c.room != nil {
+			close(c.room)
+			c.room = nil
+		}
+		if empty && c.pressed {
+			c.pressed = false
+			drained = c.opts.Drained
+		}
+		c.mu.Unlock()
+		if drained != nil {
+			drained()
+		}
+		if empty {
+			return nil
+		}
+	}
+}
+
+func (c *Conn) writeAll(buf []byte) error {
+	for len(buf) > 0 {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.opts.Lease)); err != nil {
+			return err
+		}
+		n, err := c.nc.Write(buf[:min(len(buf), writeChunk)])
+		if err != nil {
+			return err
+		}
+		buf = buf[n:]
+	}
+	return nil
+}
+
+// Flush waits until everything queued so far has been written.
+func (c *Conn) Flush(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		if c.err != nil || len(c.pending)+c.writing == 0 {
+			defer c.mu.Unlock()
+			return c.err
+		}
+		// The writer closes room after every write that leaves room; an outbox that
+		// is full is waited for all the same.
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		select {
+		case <-room:
+		case <-c.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Bye tells the peer why, waits until that is written, and closes.
+func (c *Conn) Bye(ctx context.Context, reason string) error {
+	err := c.Push(KindBye, &Bye{Reason: text(reason, MaxText)})
+	if err == nil {
+		err = c.Flush(ctx)
+	}
+	c.Close()
+	return err
+}
+
+// Close ends the connection at once. What is queued is lost. It may be called many
+// times.
+func (c *Conn) Close() error { return c.CloseWith(ErrClosed) }
+
+// CloseWith is Close with the error that others see. It does not wait for the
+// writing goroutine, which ends soon after; Done tells when the connection closes.
+func (c *Conn) CloseWith(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(err)
+	return nil
+}
+
+func (c *Conn) closeLocked(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	close(c.done)
+	// A TLS close waits for its alert to be written; nobody here shall wait.
+	go func() {
+		c.nc.Close()
+		<-c.stopped
+	}()
+}
+
+// Done is closed when the connection is.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection is closed, or nil while it is not.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
