@@ -1,0 +1,177 @@
+package sasl
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+)
+
+// Client is the client's half of one exchange of RpcSasl messages, as a state machine without I/O:
+//
+//	start ──Start──► negotiating ──NEGOTIATE──► exchanging ──SUCCESS──► done
+//	                     │   │                   │      ▲
+//	                     │   └── SUCCESS, or     └──────┘ CHALLENGE
+//	                     │       SIMPLE picked ──► done
+//	                     └── anything else, or an error ──► failed
+//
+// It is used by one goroutine.
+type Client struct {
+	mechanisms []Mechanism
+	secure     bool
+
+	state    state
+	chosen   Method
+	exchange Exchange // nil until a mechanism was chosen
+}
+
+type state uint8
+
+const (
+	start       state = iota // nothing said yet
+	negotiating              // NEGOTIATE sent, the server's list awaited
+	exchanging               // INITIATE sent, challenges or SUCCESS awaited
+	done                     // authenticated, or agreed that SIMPLE will do
+	failed                   // over
+)
+
+// NewClient returns a machine that picks the first of the server's offers for which there is a mechanism. A secure
+// client never agrees to SIMPLE.
+func NewClient(mechanisms []Mechanism, secure bool) *Client {
+	return &Client{mechanisms: mechanisms, secure: secure}
+}
+
+// Start returns the first message to send.
+func (c *Client) Start() *pb.RpcSasl {
+	if c.state != start {
+		panic("sasl: Start called twice")
+	}
+	c.state = negotiating
+	return &pb.RpcSasl{State: pb.RpcSasl_NEGOTIATE.Enum()}
+}
+
+// Step takes the server's next message. It returns the message to send, if any, and whether the exchange is over
+// (after that message was sent).
+func (c *Client) Step(in *pb.RpcSasl) (out *pb.RpcSasl, over bool, err error) {
+	out, err = c.step(in)
+	if err != nil {
+		c.state = failed
+	}
+	return out, c.state == done, err
+}
+
+func (c *Client) step(in *pb.RpcSasl) (*pb.RpcSasl, error) {
+	switch {
+	case c.state == negotiating && in.GetState() == pb.RpcSasl_NEGOTIATE:
+		return c.pick(in.GetAuths())
+
+	case c.state == negotiating && in.GetState() == pb.RpcSasl_SUCCESS:
+		// The server has no security and says so before anybody proved anything.
+		if c.secure {
+			return nil, &Error{Reason: "the server asks to go on without authentication, but this client is configured to be secure"}
+		}
+		c.chosen, c.state = Simple, done
+		return nil, nil
+
+	case c.state == exchanging && in.GetState() == pb.RpcSasl_CHALLENGE:
+		if c.exchange.Done() {
+			return nil, failf("%s: the server goes on after the exchange is complete", c.chosen)
+		}
+		resp, err := c.exchange.Step(in.GetToken())
+		if err != nil {
+			return nil, err
+		}
+		return reply(pb.RpcSasl_RESPONSE, resp), nil
+
+	case c.state == exchanging && in.GetState() == pb.RpcSasl_SUCCESS:
+		return nil, c.finish(in)
+	}
+	return nil, failf("unexpected message %s from the server", in.GetState())
+}
+
+// pick chooses among the server's offers, in the server's order, as Java's client does.
+func (c *Client) pick(auths []*pb.RpcSasl_SaslAuth) (*pb.RpcSasl, error) {
+	var offered []Method
+	for _, a := range auths {
+		method := Method(a.GetMethod())
+		offered = append(offered, method)
+		if method == Simple && a.GetMechanism() == "" {
+			if c.secure {
+				continue
+			}
+			// No answer follows; the connection context comes next.
+			c.chosen, c.state = Simple, done
+			return initiate(a, []byte{}), nil
+		}
+		for _, m := range c.mechanisms {
+			if m.Method() == method && m.SASLName() == a.GetMechanism() {
+				return c.begin(m, a)
+			}
+		}
+	}
+	return nil, &Error{Reason: "no way to authenticate that both sides know", Offered: offered}
+}
+
+func (c *Client) begin(m Mechanism, a *pb.RpcSasl_SaslAuth) (*pb.RpcSasl, error) {
+	x, err := m.Begin(Offer{
+		Method: m.Method(), Mechanism: a.GetMechanism(), Protocol: a.GetProtocol(), ServerID: a.GetServerId(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	first := []byte{}
+	if a.Challenge != nil || x.ClientFirst() {
+		if first, err = x.Step(a.GetChallenge()); err != nil {
+			return nil, err
+		}
+	}
+	c.chosen, c.exchange, c.state = m.Method(), x, exchanging
+	return initiate(a, first), nil
+}
+
+func (c *Client) finish(in *pb.RpcSasl) error {
+	if !c.exchange.Done() {
+		resp, err := c.exchange.Step(in.GetToken())
+		if err != nil {
+			return err
+		}
+		if len(resp) > 0 {
+			return failf("%s: the server declared success while an answer was due", c.chosen)
+		}
+	} else if len(in.GetToken()) > 0 {
+		return failf("%s: unexpected data with the server's success", c.chosen)
+	}
+	if !c.exchange.Done() {
+		return failf("%s: the server declared success without proving itself", c.chosen)
+	}
+	c.state = done
+	return nil
+}
+
+// Method is the way of authentication that was agreed on. Valid once the exchange is over.
+func (c *Client) Method() Method { return c.chosen }
+
+// Layer is the protection that was agreed on, nil for none. Valid once the exchange is over.
+func (c *Client) Layer() Layer {
+	if c.state != done || c.exchange == nil {
+		return nil
+	}
+	return c.exchange.Layer()
+}
+
+// initiate echoes the chosen offer. The server looks it up in its own list by equality, so all fields go back as
+// they came, apart from the challenge, which is not part of that list.
+func initiate(a *pb.RpcSasl_SaslAuth, token []byte) *pb.RpcSasl {
+	a = proto.CloneOf(a)
+	a.Challenge = nil
+	m := reply(pb.RpcSasl_INITIATE, token)
+	m.Auths = []*pb.RpcSasl_SaslAuth{a}
+	return m
+}
+
+// reply makes a message whose token is there even when it is empty: the server refuses a missing one.
+func reply(s pb.RpcSasl_SaslState, token []byte) *pb.RpcSasl {
+	if token == nil {
+		token = []byte{}
+	}
+	return &pb.RpcSasl{State: s.Enum(), Token: token}
+}
