@@ -1,0 +1,153 @@
+package yarnd
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The import map of the house. Each rule says what the files below a folder
+// must not import ("!prefix"), or, when it lists plain prefixes, the only
+// packages of ours and the only third-party ones that they may. A file is held
+// to every rule whose folder it lies below. Test files are held to the rules
+// between the halves, not to those of the pure cores.
+//
+// The files are parsed here rather than asked of the go command, so that the
+// test's result is never answered from the test cache after an import changed.
+
+const module = "github.com/yarnd/yarnd"
+
+type rule struct {
+	below  string // folder, "" for all
+	forbid []string
+	why    string
+}
+
+var rules = []rule{
+	{"engine", []string{module + "/hadooprpc", module + "/appmaster", module + "/edgeclient", module + "/packaging"},
+		"the engine knows nothing of Hadoop"},
+	{"appmaster", []string{module + "/engine", module + "/edgeclient"},
+		"the application master knows nothing of tasks"},
+	{"hadooprpc", []string{module + "/engine", module + "/appmaster", module + "/edgeclient", module + "/packaging", module + "/identity"},
+		"hadooprpc is a Hadoop client library of its own worth"},
+	{"identity", []string{module + "/"},
+		"identity is below both halves"},
+	{"packaging", []string{module + "/engine", module + "/appmaster", module + "/edgeclient"},
+		"packaging knows files, not applications"},
+}
+
+// only: a third-party package that has one home.
+var homes = map[string]string{
+	"github.com/jcmturner/gokrb5":  "hadooprpc/sasl",
+	"github.com/colinmarc/hdfs":    "hadooprpc/hdfs",
+	"github.com/ory/dockertest":    "dockertest",
+	"github.com/spf13/cobra":       "edgeclient/cli",
+	"google.golang.org/grpc":       "appmaster",
+	"github.com/fxamacker/cbor/v2": "engine",
+}
+
+// cores are pure: values in, values out. Besides the standard packages listed
+// in pureStd they import only the value packages listed here.
+var cores = map[string][]string{
+	"engine/graph":        nil,
+	"engine/sched":        {module + "/engine/graph"},
+	"engine/local":        {module + "/engine/graph"},
+	"appmaster/spec":      nil,
+	"appmaster/reconcile": {module + "/appmaster/spec"},
+}
+
+var impureStd = []string{"net", "os", "sync", "syscall", "io/fs", "log", "math/rand", "crypto/rand"}
+
+func TestImports(t *testing.T) {
+	files := goFiles(t)
+	if len(files) == 0 {
+		t.Fatal("no Go files found: the test looks in the wrong place")
+	}
+	for _, file := range files {
+		dir := filepath.ToSlash(filepath.Dir(file))
+		for _, path := range importsOf(t, file) {
+			for _, r := range rules {
+				if !below(dir, r.below) {
+					continue
+				}
+				for _, p := range r.forbid {
+					if below(path, strings.TrimSuffix(p, "/")) && !(below(path, module+"/"+r.below)) {
+						t.Errorf("%s imports %s: %s", file, path, r.why)
+					}
+				}
+			}
+			for p, home := range homes {
+				if below(path, p) && !below(dir, home) {
+					t.Errorf("%s imports %s: only %s may", file, path, home)
+				}
+			}
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			checkPure(t, file, dir, path)
+		}
+	}
+}
+
+func checkPure(t *testing.T, file, dir, path string) {
+	t.Helper()
+	for core, allowed := range cores {
+		if dir != core {
+			continue
+		}
+		std := !strings.Contains(strings.SplitN(path, "/", 2)[0], ".")
+		switch {
+		case std && slices.ContainsFunc(impureStd, func(p string) bool { return below(path, p) }):
+			t.Errorf("%s imports %s: %s is a pure core", file, path, core)
+		case !std && !slices.Contains(allowed, path):
+			t.Errorf("%s imports %s: the pure core %s may import only %v and the standard library", file, path, core, allowed)
+		}
+	}
+}
+
+func below(path, prefix string) bool {
+	return prefix == "" || path == prefix || strings.HasPrefix(path, prefix+"/")
+}
+
+func goFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(path, ".go") {
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func importsOf(t *testing.T, file string) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, im := range f.Imports {
+		p, err := strconv.Unquote(im.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
