@@ -1,0 +1,315 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+)
+
+// Options of a Core. The zero value of each field means the default behind it.
+type Options struct {
+	Pools       []spec.Pool
+	IdleTimeout time.Duration // 0: never
+	Seed        uint64        // of the jitter in delays
+
+	BackoffBase  time.Duration // 1 s: the delay after the first failed round
+	BackoffCap   time.Duration // 1 min
+	OrphanGrace  time.Duration // 30 s: how long a shrink waits for a scheduler that is not there
+	AskAgain     time.Duration // 1 min: an ask without any answer is repeated
+	StopGrace    time.Duration // 5 s: how long the scheduler may outlive its workers at the end
+	StopDeadline time.Duration // 15 s: how long the end may take altogether
+	GiveUp       time.Duration // 1 min: a stop whose completion is not reported
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 30 * time.Second}, {&o.AskAgain, time.Minute},
+		{&o.StopGrace, 5 * time.Second}, {&o.StopDeadline, 15 * time.Second}, {&o.GiveUp, time.Minute},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return o
+}
+
+// State is where a container is in its life.
+type State uint8
+
+// The states; doc.go draws the transitions.
+const (
+	Starting State = iota // allocated, its process is being started
+	Running               // its process was started
+	Stopping              // asked to end; counts for nothing
+)
+
+func (s State) String() string { return [...]string{"starting", "running", "stopping"}[s] }
+
+// container is one that we were given and whose end we have not seen.
+type container struct {
+	id, node string
+	pool     *pool
+	state    State
+	order    int           // grows with each container: the youngest has the highest
+	round    int           // of the pool, when it was allocated
+	since    time.Duration // when it came into its state
+	well     bool          // it has run for the pool's HealthyAfter
+}
+
+func (c *container) live() bool { return c.state != Stopping }
+
+// pool is the state of one pool. After each step asked = wanted − live, unless
+// now < hold, when asked may be less.
+type pool struct {
+	spec   *spec.Pool
+	wanted int
+	asked  int // what the provider was told, less what it allocated since
+	live   int // containers that are starting or running
+
+	failures int           // rounds in a row that failed
+	round    int           // grows with each failed round
+	hold     time.Duration // asks are not raised before
+	delay    time.Duration // the last delay, never less than the one before it in a series
+
+	answered time.Duration // when the ask was last changed or answered
+	shrunk   int           // what the scheduler was last told to shrink to; -1: nothing
+}
+
+// Core is the state of an application's containers. It is not safe for
+// concurrent use: one loop owns it.
+type Core struct {
+	opt        Options
+	now        time.Duration // never goes back
+	pools      []*pool
+	containers map[string]*container
+	seen       seen
+	orders     int
+	random     uint64
+
+	attached bool          // a scheduler is there
+	orphaned time.Duration // since when none is
+	clients  int
+	busy     bool
+	active   time.Duration // when somebody last had use for the application
+
+	ending *ending // nil until the application is to stop
+
+	out []Action
+}
+
+// New returns the core of an application that has no container yet and wants
+// each pool's Count. Options.Pools must have passed spec.Application.Validate.
+func New(o Options) *Core {
+	c := &Core{opt: o.withDefaults(), containers: map[string]*container{}, random: o.Seed}
+	for i := range o.Pools {
+		c.pools = append(c.pools, &pool{spec: &o.Pools[i], wanted: o.Pools[i].Count, shrunk: -1})
+	}
+	return c
+}
+
+// Step tells the core what happened and returns what is to be done. Now is the
+// time since any fixed moment; a time before the last one counts as that one.
+func (c *Core) Step(now time.Duration, ev Event) []Action {
+	c.now = max(c.now, now)
+	c.out = nil
+	if c.ending != nil && c.ending.done {
+		return nil
+	}
+	c.handle(ev)
+	c.pass()
+	c.settle()
+	c.end()
+	return c.out
+}
+
+func (c *Core) handle(ev Event) {
+	switch ev := ev.(type) {
+	case Tick:
+	case Want:
+		if p := c.pool(ev.Pool); p != nil && ev.N >= 0 && c.ending == nil {
+			p.wanted = ev.N
+		}
+	case Allocated:
+		c.allocated(ev)
+	case Launched:
+		if ct := c.containers[ev.ID]; ct != nil && ct.state == Starting {
+			c.enter(ct, Running)
+		}
+	case LaunchFailed:
+		cause := Unstarted
+		if ev.Blameless {
+			cause = Unreachable
+		}
+		c.remove(ev.ID, cause, StatusInvalid, ev.Why)
+	case Completed:
+		c.completed(ev)
+	case NodeLost:
+		c.nodeLost(ev.Node)
+	case Preempt:
+		c.preempt(ev)
+	case Release:
+		for _, id := range ev.IDs {
+			c.stop(c.containers[id])
+		}
+	case Kill:
+		c.stop(c.containers[ev.ID])
+	case SchedulerAttached:
+		c.attached = true
+		for _, p := range c.pools {
+			p.shrunk = -1 // this one has been told nothing yet
+		}
+	case SchedulerDetached:
+		c.attached, c.orphaned = false, c.now
+	case Adopted:
+		c.adopt(ev.Containers)
+	case Presence:
+		c.noteUse() // up to now
+		c.clients, c.busy = ev.Clients, ev.Busy
+	case Stop:
+		c.beginEnd(ev)
+	}
+}
+
+// allocated takes a container that is asked for and releases any other.
+func (c *Core) allocated(ev Allocated) {
+	p := c.pool(ev.Pool)
+	if c.containers[ev.ID] != nil || c.seen.given(ev.ID) {
+		return // told twice
+	}
+	dead := c.seen.has(ev.ID) // its end was told before its beginning
+	c.seen.add(ev.ID, true)
+	extra := p == nil || p.asked == 0
+	if !extra {
+		p.asked--
+		p.answered = c.now
+	}
+	if dead {
+		return
+	}
+	if extra {
+		c.do(ReleaseContainer{ev.ID})
+		return
+	}
+	ct := c.take(ev.ID, ev.Node, p)
+	c.do(StartContainer{ct.id, p.spec.Name, ct.node})
+}
+
+func (c *Core) take(id, node string, p *pool) *container {
+	c.orders++
+	ct := &container{id: id, node: node, pool: p, order: c.orders, round: p.round, since: c.now}
+	c.containers[id] = ct
+	p.live++
+	return ct
+}
+
+// adopt takes over what an earlier attempt started. What is too much is found by
+// the ordinary way of shrinking.
+func (c *Core) adopt(list []Adoptee) {
+	for _, a := range list {
+		if c.containers[a.ID] != nil || c.seen.has(a.ID) {
+			continue
+		}
+		c.seen.add(a.ID, true)
+		p := c.pool(a.Pool)
+		if p == nil || c.ending != nil {
+			c.do(StopContainer{a.ID})
+			continue
+		}
+		ct := c.take(a.ID, a.Node, p)
+		c.enter(ct, Running)
+	}
+}
+
+func (c *Core) completed(ev Completed) {
+	ct := c.containers[ev.ID]
+	if ct == nil {
+		c.seen.add(ev.ID, false)
+		return
+	}
+	c.remove(ev.ID, CauseOf(ev.Status, ct.state == Stopping), ev.Status, ev.Diagnostics)
+}
+
+// nodeLost does not wait for the resource manager to notice, which can take ten
+// minutes. The containers are handed back as well, in case the node is not lost
+// after all.
+func (c *Core) nodeLost(node string) {
+	for _, ct := range c.sorted() {
+		if ct.node == node {
+			c.do(ReleaseContainer{ct.id})
+			c.remove(ct.id, Lost, StatusAborted, "node "+node+" was lost")
+		}
+	}
+}
+
+func (c *Core) preempt(ev Preempt) {
+	var ids []string
+	for _, id := range ev.IDs {
+		if ct := c.containers[id]; ct != nil && ct.state == Running {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > 0 && c.attached {
+		c.do(TellEvict{ids, ev.Strict})
+	}
+}
+
+// stop begins the end of a container.
+func (c *Core) stop(ct *container) {
+	if ct == nil || !ct.live() {
+		return
+	}
+	c.enter(ct, Stopping)
+	c.do(StopContainer{ct.id})
+}
+
+func (c *Core) enter(ct *container, s State) {
+	if ct.live() && s == Stopping {
+		ct.pool.live--
+	}
+	ct.state, ct.since = s, c.now
+}
+
+// remove forgets a container that has ended and judges its end.
+func (c *Core) remove(id string, cause Cause, status int32, why string) {
+	ct := c.containers[id]
+	if ct == nil {
+		return
+	}
+	if ct.live() {
+		ct.pool.live--
+	}
+	delete(c.containers, id)
+	if ct.pool.spec.Role == spec.RoleWorker && c.attached {
+		c.do(TellExited{id, ct.pool.spec.Name, cause, status, why})
+	}
+	if ct.live() && c.ending == nil {
+		c.judge(ct, cause, status, why)
+	}
+}
+
+func (c *Core) pool(name string) *pool {
+	for _, p := range c.pools {
+		if p.spec.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// sorted returns the containers, oldest first: maps have no order, and the same
+// events must give the same actions.
+func (c *Core) sorted() []*container {
+	list := make([]*container, 0, len(c.containers))
+	for _, ct := range c.containers {
+		list = append(list, ct)
+	}
+	slices.SortFunc(list, func(a, b *container) int { return cmp.Compare(a.order, b.order) })
+	return list
+}
+
+func (c *Core) do(a Action) { c.out = append(c.out, a) }

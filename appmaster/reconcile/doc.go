@@ -1,0 +1,47 @@
+// Package reconcile decides how an application gets from the containers that it
+// has to the containers that it wants. It is a pure core: [Core.Step] takes an
+// event and the time and returns actions. It has no clock, no I/O, no goroutine,
+// and no randomness but the seed it is given, so a simulation can feed it every
+// order of events that a resource manager may come up with.
+//
+// # The states of a container
+//
+//	           Allocated                 Launched
+//	(asked) ──────────────► starting ──────────────► running
+//	                           │ │                      │
+//	           extra: released │ │ LaunchFailed,        │ Completed, NodeLost
+//	                           │ │ Completed, NodeLost  │
+//	                           ▼ ▼                      ▼
+//	                          gone ◄──── stopping ◄─────┘ Release, Kill, shrink, stop
+//	                               Completed, or given up
+//
+// Starting and running containers are live. A container that is stopping is on
+// its way out and counts for nothing; if its end is never reported it is handed
+// back to the resource manager and forgotten.
+//
+// # Exact counts
+//
+// After every step and for every pool
+//
+//	asked = wanted − live      (while the pool is not held back: see below)
+//
+// and asked is what the provider was last told, less what it has allocated
+// since. A container that comes when none is asked for is released in the same
+// step. So there are never more live containers than wanted, but for the moment
+// after the wanted number was lowered, when the scheduler is asked which of the
+// running ones it can do without (TellShrink) and answers with Release. Without
+// a scheduler for OrphanGrace the core picks the youngest itself.
+//
+// # Failures
+//
+// Each pool counts rounds of failures. A round ends with the first failure of a
+// container that was started in it; the others that were started in the same
+// round and die of the same thing count no more. After each round the pool is
+// held back: asks are not raised until a delay has passed, which doubles from
+// BackoffBase to BackoffCap. A container of the present round that stays well for
+// the pool's HealthyAfter ends the series. When more rounds in a row have failed
+// than the pool's Restarts, and no container of it is well, the application fails.
+//
+// Preemption, lost nodes, broken disks, and what we or the resource manager
+// killed are nobody's fault and count for nothing: see [Cause.Blameless].
+package reconcile

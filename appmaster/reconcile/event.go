@@ -1,0 +1,173 @@
+package reconcile
+
+// Event is something that happened. Events may come late, twice, or in any order.
+type Event interface{ event() }
+
+// Tick only lets time pass. The loop sends one a few times a second.
+type Tick struct{}
+
+// Want sets how many containers a pool shall have. Unknown pools and negative
+// numbers are ignored; the API refuses them before.
+type Want struct {
+	Pool string
+	N    int
+}
+
+// Allocated tells that the provider has a container for a pool.
+type Allocated struct{ ID, Pool, Node string }
+
+// Launched tells that a container's process was started.
+type Launched struct{ ID string }
+
+// LaunchFailed tells that a container could not be started. Blameless means that
+// the reason lies with the node and not with what was to be started.
+type LaunchFailed struct {
+	ID        string
+	Why       string
+	Blameless bool
+}
+
+// Completed tells that a container has ended.
+type Completed struct {
+	ID          string
+	Status      int32 // exit code of the process, or one of YARN's negative ones
+	Diagnostics string
+}
+
+// NodeLost tells that a node is gone, and all containers on it.
+type NodeLost struct{ Node string }
+
+// Preempt tells that the cluster is going to take containers away. Strict means
+// that it will do so whatever we do.
+type Preempt struct {
+	IDs    []string
+	Strict bool
+}
+
+// Release tells that the scheduler has no more use for containers: they are
+// drained. If the pool still wants as many, they are replaced.
+type Release struct {
+	IDs    []string
+	Reason string
+}
+
+// Kill tells that a person wants a container gone. It is replaced.
+type Kill struct{ ID, Why string }
+
+// SchedulerAttached and SchedulerDetached tell whether there is a scheduler that
+// can answer.
+type (
+	SchedulerAttached struct{}
+	SchedulerDetached struct{}
+)
+
+// Adopted tells of containers that an earlier attempt of the application master
+// started and that still run.
+type Adopted struct{ Containers []Adoptee }
+
+// Adoptee is a container of an earlier attempt. Its pool is "" when it cannot be
+// told; then it is stopped.
+type Adoptee struct{ ID, Pool, Node string }
+
+// Presence tells whether anybody has use for the application: how many clients
+// are connected, and whether the scheduler has unfinished work.
+type Presence struct {
+	Clients int
+	Busy    bool
+}
+
+// Stop ends the application. Quick skips all waiting for the scheduler.
+type Stop struct {
+	Status Status
+	Why    string
+	Quick  bool
+}
+
+func (Tick) event()              {}
+func (Want) event()              {}
+func (Allocated) event()         {}
+func (Launched) event()          {}
+func (LaunchFailed) event()      {}
+func (Completed) event()         {}
+func (NodeLost) event()          {}
+func (Preempt) event()           {}
+func (Release) event()           {}
+func (Kill) event()              {}
+func (SchedulerAttached) event() {}
+func (SchedulerDetached) event() {}
+func (Adopted) event()           {}
+func (Presence) event()          {}
+func (Stop) event()              {}
+
+// Status is how an application ended.
+type Status string
+
+// The final statuses, as YARN has them.
+const (
+	Succeeded Status = "SUCCEEDED"
+	Failed    Status = "FAILED"
+	Killed    Status = "KILLED"
+)
+
+// Action is something to be done. Actions of one step are done in their order.
+type Action interface{ action() }
+
+// Ask sets how many more containers of a pool the provider shall allocate. The
+// number is absolute: it replaces what was asked for before.
+type Ask struct {
+	Pool string
+	N    int
+}
+
+// ReleaseContainer hands back a container whose process was never started, or
+// whose end is not known.
+type ReleaseContainer struct{ ID string }
+
+// StartContainer starts the pool's process in an allocated container.
+type StartContainer struct{ ID, Pool, Node string }
+
+// StopContainer ends a container. The provider reports Completed.
+type StopContainer struct{ ID string }
+
+// TellExited tells the scheduler that a container is gone.
+type TellExited struct {
+	ID, Pool    string
+	Cause       Cause
+	Status      int32
+	Diagnostics string
+}
+
+// TellShrink tells the scheduler how many containers of a pool it may keep. It
+// drains the others and answers with Release. A number that is not below the
+// present one takes back an earlier TellShrink.
+type TellShrink struct {
+	Pool string
+	To   int
+}
+
+// TellEvict tells the scheduler that containers are about to be taken away.
+type TellEvict struct {
+	IDs    []string
+	Strict bool
+}
+
+// TellStop tells the scheduler that the application ends.
+type TellStop struct{ Why string }
+
+// Finish is the last action: everything has stopped. Culprit is the container
+// whose log explains a failure, if there is one.
+type Finish struct {
+	Status  Status
+	Why     string
+	Culprit string
+}
+
+func (Ask) action()              {}
+func (ReleaseContainer) action() {}
+func (StartContainer) action()   {}
+func (StopContainer) action()    {}
+func (TellExited) action()       {}
+func (TellShrink) action()       {}
+func (TellEvict) action()        {}
+func (TellStop) action()         {}
+func (Finish) action()           {}

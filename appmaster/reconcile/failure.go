@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+)
+
+// judge draws the consequences of the end of a container that was wanted.
+func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
+	p := ct.pool
+	switch {
+	case cause == Preempted || cause == Unreachable:
+		// Asking again at once would meet the same cluster.
+		c.holdBack(p, c.opt.BackoffBase)
+	case cause.Blameless():
+	case ct.well:
+		// It did its work for a while: not a crash loop, whatever killed it.
+		c.holdBack(p, c.opt.BackoffBase)
+	case ct.round < p.round:
+		// Its round has been counted already.
+	default:
+		p.failures++
+		p.round++
+		p.delay = max(p.delay, c.backoff(p.failures-1))
+		c.holdBack(p, p.delay)
+		c.failIfHopeless(p, ct, cause, status, why)
+	}
+}
+
+func (c *Core) holdBack(p *pool, d time.Duration) { p.hold = max(p.hold, c.now+d) }
+
+// failIfHopeless ends the application when a pool has failed too often and none
+// of its containers shows that it can be done.
+func (c *Core) failIfHopeless(p *pool, ct *container, cause Cause, status int32, why string) {
+	limit := p.spec.Restarts()
+	if limit < 0 || p.failures <= limit {
+		return
+	}
+	for _, other := range c.containers {
+		if other.pool == p && other.well && other.live() {
+			return
+		}
+	}
+	text := fmt.Sprintf("pool %s: %d containers in a row did not stay up; the last, %s on %s, %s", p.spec.Name, p.failures, ct.id, ct.node, cause.Describe(status))
+	if why != "" {
+		text += ": " + why
+	}
+	c.beginEnd(Stop{Status: Failed, Why: text})
+	c.ending.culprit = ct.id
+}
+
+// backoff returns the delay before the round after n failed ones: BackoffBase
+// doubled n times, plus up to a quarter so that pools do not march in step, and
+// never more than BackoffCap. Being capped last, it never falls as n grows.
+func (c *Core) backoff(n int) time.Duration {
+	d := c.opt.BackoffBase
+	for range n {
+		if d >= c.opt.BackoffCap {
+			break
+		}
+		d *= 2
+	}
+	d += time.Duration(c.rand() % uint64(d/4+1))
+	return min(d, c.opt.BackoffCap)
+}
+
+// rand is SplitMix64 (Steele, Lea, Flood 2014): small, and fixed by the seed.
+func (c *Core) rand() uint64 {
+	c.random += 0x9e3779b97f4a7c15
+	z := c.random
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// pass lets time do its work: containers become well, idleness ends the
+// application, stops that nobody confirmed are given up.
+func (c *Core) pass() {
+	c.noteUse()
+	for _, ct := range c.sorted() {
+		switch {
+		case ct.state == Running && !ct.well && c.now-ct.since >= ct.pool.spec.Healthy():
+			ct.well = true
+			if p := ct.pool; ct.round == p.round {
+				p.failures, p.delay = 0, 0
+			}
+		case ct.state == Stopping && c.now-ct.since >= c.opt.GiveUp:
+			c.do(ReleaseContainer{ct.id})
+			c.remove(ct.id, StoppedByUs, StatusAborted, "its end was never reported")
+		}
+	}
+	if c.opt.IdleTimeout > 0 && c.ending == nil && c.now-c.active >= c.opt.IdleTimeout {
+		c.beginEnd(Stop{Status: Succeeded, Why: fmt.Sprintf("idle for %v", c.opt.IdleTimeout)})
+	}
+}
+
+func (c *Core) noteUse() {
+	if c.clients > 0 || c.busy {
+		c.active = c.now
+	}
+}

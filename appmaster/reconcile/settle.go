@@ -1,0 +1,74 @@
+package reconcile
+
+import (
+	"slices"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+)
+
+// settle makes what is asked for, and what runs, agree with what is wanted.
+func (c *Core) settle() {
+	for _, p := range c.pools {
+		if p.live > p.wanted {
+			if c.ending == nil { // else end has its own order
+				c.shrink(p)
+			}
+		} else if p.shrunk >= 0 && p.shrunk != p.wanted {
+			// More is wanted again than the scheduler was told to keep.
+			p.shrunk = -1
+			if c.attached {
+				c.do(TellShrink{p.spec.Name, p.wanted})
+			}
+		}
+		c.ask(p)
+	}
+}
+
+// ask tells the provider how many more a pool needs. While the pool is held back
+// the number only goes down. An ask that had no answer for AskAgain is repeated,
+// in case it was lost.
+func (c *Core) ask(p *pool) {
+	need := max(0, p.wanted-p.live)
+	if c.now < p.hold {
+		need = min(need, p.asked)
+	}
+	again := need > 0 && c.now-p.answered >= c.opt.AskAgain
+	if need != p.asked || again {
+		p.asked, p.answered = need, c.now
+		c.do(Ask{p.spec.Name, need})
+	}
+}
+
+// shrink brings a pool down to what is wanted. What has not come up yet holds
+// nothing and goes at once, youngest first. Of the running ones the scheduler
+// chooses, if there is one and they are its workers.
+func (c *Core) shrink(p *pool) {
+	excess := p.live - p.wanted
+	choice := slices.DeleteFunc(c.sorted(), func(ct *container) bool { return ct.pool != p || !ct.live() })
+	slices.Reverse(choice)
+	for _, ct := range choice {
+		if excess > 0 && ct.state == Starting {
+			c.stop(ct)
+			excess--
+		}
+	}
+	if excess == 0 {
+		return
+	}
+	if c.attached && p.spec.Role == spec.RoleWorker {
+		if p.shrunk != p.wanted {
+			p.shrunk = p.wanted
+			c.do(TellShrink{p.spec.Name, p.wanted})
+		}
+		return
+	}
+	if p.spec.Role == spec.RoleWorker && c.now-c.orphaned < c.opt.OrphanGrace {
+		return // a scheduler may come back and know better
+	}
+	for _, ct := range choice {
+		if excess > 0 && ct.live() {
+			c.stop(ct)
+			excess--
+		}
+	}
+}

@@ -1,0 +1,456 @@
+package reconcile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+)
+
+// sim is a resource manager that does everything it may, and more: it answers
+// late, twice, out of order, gives more than was asked for, forgets what it was
+// asked for, and kills containers at any moment of their life.
+type sim struct {
+	t    *testing.T
+	rng  *rand.Rand
+	core *Core
+	twin *twin
+	now  time.Duration
+	evil bool // faults happen; when false, everything heals
+
+	nextID   int
+	asks     map[string]int     // as the resource manager understood them
+	alive    map[string]*simBox // allocated and not ended, in the resource manager's truth
+	inbox    []Event            // on their way to the core
+	acts     []Action           // on their way to the resource manager
+	finished *Finish
+	trace    []string
+}
+
+type simBox struct {
+	id, pool, node string
+	launched       bool
+	told           bool // the core was told that it has it
+}
+
+var simPools = []spec.Pool{
+	{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, MaxRestarts: -1, HealthyAfter: spec.Duration(2 * time.Second)},
+	{Name: "small", Role: spec.RoleWorker, Count: 7, MaxRestarts: -1, HealthyAfter: spec.Duration(3 * time.Second)},
+	{Name: "big", Role: spec.RoleWorker, Count: 0, MaxRestarts: -1},
+}
+
+func newSim(t *testing.T, seed uint64) *sim {
+	s := &sim{
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), twin: newTwin(simPools), evil: true,
+		core: New(Options{Pools: simPools, Seed: seed, OrphanGrace: 5 * time.Second, AskAgain: 10 * time.Second, BackoffCap: 8 * time.Second, GiveUp: 20 * time.Second}),
+		asks: map[string]int{}, alive: map[string]*simBox{},
+	}
+	return s
+}
+
+func (s *sim) chance(percent int) bool { return s.rng.IntN(100) < percent }
+
+// step delivers one event and checks everything.
+func (s *sim) step(ev Event) {
+	s.t.Helper()
+	if n, ok := ev.(Allocated); ok && s.alive[n.ID] != nil {
+		s.alive[n.ID].told = true
+	}
+	acts := s.core.Step(s.now, ev)
+	s.trace = append(s.trace, fmt.Sprintf("%v %T%+v → %+v", s.now, ev, ev, acts))
+	s.twin.event(ev)
+	for _, a := range acts {
+		s.twin.action(s, a)
+		s.acts = append(s.acts, a)
+		if f, ok := a.(Finish); ok {
+			s.finished = &f
+		}
+	}
+	s.check()
+}
+
+func (s *sim) fail(format string, args ...any) {
+	s.t.Helper()
+	for _, line := range s.trace[max(0, len(s.trace)-40):] {
+		s.t.Log(line)
+	}
+	s.t.Fatalf(format, args...)
+}
+
+func (s *sim) check() {
+	s.t.Helper()
+	live := map[string]int{}
+	for _, pool := range s.twin.live {
+		live[pool]++
+	}
+	for _, v := range s.core.Pools() {
+		if v.Starting+v.Running != live[v.Name] {
+			s.fail("pool %s: the core counts %d live, the twin %d", v.Name, v.Starting+v.Running, live[v.Name])
+		}
+		if v.Wanted != s.twin.wanted[v.Name] || v.Asked != s.twin.asked[v.Name] {
+			s.fail("pool %s: the core wants %d and asks %d, the twin %d and %d", v.Name, v.Wanted, v.Asked, s.twin.wanted[v.Name], s.twin.asked[v.Name])
+		}
+		need := max(0, v.Wanted-live[v.Name])
+		if v.Asked != need && (v.HeldFor == 0 || v.Asked > need) {
+			s.fail("pool %s: asked %d, wanted %d, live %d, held for %v", v.Name, v.Asked, v.Wanted, live[v.Name], v.HeldFor)
+		}
+		if live[v.Name] > v.Wanted && !s.twin.lowered[v.Name] {
+			s.fail("pool %s: %d live, only %d wanted, and it was never lowered", v.Name, live[v.Name], v.Wanted)
+		}
+		if live[v.Name] <= v.Wanted {
+			s.twin.lowered[v.Name] = false
+		}
+	}
+	// No leak: whatever we were told we have is known to the core or on its way out.
+	known := map[string]bool{}
+	for _, ct := range s.core.Containers() {
+		known[ct.ID] = true
+	}
+	for id, box := range s.alive {
+		if box.told && !known[id] && !s.twin.let[id] && s.finished == nil {
+			s.fail("container %s lives, and the core has forgotten it", id)
+		}
+	}
+}
+
+// world lets the resource manager do something, or deliver something.
+func (s *sim) world() {
+	if len(s.acts) > 0 && s.chance(60) {
+		s.obey(s.acts[0])
+		s.acts = s.acts[1:]
+	}
+	for pool, n := range sortedAsks(s.asks) {
+		if n > 0 && s.chance(40) {
+			s.allocate(pool)
+			s.asks[pool]--
+		} else if s.evil && s.chance(2) {
+			s.allocate(pool) // nobody asked for this one
+		}
+	}
+	if s.evil && s.chance(15) {
+		s.fault()
+	}
+	if len(s.inbox) > 0 && s.chance(70) {
+		i := 0
+		if s.evil {
+			i = s.rng.IntN(len(s.inbox)) // in any order
+		}
+		ev := s.inbox[i]
+		if !s.evil || !s.chance(10) { // else it comes again later
+			s.inbox = slices.Delete(s.inbox, i, i+1)
+		}
+		s.step(ev)
+	}
+}
+
+func sortedAsks(m map[string]int) func(func(string, int) bool) {
+	return func(yield func(string, int) bool) {
+		for _, p := range simPools {
+			if !yield(p.Name, m[p.Name]) {
+				return
+			}
+		}
+	}
+}
+
+func (s *sim) allocate(pool string) {
+	s.nextID++
+	box := &simBox{id: fmt.Sprintf("c%d", s.nextID), pool: pool, node: fmt.Sprintf("n%d", s.rng.IntN(4))}
+	s.alive[box.id] = box
+	s.inbox = append(s.inbox, Allocated{box.id, pool, box.node})
+}
+
+func (s *sim) complete(box *simBox, status int32) {
+	delete(s.alive, box.id)
+	s.inbox = append(s.inbox, Completed{ID: box.id, Status: status})
+}
+
+func (s *sim) obey(a Action) {
+	switch a := a.(type) {
+	case Ask:
+		if s.evil && s.chance(10) {
+			return // lost
+		}
+		s.asks[a.Pool] = a.N
+	case StartContainer:
+		box := s.alive[a.ID]
+		switch {
+		case box == nil:
+			s.inbox = append(s.inbox, LaunchFailed{ID: a.ID, Why: "no such container"})
+		case s.evil && s.chance(5):
+			delete(s.alive, a.ID)
+			s.inbox = append(s.inbox, LaunchFailed{ID: a.ID, Why: "out of luck", Blameless: s.chance(50)})
+		default:
+			box.launched = true
+			s.inbox = append(s.inbox, Launched{a.ID})
+			if s.evil && s.chance(20) {
+				s.complete(box, int32(s.rng.IntN(3)))
+			}
+		}
+	case StopContainer:
+		if box := s.alive[a.ID]; box != nil {
+			s.complete(box, 143)
+		}
+	case ReleaseContainer:
+		if box := s.alive[a.ID]; box != nil {
+			s.complete(box, StatusAborted)
+		}
+	case TellShrink:
+		var mine []string
+		for _, ct := range s.core.Containers() {
+			if ct.Pool == a.Pool && ct.State == Running {
+				mine = append(mine, ct.ID)
+			}
+		}
+		s.rng.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
+		if n := len(mine) - a.To; n > 0 {
+			s.inbox = append(s.inbox, Release{IDs: mine[:n], Reason: "shrink"})
+		}
+	}
+}
+
+func (s *sim) fault() {
+	var boxes []*simBox
+	for _, box := range s.alive {
+		boxes = append(boxes, box)
+	}
+	slices.SortFunc(boxes, func(a, b *simBox) int { return len(a.id)*1000000 + cmpString(a.id, b.id) - len(b.id)*1000000 })
+	var box *simBox
+	if len(boxes) > 0 {
+		box = boxes[s.rng.IntN(len(boxes))]
+	}
+	switch s.rng.IntN(10) {
+	case 0, 1:
+		if box != nil {
+			s.complete(box, []int32{1, 0, 137, StatusMemory, StatusPreempted, StatusAborted, StatusDisks, StatusInvalid}[s.rng.IntN(8)])
+		}
+	case 2:
+		node := fmt.Sprintf("n%d", s.rng.IntN(4))
+		for _, box := range boxes {
+			if box.node == node && s.chance(80) {
+				s.complete(box, StatusAborted)
+			}
+		}
+		s.inbox = append(s.inbox, NodeLost{node})
+	case 3:
+		if box != nil {
+			s.inbox = append(s.inbox, Preempt{IDs: []string{box.id, "nobody"}, Strict: s.chance(50)})
+		}
+	case 4:
+		s.inbox = append(s.inbox, SchedulerAttached{})
+	case 5:
+		s.inbox = append(s.inbox, SchedulerDetached{})
+	case 6:
+		if box != nil {
+			s.inbox = append(s.inbox, Kill{ID: box.id})
+		}
+	case 7:
+		if box != nil {
+			s.inbox = append(s.inbox, Release{IDs: []string{box.id, "nobody"}})
+		}
+	case 8:
+		s.inbox = append(s.inbox, Completed{ID: fmt.Sprintf("ghost%d", s.rng.IntN(9)), Status: 1})
+	case 9:
+		pool := simPools[1+s.rng.IntN(2)].Name
+		s.step(Want{pool, s.rng.IntN(15)})
+	}
+}
+
+func cmpString(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// run makes so many turns of the world.
+func (s *sim) run(turns int) {
+	for range turns {
+		s.now += time.Duration(s.rng.IntN(200)) * time.Millisecond
+		s.step(Tick{})
+		s.world()
+	}
+}
+
+// heal stops all faults and waits until everything is as it should be.
+func (s *sim) heal() {
+	s.evil = false
+	for range 5000 {
+		s.run(1)
+		if s.settled() {
+			return
+		}
+	}
+	s.fail("no rest: %+v, alive %d, in flight %d and %d", s.core.Pools(), len(s.alive), len(s.inbox), len(s.acts))
+}
+
+func (s *sim) settled() bool {
+	for _, v := range s.core.Pools() {
+		if v.Running != v.Wanted || v.Starting+v.Stopped+v.Asked != 0 {
+			return false
+		}
+	}
+	return len(s.alive) == len(s.core.Containers()) && len(s.inbox)+len(s.acts) == 0
+}
+
+func TestSimulation(t *testing.T) {
+	for seed := range uint64(300) {
+		s := newSim(t, seed)
+		for range 3 {
+			s.evil = true
+			s.run(300)
+			s.heal()
+		}
+		s.evil = seed%2 == 0
+		s.step(Stop{Status: Succeeded, Why: "done", Quick: seed%3 == 0})
+		for i := 0; s.finished == nil; i++ {
+			if i > 500 {
+				s.fail("the end never comes")
+			}
+			s.run(1)
+		}
+		if *s.finished != (Finish{Status: Succeeded, Why: "done"}) {
+			s.fail("finished with %+v", s.finished)
+		}
+		if acts := s.core.Step(s.now, Want{"small", 9}); acts != nil {
+			s.fail("after the end: %v", acts)
+		}
+		if !s.evil && len(s.core.Containers()) != 0 {
+			s.fail("left over: %v", s.core.Containers())
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// The same events give the same actions, whatever the order of maps.
+func TestSimulationIsDeterministic(t *testing.T) {
+	for seed := range uint64(20) {
+		a, b := newSim(t, seed), newSim(t, seed)
+		a.run(500)
+		b.run(500)
+		if !slices.Equal(a.trace, b.trace) {
+			for i := range a.trace {
+				if a.trace[i] != b.trace[i] {
+					t.Fatalf("seed %d, step %d:\n%s\n%s", seed, i, a.trace[i], b.trace[i])
+				}
+			}
+		}
+	}
+}
+
+// twin counts the slow and obvious way: from what the core was told and what it
+// did, without any of its rules.
+type twin struct {
+	wanted, asked map[string]int
+	live          map[string]string // id → pool
+	nodes         map[string]string
+	given         map[string]bool // Allocated was seen
+	ended         map[string]bool // its end was told
+	let           map[string]bool // stopped or released
+	started       map[string]bool
+	lowered       map[string]bool // wanted went down, and live has not followed yet
+	over          bool
+}
+
+func newTwin(pools []spec.Pool) *twin {
+	w := &twin{wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, given: map[string]bool{},
+		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{}}
+	for _, p := range pools {
+		w.wanted[p.Name] = p.Count
+	}
+	return w
+}
+
+func (w *twin) event(ev Event) {
+	switch ev := ev.(type) {
+	case Want:
+		if !w.over {
+			w.lowered[ev.Pool] = w.lowered[ev.Pool] || ev.N < w.wanted[ev.Pool]
+			w.wanted[ev.Pool] = ev.N
+		}
+	case Allocated:
+		if !w.given[ev.ID] && w.asked[ev.Pool] > 0 {
+			w.asked[ev.Pool]--
+		}
+		w.given[ev.ID] = true
+		w.nodes[ev.ID] = ev.Node
+	case Completed:
+		w.end(ev.ID)
+	case LaunchFailed:
+		w.end(ev.ID)
+	case NodeLost:
+		for id := range w.live {
+			if w.nodes[id] == ev.Node {
+				w.end(id)
+			}
+		}
+	case Stop:
+		w.over = true
+		for pool := range w.wanted {
+			w.wanted[pool] = 0
+			w.lowered[pool] = true
+		}
+	}
+}
+
+func (w *twin) end(id string) {
+	delete(w.live, id)
+	w.ended[id] = true
+}
+
+func (w *twin) action(s *sim, a Action) {
+	switch a := a.(type) {
+	case Ask:
+		if a.N < 0 {
+			s.fail("asked for %d", a.N)
+		}
+		w.asked[a.Pool] = a.N
+	case StartContainer:
+		if !w.given[a.ID] || w.started[a.ID] || w.let[a.ID] {
+			s.fail("started %s: given %v, started before %v, let go %v", a.ID, w.given[a.ID], w.started[a.ID], w.let[a.ID])
+		}
+		w.started[a.ID] = true
+		if !w.ended[a.ID] {
+			w.live[a.ID] = a.Pool
+		}
+	case StopContainer:
+		if !w.given[a.ID] {
+			s.fail("stopped %s, which was never given", a.ID)
+		}
+		w.let[a.ID] = true
+		delete(w.live, a.ID)
+	case ReleaseContainer:
+		if !w.given[a.ID] {
+			s.fail("released %s, which was never given", a.ID)
+		}
+		w.let[a.ID] = true
+		delete(w.live, a.ID)
+	}
+}
+
+// The core's memory of ids is bounded.
+func TestSeenIsBounded(t *testing.T) {
+	var s seen
+	for i := range 3 * maxSeen {
+		s.add(fmt.Sprint(i), i%2 == 0)
+	}
+	if len(s.ids) != maxSeen || len(s.order) != maxSeen {
+		t.Errorf("%d ids, %d in order", len(s.ids), len(s.order))
+	}
+	last := fmt.Sprint(3*maxSeen - 2)
+	if !s.has(last) || !s.given(last) || s.has("0") {
+		t.Error("it forgot the newest or kept the oldest")
+	}
+	if !reflect.DeepEqual(s.order[s.next], fmt.Sprint(2*maxSeen)) {
+		t.Errorf("the oldest is %s", s.order[s.next])
+	}
+}

@@ -1,0 +1,62 @@
+package reconcile
+
+import "time"
+
+// PoolView is what a pool looks like from outside.
+type PoolView struct {
+	Name                       string
+	Wanted, Asked              int
+	Starting, Running, Stopped int           // Stopped: on the way out
+	Failures                   int           // rounds in a row that failed
+	HeldFor                    time.Duration // how much longer asks are not raised
+}
+
+// ContainerView is what a container looks like from outside.
+type ContainerView struct {
+	ID, Pool, Node string
+	State          State
+	Since          time.Duration // when it came into its state
+}
+
+// Pools returns the pools in their order.
+func (c *Core) Pools() []PoolView {
+	var list []PoolView
+	for _, p := range c.pools {
+		v := PoolView{Name: p.spec.Name, Wanted: p.wanted, Asked: p.asked, Failures: p.failures, HeldFor: max(0, p.hold-c.now)}
+		for _, ct := range c.containers {
+			if ct.pool != p {
+				continue
+			}
+			switch ct.state {
+			case Starting:
+				v.Starting++
+			case Running:
+				v.Running++
+			case Stopping:
+				v.Stopped++
+			}
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// Containers returns the containers, oldest first.
+func (c *Core) Containers() []ContainerView {
+	list := make([]ContainerView, 0, len(c.containers))
+	for _, ct := range c.sorted() {
+		list = append(list, ContainerView{ct.id, ct.pool.spec.Name, ct.node, ct.state, ct.since})
+	}
+	return list
+}
+
+// Ending tells whether the application is on its way out.
+func (c *Core) Ending() bool { return c.ending != nil }
+
+// Why tells why the application ends; "" while it does not.
+func (c *Core) Why() string {
+	if c.ending == nil {
+		return ""
+	}
+	return c.ending.Why
+}
