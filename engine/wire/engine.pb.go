@@ -164,6 +164,7 @@ type Welcome struct {
 	Session       string                 `protobuf:"bytes,7,opt,name=session,proto3" json:"session,omitempty"`                    // client: resume with it
 	Code          uint32                 `protobuf:"varint,8,opt,name=code,proto3" json:"code,omitempty"`                         // why refused, for programs (errors.go)
 	MaxFrame      uint32                 `protobuf:"varint,9,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // bytes of the largest frame that this side reads
+	Bundle        []byte                 `protobuf:"bytes,10,opt,name=bundle,proto3" json:"bundle,omitempty"`                     // SHA-256 of the workers' own binary, if known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,6 +260,13 @@ func (x *Welcome) GetMaxFrame() uint32 {
 		return x.MaxFrame
 	}
 	return 0
+}
+
+func (x *Welcome) GetBundle() []byte {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
 }
 
 type WorkerHello struct {
@@ -542,7 +550,8 @@ func (x *Retire) GetReason() string {
 }
 
 // Classes declares classes to a worker before the first task of them, and by a
-// client to the scheduler.
+// client to the scheduler. To a worker, a job without classes is over: it may
+// forget what it knows of the job.
 type Classes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -886,7 +895,8 @@ func (x *Assign) GetHolder() []uint32 {
 	return nil
 }
 
-// Peers introduces workers by id before an Assign or a Copy names them.
+// Peers introduces workers by id before an Assign or a Copy names them. An empty
+// address says that the worker is gone.
 type Peers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []uint32               `protobuf:"varint,1,rep,packed,name=id,proto3" json:"id,omitempty"`
@@ -3451,6 +3461,8 @@ func (x *WorkerInfo) GetLoad() *Load {
 	return nil
 }
 
+// ListTasks asks for tasks of a job from an index on, at most limit of them (0: as
+// many as an answer may hold), of one state if that is not empty.
 type ListTasks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -3526,6 +3538,7 @@ type TaskRows struct {
 	Class         []string               `protobuf:"bytes,3,rep,name=class,proto3" json:"class,omitempty"`
 	Worker        []uint32               `protobuf:"varint,4,rep,packed,name=worker,proto3" json:"worker,omitempty"`
 	Attempt       []uint32               `protobuf:"varint,5,rep,packed,name=attempt,proto3" json:"attempt,omitempty"`
+	Next          uint32                 `protobuf:"varint,6,opt,name=next,proto3" json:"next,omitempty"` // where to go on; 0 is the end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3593,6 +3606,13 @@ func (x *TaskRows) GetAttempt() []uint32 {
 		return x.Attempt
 	}
 	return nil
+}
+
+func (x *TaskRows) GetNext() uint32 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
 }
 
 // PutBundle announces a bundle by its hash and carries a piece of it, in order.
@@ -3738,7 +3758,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06worker\x18\n" +
 	" \x01(\v2\x19.yarnd.engine.WorkerHelloH\x00R\x06worker\x123\n" +
 	"\x06client\x18\v \x01(\v2\x19.yarnd.engine.ClientHelloH\x00R\x06clientB\x05\n" +
-	"\x03who\"\xe1\x01\n" +
+	"\x03who\"\xf9\x01\n" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x14\n" +
 	"\x05build\x18\x02 \x01(\tR\x05build\x12\x14\n" +
@@ -3748,7 +3768,9 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\blease_ms\x18\x06 \x01(\rR\aleaseMs\x12\x18\n" +
 	"\asession\x18\a \x01(\tR\asession\x12\x12\n" +
 	"\x04code\x18\b \x01(\rR\x04code\x12\x1b\n" +
-	"\tmax_frame\x18\t \x01(\rR\bmaxFrame\"\xac\x01\n" +
+	"\tmax_frame\x18\t \x01(\rR\bmaxFrame\x12\x16\n" +
+	"\x06bundle\x18\n" +
+	" \x01(\fR\x06bundle\"\xac\x01\n" +
 	"\vWorkerHello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
@@ -4012,13 +4034,14 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\rR\x04from\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x14\n" +
-	"\x05state\x18\x04 \x01(\tR\x05state\"~\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\"\x92\x01\n" +
 	"\bTaskRows\x12\x14\n" +
 	"\x05index\x18\x01 \x03(\rR\x05index\x12\x14\n" +
 	"\x05state\x18\x02 \x03(\tR\x05state\x12\x14\n" +
 	"\x05class\x18\x03 \x03(\tR\x05class\x12\x16\n" +
 	"\x06worker\x18\x04 \x03(\rR\x06worker\x12\x18\n" +
-	"\aattempt\x18\x05 \x03(\rR\aattempt\"c\n" +
+	"\aattempt\x18\x05 \x03(\rR\aattempt\x12\x12\n" +
+	"\x04next\x18\x06 \x01(\rR\x04next\"c\n" +
 	"\tPutBundle\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
