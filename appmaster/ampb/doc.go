@@ -3,4 +3,4 @@
 // for, and who may call it, stands there.
 package ampb
 
-//go:generate sh -c "cd ../.. && go tool -modfile=tools.mod buf generate --template appmaster/ampb/buf.gen.yaml --path appmaster/ampb"
+//go:generate sh -c "cd ../.. && go tool -modfile=tools.mod buf generate --template appmaster/ampb/buf.gen.yaml appmaster/ampb"
