@@ -1,0 +1,314 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// PoolOptions are a pool's limits. The zero value has the defaults.
+type PoolOptions struct {
+	Conns    int           // to one peer at once; 0 is 4
+	Dial     time.Duration // for connecting and shaking hands; 0 is 5 s
+	Idle     time.Duration // after which an unused connection is closed; 0 is 60 s
+	Stall    time.Duration // without a byte from the peer; 0 is 30 s
+	InFlight int64         // bytes of results being received by Result; 0 is 256 MiB
+	MaxSize  uint64        // bytes of the largest result that Result takes; 0 is 4 GiB
+	Log      *slog.Logger  // nil discards
+}
+
+// Pool fetches objects and keeps connections to those who have them. It is safe
+// for concurrent use.
+type Pool struct {
+	id     *identity.Identity
+	opts   PoolOptions
+	flight *semaphore.Weighted
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	peers map[Peer]*peerConns // with a connection or somebody who wants one
+}
+
+// peerConns are the connections to one peer.
+type peerConns struct {
+	Peer
+	pool  *Pool
+	slots chan struct{} // one for each fetch with a connection
+
+	// under pool.mu
+	idle  []*conn // the last one was used last
+	users int     // fetches that have or want a connection
+}
+
+// NewPool returns a pool that shows id's certificate.
+func NewPool(id *identity.Identity, o PoolOptions) *Pool {
+	if o.Conns == 0 {
+		o.Conns = 4
+	}
+	if o.Dial == 0 {
+		o.Dial = 5 * time.Second
+	}
+	if o.Idle == 0 {
+		o.Idle = time.Minute
+	}
+	if o.Stall == 0 {
+		o.Stall = 30 * time.Second
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 256 << 20
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = 4 << 30
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Pool{id: id, opts: o, flight: semaphore.NewWeighted(o.InFlight), peers: map[Peer]*peerConns{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Result fetches a result whole. size is its length in bytes as the scheduler
+// told it: a peer that answers with another length is wrong. The bytes are the
+// caller's. Errors are *Error, or *SizeError for a result too large to take.
+func (p *Pool) Result(ctx context.Context, from Peer, t graph.TaskID, a graph.Attempt, size uint64) ([]byte, error) {
+	what := resultOf(t, a)
+	if size > p.opts.MaxSize {
+		return nil, &SizeError{Object: what.String(), Size: size, Limit: p.opts.MaxSize}
+	}
+	weight := int64(min(size, uint64(p.opts.InFlight)))
+	if err := p.flight.Acquire(ctx, weight); err != nil {
+		return nil, p.fail(ctx, from, what, context.Cause(ctx))
+	}
+	defer p.flight.Release(weight)
+	f, err := p.fetch(ctx, from, what)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.size != size {
+		return nil, &Error{Peer: from, Object: what.String(), kind: wrong, Err: fmt.Errorf("it has %d bytes there, not %d", f.size, size)}
+	}
+	data := make([]byte, size)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// OpenResult fetches a result as a stream, which the caller closes. Errors are
+// *Error.
+func (p *Pool) OpenResult(ctx context.Context, from Peer, t graph.TaskID, a graph.Attempt) (*Fetch, error) {
+	return p.fetch(ctx, from, resultOf(t, a))
+}
+
+// OpenBundle fetches a bundle as a stream, which the caller closes and whose
+// digest the caller checks. Errors are *Error.
+func (p *Pool) OpenBundle(ctx context.Context, from Peer, d graph.Digest) (*Fetch, error) {
+	return p.fetch(ctx, from, bundleOf(d))
+}
+
+// fetch asks for an object on a cached connection or a new one. A cached
+// connection on which the peer gives no sign of life was closed by it meanwhile;
+// as requests change nothing, the next connection is tried.
+func (p *Pool) fetch(ctx context.Context, from Peer, what object) (*Fetch, error) {
+	pc, err := p.enter(ctx, from)
+	if err != nil {
+		return nil, p.fail(ctx, from, what, err)
+	}
+	for {
+		c, err := pc.take(ctx)
+		if err != nil {
+			pc.leave()
+			return nil, p.fail(ctx, from, what, err)
+		}
+		// The context's end, or the pool's, makes all reads and writes return.
+		stop := p.guard(ctx, c)
+		size, fresh, err := c.ask(what, p.opts.Stall)
+		if err == nil {
+			return &Fetch{pool: p, peer: pc, conn: c, what: what, ctx: ctx, stop: stop, size: size, left: size}, nil
+		}
+		alive := stop()
+		if _, refused := errors.AsType[*refusal](err); refused && alive {
+			pc.release(c, true)
+			return nil, p.fail(ctx, from, what, err)
+		}
+		hangUp(c.nc)
+		if !fresh || !c.used || !alive {
+			pc.leave()
+			return nil, p.fail(ctx, from, what, err)
+		}
+	}
+}
+
+// guard closes c when ctx or the pool ends. stop ends that and reports whether it
+// has not happened.
+func (p *Pool) guard(ctx context.Context, c *conn) (stop func() bool) {
+	one := context.AfterFunc(ctx, func() { hangUp(c.nc) })
+	two := context.AfterFunc(p.ctx, func() { hangUp(c.nc) })
+	return func() bool {
+		a, b := one(), two()
+		return a && b
+	}
+}
+
+// fail makes the error of a fetch.
+func (p *Pool) fail(ctx context.Context, from Peer, what object, err error) error {
+	e := &Error{Peer: from, Object: what.String(), Err: err}
+	r, refused := errors.AsType[*refusal](err)
+	switch {
+	case p.ctx.Err() != nil:
+		e.kind, e.Err = abandoned, ErrClosed
+	case ctx.Err() != nil:
+		e.kind, e.Err = abandoned, context.Cause(ctx)
+	case refused && r.status == statusMissing:
+		e.kind = missing
+	case refused && r.status == statusFailed:
+		e.kind = unreadable
+	case refused:
+		e.kind = wrong
+	}
+	return e
+}
+
+// enter waits for one of the peer's connection slots.
+func (p *Pool) enter(ctx context.Context, from Peer) (*peerConns, error) {
+	p.mu.Lock()
+	pc := p.peers[from]
+	if pc == nil {
+		pc = &peerConns{Peer: from, pool: p, slots: make(chan struct{}, p.opts.Conns)}
+		p.peers[from] = pc
+	}
+	pc.users++
+	p.mu.Unlock()
+	var err error
+	if err = ctx.Err(); err == nil {
+		select {
+		case pc.slots <- struct{}{}:
+			return pc, nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-p.ctx.Done():
+			err = ErrClosed
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pc.forget()
+	return nil, err
+}
+
+// take returns an idle connection or a new one.
+func (pc *peerConns) take(ctx context.Context) (*conn, error) {
+	p := pc.pool
+	p.mu.Lock()
+	if n := len(pc.idle); n > 0 {
+		c := pc.idle[n-1]
+		pc.idle = pc.idle[:n-1]
+		c.timer.Stop()
+		p.mu.Unlock()
+		return c, nil
+	}
+	p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ctx, cancel)()
+	config := p.id.Client(pc.Role, pc.Name)
+	config.NextProtos = []string{Protocol}
+	return dial(ctx, pc.Address, config, p.opts.Dial)
+}
+
+// leave gives the slot back.
+func (pc *peerConns) leave() {
+	<-pc.slots
+	pc.pool.mu.Lock()
+	defer pc.pool.mu.Unlock()
+	pc.forget()
+}
+
+// forget ends one use. Called with the pool's lock.
+func (pc *peerConns) forget() {
+	pc.users--
+	pc.prune()
+}
+
+func (pc *peerConns) prune() {
+	if pc.users == 0 && len(pc.idle) == 0 && pc.pool.peers[pc.Peer] == pc {
+		delete(pc.pool.peers, pc.Peer)
+	}
+}
+
+// release gives a connection back, to be used again when it is whole.
+func (pc *peerConns) release(c *conn, whole bool) {
+	if !whole {
+		hangUp(c.nc)
+		pc.leave()
+		return
+	}
+	p := pc.pool
+	p.mu.Lock()
+	if p.ctx.Err() != nil {
+		hangUp(c.nc)
+	} else {
+		c.used = true
+		pc.idle = append(pc.idle, c)
+		c.timer = time.AfterFunc(p.opts.Idle, func() { pc.expire(c) })
+	}
+	p.mu.Unlock()
+	pc.leave()
+}
+
+// expire closes a connection that nobody took in time.
+func (pc *peerConns) expire(c *conn) {
+	pc.pool.mu.Lock()
+	defer pc.pool.mu.Unlock()
+	for i, d := range pc.idle {
+		if c == d {
+			pc.idle = append(pc.idle[:i], pc.idle[i+1:]...)
+			hangUp(c.nc)
+			pc.prune()
+			return
+		}
+	}
+}
+
+// Idle returns how many connections wait for use.
+func (p *Pool) Idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, pc := range p.peers {
+		n += len(pc.idle)
+	}
+	return n
+}
+
+// Close ends all fetches and closes all connections. It may be called many times.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cancel()
+	for _, pc := range p.peers {
+		for _, c := range pc.idle {
+			c.timer.Stop()
+			hangUp(c.nc)
+		}
+		pc.idle = nil
+		pc.prune()
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package transfer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Protocol is the ALPN name of the data plane.
+const Protocol = "yarnd-data/1"
+
+// Kinds of request.
+const (
+	opResult byte = 1
+	opBundle byte = 2
+)
+
+const (
+	resultLen = 13 // of a request for a result
+	bundleLen = 33 // of a request for a bundle
+	headerLen = 9  // of an answer
+	maxReason = 1 << 10
+)
+
+// status is the first byte of an answer.
+type status byte
+
+const (
+	statusFound   status = iota // the object follows
+	statusMissing               // the peer does not have it
+	statusFailed                // the peer has it and could not read it
+	statusRefused               // not a request that the peer understands; it closes
+	statusCount                 // how many there are
+)
+
+// object is what a request names: a result (task and attempt) or a bundle (digest).
+type object struct {
+	op      byte
+	task    graph.TaskID
+	attempt graph.Attempt
+	digest  graph.Digest
+}
+
+func resultOf(t graph.TaskID, a graph.Attempt) object {
+	return object{op: opResult, task: t, attempt: a}
+}
+
+func bundleOf(d graph.Digest) object { return object{op: opBundle, digest: d} }
+
+// String names the object for people.
+func (o object) String() string {
+	if o.op == opBundle {
+		return "bundle " + o.digest.String()[:12]
+	}
+	return fmt.Sprintf("result of task %s (attempt %d)", o.task, o.attempt)
+}
+
+// appendRequest appends the request for o.
+func appendRequest(dst []byte, o object) []byte {
+	dst = append(dst, o.op)
+	if o.op == opBundle {
+		return append(dst, o.digest[:]...)
+	}
+	dst = binary.BigEndian.AppendUint32(dst, uint32(o.task.Job))
+	dst = binary.BigEndian.AppendUint32(dst, o.task.Index)
+	return binary.BigEndian.AppendUint32(dst, uint32(o.attempt))
+}
+
+var errOp = errors.New("not a request of this protocol")
+
+// readRequest reads one request. The error is io.EOF at a clean end.
+func readRequest(r io.Reader) (object, error) {
+	var b [bundleLen]byte
+	if _, err := io.ReadFull(r, b[:1]); err != nil {
+		return object{}, err
+	}
+	n := resultLen
+	switch b[0] {
+	case opResult:
+	case opBundle:
+		n = bundleLen
+	default:
+		return object{}, errOp
+	}
+	if _, err := io.ReadFull(r, b[1:n]); err != nil {
+		return object{}, io.ErrUnexpectedEOF
+	}
+	o := object{op: b[0]}
+	if o.op == opBundle {
+		copy(o.digest[:], b[1:])
+		return o, nil
+	}
+	o.task.Job = graph.JobID(binary.BigEndian.Uint32(b[1:]))
+	o.task.Index = binary.BigEndian.Uint32(b[5:])
+	o.attempt = graph.Attempt(binary.BigEndian.Uint32(b[9:]))
+	return o, nil
+}
+
+// appendHeader appends the head of an answer.
+func appendHeader(dst []byte, s status, length uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(s)), length)
+}
+
+// readHeader reads and judges the head of an answer.
+func readHeader(r io.Reader) (status, uint64, error) {
+	var b [headerLen]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return 0, 0, err
+	}
+	s, length := status(b[0]), binary.BigEndian.Uint64(b[1:])
+	switch {
+	case s >= statusCount:
+		return 0, 0, fmt.Errorf("answer of unknown status %d", s)
+	case s != statusFound && length > maxReason:
+		return 0, 0, fmt.Errorf("reason of %d bytes: the limit is %d", length, maxReason)
+	case length > 1<<62:
+		return 0, 0, fmt.Errorf("object of %d bytes", length)
+	}
+	return s, length, nil
+}

@@ -1,0 +1,320 @@
+package transfer
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Source is what a Server serves from. Its methods are called from many
+// goroutines. The reader gives exactly size bytes and is closed after use; what it
+// reads stays valid until then. An object that is not there is ErrNotFound.
+type Source interface {
+	OpenResult(graph.TaskID, graph.Attempt) (r io.ReadCloser, size int64, err error)
+	OpenBundle(graph.Digest) (r io.ReadCloser, size int64, err error)
+}
+
+// ServerOptions are a server's limits. The zero value has the defaults.
+type ServerOptions struct {
+	Conns     int           // at once, handshakes included; 0 is 1024
+	Handshake time.Duration // for Accept's TLS handshakes; 0 is 5 s
+	Idle      time.Duration // without a request; 0 is 5 min
+	Stall     time.Duration // without the peer taking bytes; 0 is 30 s
+	Log       *slog.Logger  // nil discards
+}
+
+// Server answers requests for objects. It is safe for concurrent use.
+type Server struct {
+	source Source
+	opts   ServerOptions
+
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	lns    map[net.Listener]struct{}
+	closed bool
+	wg     sync.WaitGroup // one for each of conns and lns
+}
+
+// NewServer returns a server of what source has.
+func NewServer(source Source, o ServerOptions) *Server {
+	if o.Conns == 0 {
+		o.Conns = 1024
+	}
+	if o.Handshake == 0 {
+		o.Handshake = 5 * time.Second
+	}
+	if o.Idle == 0 {
+		o.Idle = 5 * time.Minute
+	}
+	if o.Stall == 0 {
+		o.Stall = 30 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{source: source, opts: o, conns: map[net.Conn]struct{}{}, lns: map[net.Listener]struct{}{}}
+}
+
+// Accept serves the connections that ln accepts until the server is closed or ln
+// fails. config is identity's Server configuration; Accept sets its ALPN. It
+// closes ln. A process that serves more than the data plane on its listener uses
+// Serve instead.
+func (s *Server) Accept(ln net.Listener, config *tls.Config) error {
+	config = config.Clone()
+	config.NextProtos = []string{Protocol}
+	if !s.addListener(ln) {
+		ln.Close()
+		return ErrClosed
+	}
+	defer s.dropListener(ln)
+	for pause := time.Millisecond; ; {
+		nc, err := ln.Accept()
+		if s.isClosed() {
+			if err == nil {
+				nc.Close()
+			}
+			return ErrClosed
+		}
+		if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			time.Sleep(pause) // out of descriptors: others will close theirs
+			pause = min(2*pause, time.Second)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("data plane: accept: %w", err)
+		}
+		pause = time.Millisecond
+		if !s.add(nc) {
+			nc.Close()
+			continue
+		}
+		go func() {
+			defer s.drop(nc)
+			s.handshake(tls.Server(nc, config))
+		}()
+	}
+}
+
+func (s *Server) handshake(tc *tls.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Handshake)
+	err := tc.HandshakeContext(ctx)
+	cancel()
+	switch {
+	case err != nil:
+		s.opts.Log.Debug("data plane: handshake failed", "remote", tc.RemoteAddr(), "err", err)
+	case tc.ConnectionState().NegotiatedProtocol != Protocol:
+		s.opts.Log.Debug("data plane: a connection without our protocol", "remote", tc.RemoteAddr())
+	default:
+		s.serve(tc)
+	}
+}
+
+// Serve answers the requests of one connection, whose handshake is done and whose
+// peer may see everything, until the connection ends or the server is closed. It
+// closes nc.
+func (s *Server) Serve(nc net.Conn) {
+	if !s.add(nc) {
+		nc.Close()
+		return
+	}
+	defer s.drop(nc)
+	s.serve(nc)
+}
+
+func (s *Server) serve(nc net.Conn) {
+	r := bufio.NewReaderSize(nc, 4<<10)
+	w := &stallWriter{nc: nc, stall: s.opts.Stall}
+	for {
+		if nc.SetReadDeadline(time.Now().Add(s.opts.Idle)) != nil {
+			return
+		}
+		o, err := readRequest(r)
+		if errors.Is(err, errOp) {
+			s.refuse(w, statusRefused, err) //nolint:errcheck // it closes either way
+			return
+		}
+		if err != nil {
+			return
+		}
+		if err := s.answer(w, o); err != nil {
+			s.opts.Log.Debug("data plane: answer failed", "remote", nc.RemoteAddr(), "object", o.String(), "err", err)
+			return
+		}
+	}
+}
+
+// answer sends one object, or why not. With an error the connection is unusable.
+func (s *Server) answer(w *stallWriter, o object) error {
+	body, size, err := s.open(o)
+	if errors.Is(err, ErrNotFound) {
+		return s.refuse(w, statusMissing, err)
+	}
+	if err != nil {
+		s.opts.Log.Warn("data plane: cannot open", "object", o.String(), "err", err)
+		return s.refuse(w, statusFailed, err)
+	}
+	defer body.Close()
+	// Header and first bytes leave in one write.
+	w.buf = appendHeader(w.buf[:0], statusFound, uint64(size))
+	n, err := io.Copy(w, io.LimitReader(body, size))
+	if err == nil && n != size {
+		err = fmt.Errorf("%w: %d of %d bytes", io.ErrUnexpectedEOF, n, size)
+	}
+	if err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+func (s *Server) open(o object) (io.ReadCloser, int64, error) {
+	if o.op == opBundle {
+		return s.source.OpenBundle(o.digest)
+	}
+	return s.source.OpenResult(o.task, o.attempt)
+}
+
+func (s *Server) refuse(w *stallWriter, st status, why error) error {
+	text := why.Error()
+	text = text[:min(len(text), maxReason)]
+	w.buf = append(appendHeader(w.buf[:0], st, uint64(len(text))), text...)
+	return w.flush()
+}
+
+// stallWriter writes in pieces, each under its own deadline, so that a peer is
+// given up for taking nothing and never for being slow.
+type stallWriter struct {
+	nc    net.Conn
+	stall time.Duration
+	buf   []byte
+}
+
+const piece = 128 << 10
+
+// ReadFrom gathers what r gives into full pieces.
+func (w *stallWriter) ReadFrom(r io.Reader) (n int64, err error) {
+	if cap(w.buf) < piece {
+		w.buf = append(make([]byte, 0, piece), w.buf...)
+	}
+	for {
+		got, err := io.ReadFull(r, w.buf[len(w.buf):cap(w.buf)])
+		n += int64(got)
+		w.buf = w.buf[:len(w.buf)+got]
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		if err := w.flush(); err != nil {
+			return n, err
+		}
+	}
+}
+
+// Write is not used by io.Copy, which prefers ReadFrom.
+func (w *stallWriter) Write(p []byte) (int, error) {
+	w.buf = append(w.buf, p...)
+	return len(p), w.flush()
+}
+
+func (w *stallWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	if err := w.nc.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
+		return err
+	}
+	_, err := w.nc.Write(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// Close ends all connections and Accepts, and waits for them. It may be called
+// many times.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	for nc := range s.conns {
+		hangUp(nc)
+	}
+	for ln := range s.lns {
+		ln.Close()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	return nil
+}
+
+// hangUp makes everybody who waits for nc return at once. A TLS close would first
+// wait for its alert to be written.
+func hangUp(nc net.Conn) {
+	if tc, ok := nc.(*tls.Conn); ok {
+		nc = tc.NetConn()
+	}
+	nc.Close()
+}
+
+// Conns returns how many connections there are.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+func (s *Server) add(nc net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if len(s.conns) >= s.opts.Conns {
+		s.opts.Log.Warn("data plane: too many connections", "remote", nc.RemoteAddr(), "limit", s.opts.Conns)
+		return false
+	}
+	s.conns[nc] = struct{}{}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) drop(nc net.Conn) {
+	nc.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, nc)
+	s.wg.Done()
+}
+
+func (s *Server) addListener(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.lns[ln] = struct{}{}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) dropListener(ln net.Listener) {
+	ln.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lns, ln)
+	s.wg.Done()
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
