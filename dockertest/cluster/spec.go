@@ -71,10 +71,11 @@ func (s Spec) fingerprint(root string, c cache.Dir) (string, error) {
 		return "", err
 	}
 	text, err := json.Marshal(struct {
+		Recipe            int
 		Spec              Spec
 		Files             map[string][]byte
 		Image, Root, Data string
-	}{s, files, image.Name(), root, string(c)})
+	}{recipe, s, files, image.Name(), root, string(c)})
 	return fmt.Sprintf("%x", sha256.Sum256(text)), err
 }
 

@@ -139,6 +139,9 @@ func (c *Cluster) discardOthers(fingerprint string) error {
 	return nil
 }
 
+// recipe is to be counted up whenever create makes containers differently, so that older ones are replaced.
+const recipe = 1
+
 // create makes the container of one host, stopped.
 func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerprint string) error {
 	mounts := []docker.HostMount{
@@ -169,7 +172,8 @@ func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerpr
 		},
 		HostConfig: &docker.HostConfig{
 			NetworkMode: network, Mounts: mounts, ExtraHosts: c.extraHosts(),
-			CapAdd: []string{"NET_ADMIN"}, // for tests that cut a host off with iptables
+			// Root may cut a host off with iptables, and look into the environment of other accounts' processes.
+			CapAdd: []string{"NET_ADMIN", "SYS_PTRACE"},
 		},
 		NetworkingConfig: &docker.NetworkingConfig{EndpointsConfig: map[string]*docker.EndpointConfig{
 			network: {IPAMConfig: &docker.EndpointIPAMConfig{IPv4Address: c.addrs[h.Name].String()}},
