@@ -1,0 +1,123 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/hadooprpc/token"
+)
+
+// Proxy calls one protocol of a service that may have several addresses of which one is active. It tries again as
+// long as RetryFor and the context allow and doing so is safe. It is safe for concurrent use.
+type Proxy struct {
+	clients []*Client
+	opts    Options
+	tickets *tickets
+	active  atomic.Uint32 // index of the client that answered last, or is worth trying next; grows, taken modulo
+}
+
+// NewProxy returns a proxy for the service at addrs, of which there must be at least one. It does not connect yet.
+func NewProxy(addrs []string, protocol string, o Options) *Proxy {
+	if len(addrs) == 0 {
+		panic("ipc: NewProxy without an address")
+	}
+	p := &Proxy{opts: o.withDefaults(), tickets: newTickets()}
+	for _, a := range addrs {
+		p.clients = append(p.clients, newClient(a, protocol, p.opts, p.tickets))
+	}
+	return p
+}
+
+// Call calls a method and decodes its reply into resp. All attempts carry the same client and call id, so that a
+// server with a retry cache recognizes them.
+func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) error {
+	var (
+		t     = p.tickets.next()
+		pace  = newPace(p.opts, len(p.clients))
+		began = time.Now()
+	)
+	for {
+		at := p.active.Load()
+		err := p.clients[int(at)%len(p.clients)].attempt(ctx, t, m, req, resp)
+		if err == nil {
+			return nil
+		}
+		v := judge(err, m)
+		if v == giveUp {
+			return err
+		}
+		if v == elsewhere {
+			// Only the first of several calls that met the same failure moves on.
+			p.active.CompareAndSwap(at, at+1)
+		}
+		t.retry++
+		if pause := pace.pause(int(t.retry), v); !p.worthWaiting(int(t.retry), began, pause) || !sleep(ctx, pause) {
+			return p.unreachable(ctx, err, began)
+		}
+		p.opts.Logger.DebugContext(ctx, "hadoop rpc tries again", "method", m.Name, "attempt", t.retry, "after", err)
+	}
+}
+
+func (p *Proxy) worthWaiting(attempts int, began time.Time, pause time.Duration) bool {
+	if p.opts.RetryFor < 0 {
+		return attempts < len(p.clients)
+	}
+	return time.Since(began)+pause < p.opts.RetryFor
+}
+
+// unreachable wraps the outcome of the last attempt when no server could be had. Where a server did answer and asked
+// for patience, its words stay on top.
+func (p *Proxy) unreachable(ctx context.Context, err error, began time.Time) error {
+	var ce *ConnError
+	if !IsStandby(err) && !errors.As(err, &ce) {
+		return err
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w (%w)", err, reason(ctx))
+	}
+	return &UnreachableError{Addrs: p.Addrs(), Elapsed: time.Since(began), Err: err}
+}
+
+// SetToken changes the identity: calls from now on use new connections. Calls in flight finish on the old ones.
+func (p *Proxy) SetToken(t token.Token) {
+	for _, c := range p.clients {
+		c.SetToken(t)
+	}
+}
+
+// Addrs lists the service's addresses.
+func (p *Proxy) Addrs() []string {
+	out := make([]string, len(p.clients))
+	for i, c := range p.clients {
+		out[i] = c.addr
+	}
+	return out
+}
+
+// Close ends all calls in flight with ErrClosed and waits until nothing of the proxy is left. It may be called twice.
+func (p *Proxy) Close() error {
+	for _, c := range p.clients {
+		c.Close()
+	}
+	return nil
+}
+
+// sleep waits for d and tells whether ctx lasted.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
