@@ -11,11 +11,13 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // Dir is a cache folder.
@@ -62,7 +64,17 @@ func (d Dir) Make(names ...string) (string, error) {
 
 // Lock waits until no other process holds the lock called name, and takes it. The kernel frees it when the process
 // ends, however it ends.
-func (d Dir) Lock(name string) (unlock func(), err error) {
+func (d Dir) Lock(ctx context.Context, name string) (unlock func(), err error) {
+	return d.lock(ctx, name, syscall.LOCK_EX)
+}
+
+// RLock takes the lock together with any number of other callers of RLock, once no caller of Lock holds it.
+func (d Dir) RLock(ctx context.Context, name string) (unlock func(), err error) {
+	return d.lock(ctx, name, syscall.LOCK_SH)
+}
+
+// lock asks again and again, because a flock that blocks hears no context.
+func (d Dir) lock(ctx context.Context, name string, how int) (unlock func(), err error) {
 	dir, err := d.Make("locks")
 	if err != nil {
 		return nil, err
@@ -71,15 +83,22 @@ func (d Dir) Lock(name string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if !errors.Is(err, syscall.EINTR) {
-			break
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("wait for %s, which another process holds: %w", f.Name(), ctx.Err())
 		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
-	}
-	return func() { f.Close() }, nil
 }

@@ -21,7 +21,7 @@ func Down(ctx context.Context, name string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := dir.Lock("cluster-" + name)
+	unlock, err := dir.Lock(ctx, "cluster-"+name)
 	if err != nil {
 		return err
 	}

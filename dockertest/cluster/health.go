@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,12 +18,17 @@ import (
 // lookTimeout bounds one look at one daemon.
 const lookTimeout = 5 * time.Second
 
-// Health returns nil when the NameNode is out of safe mode with every DataNode alive, the ResourceManager sees every
-// NodeManager running, and the homes exist; otherwise what is amiss. It waits for nothing.
+// Health returns nil when every daemon answers, the NameNode is out of safe mode with every DataNode alive, the
+// ResourceManager sees every NodeManager running, and the homes exist; otherwise what is amiss. It waits for nothing.
 func (c *Cluster) Health(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
+	for _, h := range c.spec.Composition.Hosts {
+		for _, d := range h.Daemons {
+			group.Go(func() error { return c.answers(ctx, h, d) })
+		}
+	}
 	group.Go(func() error {
 		if err := c.hdfsHealth(ctx); err != nil {
 			return err
@@ -33,6 +37,18 @@ func (c *Cluster) Health(ctx context.Context) error {
 	})
 	group.Go(func() error { return c.yarnHealth(ctx) })
 	return group.Wait()
+}
+
+// answers asks a daemon itself: what the masters say of the others lags behind by up to their expiry times.
+func (c *Cluster) answers(ctx context.Context, h layout.Host, d layout.Daemon) error {
+	if d.WebPort == 0 {
+		return nil
+	}
+	var any struct{}
+	if err := c.getJSON(ctx, c.Web(h.Name, d)+"/jmx?qry=java.lang:type=Runtime", &any); err != nil {
+		return fmt.Errorf("%s on %s: %w", d.Name, h.Name, err)
+	}
+	return nil
 }
 
 // AwaitHealth waits until Health returns nil. If that takes longer than timeout, the error says what was amiss in the
@@ -90,34 +106,52 @@ func (c *Cluster) hdfsHealth(ctx context.Context) error {
 	})
 }
 
-// yarnHealth asks the ResourceManagers in turn; one that is active and complete is enough. A node that was created anew
-// may be listed twice for a while, so hosts are counted.
+// rmNode is what the ResourceManager says of one NodeManager.
+type rmNode struct {
+	NodeHostName     string `json:"nodeHostName"`
+	State            string `json:"state"`
+	LastHealthUpdate int64  `json:"lastHealthUpdate"` // ms since 1970, the node's clock
+}
+
+// yarnHealth asks the ResourceManagers in turn; one that is active and complete is enough.
 func (c *Cluster) yarnHealth(ctx context.Context) error {
 	return c.any(layout.ResourceManager, func(web string) error {
 		var answer struct {
 			Nodes struct {
-				Node []struct {
-					NodeHostName string `json:"nodeHostName"`
-					State        string `json:"state"`
-				} `json:"node"`
+				Node []rmNode `json:"node"`
 			} `json:"nodes"`
 		}
 		if err := c.getJSON(ctx, web+"/ws/v1/cluster/nodes", &answer); err != nil {
 			return err
 		}
-		var running []string
-		for _, n := range answer.Nodes.Node {
-			if n.State == "RUNNING" {
-				running = append(running, n.NodeHostName)
-			}
-		}
 		for _, h := range c.spec.Composition.With(layout.NodeManager) {
-			if !slices.Contains(running, c.spec.Composition.HostName(h)) {
-				return fmt.Errorf("the ResourceManager does not see a running NodeManager on %s: %+v", h.Name, answer.Nodes.Node)
+			if err := c.registered(ctx, h, answer.Nodes.Node); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// registered returns nil if the ResourceManager's list has h's NodeManager running, and means the process that runs
+// now: after a kill -9 the list keeps the old one until its expiry, so what was heard last must be younger than the
+// process.
+func (c *Cluster) registered(ctx context.Context, h layout.Host, list []rmNode) error {
+	var answer struct {
+		NodeInfo struct {
+			NMStartupTime int64 `json:"nmStartupTime"`
+		} `json:"nodeInfo"`
+	}
+	if err := c.getJSON(ctx, c.Web(h.Name, layout.NodeManager)+"/ws/v1/node/info", &answer); err != nil {
+		return err
+	}
+	for _, n := range list {
+		if n.NodeHostName == c.spec.Composition.HostName(h) && n.State == "RUNNING" &&
+			n.LastHealthUpdate >= answer.NodeInfo.NMStartupTime {
+			return nil
+		}
+	}
+	return fmt.Errorf("the NodeManager on %s is not registered with the ResourceManager, which has %+v", h.Name, list)
 }
 
 // any returns nil as soon as look, given the base URL of a host with daemon d, does.

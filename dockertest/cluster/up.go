@@ -42,7 +42,7 @@ func Up(ctx context.Context, spec Spec, log *slog.Logger) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := dir.Lock("cluster-" + spec.Name)
+	unlock, err := dir.Lock(ctx, "cluster-"+spec.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -102,19 +102,41 @@ func (c *Cluster) build(ctx context.Context, fingerprint string) error {
 		return err
 	}
 	c.log.Info("starting hosts and daemons", "cluster", c.spec.Name, "hadoop", c.spec.Hadoop)
+	for _, h := range c.spec.Composition.Hosts {
+		if _, exists := boxes[c.Container(h.Name)]; exists {
+			continue
+		}
+		if err := c.create(ctx, h, base, lib, fingerprint); err != nil {
+			return err
+		}
+	}
+	return c.Repair(ctx)
+}
+
+// Repair lets paused hosts and stopped processes go on, starts hosts and daemons that do not run, and returns when the
+// cluster is healthy. It does not create hosts that are missing: Up does.
+func (c *Cluster) Repair(ctx context.Context) error {
+	boxes, err := containers(c.pool, c.spec.Name)
+	if err != nil {
+		return err
+	}
 	hosts, hostsCtx := errgroup.WithContext(ctx)
 	for _, h := range c.spec.Composition.Hosts {
-		box, exists := boxes[c.Container(h.Name)]
 		hosts.Go(func() error {
-			if !exists {
-				if err := c.create(hostsCtx, h, base, lib, fingerprint); err != nil {
+			if boxes[c.Container(h.Name)].State == "paused" {
+				if err := c.UnpauseHost(hostsCtx, h.Name); err != nil {
 					return err
 				}
 			}
-			if box.State == "paused" {
-				return c.UnpauseHost(hostsCtx, h.Name)
+			if err := c.StartHost(hostsCtx, h.Name); err != nil {
+				return err
 			}
-			return c.StartHost(hostsCtx, h.Name)
+			for _, d := range h.Daemons {
+				if _, err := c.Exec(hostsCtx, Command{Host: h.Name, Argv: []string{"pkill", "-CONT", "-f", "--", d.Mark()}}); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	if err := hosts.Wait(); err != nil {

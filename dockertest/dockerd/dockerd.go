@@ -57,7 +57,7 @@ func Ensure(ctx context.Context, c cache.Dir, log *slog.Logger) (*dockertest.Poo
 		return nil, fmt.Errorf("no Docker engine answers this user (%w), and only root can install or start one.\n"+
 			"Start Docker and join its group (`usermod -aG docker %s`), or run this once as root", err, os.Getenv("USER"))
 	}
-	unlock, err := c.Lock("dockerd")
+	unlock, err := c.Lock(ctx, "dockerd")
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func Ensure(ctx context.Context, pool *dockertest.Pool, c cache.Dir, log *slog.L
 	if has(pool, name) {
 		return name, nil
 	}
-	unlock, err := c.Lock("image")
+	unlock, err := c.Lock(ctx, "image")
 	if err != nil {
 		return "", err
 	}

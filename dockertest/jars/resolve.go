@@ -38,7 +38,7 @@ func Resolve(ctx context.Context, c cache.Dir, version string) (string, error) {
 	if _, err := os.Stat(final); err == nil {
 		return final, nil
 	}
-	unlock, err := c.Lock("jars")
+	unlock, err := c.Lock(ctx, "jars")
 	if err != nil {
 		return "", err
 	}
