@@ -1,0 +1,40 @@
+// Package hdfs is the file system that the rest of this module sees: one
+// interface, [FS], over HDFS and over the local disk, with contexts, typed
+// errors, exact permissions and modification times in milliseconds.
+//
+// # Names
+//
+// A name is an absolute path ("/data/x"), a path relative to the user's home
+// ("x" is /user/alice/x), or a URL of the very file system ("hdfs://ns/data/x",
+// "hdfs:///data/x", "file:///tmp/x"). Nothing is unescaped: Hadoop's paths are
+// not URL-encoded. [Open] picks the implementation by the scheme of a URL or
+// of fs.defaultFS; viewfs, s3a, abfs, gs and others are refused by name.
+//
+// # Over colinmarc/hdfs
+//
+// HDFS is reached through github.com/colinmarc/hdfs/v2, which is imported
+// nowhere else. What that library does not do is done here:
+//
+//   - It has no contexts. Every connection that it makes is one of ours
+//     ([guard]), tied to the context of the call or of the open file; when that
+//     ends, its connections are closed and the call returns.
+//   - A client handles one call at a time and stays broken after its connection
+//     was lost. Clients are kept in a small pool, each lent to one call or one
+//     open file; one that failed below the level of RPC is thrown away and the
+//     call repeated with a fresh one, under rules that make the repetition safe
+//     (see the comment on each operation).
+//   - Each client renews leases once a second for as long as it lives, even
+//     without an open file. Idle clients are therefore closed after a few
+//     seconds: thousands of workers must not poll a NameNode for nothing.
+//   - It cannot repair a write pipeline. [Upload] writes to a temporary name
+//     and starts again under another one when a DataNode fails.
+//   - Its handshake knows no delegation tokens. Options.Dial can return
+//     connections that are authenticated already; without it a cluster with
+//     Kerberos is refused.
+//
+// # Files appear whole
+//
+// [Upload] and [WriteFile] write to a temporary name in the same directory,
+// compare the length that the NameNode reports with what was sent, and rename.
+// A reader sees the old file, the new one or none; a failure leaves nothing.
+package hdfs

@@ -1,0 +1,210 @@
+package hdfs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	osuser "os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/colinmarc/hdfs/v2"
+
+	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+)
+
+const (
+	defaultPort    = "8020"
+	defaultTimeout = 20 * time.Second
+	// stallTime is how long a DataNode may neither take nor give a byte:
+	// Hadoop's dfs.client.socket-timeout and a little more.
+	stallTime = 65 * time.Second
+)
+
+// Options say how to reach a file system. The zero value works on clusters
+// without Kerberos.
+type Options struct {
+	// User acts instead of HADOOP_USER_NAME or the account of the process.
+	User string
+	// Timeout bounds each operation on metadata, all its attempts together;
+	// 20 s when zero.
+	Timeout time.Duration
+	// Dial makes all connections. It may return ones that have been
+	// authenticated already and want nothing but the plain protocol's bytes.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// SecureDial says that Dial authenticates, so that a cluster with
+	// Kerberos need not be refused.
+	SecureDial bool
+	// Logger receives repeated calls at debug level; nil discards them.
+	Logger *slog.Logger
+}
+
+// Open returns the file system that a URL, or without one fs.defaultFS, names.
+// The path of the URL does not matter. For HDFS it connects to a NameNode, so
+// that one out of reach is an error now.
+func Open(ctx context.Context, c *conf.Conf, rawURL string, opts Options) (FS, error) {
+	l, err := target(c, rawURL)
+	if err != nil {
+		return nil, err
+	}
+	switch l.scheme {
+	case "file":
+		return NewLocal(LocalOptions{}), nil
+	case "hdfs":
+		r, err := newRemote(c, l.authority, opts)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.call(ctx, "connect to", "", func(*client, int) error { return nil }); err != nil {
+			r.Close()
+			return nil, err
+		}
+		return r, nil
+	}
+	return nil, &Error{Op: "open", Path: l.scheme + "://" + l.authority, Kind: ErrUnsupported,
+		Detail: fmt.Sprintf("the scheme %q is not known here, only hdfs and file are", l.scheme),
+		Hint:   "name a directory by its hdfs:// URL, or set fs.defaultFS (now from " + c.Origin("fs.defaultFS") + ")"}
+}
+
+// target completes a URL from fs.defaultFS.
+func target(c *conf.Conf, rawURL string) (location, error) {
+	def, err := parseName(strings.TrimSuffix(c.String("fs.defaultFS", "file:///"), "/") + "/")
+	if err == nil && def.scheme == "" {
+		err = &Error{Op: "open", Path: def.path, Kind: ErrUnsupported,
+			Detail: "fs.defaultFS (from " + c.Origin("fs.defaultFS") + ") is no URL such as hdfs://namenode:8020"}
+	}
+	if err != nil || rawURL == "" {
+		return def, err
+	}
+	l, err := parseName(rawURL)
+	if err != nil {
+		return l, err
+	}
+	if l.scheme == "" {
+		return def, nil
+	}
+	if l.authority == "" && l.scheme == "hdfs" {
+		if def.scheme != "hdfs" {
+			return l, &Error{Op: "open", Path: rawURL, Kind: ErrUnsupported,
+				Detail: "it names no NameNode, and fs.defaultFS (from " + c.Origin("fs.defaultFS") + ") is not HDFS"}
+		}
+		l.authority = def.authority
+	}
+	return l, nil
+}
+
+func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
+	addresses, err := nameNodes(c, authority)
+	if err != nil {
+		return nil, err
+	}
+	kerberos := strings.EqualFold(c.String("hadoop.security.authentication", ""), "kerberos")
+	if kerberos && !opts.SecureDial {
+		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrUnsupported,
+			Detail: "the cluster wants Kerberos (hadoop.security.authentication, from " + c.Origin("hadoop.security.authentication") + "), and no authenticating connection was provided"}
+	}
+	user, err := actingUser(opts.User, kerberos)
+	if err != nil {
+		return nil, err
+	}
+	useHostname, err := c.Bool("dfs.client.use.datanode.hostname", false)
+	if err != nil {
+		return nil, err
+	}
+	r := &remote{user: user, timeout: opts.Timeout, log: opts.Logger}
+	r.names = names{scheme: "hdfs", authority: authority, home: c.String("dfs.user.home.dir.prefix", "/user") + "/" + user}
+	if r.replication, err = explicit(c, "dfs.replication", c.Int); err != nil {
+		return nil, err
+	}
+	if r.blockSize, err = explicit(c, "dfs.blocksize", c.Bytes); err != nil {
+		return nil, err
+	}
+	if r.timeout <= 0 {
+		r.timeout = defaultTimeout
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	dial := opts.Dial
+	if dial == nil {
+		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
+	}
+	r.pool = &pool{
+		addresses: addresses,
+		options:   hdfs.ClientOptions{User: user, UseDatanodeHostname: useHostname},
+		dial:      dialOptions{dial: dial, timeout: r.timeout, stall: stallTime},
+	}
+	r.proxy = ipc.NewProxy(addresses, clientProtocol, ipc.Options{
+		User: user, ConnectTimeout: r.timeout, CallTimeout: r.timeout, RetryFor: r.timeout,
+		IdleTimeout: idleTime, Dial: dial, Logger: r.log,
+	})
+	return r, nil
+}
+
+// explicit reads a key that counts only when somebody set it: where nobody
+// did, the server's own default is better than ours.
+func explicit[T int | int64](c *conf.Conf, key string, read func(string, T) (T, error)) (T, error) {
+	if c.Origin(key) == "default" {
+		return 0, nil
+	}
+	return read(key, 0)
+}
+
+// actingUser follows Hadoop: HADOOP_USER_NAME counts on clusters without
+// Kerberos only.
+func actingUser(user string, kerberos bool) (string, error) {
+	if user != "" {
+		return user, nil
+	}
+	if name := os.Getenv("HADOOP_USER_NAME"); name != "" && !kerberos {
+		return name, nil
+	}
+	u, err := osuser.Current()
+	if err != nil {
+		return "", &Error{Op: "open", Path: "hdfs", Kind: ErrAuth, Err: err, Hint: "set HADOOP_USER_NAME"}
+	}
+	return u.Username, nil
+}
+
+// nameNodes returns the addresses behind an authority: a host, or a nameservice
+// with one NameNode or several.
+func nameNodes(c *conf.Conf, authority string) ([]string, error) {
+	fail := func(detail, hint string) error {
+		return &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrUnreachable, Detail: detail, Hint: hint}
+	}
+	if authority == "" {
+		return nil, fail("the URL names no NameNode", "set fs.defaultFS to hdfs://HOST:PORT or hdfs://NAMESERVICE")
+	}
+	service := ""
+	for _, s := range c.Strings("dfs.nameservices") {
+		if strings.EqualFold(s, authority) {
+			service = s
+		}
+	}
+	if service == "" {
+		return []string{withPort(authority)}, nil
+	}
+	suffixes := []string{service}
+	if ids := c.Strings("dfs.ha.namenodes." + service); len(ids) > 0 {
+		suffixes = suffixes[:0]
+		for _, id := range ids {
+			suffixes = append(suffixes, service+"."+id)
+		}
+	}
+	var addresses []string
+	for _, s := range suffixes {
+		key := "dfs.namenode.rpc-address." + s
+		addr := c.String(key, "")
+		if addr == "" {
+			return nil, fail(key+" is not set", "add it to hdfs-site.xml")
+		}
+		if !slices.Contains(addresses, withPort(addr)) {
+			addresses = append(addresses, withPort(addr))
+		}
+	}
+	return addresses, nil
+}

@@ -1,0 +1,152 @@
+package hdfs
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/colinmarc/hdfs/v2"
+)
+
+const (
+	// maxIdle clients wait for the next call, each for idleTime at most: an
+	// idle client still renews its lease once a second.
+	maxIdle  = 4
+	idleTime = 3 * time.Second
+)
+
+// dialOptions are what all connections of a pool have in common.
+type dialOptions struct {
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	timeout time.Duration
+	stall   time.Duration
+}
+
+// client is one client of the library with the guard of its connections. It is
+// lent to one user at a time.
+type client struct {
+	*hdfs.Client
+	guard  *guard
+	idleAt time.Time
+	once   sync.Once
+}
+
+// discard ends the client: calls under way fail, its goroutine stops.
+func (c *client) discard() {
+	c.once.Do(func() {
+		c.guard.close()  // first, so that nothing holds the library's lock
+		c.Client.Close() // its error is that of closing a closed connection
+	})
+}
+
+// watch discards the client when ctx ends. stop reports whether that has not
+// happened.
+func (c *client) watch(ctx context.Context) (stop func() bool) {
+	c.guard.bind(ctx)
+	return context.AfterFunc(ctx, c.discard)
+}
+
+// pool keeps idle clients and remembers which NameNode answered last, so that
+// in a pair the standby is not asked first each time.
+type pool struct {
+	options   hdfs.ClientOptions // without dial functions
+	dial      dialOptions
+	addresses []string
+
+	mu     sync.Mutex
+	first  string    // address to try first
+	idle   []*client // the most recently used last
+	timer  *time.Timer
+	closed bool
+}
+
+// take lends an idle client, or a new one connected within ctx. fresh asks for
+// a new one. The error is the cause, not text about it.
+func (p *pool) take(ctx context.Context, fresh bool) (*client, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, errClosed
+	}
+	if n := len(p.idle); n > 0 && !fresh {
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return c, nil
+	}
+	addresses := startingWith(p.addresses, p.first)
+	p.mu.Unlock()
+
+	g := newGuard(ctx, p.dial)
+	opts := p.options
+	opts.Addresses = addresses
+	opts.NamenodeDialFunc, opts.DatanodeDialFunc = g.dialNameNode, g.dialDataNode
+	c, err := hdfs.NewClient(opts)
+	if err != nil {
+		g.close()
+		if cause := g.cause(); cause != nil {
+			err = cause
+		}
+		return nil, err
+	}
+	return &client{Client: c, guard: g}, nil
+}
+
+func startingWith(addresses []string, first string) []string {
+	i := slices.Index(addresses, first)
+	if i <= 0 {
+		return addresses
+	}
+	return append([]string{first}, slices.Delete(slices.Clone(addresses), i, i+1)...)
+}
+
+// give takes back a client that worked.
+func (p *pool) give(c *client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := c.guard.server.Load(); s != nil {
+		p.first = *s
+	}
+	if p.closed || len(p.idle) >= maxIdle {
+		go c.discard() // it may wait for a lease renewal; nobody has to
+		return
+	}
+	c.guard.bind(context.Background())
+	c.idleAt = time.Now()
+	p.idle = append(p.idle, c)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(idleTime, p.reap)
+	}
+}
+
+// reap closes clients that have been idle for long enough and comes back for
+// the rest.
+func (p *pool) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = nil
+	cut := 0
+	for cut < len(p.idle) && time.Since(p.idle[cut].idleAt) >= idleTime {
+		go p.idle[cut].discard()
+		cut++
+	}
+	p.idle = slices.Delete(p.idle, 0, cut)
+	if len(p.idle) > 0 {
+		p.timer = time.AfterFunc(idleTime-time.Since(p.idle[0].idleAt), p.reap)
+	}
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.discard()
+	}
+}
