@@ -1,0 +1,78 @@
+package yarn
+
+import (
+	"fmt"
+
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+)
+
+// IsNotFound tells that the ResourceManager does not know the application, attempt or container, or has forgotten it.
+func IsNotFound(err error) bool {
+	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationNotFoundException") ||
+		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationAttemptNotFoundException") ||
+		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ContainerNotFoundException")
+}
+
+// IsNotRegistered tells an application master that the ResourceManager restarted or failed over: register again,
+// then send all asks, releases and blacklisted nodes again.
+func IsNotRegistered(err error) bool {
+	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationMasterNotRegisteredException")
+}
+
+// IsAttemptNotFound tells an application master that its attempt is over: exit.
+func IsAttemptNotFound(err error) bool {
+	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationAttemptNotFoundException")
+}
+
+// IsInvalidRequest tells that an application master broke the protocol, for example by an outdated heartbeat of a
+// second process of the same attempt.
+func IsInvalidRequest(err error) bool {
+	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.InvalidApplicationMasterRequestException")
+}
+
+// IsInvalidResource tells that an ask passes the cluster's limits or names an unknown resource type.
+func IsInvalidResource(err error) bool {
+	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.InvalidResourceRequestException") ||
+		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ResourceNotFoundException")
+}
+
+// IsDenied tells that the caller lacks the right.
+func IsDenied(err error) bool {
+	return ipc.Is(err, "org.apache.hadoop.security.AccessControlException") ||
+		ipc.Is(err, "org.apache.hadoop.security.authorize.AuthorizationException")
+}
+
+// IsInvalidToken tells that a token has expired, was cancelled, or was never valid there.
+func IsInvalidToken(err error) bool {
+	return ipc.Is(err, "org.apache.hadoop.security.token.SecretManager$InvalidToken")
+}
+
+// RejectedError tells that an application ended before any attempt of it began: the ResourceManager did not want it.
+type RejectedError struct {
+	ID          ApplicationID
+	State       pb.ApplicationState
+	Diagnostics string
+}
+
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("%s was refused by the ResourceManager (%s): %s", e.ID, e.State, e.Diagnostics)
+}
+
+// ContainerError tells why a NodeManager failed one container of a call that as a whole succeeded.
+type ContainerError struct {
+	ID ContainerID
+	// Class and Message are the Java exception's, Trace its stack.
+	Class, Message, Trace string
+}
+
+func (e *ContainerError) Error() string { return fmt.Sprintf("%s: %s: %s", e.ID, e.Class, e.Message) }
+
+func containerErrors(list []*pb.ContainerExceptionMap) map[ContainerID]error {
+	out := make(map[ContainerID]error, len(list))
+	for _, f := range list {
+		id, x := ContainerIDFromPB(f.GetContainerId()), f.GetException()
+		out[id] = &ContainerError{ID: id, Class: x.GetClassName(), Message: x.GetMessage(), Trace: x.GetTrace()}
+	}
+	return out
+}
