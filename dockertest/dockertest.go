@@ -155,7 +155,8 @@ func (e Edge) Run(t testing.TB, argv ...string) Result {
 // RunInput is Run with a standard input.
 func (e Edge) RunInput(t testing.TB, stdin string, argv ...string) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
+	// Not the test's context: that has ended when its Cleanup runs, and tests clean up with commands.
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := e.Command(ctx, "", argv...)
