@@ -47,6 +47,9 @@ type (
 	}
 
 	// CloseJob cancels what is unfinished, releases everything and forgets the job.
+	// Results that a pin or a task of another job still needs stay until it lets
+	// go; Output.Gone tells when nothing of the job is left. No Ended and no Forget
+	// is told of a closed job's tasks.
 	CloseJob struct {
 		Job graph.JobID
 	}
@@ -81,7 +84,9 @@ type (
 		Tasks  []Finished
 	}
 
-	// Failed says that attempts ended without a result.
+	// Failed says that attempts ended without a result. A Copy that did not work
+	// is reported by it as well: the task and attempt of the Copy, FailInput, and
+	// the holder asked.
 	Failed struct {
 		Worker graph.WorkerID
 		Tasks  []FailedAttempt
@@ -105,7 +110,7 @@ type (
 	// Missing says that results which a worker was thought to hold are not there.
 	Missing struct {
 		Worker graph.WorkerID // who was thought to hold them
-		Tasks  []graph.TaskID
+		Tasks  []TaskAttempt  // attempt 0: whichever the worker was thought to hold
 	}
 
 	// Retire asks for the pool to shrink to To workers, or, with Workers, for just

@@ -3,9 +3,10 @@ package sched
 import "github.com/yarnd/yarnd/engine/graph"
 
 // Output is what the core wants done, in the manner of a raft Ready: the caller
-// takes it after a turn (one or many Steps), does all of it, in this order, and
-// hands the same Output back to be reused. Rows are grouped by worker by
-// the caller; the order within one worker is the order of the rows.
+// takes it after a turn (one or many Steps) and does all of it, in this order.
+// It is the caller's until the next call of Core.Output, which reuses it. Rows
+// are grouped by worker by the caller; the order within one worker is the order
+// of the rows.
 type Output struct {
 	// Assign starts attempts; row i's inputs are Inputs[Assign[i].From:Assign[i].To].
 	Assign []Assign
@@ -20,10 +21,15 @@ type Output struct {
 	Free []Order
 	// Copy asks a worker to fetch a result from a holder and keep it.
 	Copy []Copy
-	// Ended tells of tasks that reached an outcome which the job's clients may see.
+	// Ended tells of tasks that reached an outcome which the job's clients may see:
+	// results of tasks that somebody holds, and every failure. A result that was
+	// lost and computed again is told again, with its new attempt.
 	Ended []Ended
 	// Forget says that a task's class and payload will never be needed again.
 	Forget []graph.TaskID
+	// Gone names closed jobs of which nothing is left: classes, payloads and
+	// failures of all their tasks can be dropped.
+	Gone []graph.JobID
 	// Retired names workers that are drained and may be let go.
 	Retired []graph.WorkerID
 }
@@ -38,10 +44,11 @@ type Assign struct {
 
 // Input is a result that an attempt needs.
 type Input struct {
-	Task   graph.TaskID
-	Size   uint64
-	Inline bool              // the scheduler holds the bytes and sends them along
-	Held   [3]graph.WorkerID // up to three holders, best first; 0 is none
+	Task    graph.TaskID
+	Attempt graph.Attempt // that gave the result
+	Size    uint64
+	Inline  bool              // the scheduler holds the bytes and sends them along
+	Held    [3]graph.WorkerID // up to three holders, best first; 0 is none
 }
 
 // Order names an attempt or a result on a worker.

@@ -1,0 +1,299 @@
+package sched
+
+import (
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// An attempt lives from assign to its end: a result, a failure, a retraction,
+// its worker's leaving, or the moment at which nobody wants it any more. Between
+// these the worker is charged for it. A message about any other attempt than the
+// live one is stale: it changes nothing.
+
+// live returns the row of an attempt if it is the live one and on that worker.
+func (c *Core) live(w graph.WorkerID, a TaskAttempt) (*job, *task) {
+	j, t := c.find(a.Task)
+	if j == nil || !t.state.Given() || t.where != w || t.attempt != a.Attempt {
+		return nil, nil
+	}
+	return j, t
+}
+
+// give assigns a Ready task to a worker.
+func (c *Core) give(w *worker, j *job, i uint32) {
+	c.apply(j, i, moveAssign)
+	t, cl := j.task(i), j.classOf(j.task(i))
+	t.attempt = max(t.attempt, j.top[i]) + 1
+	if j.top != nil {
+		delete(j.top, i)
+	}
+	t.where = w.id
+	t.took = unknownTook
+	if cl.took.known {
+		t.took = bucket(cl.took.micros())
+	}
+	c.charge(w, cl.slots, t.took)
+	if len(w.given) > 2*w.inflight+64 {
+		c.liveOn(w)
+	}
+	w.given = append(w.given, TaskAttempt{j.name(i), t.attempt})
+	w.hungry = false
+
+	from := uint32(len(c.out.Inputs))
+	for e, to := j.edgesOf(i); e < to; e++ {
+		jd, d := c.dep(j, i, e)
+		c.out.Inputs = append(c.out.Inputs, c.input(w, jd, d))
+	}
+	c.out.Assign = append(c.out.Assign, Assign{
+		Worker: w.id, Task: j.name(i), Attempt: t.attempt,
+		From: from, To: uint32(len(c.out.Inputs)),
+	})
+}
+
+// input describes a Done task to a worker that is going to need its result.
+func (c *Core) input(w *worker, j *job, i uint32) Input {
+	t := j.task(i)
+	in := Input{Task: j.name(i), Attempt: t.attempt, Size: t.size}
+	if t.flags&flagInline != 0 {
+		in.Inline = true
+		return in
+	}
+	if len(j.copies.head) == 0 || t.where == w.id {
+		in.Held[0] = t.where
+		return in
+	}
+	// A local copy goes first, else the readers spread over the holders.
+	c.scratch = c.scratch[:0]
+	for h := range j.holdersOf(i) {
+		if h == w.id {
+			in.Held[0] = h
+			return in
+		}
+		c.scratch = append(c.scratch, h)
+	}
+	for n := range min(len(in.Held), len(c.scratch)) {
+		in.Held[n] = c.scratch[(int(w.id)+n)%len(c.scratch)]
+	}
+	return in
+}
+
+// holdersOf yields the workers that hold i's result.
+func (j *job) holdersOf(i uint32) func(func(graph.WorkerID) bool) {
+	return func(yield func(graph.WorkerID) bool) {
+		if t := j.task(i); t.state != StateDone || t.flags&flagInline != 0 || !yield(t.where) {
+			return
+		}
+		for h := range j.copies.of(i) {
+			if !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// ungive takes the charge for a live attempt off its worker. The caller makes
+// the transition.
+func (c *Core) ungive(j *job, i uint32) {
+	t := j.task(i)
+	w := c.workers[t.where]
+	c.discharge(w, j.classOf(t).slots, t.took)
+	if t.state == StateRunning {
+		w.running--
+	}
+	if t.flags&flagRetract != 0 {
+		t.flags &^= flagRetract
+		w.asked--
+		c.claimEnded(j.name(i))
+	}
+	t.where, t.took = 0, 0
+}
+
+// stop tells the worker of a live attempt that it is not wanted any more.
+func (c *Core) stop(j *job, i uint32) {
+	t := j.task(i)
+	c.out.Stop = append(c.out.Stop, Order{t.where, j.name(i), t.attempt})
+}
+
+// goBack makes a task whose attempt ended without an outcome Waiting or Ready.
+func (c *Core) goBack(j *job, i uint32) {
+	c.ungive(j, i)
+	c.apply(j, i, moveBack)
+	c.countInputs(j, i)
+}
+
+func (c *Core) stepStarted(ev Started) {
+	for _, a := range ev.Tasks {
+		j, t := c.live(ev.Worker, a)
+		if j == nil || t.state != StateAssigned {
+			c.reject(StaleAttempt)
+			continue
+		}
+		c.apply(j, a.Task.Index, moveStart)
+		c.workers[ev.Worker].running++
+	}
+}
+
+func (c *Core) stepDone(ev Done) {
+	w := c.workers[ev.Worker]
+	for k := range ev.Tasks {
+		f := &ev.Tasks[k]
+		holder := ev.Worker
+		if f.Inline {
+			holder = 0
+		}
+		j, t := c.live(ev.Worker, f.TaskAttempt)
+		if j == nil {
+			c.reject(StaleAttempt)
+			if w != nil || f.Inline {
+				c.out.Free = append(c.out.Free, Order{holder, f.Task, f.Attempt})
+			}
+			continue
+		}
+		j.classOf(t).took.add(int64(f.Duration))
+		c.finish(j, f.Task.Index, moveFinish, holder, f.Size)
+		t.took = bucket(int64(f.Duration))
+		if len(c.todo) > 0 {
+			c.settle()
+		}
+	}
+}
+
+// finish gives an active task its result.
+func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint64) {
+	t := j.task(i)
+	c.leaveActive(j, i)
+	c.apply(j, i, m)
+	t.where, t.size, t.waiting = holder, size, 0
+	t.flags &^= flagInline | flagSuspect
+	if j.lost != nil {
+		delete(j.lost, i)
+	}
+	if holder == 0 {
+		t.flags |= flagInline
+		c.cut(j, i)
+	} else {
+		c.workers[holder].hold(size)
+	}
+	if j.held(i) {
+		t.flags |= flagSeen
+		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Size: size, Inline: holder == 0})
+	}
+	for jk, k := range c.consumers(j, i) {
+		tk := jk.task(k)
+		if tk.state != StateWaiting {
+			continue
+		}
+		if tk.waiting--; tk.waiting == 0 {
+			c.becomeReady(jk, k)
+		}
+	}
+}
+
+const (
+	defaultDeaths = 3
+	maxOther      = 16 // setbacks of a task that are nobody's fault for certain
+)
+
+func (c *Core) stepFailed(ev Failed) {
+	for k := range ev.Tasks {
+		f := &ev.Tasks[k]
+		if f.Kind == graph.FailInput && c.transferFailed(ev.Worker, f) {
+			c.settle()
+			continue
+		}
+		j, t := c.live(ev.Worker, f.TaskAttempt)
+		if j == nil {
+			c.reject(StaleAttempt)
+			continue
+		}
+		c.failedAttempt(j, f.Task.Index, t, f)
+		c.settle()
+	}
+}
+
+// failedAttempt decides whether a task is tried again.
+func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt) {
+	w, cl, y := c.workers[t.where], j.classOf(t), j.tallies[i]
+	final := false
+	switch f.Kind {
+	case graph.FailUser, graph.FailTime:
+		y.user++
+		final = y.user > cl.Retries
+	case graph.FailDied, graph.FailMemory:
+		// A command is its own process; a function may have died with another one's
+		// executor, unless it was alone.
+		if cl.Kind == graph.KindCommand || w.queued == cl.slots || w.running == 1 && t.state == StateRunning {
+			y.deaths++
+			final = y.deaths >= cl.deaths()
+		} else {
+			t.flags |= flagSuspect
+		}
+	case graph.FailInput:
+		if c.inputGone(j, i, f) {
+			y.other++
+			final = y.other > maxOther
+		}
+	default:
+		y.other++
+		final = y.other > min(maxOther, cl.deaths())
+	}
+	if final {
+		c.fail(j, i, f.Kind, j.name(i))
+		return
+	}
+	if y != j.tallies[i] {
+		j.tally(i, y)
+	}
+	c.goBack(j, i)
+}
+
+// inputGone drops the copy that an attempt could not fetch. It reports whether
+// there was one: a holder that has left meanwhile is nobody's setback.
+func (c *Core) inputGone(j *job, i uint32, f *FailedAttempt) bool {
+	for e, to := j.edgesOf(i); e < to; e++ {
+		if jd, d := c.dep(j, i, e); jd != nil && jd.name(d) == f.Input {
+			return c.copyGone(jd, d, f.Holder)
+		}
+	}
+	c.reject(BadRow)
+	return true
+}
+
+func (cl *class) deaths() uint16 {
+	if cl.Deaths == 0 {
+		return defaultDeaths
+	}
+	return cl.Deaths
+}
+
+func (c *Core) stepRetracted(ev Retracted) {
+	if len(ev.OK) != len(ev.Tasks) {
+		c.reject(BadRow)
+		return
+	}
+	for k, a := range ev.Tasks {
+		j, t := c.live(ev.Worker, a)
+		if j == nil || t.flags&flagRetract == 0 {
+			c.reject(StaleAttempt)
+			continue
+		}
+		if !ev.OK[k] {
+			t.flags &^= flagRetract
+			c.workers[ev.Worker].asked--
+			c.claimEnded(a.Task)
+			continue
+		}
+		c.takeBack(j, a.Task.Index)
+		c.settle()
+	}
+}
+
+// liveOn returns w's live attempts in the order in which they were assigned.
+func (c *Core) liveOn(w *worker) []TaskAttempt {
+	w.given = slices.DeleteFunc(w.given, func(a TaskAttempt) bool {
+		j, _ := c.live(w.id, a)
+		return j == nil
+	})
+	return w.given
+}

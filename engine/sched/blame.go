@@ -1,0 +1,111 @@
+package sched
+
+import (
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// A death is blamed on a task only when the task was alone. If others ran beside
+// it, all of them become suspects: from then on each runs with a worker to
+// itself, and a death then counts. So a poisonous task is found out, and those
+// that merely stood beside it are not.
+
+// died counts a death of i while it was alone: once too often and it fails.
+func (c *Core) died(j *job, i uint32) {
+	y := j.tallies[i]
+	y.deaths++
+	if y.deaths >= j.classOf(j.task(i)).deaths() {
+		c.fail(j, i, graph.FailDied, j.name(i))
+		return
+	}
+	j.tally(i, y)
+	c.goBackSuspect(j, i)
+}
+
+func (j *job) tally(i uint32, y tally) {
+	if j.tallies == nil {
+		j.tallies = map[uint32]tally{}
+	}
+	j.tallies[i] = y
+}
+
+func (c *Core) goBackSuspect(j *job, i uint32) {
+	j.task(i).flags |= flagSuspect
+	c.goBack(j, i)
+}
+
+// fillSolo gives suspects to workers that have nothing else. If there is none,
+// some of the crew, at most a quarter, are kept from new tasks until they have
+// ended theirs.
+func (c *Core) fillSolo() {
+	c.suspects = slices.DeleteFunc(c.suspects, func(id graph.TaskID) bool { return !c.isSuspect(id) })
+	if len(c.suspects) == 0 && c.solos == 0 {
+		return
+	}
+	for _, w := range c.crew {
+		if w.solo && w.queued == 0 && !c.giveSuspect(w) {
+			c.setSolo(w, false)
+		}
+	}
+	for _, w := range c.crew {
+		if len(c.suspects) == 0 {
+			return
+		}
+		if w.open() && w.queued == 0 && c.mayRunSuspect(w) {
+			c.setSolo(w, true)
+			c.giveSuspect(w)
+		}
+	}
+	for len(c.suspects) > 0 && c.solos < max(1, len(c.crew)/4) {
+		var least *worker
+		for _, w := range c.crew {
+			if w.open() && c.mayRunSuspect(w) && (least == nil || w.load < least.load) {
+				least = w
+			}
+		}
+		if least == nil {
+			return
+		}
+		c.setSolo(least, true)
+		c.scatter(least)
+		c.askBack(least)
+	}
+}
+
+func (c *Core) setSolo(w *worker, solo bool) {
+	c.change(w, func() { w.solo = solo })
+	if solo {
+		c.solos++
+	} else {
+		c.solos--
+	}
+}
+
+// mayRunSuspect reports whether some suspect fits w.
+func (c *Core) mayRunSuspect(w *worker) bool { return c.suspectFor(w) >= 0 }
+
+func (c *Core) suspectFor(w *worker) int {
+	return slices.IndexFunc(c.suspects, func(id graph.TaskID) bool {
+		j, t := c.find(id)
+		return c.isSuspect(id) && w.fits(j.classOf(t).lane)
+	})
+}
+
+func (c *Core) giveSuspect(w *worker) bool {
+	n := c.suspectFor(w)
+	if w.phase != working || n < 0 {
+		return false
+	}
+	id := c.suspects[n]
+	c.suspects = slices.Delete(c.suspects, n, n+1)
+	j, _ := c.find(id)
+	c.give(w, j, id.Index)
+	return true
+}
+
+// isSuspect reports whether a task is Ready to run alone.
+func (c *Core) isSuspect(id graph.TaskID) bool {
+	j, t := c.find(id)
+	return j != nil && t.state == StateReady && t.flags&flagSuspect != 0
+}

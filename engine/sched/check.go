@@ -1,0 +1,185 @@
+package sched
+
+import (
+	"fmt"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Check counts everything again, slowly, and reports the first thing that does
+// not add up. It is for tests and for finding out what a sick scheduler suffers
+// from; a healthy one never returns an error.
+func (c *Core) Check() error {
+	k := &checker{c: c, accounts: map[graph.WorkerID]*account{}, lanes: map[*lane]int{}}
+	for id := range c.workers {
+		k.accounts[id] = &account{}
+	}
+	for _, j := range c.jobs {
+		if err := k.job(j); err != nil {
+			return err
+		}
+	}
+	return k.sums()
+}
+
+type checker struct {
+	c        *Core
+	accounts map[graph.WorkerID]*account
+	lanes    map[*lane]int
+	ready    int
+	asked    int
+}
+
+type account struct {
+	inflight, queued, running, asked, results int
+	load                                      int64
+	bytes                                     uint64
+}
+
+func (k *checker) job(j *job) error {
+	var counts [states]uint32
+	for i := range j.tasks.n {
+		counts[j.task(i).state]++
+		if err := k.task(j, i); err != nil {
+			return fmt.Errorf("task %v (%v): %w", j.name(i), j.task(i).state, err)
+		}
+	}
+	if counts != j.counts {
+		return fmt.Errorf("job %d: states counted %v, kept %v", j.id, counts, j.counts)
+	}
+	return nil
+}
+
+func (k *checker) task(j *job, i uint32) error {
+	t := j.task(i)
+	need, kin := k.edgesInto(j, i)
+	switch wanted := j.wanted(i); {
+	case !t.state.Final() && (need != t.need || kin != t.kin):
+		return fmt.Errorf("need %d, kin %d, counted %d and %d", t.need, t.kin, need, kin)
+	case wanted && (t.state == StateReleased || t.state == StateForgotten):
+		return fmt.Errorf("wanted")
+	case !wanted && t.state.Active():
+		return fmt.Errorf("unwanted")
+	case !wanted && t.state == StateDone && (t.flags&flagInline == 0 || t.kin == 0):
+		return fmt.Errorf("result that nobody needs")
+	case !wanted && t.state == StateReleased && t.kin == 0 && t.flags&flagFresh == 0:
+		return fmt.Errorf("not forgotten")
+	case t.state.Given() != (t.where != 0) && t.state != StateDone:
+		return fmt.Errorf("with worker %d", t.where)
+	}
+	if err := k.inputs(j, i); err != nil {
+		return err
+	}
+	return k.place(j, i)
+}
+
+// edgesInto counts the active consumers of i, and those that keep its lineage.
+func (k *checker) edgesInto(j *job, i uint32) (need, kin uint32) {
+	for jk, n := range k.c.consumers(j, i) {
+		t := jk.task(n)
+		if t.state.Active() {
+			need++
+		}
+		if t.flags&flagCut == 0 {
+			kin++
+		}
+	}
+	return need, kin
+}
+
+func (k *checker) inputs(j *job, i uint32) error {
+	t := j.task(i)
+	waiting := uint32(0)
+	for e, to := j.edgesOf(i); e < to; e++ {
+		jd, d := k.c.dep(j, i, e)
+		if jd == nil {
+			if t.state == StateWaiting || t.state == StateReady {
+				return fmt.Errorf("input of a job that is gone")
+			}
+			continue
+		}
+		switch s := jd.task(d).state; {
+		case s == StateDone:
+		case s.Active():
+			waiting++
+		case t.state.Given() && s.Final():
+			waiting++
+		case t.state.Active():
+			return fmt.Errorf("input %v is %v", jd.name(d), s)
+		}
+	}
+	if (t.state == StateWaiting || t.state == StateReady) && t.waiting != waiting {
+		return fmt.Errorf("waits for %d, counted %d", t.waiting, waiting)
+	}
+	if t.state == StateWaiting && waiting == 0 {
+		return fmt.Errorf("waits for nothing")
+	}
+	return nil
+}
+
+// place books the task on its worker, its lane, or its holders.
+func (k *checker) place(j *job, i uint32) error {
+	t, cl := j.task(i), j.classOf(j.task(i))
+	switch {
+	case t.state == StateReady && t.flags&flagSuspect == 0:
+		k.ready++
+		k.lanes[cl.lane]++
+	case t.state.Given():
+		a := k.accounts[t.where]
+		if a == nil {
+			return fmt.Errorf("on worker %d, which is gone", t.where)
+		}
+		a.inflight++
+		a.queued += cl.slots
+		a.load += tooks[t.took]
+		if t.state == StateRunning {
+			a.running++
+		}
+		if t.flags&flagRetract != 0 {
+			a.asked++
+		}
+	case t.state == StateDone && t.flags&flagInline == 0:
+		for h := range j.holdersOf(i) {
+			a := k.accounts[h]
+			if a == nil {
+				return fmt.Errorf("held by worker %d, which is gone", h)
+			}
+			a.results++
+			a.bytes += t.size
+		}
+	}
+	return nil
+}
+
+func (k *checker) sums() error {
+	c, free, surplus, solos := k.c, 0, 0, 0
+	for id, a := range k.accounts {
+		w := c.workers[id]
+		if b := (account{w.inflight, w.queued, w.running, w.asked, w.results, w.load, w.bytes}); b != *a {
+			return fmt.Errorf("worker %d: books say %+v, counted %+v", id, b, *a)
+		}
+		free += w.freeSlots()
+		if w.queued > w.slots {
+			surplus++
+		}
+		if w.solo {
+			solos++
+		}
+		if w.phase == retired && w.inflight > 0 {
+			return fmt.Errorf("worker %d is retired and has %d attempts", id, w.inflight)
+		}
+	}
+	if free != c.free || surplus != c.surplus || solos != c.solos || k.ready != c.ready {
+		return fmt.Errorf("free %d, surplus %d, solo %d, ready %d; counted %d, %d, %d, %d",
+			c.free, c.surplus, c.solos, c.ready, free, surplus, solos, k.ready)
+	}
+	for l, n := range k.lanes {
+		if l.ready != n || !l.listed {
+			return fmt.Errorf("lane of job %d: %d ready (listed %v), counted %d", l.job.id, l.ready, l.listed, n)
+		}
+	}
+	if len(c.todo) > 0 {
+		return fmt.Errorf("%d consequences not drawn", len(c.todo))
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+// Package sched decides which worker runs which task. It is a value: events go
+// in by [Core.Step], what is to be done comes out by [Core.Output], and nothing
+// else happens. It has no clock (a Tick is an event), no I/O, no goroutine and
+// no randomness, so that whatever it did can be done again.
+//
+//	            OpenJob, DeclareClass, Submit, Release, Pin, Cancel, CloseJob
+//	 clients ──────────────────────────────────────────────┐
+//	                                                        ▼
+//	            WorkerJoined, WorkerLeft, Started,      ┌──────┐  Assign, Stop, Retract,
+//	 workers ── Done, Failed, Retracted, Copied, ──────►│ Core │  Free, Copy ──────────► workers
+//	            Missing                                 └──────┘  Ended ───────────────► clients
+//	                                                        ▲     Forget, Gone, Retired
+//	 the loop ── Tick, Retire ──────────────────────────────┘
+//
+// The loop that owns the core takes in everything that has arrived, then asks
+// for the output once: assignments are made there, in one go.
+//
+// # Rules
+//
+//   - A task is in one [State]; transitions have names (state.go). An illegal one
+//     is a defect of this package and panics. Events are never trusted: rows that
+//     make no sense, or are about an attempt that is not the live one, change
+//     nothing and are counted by [Reason].
+//   - A result counts only if its task, attempt and worker match a live
+//     assignment. There is at most one per task. So nothing that is late, doubled
+//     or from a worker that was given up can do harm, and no state is needed for
+//     "cancelled, but still running somewhere".
+//   - A task is wanted if the job holds it, somebody pins it, or an active task
+//     needs its result (refs.go). What is wanted is computed, and computed again
+//     when its result is lost; what is not is dropped, freed and forgotten.
+//   - A task's payload is kept while any descendant might be computed again
+//     (task.kin). A result inline at the scheduler cannot be lost: lineage ends
+//     there.
+//   - A death is blamed only on a task that was alone (blame.go).
+//   - Cost: a row is one cache line, an edge 12 bytes, neither holds a pointer;
+//     consequences are a list, never a recursion; a turn looks at each worker a
+//     few times and at each task only when something happened to it.
+//
+// # Map
+//
+//	event.go output.go   the contract
+//	state.go             states and transitions
+//	table.go job.go      where everything is kept
+//	core.go              Step, Output, consequences
+//	submit.go refs.go    jobs come and go; who wants what
+//	attempt.go blame.go  attempts: given, started, done, failed, retracted
+//	worker.go retire.go  workers: joined, left, drained; copies of results
+//	lane.go place.go     ready queues; which queue a task waits in
+//	fill.go rebalance.go who gets what, and who gives it back
+//	query.go check.go    looking, and counting everything again
+package sched

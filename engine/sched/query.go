@@ -1,0 +1,128 @@
+package sched
+
+import "github.com/yarnd/yarnd/engine/graph"
+
+// Task is what is known of one task.
+type Task struct {
+	ID      graph.TaskID
+	State   State
+	Class   graph.ClassID
+	Attempt graph.Attempt  // the live one, the one that gave the result, or the last
+	Worker  graph.WorkerID // that has the live attempt; else 0
+	Size    uint64         // of the result in bytes
+	Inline  bool           // the scheduler holds the result
+	Kind    graph.FailKind // why it failed, or FailCancelled
+	Cause   graph.TaskID   // in which task that happened
+	Micros  int64          // how long it ran, roughly, when Done
+}
+
+// Task looks a task up.
+func (c *Core) Task(id graph.TaskID) (Task, bool) {
+	j, t := c.find(id)
+	if j == nil {
+		return Task{}, false
+	}
+	out := Task{ID: id, State: t.state, Class: t.class, Attempt: t.attempt}
+	switch t.state {
+	case StateAssigned, StateRunning:
+		out.Worker = t.where
+	case StateDone:
+		out.Size, out.Inline, out.Micros = t.size, t.flags&flagInline != 0, tooks[t.took]
+	case StateFailed, StateCancelled:
+		out.Kind, out.Cause = graph.FailKind(t.took), unpack(t.size)
+	}
+	return out, true
+}
+
+// Holders appends the workers that hold a task's result. A result that is inline
+// at the scheduler has none.
+func (c *Core) Holders(dst []graph.WorkerID, id graph.TaskID) []graph.WorkerID {
+	j, _ := c.find(id)
+	if j == nil {
+		return dst
+	}
+	for h := range j.holdersOf(id.Index) {
+		dst = append(dst, h)
+	}
+	return dst
+}
+
+// Job is what is known of one job.
+type Job struct {
+	ID      graph.JobID
+	Closed  bool
+	Tasks   uint32 // the next index
+	Classes uint32 // the next class
+	Counts  [states]uint32
+}
+
+// Count returns how many of the job's tasks are in one of the states.
+func (j *Job) Count(in ...State) (n uint32) {
+	for _, s := range in {
+		n += j.Counts[s]
+	}
+	return n
+}
+
+// Job looks a job up. A closed one is there until Output.Gone names it.
+func (c *Core) Job(id graph.JobID) (Job, bool) {
+	j := c.jobs[id]
+	if j == nil {
+		return Job{}, false
+	}
+	return Job{ID: id, Closed: j.closed, Tasks: j.tasks.n, Classes: uint32(len(j.classes)), Counts: j.counts}, true
+}
+
+// Class returns a class as it was declared, without its Spec.
+func (c *Core) Class(id graph.JobID, class graph.ClassID) (graph.Class, bool) {
+	j := c.jobs[id]
+	if j == nil || int(class) >= len(j.classes) {
+		return graph.Class{}, false
+	}
+	return j.classes[class].Class, true
+}
+
+// Worker is what is known of one worker.
+type Worker struct {
+	ID       graph.WorkerID
+	Pool     string
+	Slots    int
+	Phase    string // "working", "leaving" or "left"
+	Assigned int    // attempts that it has
+	Running  int    // those that it said have started
+	Results  int
+	Bytes    uint64 // of its results
+}
+
+// Worker looks a worker up.
+func (c *Core) Worker(id graph.WorkerID) (Worker, bool) {
+	w := c.workers[id]
+	if w == nil {
+		return Worker{}, false
+	}
+	return Worker{
+		ID: id, Pool: w.pool, Slots: w.slots, Phase: [...]string{"working", "leaving", "left", "left"}[w.phase],
+		Assigned: w.inflight, Running: w.running, Results: w.results, Bytes: w.bytes,
+	}, true
+}
+
+// Workers appends the ids of all workers, in the order in which they joined.
+func (c *Core) Workers(dst []graph.WorkerID) []graph.WorkerID {
+	for _, w := range c.crew {
+		dst = append(dst, w.id)
+	}
+	return dst
+}
+
+// Busy reports whether any task is active: the cluster is not idle.
+func (c *Core) Busy() bool {
+	for _, j := range c.jobs {
+		if j.counts[StateWaiting]+j.counts[StateReady]+j.counts[StateAssigned]+j.counts[StateRunning] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Ready returns how many tasks could run if there were slots.
+func (c *Core) Ready() int { return c.ready + len(c.suspects) }

@@ -1,0 +1,237 @@
+package sched
+
+import "github.com/yarnd/yarnd/engine/graph"
+
+// A task is wanted while the job holds it, somebody pins it, or an active task
+// needs its result. Wanted tasks are active, Done, or failed; what is not wanted
+// is dropped and freed. Everything here follows from that one rule.
+
+// wanted reports whether anybody wants i's result.
+func (j *job) wanted(i uint32) bool {
+	t := j.task(i)
+	return t.need > 0 || t.flags&flagHeld != 0 || j.pins[i] > 0
+}
+
+// held is wanted by somebody who may look at it.
+func (j *job) held(i uint32) bool {
+	return j.task(i).flags&flagHeld != 0 || j.pins[i] > 0
+}
+
+func (c *Core) stepRelease(ev Release) {
+	for _, id := range ev.Tasks {
+		j, t := c.find(id)
+		switch {
+		case j == nil || t.state == StateForgotten:
+			c.reject(UnknownTask)
+			continue
+		case t.flags&(flagHeld|flagFresh) == 0:
+			c.reject(NotHeld)
+			continue
+		}
+		t.flags &^= flagHeld | flagFresh
+		c.dropUnwanted(j, id.Index)
+		c.settle()
+	}
+}
+
+func (c *Core) stepPin(ev Pin) {
+	j, t := c.find(ev.Task)
+	i := ev.Task.Index
+	switch {
+	case j == nil || t.state == StateForgotten:
+		c.reject(UnknownTask)
+	case ev.Delta == 1:
+		if j.pins == nil {
+			j.pins = map[uint32]uint32{}
+		}
+		j.pins[i]++
+		c.later(wanted, j, i)
+	case ev.Delta == -1 && j.pins[i] > 0:
+		if j.pins[i]--; j.pins[i] == 0 {
+			delete(j.pins, i)
+			c.dropUnwanted(j, i)
+		}
+	case ev.Delta == -1:
+		c.reject(NotHeld)
+	default:
+		c.reject(BadRow)
+	}
+}
+
+func (c *Core) stepCancel(ev Cancel) {
+	for _, id := range ev.Tasks {
+		j, t := c.find(id)
+		switch {
+		case j == nil || t.state == StateForgotten:
+			c.reject(UnknownTask)
+		case t.flags&flagSeen != 0:
+			c.reject(AlreadyEnded) // a result was told, even if it is computed again just now
+		case t.state.Active(), t.state == StateReleased && t.flags&flagFresh != 0:
+			c.fail(j, id.Index, graph.FailCancelled, id)
+			c.settle()
+		default:
+			c.reject(AlreadyEnded)
+		}
+	}
+}
+
+// activate wants a Released task: its inputs are needed, and those that have no
+// result are wanted in turn.
+func (c *Core) activate(j *job, i uint32) {
+	c.apply(j, i, moveWant)
+	t := j.task(i)
+	t.flags &^= flagFresh
+	for e, to := j.edgesOf(i); e < to; e++ {
+		if jd, d := c.dep(j, i, e); jd != nil {
+			td := jd.task(d)
+			td.need++
+			if td.state == StateReleased {
+				c.later(wanted, jd, d)
+			}
+		}
+	}
+	c.countInputs(j, i)
+}
+
+// countInputs finds out what a task that has just become Waiting waits for: it
+// becomes Ready, or it fails because an input did.
+func (c *Core) countInputs(j *job, i uint32) {
+	t := j.task(i)
+	t.waiting = 0
+	for e, to := j.edgesOf(i); e < to; e++ {
+		jd, d := c.dep(j, i, e)
+		if jd == nil {
+			c.failLater(j, i, graph.FailUpstream, j.depID(i, e))
+			t.waiting++
+			continue
+		}
+		td := jd.task(d)
+		if td.state != StateDone {
+			t.waiting++
+		}
+		if td.state.Final() {
+			c.failLater(j, i, graph.FailUpstream, jd.causeOf(d))
+		}
+	}
+	if t.waiting == 0 {
+		c.becomeReady(j, i)
+	}
+}
+
+// causeOf returns the task in which the failure of i happened.
+func (j *job) causeOf(i uint32) graph.TaskID {
+	t := j.task(i)
+	if t.state == StateFailed && graph.FailKind(t.took) == graph.FailUpstream {
+		return unpack(t.size)
+	}
+	return j.name(i)
+}
+
+// leaveActive lets go of the attempt and of the inputs. The caller makes the
+// transition.
+func (c *Core) leaveActive(j *job, i uint32) {
+	if j.task(i).state.Given() {
+		c.ungive(j, i)
+	}
+	for e, to := j.edgesOf(i); e < to; e++ {
+		if jd, d := c.dep(j, i, e); jd != nil {
+			td := jd.task(d)
+			if td.need--; td.need == 0 {
+				c.later(unwanted, jd, d)
+			}
+		}
+	}
+}
+
+// cut ends i's interest in the lineage of its inputs.
+func (c *Core) cut(j *job, i uint32) {
+	t := j.task(i)
+	if t.flags&flagCut != 0 {
+		return
+	}
+	t.flags |= flagCut
+	for e, to := j.edgesOf(i); e < to; e++ {
+		if jd, d := c.dep(j, i, e); jd != nil {
+			td := jd.task(d)
+			if td.kin--; td.kin == 0 {
+				c.later(unwanted, jd, d)
+			}
+		}
+	}
+}
+
+// dropUnwanted frees, drops and forgets i as far as nobody wants it.
+func (c *Core) dropUnwanted(j *job, i uint32) {
+	t := j.task(i)
+	if t.state.Final() || j.wanted(i) {
+		return
+	}
+	switch {
+	case t.state.Active():
+		if t.state.Given() {
+			c.stop(j, i)
+		}
+		c.leaveActive(j, i)
+		c.apply(j, i, moveDrop)
+	case t.state == StateDone:
+		if t.flags&flagInline != 0 && t.kin > 0 {
+			return // lineage ends here: a few bytes kept save a graph of specs
+		}
+		c.freeCopies(j, i)
+		c.apply(j, i, moveFree)
+	}
+	if t.kin == 0 && t.flags&flagFresh == 0 {
+		c.forget(j, i)
+	}
+}
+
+func (c *Core) forget(j *job, i uint32) {
+	c.apply(j, i, moveForget)
+	c.cut(j, i)
+	c.farewell(j, i)
+}
+
+// farewell drops what is kept of a task aside. It will never run again.
+func (c *Core) farewell(j *job, i uint32) {
+	delete(j.tallies, i)
+	delete(j.lost, i)
+	delete(j.top, i)
+	delete(j.hosts, i)
+	delete(j.abroad, i)
+	if j.closed {
+		c.leaveIfGone(j)
+		return
+	}
+	c.out.Forget = append(c.out.Forget, j.name(i))
+}
+
+// fail ends a task without a result, and tells its consumers.
+func (c *Core) fail(j *job, i uint32, kind graph.FailKind, cause graph.TaskID) {
+	t := j.task(i)
+	if t.state.Given() && kind == graph.FailCancelled {
+		c.stop(j, i)
+	}
+	m := moveFail
+	if kind == graph.FailCancelled {
+		m = moveCancel
+	} else if t.flags&flagSeen != 0 {
+		kind, cause = graph.FailLost, j.name(i) // a result was seen: it did not fail, it is gone
+	}
+	if t.state.Active() {
+		c.leaveActive(j, i)
+	}
+	c.apply(j, i, m)
+	t.size, t.took = pack(cause), uint8(kind)
+	t.flags |= flagSeen
+	c.cut(j, i)
+	if !j.closed {
+		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Kind: kind, Cause: cause})
+	}
+	cause = j.causeOf(i)
+	for jk, k := range c.consumers(j, i) {
+		if jk.task(k).state == StateWaiting {
+			c.failLater(jk, k, graph.FailUpstream, cause)
+		}
+	}
+	c.farewell(j, i)
+}

@@ -1,0 +1,194 @@
+package sched
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Retiring a worker takes four steps: it gets nothing new and gives back what it
+// has not started; what runs ends; results that somebody wants and nobody else
+// holds are copied to others; then it may go. Nothing waits for ever: a copy that
+// does not arrive is tried with others and then left to lineage, which computes
+// the result again should it be needed.
+
+// evacuation is the third step of one worker.
+type evacuation struct {
+	left  []graph.TaskID       // still to be copied
+	tried map[graph.TaskID]int // copies that did not arrive
+	busy  int                  // copies under way
+}
+
+// transfer is a Copy under way.
+type transfer struct {
+	task     graph.TaskID
+	from, to *worker
+	since    int64
+}
+
+const (
+	maxTransfers = 32 // at a time, from one worker
+	maxTries     = 3  // for one result
+)
+
+func (c *Core) stepRetire(ev Retire) {
+	for _, w := range c.victims(ev) {
+		c.close(w, cordoned)
+		c.askBack(w)
+	}
+}
+
+// victims returns the workers that are to leave: those named, or of the pool as
+// many as are too many, those with the least to finish and to copy first, the
+// youngest among equals.
+func (c *Core) victims(ev Retire) (out []*worker) {
+	if len(ev.Workers) > 0 {
+		for _, id := range ev.Workers {
+			if w := c.workers[id]; w != nil && w.phase == working {
+				out = append(out, w)
+			} else {
+				c.reject(UnknownWorker)
+			}
+		}
+		return out
+	}
+	for _, w := range c.crew {
+		if w.phase == working && w.pool == ev.Pool {
+			out = append(out, w)
+		}
+	}
+	slices.SortFunc(out, func(a, b *worker) int {
+		return cmp.Or(cmp.Compare(a.running, b.running), cmp.Compare(a.bytes, b.bytes), cmp.Compare(b.id, a.id))
+	})
+	return out[:max(0, len(out)-max(0, ev.To))]
+}
+
+// drain moves every cordoned worker on.
+func (c *Core) drain() {
+	for _, w := range c.crew {
+		if w.phase == cordoned && w.inflight == 0 {
+			c.evacuate(w)
+		}
+	}
+}
+
+func (c *Core) evacuate(w *worker) {
+	c.lateTransfers(w)
+	ev := &w.leaving
+	if len(ev.left) == 0 && ev.busy == 0 {
+		ev.left = c.onlyOn(w)
+	}
+	for len(ev.left) > 0 && ev.busy < maxTransfers {
+		id := ev.left[len(ev.left)-1]
+		ev.left = ev.left[:len(ev.left)-1]
+		c.copyAway(w, id)
+	}
+	if len(ev.left) == 0 && ev.busy == 0 {
+		w.phase = retired
+		c.out.Retired = append(c.out.Retired, w.id)
+	}
+}
+
+// onlyOn returns the wanted results that no other worker holds, apart from those
+// that could not be copied.
+func (c *Core) onlyOn(w *worker) (out []graph.TaskID) {
+	if w.results == 0 {
+		return nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.jobs)) {
+		j := c.jobs[id]
+		for i := range j.tasks.n {
+			if c.mustCopy(w, j, i) {
+				out = append(out, j.name(i))
+			}
+		}
+	}
+	return out
+}
+
+func (c *Core) mustCopy(w *worker, j *job, i uint32) bool {
+	t := j.task(i)
+	return t.state == StateDone && t.where == w.id && t.flags&flagInline == 0 && j.copies.head[i] == 0 &&
+		w.leaving.tried[j.name(i)] < maxTries
+}
+
+// copyAway starts a Copy to the worker with the most room. If nobody can take
+// the result it is left to lineage.
+func (c *Core) copyAway(w *worker, id graph.TaskID) {
+	j, t := c.find(id)
+	if j == nil || !c.mustCopy(w, j, id.Index) {
+		return
+	}
+	ev := &w.leaving
+	if ev.tried == nil {
+		ev.tried = map[graph.TaskID]int{}
+	}
+	to := c.roomiest(t.size, ev.tried[id])
+	if to == nil {
+		ev.tried[id] = maxTries
+		return
+	}
+	ev.tried[id]++
+	ev.busy++
+	c.transfers = append(c.transfers, transfer{id, w, to, c.now})
+	c.out.Copy = append(c.out.Copy, Copy{To: to.id, From: w.id, Task: id, Attempt: t.attempt, Size: t.size})
+}
+
+// roomiest returns the working worker that holds least and has room for size
+// bytes; with skip, one of the next best.
+func (c *Core) roomiest(size uint64, skip int) *worker {
+	var can []*worker
+	for _, w := range c.crew {
+		if w.phase == working && (w.memory == 0 || w.bytes+size <= w.memory) {
+			can = append(can, w)
+		}
+	}
+	if len(can) == 0 {
+		return nil
+	}
+	slices.SortFunc(can, func(a, b *worker) int {
+		return cmp.Or(cmp.Compare(a.bytes, b.bytes), cmp.Compare(a.id, b.id))
+	})
+	return can[skip%len(can)]
+}
+
+// endTransfers ends the transfers for which over holds; with retry their results
+// are looked at again.
+func (c *Core) endTransfers(retry bool, over func(transfer) bool) bool {
+	before := len(c.transfers)
+	c.transfers = slices.DeleteFunc(c.transfers, func(t transfer) bool {
+		if !over(t) {
+			return false
+		}
+		t.from.leaving.busy--
+		if retry {
+			t.from.leaving.left = append(t.from.leaving.left, t.task)
+		}
+		return true
+	})
+	return len(c.transfers) < before
+}
+
+func (c *Core) transferArrived(w *worker, id graph.TaskID) {
+	c.endTransfers(false, func(t transfer) bool { return t.task == id && t.to == w })
+}
+
+// dropTransfers forgets the transfers of a result that is gone.
+func (c *Core) dropTransfers(id graph.TaskID) {
+	c.endTransfers(false, func(t transfer) bool { return t.task == id })
+}
+
+func (c *Core) transfersLeft(w *worker) {
+	c.endTransfers(true, func(t transfer) bool { return t.from == w || t.to == w })
+}
+
+// transferFailed takes the report of a Copy that did not work.
+func (c *Core) transferFailed(to graph.WorkerID, f *FailedAttempt) bool {
+	return c.endTransfers(true, func(t transfer) bool { return t.task == f.Task && t.to.id == to })
+}
+
+func (c *Core) lateTransfers(w *worker) {
+	c.endTransfers(true, func(t transfer) bool { return t.from == w && c.now-t.since >= c.cfg.CopyTimeout })
+}
