@@ -166,3 +166,38 @@ func (m *Peers) Check() error {
 	}
 	return sameLen(m.Len(), "address", len(m.Address), "name", len(m.Name))
 }
+
+// ---- Clear ---------------------------------------------------------------------
+
+// Clear empties the message and keeps its columns' memory.
+func (m *Tasks) Clear() {
+	m.Job, m.Index, m.Attempt, m.Ok = m.Job[:0], m.Index[:0], m.Attempt[:0], m.Ok[:0]
+}
+
+// Clear empties the message and keeps its columns' memory.
+func (m *Copy) Clear() {
+	m.Job, m.Index, m.Attempt, m.Size, m.From = m.Job[:0], m.Index[:0], m.Attempt[:0], m.Size[:0], m.From[:0]
+}
+
+// Clear empties the message and keeps its columns' memory.
+func (m *Peers) Clear() {
+	clear(m.Address)
+	clear(m.Name)
+	m.Id, m.Address, m.Name = m.Id[:0], m.Address[:0], m.Name[:0]
+}
+
+// Clear empties the message and keeps its columns' memory.
+func (m *Done) Clear() {
+	m.Job, m.Index, m.Attempt = m.Job[:0], m.Index[:0], m.Attempt[:0]
+	m.Size, m.DurationUs = m.Size[:0], m.DurationUs[:0]
+	m.InlineEnd, m.Inline = m.InlineEnd[:0], m.Inline[:0]
+}
+
+// Clear empties the message and keeps its columns' memory.
+func (m *Assign) Clear() {
+	m.Job, m.Index, m.Attempt, m.Class = m.Job[:0], m.Index[:0], m.Attempt[:0], m.Class[:0]
+	m.PayEnd, m.Payload = m.PayEnd[:0], m.Payload[:0]
+	m.InEnd, m.InJob, m.InIndex, m.InAttempt = m.InEnd[:0], m.InJob[:0], m.InIndex[:0], m.InAttempt[:0]
+	m.InSize, m.InlineEnd, m.Inline = m.InSize[:0], m.InlineEnd[:0], m.Inline[:0]
+	m.HolderEnd, m.Holder = m.HolderEnd[:0], m.Holder[:0]
+}

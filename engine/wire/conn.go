@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -341,10 +342,11 @@ func (c *Conn) closeLocked(err error) {
 	c.err = err
 	close(c.done)
 	// A TLS close waits for its alert to be written; nobody here shall wait.
-	go func() {
+	if tc, ok := c.nc.(*tls.Conn); ok {
+		tc.NetConn().Close()
+	} else {
 		c.nc.Close()
-		<-c.stopped
-	}()
+	}
 }
 
 // Done is closed when the connection is.

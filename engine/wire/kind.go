@@ -22,6 +22,8 @@ const (
 	MaxInline = 4 << 10
 	// MaxLocate is the most tasks that one Locate may name.
 	MaxLocate = 4096
+	// MaxSubmit is the most tasks that one Submit may bring.
+	MaxSubmit = 1 << 18
 	// MaxOutput is the most bytes of standard error in a failure.
 	MaxOutput = 64 << 10
 	// MaxText is the most bytes of one message or stack trace.

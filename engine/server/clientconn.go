@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/wire"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// maxPayload is the most bytes of one task's payload: an assignment must fit a
+// frame.
+const maxPayload = 32 << 20
+
+// serveClient is a client's connection, from its Hello on, to its end.
+func (s *Server) serveClient(conn *wire.Conn, hello *wire.Hello, peer identity.Subject) {
+	h := hello.GetClient()
+	if h == nil {
+		s.opts.Log.Warn("client refused", "peer", peer.String())
+		conn.Refuse(wire.Errorf(wire.Refused, "a client's certificate, and the hello of a worker"))
+		return
+	}
+	opened := make(chan *session, 1)
+	if !s.loop.send(sessionOpened{conn: conn, hello: h, user: peer.Name, opened: opened}) {
+		conn.Refuse(wire.Errorf(wire.Unavailable, "the scheduler is closing"))
+		return
+	}
+	select {
+	case <-opened:
+	case <-s.loop.done:
+		return
+	case <-conn.Done(): // the loop panicked over it
+		return
+	}
+	err := s.readClient(conn)
+	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {
+		s.opts.Log.Error("client broke the protocol", "user", peer.Name, "err", err)
+		conn.Push(wire.KindBye, &wire.Bye{Reason: err.Error()}) //nolint:errcheck // it closes either way
+	}
+	_, bye := errors.AsType[*wire.ByeError](err)
+	s.loop.send(clientGone{conn: conn, bye: bye, why: fmt.Sprint(err)})
+}
+
+// readClient gives a client's requests to the loop, in order. A client that does
+// not read its replies has its requests wait.
+func (s *Server) readClient(conn *wire.Conn) error {
+	for {
+		if err := conn.WaitRoom(context.Background()); err != nil {
+			return err
+		}
+		_, m, err := conn.Next()
+		if err != nil {
+			return err
+		}
+		req, ok := m.(*wire.Request)
+		if !ok {
+			return &wire.ProtocolError{What: "a second Hello"}
+		}
+		in := request{conn: conn, req: req}
+		if err := in.prepare(); err != nil {
+			conn.Push(wire.KindReply, &wire.Reply{Id: req.Id, Error: wire.AsError(err)}) //nolint:errcheck // Next notices
+			continue
+		}
+		if put := req.GetPutBundle(); put != nil {
+			// Disks are slow: not on the loop.
+			conn.Push(wire.KindReply, s.putBundle(req.Id, put)) //nolint:errcheck // Next notices
+			continue
+		}
+		if in.bulky() {
+			in.done = make(chan struct{})
+		}
+		if !s.loop.send(in) {
+			return wire.ErrClosed
+		}
+		if in.done == nil {
+			continue
+		}
+		select { // at most one large reply is on its way, and WaitRoom sees it
+		case <-in.done:
+		case <-s.loop.done:
+			return wire.ErrClosed
+		}
+	}
+}
+
+// prepare converts and checks off the loop what can be.
+func (in *request) prepare() error {
+	m := in.req.GetSubmit()
+	if m == nil {
+		return nil
+	}
+	if n := len(m.Class); n > wire.MaxSubmit {
+		return wire.Errorf(wire.TooLarge, "%d tasks in one submit: the limit is %d", n, wire.MaxSubmit)
+	}
+	b, err := wire.BatchFromWire(m, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	for i := range b.Len() {
+		if n := len(b.PayloadOf(i)); n > maxPayload {
+			return wire.Errorf(wire.TooLarge, "task %d has a payload of %d bytes, the limit is %d: put large data into files or results", b.First+uint32(i), n, maxPayload)
+		}
+		in.classes = max(in.classes, b.Class[i]+1)
+	}
+	in.batch = b
+	return nil
+}
+
+// bulky reports whether the reply may be large.
+func (in *request) bulky() bool {
+	switch in.req.Body.(type) {
+	case *wire.Request_Locate, *wire.Request_ListJobs, *wire.Request_ListNames, *wire.Request_ListTasks, *wire.Request_ListWorkers, *wire.Request_Watch:
+		return true
+	}
+	return false
+}
+
+func bundleBytes(d graph.Digest) []byte {
+	if d.IsZero() {
+		return nil
+	}
+	return d[:]
+}

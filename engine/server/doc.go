@@ -1,0 +1,40 @@
+// Package server is the scheduler process: it owns the cluster's jobs and speaks
+// with its clients and workers. What to run where is decided by the pure core
+// (package sched); this package gives it events and does what it says.
+//
+// # One loop
+//
+//	accept ──► reader (one a connection) ──┐                     ┌──► conn.Push ──► writer
+//	           decode, check, convert      ├─► inbox ─► loop ────┤    (one a connection)
+//	ContainerExited, Shrink, timer ────────┘   (bounded)         └──► Fleet
+//
+// The loop goroutine owns everything that changes: the core, jobs and their
+// outcomes, workers, sessions, names. A turn takes one input, then all others that
+// wait already, steps the core with each, and only then does what the core wants
+// done, one frame a worker and kind. So under load frames grow by themselves, and
+// without load nothing waits for company.
+//
+// The loop never blocks: it pushes into outboxes that are bounded. Who does not
+// read loses the connection (a worker) or is simply not served further (a client:
+// its requests are not read while its outbox is full, and watchers pull from a
+// cursor when there is room). Readers block when the inbox is full, which in the
+// end holds back the peer by TCP.
+//
+// # Where things are kept
+//
+//   - core: states, edges, attempts, who holds what.
+//   - job: classes, payloads (until Output.Forget), outcomes in columns, texts of
+//     failures, inline results.
+//   - a job's log: the indices of its ended tasks in the order of their ending. A
+//     Watch is a cursor in it, so a client that comes back goes on where it was.
+//   - session: a client's; it outlives its connection by Options.Session.
+//   - worker: one incarnation. A connection that breaks leaves it "away" for
+//     Options.Grace; the same worker coming back is a new incarnation, which joins
+//     with its inventory before the old one leaves, so no result is lost between.
+//
+// # Errors
+//
+// A panic while one input is handled costs that connection, and is logged with its
+// stack; one inside the core ends the process, because its state cannot be trusted
+// any more.
+package server

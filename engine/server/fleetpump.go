@@ -1,0 +1,81 @@
+package server
+
+import "sync"
+
+// fleetPump calls a Fleet from a goroutine of its own, so that a slow one does not
+// hold up the scheduler. Of reports only the newest waits; releases all do: there
+// are no more of them than workers.
+type fleetPump struct {
+	fleet Fleet
+
+	mu       sync.Mutex
+	releases []release
+	latest   *Report
+
+	wake    chan struct{} // capacity 1
+	quit    chan struct{}
+	stopped chan struct{}
+}
+
+type release struct {
+	workers []string
+	reason  string
+}
+
+func newFleetPump(f Fleet) *fleetPump {
+	return &fleetPump{fleet: f, wake: make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{})}
+}
+
+func (p *fleetPump) release(workers []string, reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.releases = append(p.releases, release{workers, reason})
+	p.signal()
+}
+
+func (p *fleetPump) report(r Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latest = &r
+	p.signal()
+}
+
+func (p *fleetPump) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run delivers until close.
+func (p *fleetPump) run() {
+	defer close(p.stopped)
+	for {
+		select {
+		case <-p.wake:
+			p.deliver()
+		case <-p.quit:
+			p.deliver() // what the loop said last
+			return
+		}
+	}
+}
+
+func (p *fleetPump) deliver() {
+	p.mu.Lock()
+	releases, latest := p.releases, p.latest
+	p.releases, p.latest = nil, nil
+	p.mu.Unlock()
+	for _, r := range releases {
+		p.fleet.Release(r.workers, r.reason)
+	}
+	if latest != nil {
+		p.fleet.Report(*latest)
+	}
+}
+
+// close ends run and waits for it.
+func (p *fleetPump) close() {
+	close(p.quit)
+	<-p.stopped
+}

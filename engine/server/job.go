@@ -1,0 +1,219 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// job is what the core does not keep of a job: who owns it, its classes, the
+// payloads of tasks that may yet run, and how tasks ended.
+type job struct {
+	id     graph.JobID
+	name   string
+	owner  string   // user
+	holder *session // an unnamed job ends with it; nil for others
+	opened time.Time
+
+	// closed says that clients no longer see the job; the core still needs what
+	// other jobs depend on, until Output.Gone.
+	closed bool
+	// detached says that only published names keep it.
+	detached  bool
+	published int // names of its tasks
+
+	classes []graph.Class
+	chunks  []chunk // by first, without a gap
+	tasks   uint32
+
+	ends    outcomes
+	inline  *inlineStore
+	watches map[*watch]struct{}
+	news    bool // it is in loop.news
+}
+
+// chunk is what one Submit brought.
+type chunk struct {
+	first, n uint32
+	by       graph.ClientID // so that a repeated Submit is known
+	live     uint32         // tasks that may yet run: 0 frees the columns
+	class    []graph.ClassID
+	payEnd   []uint32
+	payload  []byte
+}
+
+func (j *job) taskID(index uint32) graph.TaskID { return graph.TaskID{Job: j.id, Index: index} }
+
+// title names the job for people.
+func (j *job) title() string {
+	if j.name != "" {
+		return fmt.Sprintf("job %q", j.name)
+	}
+	return fmt.Sprintf("job %d", j.id)
+}
+
+// chunkOf returns the chunk of a task, which must exist.
+func (j *job) chunkOf(index uint32) *chunk {
+	i := sort.Search(len(j.chunks), func(i int) bool { return j.chunks[i].first > index })
+	return &j.chunks[i-1]
+}
+
+// spec returns what a task's assignment says: its class and payload, a view.
+func (c *chunk) spec(index uint32) (graph.ClassID, []byte) {
+	i := index - c.first
+	if c.payEnd == nil {
+		return c.class[i], nil
+	}
+	from := uint32(0)
+	if i > 0 {
+		from = c.payEnd[i-1]
+	}
+	return c.class[i], c.payload[from:c.payEnd[i]]
+}
+
+// forget says that a task will never run again.
+func (j *job) forget(index uint32) {
+	c := j.chunkOf(index)
+	if c.live--; c.live == 0 {
+		c.payload, c.payEnd = nil, nil
+	}
+}
+
+// submit adds a checked batch. A batch that the same client has sent before (its
+// acknowledgement was lost with a connection) is acknowledged again.
+func (l *loop) submit(j *job, b *graph.Batch, by graph.ClientID) error {
+	n := uint32(b.Len())
+	if b.First != j.tasks {
+		i, ok := slices.BinarySearchFunc(j.chunks, b.First, func(c chunk, first uint32) int { return int(int64(c.first) - int64(first)) })
+		if ok && j.chunks[i].n == n && j.chunks[i].by == by {
+			return nil
+		}
+		return wire.Errorf(wire.Conflict, "%s has %d tasks already: the next index is not %d", j.title(), j.tasks, b.First)
+	}
+	if n == 0 {
+		return nil
+	}
+	c := chunk{first: b.First, n: n, by: by, live: n, class: slices.Clone(b.Class), payEnd: b.PayEnd, payload: b.Payload}
+	b.PayEnd, b.Payload = nil, nil // the core gets the other columns
+	l.step(sched.Submit{Batch: b})
+	if info, _ := l.core.Job(j.id); info.Tasks != j.tasks+n {
+		return wire.Errorf(wire.TooLarge, "%s cannot take %d more tasks: it has %d", j.title(), n, j.tasks)
+	}
+	j.chunks = append(j.chunks, c)
+	j.tasks += n
+	j.ends.grow(int(j.tasks))
+	return nil
+}
+
+// declare interns classes. One that is there already must be the same.
+func (l *loop) declare(j *job, classes []*wire.Class) error {
+	for _, m := range classes {
+		id, c := wire.ClassFromWire(m)
+		if c.Bundle == l.opts.Bundle {
+			c.Bundle = graph.Digest{} // the workers' own binary
+		}
+		switch {
+		case int(id) < len(j.classes):
+			if !equalClass(&j.classes[id], &c) {
+				return wire.Errorf(wire.Conflict, "class %d of %s is %q already, and differs from %q", id, j.title(), j.classes[id].Name, c.Name)
+			}
+			continue
+		case int(id) > len(j.classes):
+			return wire.Errorf(wire.Invalid, "class %d of %s: the next one is %d", id, j.title(), len(j.classes))
+		case !c.Bundle.IsZero() && !l.bundles.has(c.Bundle):
+			return wire.Errorf(wire.NotFound, "class %q needs bundle %s, which the scheduler does not have: send it first", c.Name, c.Bundle)
+		}
+		j.classes = append(j.classes, c)
+		l.step(sched.DeclareClass{Job: j.id, Class: id, Spec: c})
+	}
+	return nil
+}
+
+func equalClass(a, b *graph.Class) bool {
+	x, y := *a, *b
+	x.Spec, y.Spec = nil, nil
+	return x.Name == y.Name && x.Kind == y.Kind && x.Bundle == y.Bundle && x.Resources == y.Resources &&
+		x.Priority == y.Priority && x.Retries == y.Retries && x.Deaths == y.Deaths &&
+		x.TimeLimit == y.TimeLimit && x.Pool == y.Pool && slices.Equal(a.Spec, b.Spec)
+}
+
+// openJob makes a job. An unnamed one belongs to the session.
+func (l *loop) openJob(name string, s *session) *job {
+	l.lastJob++
+	j := &job{
+		id: l.lastJob, name: name, owner: s.user, opened: l.now,
+		inline: newInlineStore(), watches: map[*watch]struct{}{},
+	}
+	l.jobs[j.id] = j
+	if name != "" {
+		l.jobNames[name] = j
+	} else {
+		j.holder = s
+		s.jobs[j.id] = j
+	}
+	l.step(sched.OpenJob{Job: j.id})
+	l.log.Info("job opened", "job", j.id, "name", name, "owner", j.owner)
+	return j
+}
+
+// closeJob ends a job for its clients. Published results keep what they need of
+// it: the rest is released, and the job ends with the last name.
+func (l *loop) closeJob(j *job, why string) {
+	if j.holder != nil {
+		delete(j.holder.jobs, j.id)
+		j.holder = nil
+	}
+	if l.jobNames[j.name] == j {
+		delete(l.jobNames, j.name)
+	}
+	if j.published > 0 {
+		if !j.detached {
+			j.detached = true
+			l.log.Info("job detached: its published results stay", "job", j.id, "name", j.name, "why", why)
+			l.step(sched.Release{Tasks: j.all()})
+		}
+		return
+	}
+	l.log.Info("job closed", "job", j.id, "name", j.name, "why", why)
+	j.closed = true
+	for w := range j.watches {
+		l.endWatch(w, wire.Errorf(wire.NotFound, "%s was closed: %s", j.title(), why))
+	}
+	j.ends = outcomes{}
+	l.step(sched.CloseJob{Job: j.id})
+}
+
+func (j *job) all() []graph.TaskID {
+	ids := make([]graph.TaskID, j.tasks)
+	for i := range ids {
+		ids[i] = j.taskID(uint32(i))
+	}
+	return ids
+}
+
+// gone drops a closed job of which the core needs nothing any more, and tells the
+// workers that know its classes.
+func (l *loop) gone(id graph.JobID) {
+	delete(l.jobs, id)
+	for _, w := range l.workers {
+		if _, ok := w.classes[id]; ok {
+			delete(w.classes, id)
+			o := l.outboxOf(w)
+			o.over = append(o.over, id)
+		}
+	}
+}
+
+// find returns an open job.
+func (l *loop) find(id uint32) (*job, error) {
+	j := l.jobs[graph.JobID(id)]
+	if j == nil || j.closed {
+		return nil, wire.Errorf(wire.NotFound, "there is no job %d: it was closed, or belonged to a session that ended", id)
+	}
+	return j, nil
+}

@@ -1,0 +1,217 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+const (
+	inboxSize   = 256
+	tickEvery   = 50 * time.Millisecond
+	reportEvery = time.Second
+)
+
+// input is one thing for the loop to do.
+type input interface {
+	handle(*loop)
+	// origin is the connection that a panic in handle costs; nil is none.
+	origin() *wire.Conn
+}
+
+// loop owns all state of the scheduler. Only its goroutine touches what is below
+// the line; others send inputs.
+type loop struct {
+	opts    Options
+	log     *slog.Logger
+	bundles *bundleStore
+	inbox   chan input
+	stop    chan struct{} // closed to ask for the end
+	done    chan struct{} // closed at the end
+	// ----
+	core   *sched.Core
+	inCore bool // a panic now is the core's
+	start  time.Time
+	now    time.Time // of this turn
+
+	jobs     map[graph.JobID]*job
+	jobNames map[string]*job // without those being closed
+	lastJob  graph.JobID
+
+	workers     map[graph.WorkerID]*worker
+	workerNames map[string]*worker // the newest incarnation of each
+
+	sessions   map[string]*session // by token
+	clients    map[*wire.Conn]*session
+	lastClient graph.ClientID
+
+	names map[string]*publication
+
+	// Of one turn:
+	texts     map[sched.TaskAttempt]*graph.Failure // what workers said of attempts that failed
+	lastDeath string                               // why a worker left
+	touched   []*worker                            // workers with frames to be sent
+	news      []*job                               // jobs whose log grew
+
+	fleet      *fleetPump // nil without a Fleet
+	lastReport time.Time
+	idleSince  time.Time // zero while busy
+}
+
+func newLoop(o Options, bundles *bundleStore) *loop {
+	l := &loop{
+		opts: o, log: o.Log, bundles: bundles,
+		inbox: make(chan input, inboxSize), stop: make(chan struct{}), done: make(chan struct{}),
+		core: sched.New(sched.Config{}), start: time.Now(),
+		jobs: map[graph.JobID]*job{}, jobNames: map[string]*job{},
+		workers: map[graph.WorkerID]*worker{}, workerNames: map[string]*worker{},
+		sessions: map[string]*session{}, clients: map[*wire.Conn]*session{},
+		names: map[string]*publication{},
+		texts: map[sched.TaskAttempt]*graph.Failure{},
+	}
+	if o.Fleet != nil {
+		l.fleet = newFleetPump(o.Fleet)
+	}
+	return l
+}
+
+// send gives the loop an input. It reports false when the loop has ended.
+func (l *loop) send(in input) bool {
+	select {
+	case l.inbox <- in:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+// run is the loop.
+func (l *loop) run() {
+	defer close(l.done)
+	if l.fleet != nil {
+		go l.fleet.run()
+		defer l.fleet.close()
+	}
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case in := <-l.inbox:
+			l.begin()
+			l.take(in)
+		case <-ticker.C:
+			l.begin()
+			l.tick()
+		case <-l.stop:
+			l.goodbye()
+			return
+		}
+		// Whatever waits already belongs to this turn.
+	drain:
+		for range inboxSize {
+			select {
+			case in := <-l.inbox:
+				l.take(in)
+			default:
+				break drain
+			}
+		}
+		l.finish()
+	}
+}
+
+func (l *loop) begin() { l.now = time.Now() }
+
+// take handles one input. A panic of the server's own costs the connection that
+// the input came from; the core's is the end of the process.
+func (l *loop) take(in input) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		l.log.Error("the scheduler panicked", "input", fmt.Sprintf("%T", in), "core", l.inCore, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		if l.inCore {
+			panic(p)
+		}
+		if conn := in.origin(); conn != nil {
+			conn.CloseWith(wire.Errorf(wire.Internal, "the scheduler failed while handling a message of this connection"))
+		}
+	}()
+	in.handle(l)
+}
+
+// step gives the core an event.
+func (l *loop) step(ev sched.Event) {
+	l.inCore = true
+	l.core.Step(ev)
+	l.inCore = false
+}
+
+// tick is what happens because time passes.
+func (l *loop) tick() {
+	l.step(sched.Tick{Now: l.now.Sub(l.start).Milliseconds()})
+	for _, w := range l.workers {
+		if w.conn == nil && l.now.After(w.awayUntil) {
+			l.leave(w, true, "its connection broke and it did not come back")
+		} else if w.exit != nil && l.now.After(w.awayUntil) {
+			l.leave(w, w.exit.blame, w.exit.why)
+		}
+	}
+	for _, s := range l.sessions {
+		if s.conn == nil && l.now.After(s.expires) {
+			l.endSession(s, "its client did not come back")
+		}
+	}
+	if l.fleet != nil && l.now.Sub(l.lastReport) >= reportEvery {
+		l.lastReport = l.now
+		l.fleet.report(l.report())
+	}
+}
+
+// finish ends a turn: it does what the core wants done, then serves watchers.
+func (l *loop) finish() {
+	l.inCore = true
+	out := l.core.Output()
+	l.inCore = false
+	l.apply(out)
+	for _, w := range l.touched {
+		w.flush()
+	}
+	l.touched = l.touched[:0]
+	for _, j := range l.news {
+		j.news = false
+		for w := range j.watches {
+			l.pump(w)
+		}
+	}
+	l.news = l.news[:0]
+	clear(l.texts)
+	l.lastDeath = ""
+}
+
+// goodbye ends every connection in order.
+func (l *loop) goodbye() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	bye := func(c *wire.Conn) {
+		if c != nil {
+			wg.Go(func() { c.Bye(ctx, "the scheduler is closing") }) //nolint:errcheck // it closes either way
+		}
+	}
+	for _, w := range l.workers {
+		bye(w.conn)
+	}
+	for c := range l.clients {
+		bye(c)
+	}
+	wg.Wait()
+}

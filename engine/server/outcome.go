@@ -1,0 +1,176 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// outcomes tells how the tasks of a job ended, in columns by index.
+type outcomes struct {
+	kind    []graph.FailKind // notEnded until it has
+	attempt []graph.Attempt
+	size    []uint64
+	// log holds the indices of tasks in the order in which they ended; a task whose
+	// lost result was computed again is there again. A position in it is a cursor
+	// for ever.
+	log []uint32
+
+	cause     map[uint32]graph.TaskID   // of FailUpstream
+	failures  map[uint32]*graph.Failure // texts
+	textBytes int                       // of failures, about
+}
+
+const (
+	notEnded = graph.FailKind(255)
+	// maxTexts bounds the texts of one job's failures. Beyond it they are cut to
+	// cutText bytes of message.
+	maxTexts = 64 << 20
+	cutText  = 200
+)
+
+func (o *outcomes) grow(n int) {
+	for len(o.kind) < n {
+		o.kind = append(o.kind, notEnded)
+	}
+	o.attempt = append(o.attempt, make([]graph.Attempt, n-len(o.attempt))...)
+	o.size = append(o.size, make([]uint64, n-len(o.size))...)
+}
+
+// record keeps how a task ended. f is what a worker said of it; it may be nil.
+func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
+	i := e.Task.Index
+	o.kind[i], o.attempt[i], o.size[i] = e.Kind, e.Attempt, e.Size
+	o.log = append(o.log, i)
+	if e.Kind == graph.FailUpstream {
+		if o.cause == nil {
+			o.cause = map[uint32]graph.TaskID{}
+		}
+		o.cause[i] = e.Cause
+	}
+	if f == nil || e.Kind == graph.FailNone {
+		return
+	}
+	if o.textBytes > maxTexts {
+		f = &graph.Failure{Kind: f.Kind, Message: f.Message[:min(len(f.Message), cutText)], ExitCode: f.ExitCode, Task: f.Task, Attempt: f.Attempt, Host: f.Host}
+	}
+	if o.failures == nil {
+		o.failures = map[uint32]*graph.Failure{}
+	}
+	o.failures[i] = f
+	o.textBytes += textSize(f)
+}
+
+func textSize(f *graph.Failure) int {
+	return len(f.Message) + len(f.Stack) + len(f.Output) + len(f.Host)
+}
+
+// ended takes the core's word that a task has an outcome.
+func (l *loop) ended(e *sched.Ended) {
+	j := l.jobs[e.Task.Job]
+	if j == nil || j.closed {
+		return
+	}
+	f := l.texts[sched.TaskAttempt{Task: e.Task, Attempt: e.Attempt}]
+	if f == nil {
+		f = l.unsaid(e)
+	}
+	j.ends.record(e, f)
+	if !j.news {
+		j.news = true
+		l.news = append(l.news, j)
+	}
+}
+
+// unsaid makes the text for a failure that no worker told of.
+func (l *loop) unsaid(e *sched.Ended) *graph.Failure {
+	f := &graph.Failure{Kind: e.Kind, Task: e.Task, Attempt: e.Attempt}
+	switch e.Kind {
+	case graph.FailNone, graph.FailUpstream:
+		return nil
+	case graph.FailCancelled:
+		f.Message = "the task was cancelled"
+	case graph.FailDied, graph.FailMemory:
+		f.Message = "workers died again and again while they ran the task; the last one: " + l.lastDeath
+	case graph.FailLost:
+		f.Message = "the result is gone and cannot be computed again"
+	default:
+		f.Message = "the task failed (" + e.Kind.String() + ")"
+	}
+	return f
+}
+
+// failure returns how a task failed, for clients.
+func (l *loop) failure(j *job, index uint32) *graph.Failure {
+	t, kind := j.taskID(index), j.ends.kind[index]
+	if kind != graph.FailUpstream {
+		if f := j.ends.failures[index]; f != nil {
+			out := *f
+			out.Kind = kind
+			return &out
+		}
+		return &graph.Failure{Kind: kind, Task: t, Attempt: j.ends.attempt[index], Message: "the task failed (" + kind.String() + ")"}
+	}
+	cause := j.ends.cause[index]
+	out := graph.Failure{Message: "it was closed or released"}
+	if cj := l.jobs[cause.Job]; cj != nil && int(cause.Index) < len(cj.ends.kind) && cj.ends.kind[cause.Index] != graph.FailUpstream {
+		if k := cj.ends.kind[cause.Index]; k != notEnded && k != graph.FailNone {
+			out = *l.failure(cj, cause.Index)
+		}
+	}
+	out.Kind, out.Task, out.Attempt = graph.FailUpstream, cause, j.ends.attempt[index]
+	out.Message = fmt.Sprintf("task %s, on which this one depends, has no result: %s", cause, out.Message)
+	return &out
+}
+
+// outcome returns how a task ended, and where its result is now. ok is false while
+// it has not ended. present is false for a result that is nowhere: freed, or lost
+// and being computed again.
+func (l *loop) outcome(j *job, index uint32) (o graph.Outcome, a graph.Attempt, present, ok bool) {
+	if index >= j.tasks {
+		return o, 0, false, false
+	}
+	o.Task, o.Size, a = j.taskID(index), j.ends.size[index], j.ends.attempt[index]
+	switch j.ends.kind[index] {
+	case graph.FailNone:
+	case notEnded:
+		// The result of a loose task is not told of, but it can be asked for.
+		info, _ := l.core.Task(o.Task)
+		if info.State != sched.StateDone {
+			return o, 0, false, false
+		}
+		o.Size, a = info.Size, info.Attempt
+	default:
+		o.Failure = l.failure(j, index)
+		return o, a, true, true
+	}
+	if b, has := j.inline.get(index, a); has {
+		o.Inline = b
+		return o, a, true, true
+	}
+	for _, id := range l.core.Holders(nil, o.Task) {
+		if w := l.workers[id]; w != nil {
+			o.Holders = append(o.Holders, w.location())
+		}
+	}
+	return o, a, len(o.Holders) > 0, true
+}
+
+// keepInline stores the inline results of a Done that the core has accepted.
+func (l *loop) keepInline(m *wire.Done) {
+	for i := range m.Len() {
+		r := m.At(i)
+		if !r.IsInline {
+			continue
+		}
+		j := l.jobs[r.Task.Job]
+		if j == nil {
+			continue
+		}
+		if info, _ := l.core.Task(r.Task); info.State == sched.StateDone && info.Inline && info.Attempt == r.Attempt {
+			j.inline.put(r.Task.Index, r.Attempt, r.Inline)
+		}
+	}
+}

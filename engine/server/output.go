@@ -1,0 +1,226 @@
+package server
+
+import (
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+const (
+	// An Assign frame is sent at the latest with so many rows or bytes.
+	maxAssignRows  = 4096
+	maxAssignBytes = 4 << 20
+	// Inline inputs of one task beyond so many bytes are fetched from the scheduler
+	// instead.
+	maxInlineInputs = 1 << 20
+)
+
+// outbox gathers one turn's frames for one worker.
+type outbox struct {
+	touched bool
+	peers   wire.Peers
+	classes []*wire.Classes
+	over    []graph.JobID // jobs to forget
+	assign  wire.Assign
+	stop    wire.Tasks
+	retract wire.Tasks
+	free    wire.Tasks
+	copies  wire.Copy
+}
+
+// outboxOf returns a worker's outbox and notes that it is to be flushed.
+func (l *loop) outboxOf(w *worker) *outbox {
+	if !w.out.touched {
+		w.out.touched = true
+		l.touched = append(l.touched, w)
+	}
+	return &w.out
+}
+
+// reached returns the worker that has a connection, or nil. What is meant for one
+// without is lost on purpose: WorkerLeft follows.
+func (l *loop) reached(id graph.WorkerID) *worker {
+	if w := l.workers[id]; w != nil && w.conn != nil {
+		return w
+	}
+	return nil
+}
+
+// apply does what the core wants done, in the order of Output.
+func (l *loop) apply(out *sched.Output) {
+	for i := range out.Assign {
+		l.assign(&out.Assign[i], out.Inputs)
+	}
+	for _, o := range out.Stop {
+		if w := l.reached(o.Worker); w != nil {
+			l.outboxOf(w).stop.Add(o.Task, o.Attempt)
+		}
+	}
+	for _, o := range out.Retract {
+		if w := l.reached(o.Worker); w != nil {
+			l.outboxOf(w).retract.Add(o.Task, o.Attempt)
+		}
+	}
+	for _, o := range out.Free {
+		if o.Worker == 0 {
+			if j := l.jobs[o.Task.Job]; j != nil {
+				j.inline.drop(o.Task.Index, o.Attempt)
+			}
+		} else if w := l.reached(o.Worker); w != nil {
+			l.outboxOf(w).free.Add(o.Task, o.Attempt)
+		}
+	}
+	for _, c := range out.Copy {
+		if w := l.reached(c.To); w != nil {
+			w.meet(l, c.From)
+			l.outboxOf(w).copies.Add(c.Task, c.Attempt, c.Size, c.From)
+		}
+	}
+	for i := range out.Ended {
+		l.ended(&out.Ended[i])
+	}
+	for _, t := range out.Forget {
+		if j := l.jobs[t.Job]; j != nil {
+			j.forget(t.Index)
+		}
+	}
+	for _, id := range out.Gone {
+		l.gone(id)
+	}
+	l.retire(out.Retired)
+}
+
+// assign adds an attempt to its worker's frame, with what the worker must know
+// first: the class, and the holders of inputs.
+func (l *loop) assign(a *sched.Assign, inputs []sched.Input) {
+	w := l.reached(a.Worker)
+	if w == nil {
+		return
+	}
+	j := l.jobs[a.Task.Job]
+	class, payload := j.chunkOf(a.Task.Index).spec(a.Task.Index)
+	o := l.outboxOf(w)
+	if o.assign.Len() >= maxAssignRows || len(o.assign.Payload)+len(o.assign.Inline)+len(payload) > maxAssignBytes {
+		w.flush()
+		o = l.outboxOf(w)
+	}
+	w.learn(l, j, class)
+	o.assign.Add(a.Task, a.Attempt, class, payload)
+	inline := 0
+	for _, in := range inputs[a.From:a.To] {
+		row := wire.Input{Task: in.Task, Attempt: in.Attempt, Size: in.Size}
+		if in.Inline {
+			row.Inline, row.Holders = l.inlineInput(&in, &inline)
+		}
+		for _, h := range in.Held {
+			if h != 0 {
+				w.meet(l, h)
+				row.Holders = append(row.Holders, uint32(h))
+			}
+		}
+		if len(row.Holders) > 0 {
+			row.Inline = nil
+		}
+		o.assign.AddInput(row)
+	}
+}
+
+// inlineInput returns an inline result's bytes, or the scheduler as its holder when
+// the task has had its share of bytes.
+func (l *loop) inlineInput(in *sched.Input, used *int) ([]byte, []uint32) {
+	j := l.jobs[in.Task.Job]
+	b, ok := j.inline.get(in.Task.Index, in.Attempt)
+	if !ok {
+		// The worker will report that it is missing, and it is computed again.
+		l.log.Error("an inline result is not there", "task", in.Task.String(), "attempt", in.Attempt)
+		return nil, []uint32{0}
+	}
+	if *used += len(b); *used > maxInlineInputs {
+		return nil, []uint32{0}
+	}
+	return b, nil
+}
+
+// meet introduces another worker.
+func (w *worker) meet(l *loop, id graph.WorkerID) {
+	if id == 0 || w.peers[id] {
+		return
+	}
+	if other := l.workers[id]; other != nil {
+		w.peers[id] = true
+		l.outboxOf(w).peers.Add(other.location())
+	}
+}
+
+// learn declares a class.
+func (w *worker) learn(l *loop, j *job, id graph.ClassID) {
+	known := w.classes[j.id]
+	if known.has(uint32(id)) {
+		return
+	}
+	w.classes[j.id] = known.with(uint32(id))
+	o := l.outboxOf(w)
+	if n := len(o.classes); n == 0 || o.classes[n-1].Job != uint32(j.id) {
+		o.classes = append(o.classes, &wire.Classes{Job: uint32(j.id)})
+	}
+	last := o.classes[len(o.classes)-1]
+	last.Class = append(last.Class, wire.ClassToWire(id, &j.classes[id]))
+}
+
+// flush sends a worker's frames. A push that fails has closed the connection, and
+// its reader tells the loop.
+func (w *worker) flush() {
+	o := &w.out
+	if w.conn != nil {
+		o.push(w.conn)
+	}
+	o.touched = false
+	o.classes, o.over = nil, nil
+	o.peers.Clear()
+	o.assign.Clear()
+	o.stop.Clear()
+	o.retract.Clear()
+	o.free.Clear()
+	o.copies.Clear()
+}
+
+// push sends what there is, introductions first.
+func (o *outbox) push(c *wire.Conn) {
+	if o.peers.Len() > 0 {
+		c.Push(wire.KindPeers, &o.peers) //nolint:errcheck // see flush
+	}
+	for _, m := range o.classes {
+		c.Push(wire.KindClasses, m) //nolint:errcheck // see flush
+	}
+	if o.assign.Len() > 0 {
+		c.Push(wire.KindAssign, &o.assign) //nolint:errcheck // see flush
+	}
+	if o.stop.Len() > 0 {
+		c.Push(wire.KindStop, &o.stop) //nolint:errcheck // see flush
+	}
+	if o.retract.Len() > 0 {
+		c.Push(wire.KindRetract, &o.retract) //nolint:errcheck // see flush
+	}
+	if o.free.Len() > 0 {
+		c.Push(wire.KindFree, &o.free) //nolint:errcheck // see flush
+	}
+	if o.copies.Len() > 0 {
+		c.Push(wire.KindCopy, &o.copies) //nolint:errcheck // see flush
+	}
+	for _, id := range o.over {
+		c.Push(wire.KindClasses, &wire.Classes{Job: uint32(id)}) //nolint:errcheck // see flush
+	}
+}
+
+// bitset is a set of small numbers.
+type bitset []uint64
+
+func (b bitset) has(n uint32) bool { return int(n/64) < len(b) && b[n/64]>>(n%64)&1 == 1 }
+
+func (b bitset) with(n uint32) bitset {
+	for int(n/64) >= len(b) {
+		b = append(b, 0)
+	}
+	b[n/64] |= 1 << (n % 64)
+	return b
+}

@@ -1,0 +1,180 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// request is a client's.
+type request struct {
+	conn    *wire.Conn
+	req     *wire.Request
+	batch   *graph.Batch  // of a Submit
+	classes graph.ClassID // one above the highest that batch uses
+	done    chan struct{} // if set: closed when the request was handled
+}
+
+func (in request) origin() *wire.Conn { return in.conn }
+
+func (in request) handle(l *loop) {
+	if in.done != nil {
+		defer close(in.done)
+	}
+	s := l.clients[in.conn]
+	if s == nil {
+		return // the session has a newer connection
+	}
+	reply := &wire.Reply{Id: in.req.Id}
+	answered, err := in.do(l, s, reply)
+	if err != nil {
+		reply = &wire.Reply{Id: in.req.Id, Error: wire.AsError(err)}
+	} else if answered {
+		return
+	}
+	in.conn.Push(wire.KindReply, reply) //nolint:errcheck // the reader notices
+}
+
+// do handles the request and fills in the reply, unless it is answered otherwise.
+func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, err error) {
+	switch b := in.req.Body.(type) {
+	case *wire.Request_OpenJob:
+		return false, l.requestOpen(s, b.OpenJob, reply)
+	case *wire.Request_Classes:
+		return false, l.withJob(b.Classes.Job, func(j *job) error { return l.declare(j, b.Classes.Class) })
+	case *wire.Request_Submit:
+		return false, l.withJob(b.Submit.Job, func(j *job) error {
+			if int(in.classes) > len(j.classes) {
+				return wire.Errorf(wire.Invalid, "submit: class %d of %s is not declared", in.classes-1, j.title())
+			}
+			return l.submit(j, in.batch, s.id)
+		})
+	case *wire.Request_Release:
+		if j := l.jobs[graph.JobID(b.Release.Job)]; j != nil {
+			l.step(sched.Release{Tasks: j.rows(b.Release.Index)})
+		}
+		return true, nil
+	case *wire.Request_Cancel:
+		return false, l.withJob(b.Cancel.Job, func(j *job) error {
+			l.step(sched.Cancel{Tasks: j.rows(b.Cancel.Index)})
+			return nil
+		})
+	case *wire.Request_CloseJob:
+		return false, l.withJob(b.CloseJob.Job, func(j *job) error {
+			l.closeJob(j, "a client closed it")
+			return nil
+		})
+	case *wire.Request_Watch:
+		return true, l.requestWatch(s, in.req.Id, b.Watch)
+	case *wire.Request_Locate:
+		return false, l.requestLocate(b.Locate, reply)
+	case *wire.Request_ResultLost:
+		return false, l.requestLost(b.ResultLost)
+	case *wire.Request_Publish:
+		return false, l.publish(b.Publish)
+	case *wire.Request_Lookup:
+		return false, l.lookup(b.Lookup.Name, reply)
+	case *wire.Request_ListNames:
+		l.listNames(reply)
+	case *wire.Request_ListJobs:
+		l.listJobs(reply)
+	case *wire.Request_ListWorkers:
+		l.listWorkers(reply)
+	case *wire.Request_ListTasks:
+		return false, l.listTasks(b.ListTasks, reply)
+	default:
+		return false, wire.Errorf(wire.Invalid, "this scheduler (protocol %d) does not know the request", wire.Version)
+	}
+	return false, nil
+}
+
+func (l *loop) withJob(id uint32, do func(*job) error) error {
+	j, err := l.find(id)
+	if err != nil {
+		return err
+	}
+	return do(j)
+}
+
+func (j *job) rows(index []uint32) []graph.TaskID {
+	ids := make([]graph.TaskID, len(index))
+	for i, x := range index {
+		ids[i] = j.taskID(x)
+	}
+	return ids
+}
+
+// requestOpen opens a job, or finds one by name or id.
+func (l *loop) requestOpen(s *session, m *wire.OpenJob, reply *wire.Reply) error {
+	var j *job
+	switch {
+	case m.Id != 0:
+		var err error
+		if j, err = l.find(m.Id); err != nil {
+			return err
+		}
+	case m.Name != "":
+		if err := checkTitle("job name", m.Name); err != nil {
+			return err
+		}
+		if j = l.jobNames[m.Name]; j == nil && m.Attach {
+			return wire.Errorf(wire.NotFound, "there is no job named %q", m.Name)
+		}
+	case m.Attach:
+		return wire.Errorf(wire.Invalid, "attach to which job? Give a name or an id")
+	}
+	if j == nil {
+		j = l.openJob(m.Name, s)
+	}
+	reply.Body = &wire.Reply_Job{Job: l.jobInfo(j)}
+	return nil
+}
+
+// checkTitle keeps names fit for tables, logs and command lines.
+func checkTitle(what, s string) error {
+	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		return wire.Errorf(wire.Invalid, "%s %q: use printable characters", what, s)
+	}
+	return nil
+}
+
+// requestLocate tells how tasks ended and where their results are.
+func (l *loop) requestLocate(m *wire.Locate, reply *wire.Reply) error {
+	ended := &wire.Ended{Job: m.Job}
+	reply.Body = &wire.Reply_Ended{Ended: ended}
+	if len(m.Index) == 0 {
+		return nil // a barrier behind requests that are not answered
+	}
+	j, err := l.find(m.Job)
+	if err != nil {
+		return err
+	}
+	for _, index := range m.Index {
+		o, a, present, ok := l.outcome(j, index)
+		if ok && !present && l.released(o.Task) {
+			o.Failure = &graph.Failure{Kind: graph.FailLost, Task: o.Task, Attempt: a, Message: fmt.Sprintf("the result of task %s was released", o.Task)}
+			present = true
+		}
+		if ok && present {
+			ended.Add(&o, a)
+		}
+	}
+	return nil
+}
+
+// requestLost takes a client's word that a result is not where it was said to be.
+func (l *loop) requestLost(m *wire.ResultLost) error {
+	j, err := l.find(m.Job)
+	if err != nil {
+		return err
+	}
+	t := sched.TaskAttempt{Task: j.taskID(m.Index), Attempt: graph.Attempt(m.Attempt)}
+	l.log.Info("a client cannot fetch a result", "task", t.Task.String(), "attempt", t.Attempt, "holder", m.Holder)
+	l.step(sched.Missing{Worker: graph.WorkerID(m.Holder), Tasks: []sched.TaskAttempt{t}})
+	return nil
+}

@@ -1,0 +1,95 @@
+package server
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// session is a client's, from its first connection until it says Bye or stays away
+// for Options.Session.
+type session struct {
+	id         graph.ClientID
+	token      string // by which it is resumed: a secret between this client and us
+	user, host string
+	conn       *wire.Conn // nil while it is away
+	expires    time.Time  // while it is away
+	jobs       map[graph.JobID]*job
+	watches    map[uint64]*watch // by request id; they end with the connection
+}
+
+// sessionOpened is a client's Hello. The answer is pushed on the connection; opened
+// yields the session.
+type sessionOpened struct {
+	conn   *wire.Conn
+	hello  *wire.ClientHello
+	user   string
+	opened chan<- *session // capacity 1
+}
+
+func (in sessionOpened) origin() *wire.Conn { return in.conn }
+
+func (in sessionOpened) handle(l *loop) {
+	s := l.sessions[in.hello.Session]
+	if s != nil && s.user == in.user {
+		l.detach(s) // the old connection may not know yet that it is broken
+		l.log.Info("client is back", "client", s.id, "user", s.user, "jobs", len(s.jobs))
+	} else {
+		l.lastClient++
+		s = &session{id: l.lastClient, token: rand.Text(), user: in.user, jobs: map[graph.JobID]*job{}}
+		l.sessions[s.token] = s
+		l.log.Info("client connected", "client", s.id, "user", in.user, "host", in.hello.Host)
+	}
+	s.host, s.conn, s.watches = in.hello.Host, in.conn, map[uint64]*watch{}
+	l.clients[in.conn] = s
+	in.conn.Welcome(&wire.Welcome{ //nolint:errcheck // the reader notices
+		Build: l.opts.Version, Epoch: l.opts.Epoch, Id: uint32(s.id), Session: s.token, Bundle: bundleBytes(l.opts.Bundle),
+	})
+	in.opened <- s
+}
+
+// clientGone is the end of a client's connection.
+type clientGone struct {
+	conn *wire.Conn
+	bye  bool // it said so: the session ends with it
+	why  string
+}
+
+func (in clientGone) origin() *wire.Conn { return nil }
+
+func (in clientGone) handle(l *loop) {
+	s := l.clients[in.conn]
+	if s == nil {
+		return // the session goes on with a newer connection
+	}
+	l.log.Info("client disconnected", "client", s.id, "user", s.user, "bye", in.bye, "why", in.why)
+	l.detach(s)
+	if in.bye {
+		l.endSession(s, "its client said goodbye")
+	}
+}
+
+// detach takes the connection away from a session.
+func (l *loop) detach(s *session) {
+	if s.conn == nil {
+		return
+	}
+	for _, w := range s.watches {
+		delete(w.job.watches, w)
+	}
+	delete(l.clients, s.conn)
+	s.conn.Close()
+	s.conn, s.watches = nil, nil
+	s.expires = l.now.Add(l.opts.Session)
+}
+
+// endSession ends a session without a connection, and its unnamed jobs.
+func (l *loop) endSession(s *session, why string) {
+	delete(l.sessions, s.token)
+	for _, j := range s.jobs {
+		l.closeJob(j, why)
+	}
+	l.log.Info("session ended", "client", s.id, "user", s.user, "why", why)
+}

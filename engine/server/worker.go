@@ -1,0 +1,216 @@
+package server
+
+import (
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// worker is one incarnation of a worker.
+//
+//	joined ──connection breaks──► away ──grace passes──────────► left, blamed
+//	   │                           ├──comes back (incarnation n+1 joins)──► left
+//	   │                           └──container exited──► left, as it says
+//	   ├──Bye, silence, violation──► left
+//	   └──drained: Retire is sent──Bye──► left
+type worker struct {
+	id     graph.WorkerID
+	name   string // its container
+	hello  *wire.WorkerHello
+	joined time.Time
+	conn   *wire.Conn // nil while it is away
+
+	// awayUntil is when a worker without a connection, or one whose container is
+	// said to have exited, leaves.
+	awayUntil time.Time
+	exit      *containerExited // said by the fleet while the connection was there
+	retired   bool
+	load      *wire.Load // the last one; nil before
+
+	classes map[graph.JobID]bitset  // that it knows
+	peers   map[graph.WorkerID]bool // that it knows
+	out     outbox                  // frames of this turn
+}
+
+func (w *worker) location() graph.Location {
+	return graph.Location{Worker: w.id, Address: w.hello.DataAddress, Name: w.name}
+}
+
+func (w *worker) state(cordoned bool) string {
+	switch {
+	case w.conn == nil:
+		return "away"
+	case cordoned || w.retired:
+		return "draining"
+	}
+	return "running"
+}
+
+// ---- inputs --------------------------------------------------------------------
+
+// workerJoined is a worker whose inventory is complete.
+type workerJoined struct {
+	w    *worker
+	held []sched.Held
+}
+
+func (in workerJoined) origin() *wire.Conn { return in.w.conn }
+
+// handle adds the new incarnation before the old one leaves: results that the
+// worker brings along are never without a holder in between.
+func (in workerJoined) handle(l *loop) {
+	w := in.w
+	old := l.workerNames[w.name]
+	if old != nil && old.id > w.id {
+		// Two connections crossed: the later one counts.
+		w.conn.CloseWith(wire.Errorf(wire.Conflict, "a newer connection of this worker has joined"))
+		return
+	}
+	w.joined = l.now
+	l.workers[w.id], l.workerNames[w.name] = w, w
+	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "results", len(in.held), "address", w.hello.DataAddress)
+	l.step(sched.WorkerJoined{
+		Worker: w.id, Host: w.hello.Host, Pool: w.hello.Pool,
+		Slots: int(w.hello.Slots), Memory: w.hello.Memory, Held: in.held,
+	})
+	if old != nil {
+		l.leave(old, false, "it connected anew")
+	}
+}
+
+// workerFrame is a frame of a worker, converted. Only its own fields are set.
+type workerFrame struct {
+	w      *worker
+	event  sched.Event      // nil for a Load
+	done   *wire.Done       // with a sched.Done
+	failed []*graph.Failure // with a sched.Failed, row by row
+	load   *wire.Load
+}
+
+func (in workerFrame) origin() *wire.Conn { return in.w.conn }
+
+func (in workerFrame) handle(l *loop) {
+	if l.workers[in.w.id] != in.w {
+		return // it has left; what it did is told by the next incarnation's inventory
+	}
+	if in.load != nil {
+		in.w.load = in.load
+		return
+	}
+	if f, ok := in.event.(sched.Failed); ok {
+		for i, row := range f.Tasks {
+			l.texts[row.TaskAttempt] = in.failed[i]
+		}
+	}
+	l.step(in.event)
+	if in.done != nil {
+		l.keepInline(in.done)
+	}
+}
+
+// workerGone is the end of a worker's connection.
+type workerGone struct {
+	w   *worker
+	err error
+}
+
+func (in workerGone) origin() *wire.Conn { return nil }
+
+func (in workerGone) handle(l *loop) {
+	w := in.w
+	if l.workers[w.id] != w {
+		return
+	}
+	switch {
+	case w.exit != nil:
+		l.leave(w, w.exit.blame, w.exit.why)
+	case !wire.Gone(in.err) || silent(in.err):
+		l.leave(w, false, in.err.Error())
+	default:
+		l.log.Info("worker's connection broke", "worker", w.id, "name", w.name, "err", in.err)
+		w.conn = nil
+		w.awayUntil = l.now.Add(l.opts.Grace)
+	}
+}
+
+// containerExited is the fleet's word on a container.
+type containerExited struct {
+	name  string
+	blame bool
+	why   string
+}
+
+func (in containerExited) origin() *wire.Conn { return nil }
+
+func (in containerExited) handle(l *loop) {
+	w := l.workerNames[in.name]
+	if w == nil {
+		l.log.Debug("container of no worker exited", "name", in.name, "why", in.why)
+		return
+	}
+	if w.conn == nil {
+		l.leave(w, in.blame, in.why)
+		return
+	}
+	// What it sent last may still be on its way; the end of the connection follows.
+	w.exit = &in
+	w.awayUntil = l.now.Add(l.opts.Grace)
+}
+
+// shrink is the fleet's wish for fewer workers.
+type shrink struct {
+	pool string
+	to   int
+}
+
+func (in shrink) origin() *wire.Conn { return nil }
+
+func (in shrink) handle(l *loop) {
+	l.log.Info("shrink", "pool", in.pool, "to", in.to)
+	l.step(sched.Retire{Pool: in.pool, To: in.to})
+}
+
+// ---- leaving -------------------------------------------------------------------
+
+// leave removes a worker. Blame says that the tasks it ran may be the cause.
+func (l *loop) leave(w *worker, blame bool, why string) {
+	l.log.Info("worker left", "worker", w.id, "name", w.name, "host", w.hello.Host, "blame", blame, "why", why)
+	delete(l.workers, w.id)
+	if l.workerNames[w.name] == w {
+		delete(l.workerNames, w.name)
+	}
+	if w.conn != nil {
+		w.conn.Close()
+		w.conn = nil
+	}
+	l.lastDeath = "worker " + w.name + " on " + w.hello.Host + ": " + why
+	l.step(sched.WorkerLeft{Worker: w.id, Blame: blame})
+	for _, other := range l.workers {
+		if other.peers[w.id] {
+			delete(other.peers, w.id)
+			l.outboxOf(other).peers.Add(graph.Location{Worker: w.id})
+		}
+	}
+}
+
+// retire lets drained workers go.
+func (l *loop) retire(ids []graph.WorkerID) {
+	var names []string
+	for _, id := range ids {
+		w := l.workers[id]
+		if w == nil {
+			continue
+		}
+		w.retired = true
+		names = append(names, w.name)
+		l.log.Info("worker drained", "worker", id, "name", w.name)
+		if w.conn != nil {
+			w.conn.Push(wire.KindRetire, &wire.Retire{Reason: "the pool shrinks"}) //nolint:errcheck // the reader notices
+		}
+	}
+	if l.fleet != nil && len(names) > 0 {
+		l.fleet.release(names, "drained: the pool shrinks")
+	}
+}

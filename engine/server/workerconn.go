@@ -1,0 +1,189 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// maxInventory is the most results that a worker may bring along.
+const maxInventory = 1 << 24
+
+// serveWorker is a worker's connection, from its Hello on, to its end.
+func (s *Server) serveWorker(conn *wire.Conn, hello *wire.Hello, peer identity.Subject) {
+	h := hello.GetWorker()
+	if err := checkWorker(h, peer); err != nil {
+		s.opts.Log.Warn("worker refused", "peer", peer.String(), "err", err)
+		conn.Refuse(wire.AsError(err))
+		return
+	}
+	w := &worker{
+		id: graph.WorkerID(s.lastWorker.Add(1)), name: h.Name, hello: h, conn: conn,
+		classes: map[graph.JobID]bitset{}, peers: map[graph.WorkerID]bool{},
+	}
+	err := conn.Welcome(&wire.Welcome{Build: s.opts.Version, Epoch: s.opts.Epoch, Id: uint32(w.id), Bundle: bundleBytes(s.opts.Bundle)})
+	var held []sched.Held
+	if err == nil {
+		held, err = readInventory(conn)
+	}
+	if err != nil {
+		s.opts.Log.Warn("worker did not join", "name", h.Name, "err", err)
+		return
+	}
+	if !s.loop.send(workerJoined{w: w, held: held}) {
+		return
+	}
+	err = s.readWorker(conn, w)
+	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {
+		s.opts.Log.Error("worker broke the protocol", "worker", w.id, "name", w.name, "err", err)
+		conn.Push(wire.KindBye, &wire.Bye{Reason: err.Error()}) //nolint:errcheck // it closes either way
+	}
+	conn.Close()
+	s.loop.send(workerGone{w: w, err: err})
+}
+
+func checkWorker(h *wire.WorkerHello, peer identity.Subject) error {
+	switch {
+	case h == nil:
+		return wire.Errorf(wire.Refused, "a worker's certificate, and the hello of a client")
+	case h.Name != peer.Name:
+		return wire.Errorf(wire.Refused, "the worker calls itself %q, its certificate %q", h.Name, peer.Name)
+	case h.Slots == 0:
+		return wire.Errorf(wire.Invalid, "a worker without a slot")
+	}
+	if _, _, err := net.SplitHostPort(h.DataAddress); err != nil {
+		return wire.Errorf(wire.Invalid, "data address %q: %v", h.DataAddress, err)
+	}
+	return nil
+}
+
+func readInventory(conn *wire.Conn) ([]sched.Held, error) {
+	var held []sched.Held
+	for {
+		k, m, err := conn.Next()
+		if err != nil {
+			return nil, err
+		}
+		inv, ok := m.(*wire.Held)
+		if !ok || k != wire.KindInventory {
+			return nil, &wire.ProtocolError{Kind: k, What: "before the inventory"}
+		}
+		if len(held)+inv.Len() > maxInventory {
+			return nil, &wire.ProtocolError{Kind: k, What: "more results than an inventory may hold"}
+		}
+		held = appendHeld(held, inv)
+		if !inv.More {
+			return held, nil
+		}
+	}
+}
+
+// readWorker converts a worker's frames for the loop until the connection ends.
+func (s *Server) readWorker(conn *wire.Conn, w *worker) error {
+	for {
+		k, m, err := conn.Next()
+		if err != nil {
+			return err
+		}
+		in := workerFrame{w: w}
+		if err := in.convert(k, m); err != nil {
+			return err
+		}
+		if !s.loop.send(in) {
+			return wire.ErrClosed
+		}
+	}
+}
+
+// convert fills in from a frame.
+func (in *workerFrame) convert(k wire.Kind, m proto.Message) error {
+	id := in.w.id
+	switch m := m.(type) {
+	case *wire.Done:
+		in.done = m
+		in.event = sched.Done{Worker: id, Tasks: finished(m)}
+	case *wire.Failed:
+		ev := sched.Failed{Worker: id, Tasks: make([]sched.FailedAttempt, len(m.Failure))}
+		in.failed = make([]*graph.Failure, len(m.Failure))
+		for i, f := range m.Failure {
+			ev.Tasks[i] = failedAttempt(f)
+			in.failed[i] = wire.FailureFromWire(f)
+		}
+		in.event = ev
+	case *wire.Load:
+		in.load = m
+	case *wire.Held:
+		if k != wire.KindCopied {
+			return &wire.ProtocolError{Kind: k, What: "after the inventory was complete"}
+		}
+		in.event = sched.Copied{Worker: id, Tasks: appendHeld(nil, m)}
+	case *wire.Tasks:
+		switch tasks := attempts(m); k {
+		case wire.KindStarted:
+			in.event = sched.Started{Worker: id, Tasks: tasks}
+		case wire.KindMissing:
+			in.event = sched.Missing{Worker: id, Tasks: tasks}
+		default:
+			ok := m.Ok
+			if ok == nil {
+				ok = make([]bool, len(tasks))
+			}
+			in.event = sched.Retracted{Worker: id, Tasks: tasks, OK: ok}
+		}
+	default:
+		return &wire.ProtocolError{Kind: k, What: "not now"}
+	}
+	return nil
+}
+
+func finished(m *wire.Done) []sched.Finished {
+	rows := make([]sched.Finished, m.Len())
+	for i := range rows {
+		r := m.At(i)
+		rows[i] = sched.Finished{
+			TaskAttempt: sched.TaskAttempt{Task: r.Task, Attempt: r.Attempt},
+			Size:        r.Size, Inline: r.IsInline, Duration: r.Duration,
+		}
+	}
+	return rows
+}
+
+func failedAttempt(f *wire.Failure) sched.FailedAttempt {
+	return sched.FailedAttempt{
+		TaskAttempt: sched.TaskAttempt{Task: f.TaskID(), Attempt: graph.Attempt(f.Attempt)},
+		Kind:        graph.FailKind(f.Kind),
+		Input:       graph.TaskID{Job: graph.JobID(f.InputJob), Index: f.InputIndex},
+		Holder:      graph.WorkerID(f.Holder),
+	}
+}
+
+func attempts(m *wire.Tasks) []sched.TaskAttempt {
+	rows := make([]sched.TaskAttempt, m.Len())
+	for i := range rows {
+		rows[i].Task, rows[i].Attempt = m.At(i)
+	}
+	return rows
+}
+
+func appendHeld(rows []sched.Held, m *wire.Held) []sched.Held {
+	for i := range m.Len() {
+		var h sched.Held
+		h.Task, h.Attempt, h.Size = m.At(i)
+		rows = append(rows, h)
+	}
+	return rows
+}
+
+// silent reports whether err is the end of a lease rather than of a connection: the
+// worker, or the way to it, hangs, which no task is to blame for.
+func silent(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
