@@ -28,17 +28,18 @@ func distributedShell(t *testing.T, c *dockertest.Cluster, script string) docker
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// The master's 2 GB are for the virtual memory of a JVM, which simple-vmem counts.
+	// The master's 4 GB are for the virtual memory of a JVM, which simple-vmem counts.
 	return c.Edge("alice").Run(t, "sh", "-c", `jar=$(echo /opt/hadoop/lib/hadoop-yarn-applications-distributedshell-*.jar)
 		exec hadoop-java org.apache.hadoop.yarn.applications.distributedshell.Client -jar "$jar" \
-		-shell_script /exchange/`+filepath.Base(f.Name())+` -container_memory 256 -num_containers 1 -master_memory 2048 \
+		-shell_script /exchange/`+filepath.Base(f.Name())+` -container_memory 256 -num_containers 1 -master_memory 4096 \
 		-container_max_retries 0 -timeout 120000`)
 }
 
 const (
-	// resident touches 600 MB. reserved asks for 1 GB of address space and touches nothing of it: that is over 2.1 × 256 MB.
+	// resident touches 600 MB. reserved asks for 1 GB of zeros, of which the kernel makes none real: address space over
+	// 2.1 × 256 MB.
 	resident = "exec python3 -c 'import time; b = bytearray(600<<20); time.sleep(60)'\n"
-	reserved = "exec python3 -c 'import mmap, time; m = mmap.mmap(-1, 1<<30); time.sleep(15)'\n"
+	reserved = "exec python3 -c 'import time; b = bytes(1<<30); time.sleep(15)'\n"
 )
 
 // Memory limits must kill: a cluster on which they do not cannot tell whether ours are right.
