@@ -96,6 +96,13 @@ type ConnError struct {
 
 func (e *ConnError) Error() string {
 	err := e.Err
+	var remote *RemoteError
+	if errors.As(err, &remote) {
+		if e.Method != "" {
+			return e.Method + ": " + err.Error()
+		}
+		return err.Error() // it names the server already
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {
 		err = op.Err // "dial tcp 10.0.0.1:8032: connect: refused" would say the address twice

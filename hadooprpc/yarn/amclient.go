@@ -170,10 +170,5 @@ func (c *AMClient) Finish(ctx context.Context, status pb.FinalApplicationStatus,
 
 // AMRMToken finds an attempt's token among its credentials, by its kind: its service may be empty.
 func AMRMToken(c *token.Credentials) (token.Token, bool) {
-	for _, t := range c.Tokens {
-		if t.Kind == token.KindAMRM {
-			return t, true
-		}
-	}
-	return token.Token{}, false
+	return c.Select(token.KindAMRM)
 }

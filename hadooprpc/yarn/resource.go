@@ -19,7 +19,10 @@ const (
 	GPU    = "yarn.io/gpu"
 )
 
-// NewResource is an amount of memory in MiB, virtual cores, and further resources by name in their own units.
+// NewResource is an amount of memory in MiB, virtual cores, and further resources by name in their base units.
+//
+// The ResourceManager silently skips resources that it does not know (seen on 3.4.2): compare the names with
+// Client.ResourceTypes, or with what Register returns, before asking.
 func NewResource(memoryMiB int64, vcores int32, extra map[string]int64) *pb.Resource {
 	r := &pb.Resource{Memory: proto.Int64(memoryMiB), VirtualCores: proto.Int32(vcores)}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
