@@ -32,6 +32,8 @@ type Cluster struct{ *cluster.Cluster }
 // Running returns the cluster of that composition, healthy, having brought it up if need be. It stays up after the
 // test. The test shares it with others, of other packages too, and must leave it as it was; one that breaks something
 // calls Exclusive instead, and no test calls both. It fails the test if there can be no cluster.
+//
+// $HADOOP chooses the version, and $YARND_CLUSTER_PREFIX, such as "old-", another cluster beside the usual one.
 func Running(t testing.TB, composition string) *Cluster {
 	t.Helper()
 	return use(t, composition, cache.Dir.RLock)
@@ -64,13 +66,14 @@ func use(t testing.TB, composition string, lock func(cache.Dir, context.Context,
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := lock(dir, ctx, "use-"+composition)
+	name := os.Getenv("YARND_CLUSTER_PREFIX") + composition
+	unlock, err := lock(dir, ctx, "use-"+name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(unlock)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	c, err := cluster.Up(ctx, cluster.Spec{Composition: description}, log)
+	c, err := cluster.Up(ctx, cluster.Spec{Name: name, Composition: description}, log)
 	if err != nil {
 		t.Fatalf("there is no cluster: %v", err)
 	}

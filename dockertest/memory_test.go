@@ -3,66 +3,49 @@
 package dockertest_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/yarnd/yarnd/dockertest"
 )
 
-// distributedShell runs a script in one container of 256 MB and returns what Hadoop's example application says.
-func distributedShell(t *testing.T, c *dockertest.Cluster, script string) dockertest.Result {
-	t.Helper()
-	f, err := os.CreateTemp(c.Exchange(), "*.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove(f.Name()) })
-	if _, err := f.WriteString(script); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Chmod(0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// The master's 4 GB are for the virtual memory of a JVM, which simple-vmem counts.
-	return c.Edge("alice").Run(t, "sh", "-c", `jar=$(echo /opt/hadoop/lib/hadoop-yarn-applications-distributedshell-*.jar)
-		exec hadoop-java org.apache.hadoop.yarn.applications.distributedshell.Client -jar "$jar" \
-		-shell_script /exchange/`+filepath.Base(f.Name())+` -container_memory 256 -num_containers 1 -master_memory 4096 \
-		-container_max_retries 0 -timeout 120000`)
-}
-
 const (
 	// resident touches 600 MB. reserved asks for 1 GB of zeros, of which the kernel makes none real: address space over
-	// 2.1 × 256 MB.
-	resident = "exec python3 -c 'import time; b = bytearray(600<<20); time.sleep(60)'\n"
-	reserved = "exec python3 -c 'import time; b = bytes(1<<30); time.sleep(15)'\n"
+	// 2.1 × 256 MB. It stays for two rounds of the NodeManager's checks, which are 3 s apart.
+	resident = "exec python3 -c 'import time; b = bytearray(600<<20); time.sleep(60)'"
+	reserved = "exec python3 -c 'import time; b = bytes(1<<30); time.sleep(8)'"
 )
 
 // Memory limits must kill: a cluster on which they do not cannot tell whether ours are right.
-func TestMemoryHogIsKilled(t *testing.T) {
-	c := dockertest.Running(t, "simple")
-	r := distributedShell(t, c, resident)
-	if out := r.Stdout + r.Stderr; r.Code == 0 || !strings.Contains(out, "beyond the 'PHYSICAL' memory limit") {
-		t.Errorf("600 MB in a container of 256 MB: %v", r)
+func TestMemoryLimits(t *testing.T) {
+	for _, test := range []struct{ composition, command, diagnostics, text string }{
+		{"simple", resident, "exitCode: -104", "beyond the 'PHYSICAL' memory limit"},
+		{"simple", reserved, "exitCode: 0", ""},
+		{"simple-vmem", reserved, "exitCode: -103", "beyond the 'VIRTUAL' memory limit"},
+	} {
+		t.Run(test.composition+" "+test.diagnostics, func(t *testing.T) {
+			c := dockertest.Running(t, test.composition)
+			id := c.RunCommand(t, "alice", 256, test.command)
+			app := c.AwaitApp(t, id, 2*time.Minute, dockertest.App.Over)
+			if !strings.Contains(app.Diagnostics, test.diagnostics) || !strings.Contains(app.Diagnostics, test.text) {
+				t.Errorf("%s in 256 MB: want %q and %q in %+v", test.command, test.diagnostics, test.text, app)
+			}
+		})
 	}
 }
 
-func TestAddressSpaceCountsInSimpleVmemOnly(t *testing.T) {
-	t.Run("simple", func(t *testing.T) {
-		c := dockertest.Running(t, "simple")
-		if r := distributedShell(t, c, reserved); r.Code != 0 {
-			t.Errorf("1 GB reserved, nothing used: %v", r)
+// What an application wrote is there, for its owner, when it is over.
+func TestLogsAreAggregated(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	id := c.RunCommand(t, "alice", 128, "echo a line of $CONTAINER_ID")
+	c.AwaitApp(t, id, time.Minute, dockertest.App.Over)
+	want := "a line of container_"
+	var last dockertest.Result
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); { // nodes upload after the application's end
+		if last = c.Edge("alice").Logs(t, id, "-log_files", "stdout"); strings.Contains(last.Stdout, want) {
+			return
 		}
-	})
-	t.Run("simple-vmem", func(t *testing.T) {
-		c := dockertest.Running(t, "simple-vmem")
-		r := distributedShell(t, c, reserved)
-		if out := r.Stdout + r.Stderr; r.Code == 0 || !strings.Contains(out, "beyond the 'VIRTUAL' memory limit") {
-			t.Errorf("1 GB reserved in a container of 256 MB: %v", r)
-		}
-	})
+	}
+	t.Errorf("want %q in the logs of %s: %v", want, id, last)
 }

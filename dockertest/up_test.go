@@ -30,7 +30,7 @@ func TestUpAgainChangesNothing(t *testing.T) {
 	c := dockertest.Running(t, "simple")
 	before := processes(t, c)
 	start := time.Now()
-	if _, err := cluster.Up(t.Context(), cluster.Spec{Composition: c.Composition()}, nil); err != nil {
+	if _, err := cluster.Up(t.Context(), cluster.Spec{Name: c.Name(), Composition: c.Composition()}, nil); err != nil {
 		t.Fatal(err)
 	}
 	took := time.Since(start)
@@ -67,7 +67,7 @@ func TestUpRepairs(t *testing.T) {
 				t.Fatal(err)
 			}
 			start := time.Now()
-			if _, err := cluster.Up(t.Context(), cluster.Spec{Composition: c.Composition()}, nil); err != nil {
+			if _, err := cluster.Up(t.Context(), cluster.Spec{Name: c.Name(), Composition: c.Composition()}, nil); err != nil {
 				t.Fatal(err)
 			}
 			t.Logf("repaired in %v", time.Since(start))

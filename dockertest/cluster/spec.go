@@ -74,8 +74,8 @@ func (s Spec) fingerprint(root string, c cache.Dir) (string, error) {
 		Recipe            int
 		Spec              Spec
 		Files             map[string][]byte
-		Image, Root, Data string
-	}{recipe, s, files, image.Name(), root, string(c)})
+		Image, Jars, Root string
+	}{recipe, s, files, image.Name(), jars.Folder(c, s.Hadoop), root})
 	return fmt.Sprintf("%x", sha256.Sum256(text)), err
 }
 

@@ -82,7 +82,7 @@ func (c *Cluster) build(ctx context.Context, fingerprint string) error {
 		return err
 	})
 	fetch.Go(func() (err error) {
-		lib, err = jars.Resolve(fetchCtx, c.cache, c.spec.Hadoop)
+		lib, err = jars.Resolve(fetchCtx, c.cache, c.spec.Hadoop, c.log)
 		return err
 	})
 	if err := fetch.Wait(); err != nil {

@@ -36,9 +36,9 @@ var setup []byte
 var dockerfile []byte
 
 // packages go into the image beside Debian's essential ones. tini is each container's process 1 and reaps orphans;
-// python3-minimal is for users' Python tasks.
+// python3 is for users' Python tasks.
 var packages = []string{
-	"openjdk-17-jre-headless", "ca-certificates", "tini", "procps", "iproute2", "iptables", "curl", "python3-minimal",
+	"openjdk-17-jre-headless", "ca-certificates", "tini", "procps", "iproute2", "iptables", "curl", "python3",
 }
 
 // pullTimeout decides whether a registry "answers": a mere 30 MB are to be pulled.

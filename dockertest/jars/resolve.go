@@ -3,15 +3,17 @@ package jars
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 
 	"github.com/yarnd/yarnd/dockertest/cache"
+	"github.com/yarnd/yarnd/dockertest/dockerd"
 )
 
 // Default is the release that clusters run unless told otherwise.
@@ -28,13 +30,18 @@ var versionForm = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[A-Za-z0-9.]+)?$`
 // examples names the release whose example programs run on a version that Maven Central has none for.
 var examples = map[string]string{"3.5.0": "3.4.2"}
 
-// Resolve returns the folder with the jars of that release, fetching them if the cache has none. A folder that exists
-// is complete: it gets its name last. It needs mvn and Maven Central the first time only.
-func Resolve(ctx context.Context, c cache.Dir, version string) (string, error) {
+// Folder returns where the jars of that release are or will be. Another POM means another folder.
+func Folder(c cache.Dir, version string) string {
+	return c.Path("jars", fmt.Sprintf("%s-%x", version, sha256.Sum256(pom))[:len(version)+1+8])
+}
+
+// Resolve returns Folder, having fetched the jars if it is not there. A folder that exists is complete: it gets its name
+// last. It needs mvn and Maven Central the first time only.
+func Resolve(ctx context.Context, c cache.Dir, version string, log *slog.Logger) (string, error) {
 	if !versionForm.MatchString(version) {
 		return "", fmt.Errorf("%q is no Hadoop version; try %s", version, Default)
 	}
-	final := c.Path("jars", version)
+	final := Folder(c, version)
 	if _, err := os.Stat(final); err == nil {
 		return final, nil
 	}
@@ -46,13 +53,16 @@ func Resolve(ctx context.Context, c cache.Dir, version string) (string, error) {
 	if _, err := os.Stat(final); err == nil { // another process was faster
 		return final, nil
 	}
-	return final, fetch(ctx, c, version, final)
+	return final, fetch(ctx, c, version, final, log)
 }
 
-func fetch(ctx context.Context, c cache.Dir, version, final string) error {
+func fetch(ctx context.Context, c cache.Dir, version, final string, log *slog.Logger) error {
 	if _, err := exec.LookPath("mvn"); err != nil {
-		return errors.New("Hadoop's jars come from Maven Central and there is no mvn: install Debian's package maven")
+		if err := dockerd.Install(ctx, log, "maven"); err != nil {
+			return fmt.Errorf("Hadoop's jars come from Maven Central, and there is no mvn: %w", err)
+		}
 	}
+	log.Info("fetching Hadoop's jars", "version", version)
 	dir, err := c.Make("jars")
 	if err != nil {
 		return err
