@@ -1,0 +1,44 @@
+// Package packaging turns what a user wants to have in the containers into
+// resources that YARN can localize: the program itself (the bundle),
+// environment archives, other archives and files.
+//
+//	what the user names          what is checked             what comes out
+//	───────────────────          ───────────────             ──────────────
+//	the running program     ──►  static ELF, right machine ─┐
+//	env.tar.gz#env          ──►  every entry, whole file   ─┼─► Resource: URL, size,
+//	data.csv, data.csv#name ──►  a regular file            ─┤   time, hash, link name
+//	hdfs://ns/shared/x.zip  ──►  that it exists            ─┘
+//
+// # The cache
+//
+// Local files go into a content-addressed cache in HDFS, so that the second
+// submission of the same file uploads nothing and the node managers, which
+// know a resource by its URL and modification time, have it already:
+//
+//	<home>/.yarnd/cache/sha256/ab/ab12…ef/<name>
+//	                           │  └ the hash of the contents
+//	                           └ its first two digits
+//
+// An entry is written to a temporary name, its length compared, renamed to its
+// final name in a way that never replaces another, and not touched again. All
+// directories are 0700 and all files 0600; what is looser, or another user's,
+// is refused. A second submission notices an entry whose length is wrong, and
+// reads and hashes one whose modification time is not the one that this host
+// saw before. It does not notice other contents of the same length under a
+// time that it saw, or in an entry that it sees for the first time, which only
+// the owner and the superuser can bring about; [Cache.Verify] does.
+//
+// On this side a small index remembers hashes by path, size, times and inode,
+// so that an unchanged file is not read again. See [index] for what it trusts.
+//
+// # Archives
+//
+// [InspectArchive] reads an archive to its end and refuses whatever could
+// write outside the directory into which it is unpacked, or fill the disk:
+// absolute names, "..", links that lead outside, entries below a link,
+// devices, too many entries or bytes, a compression ratio of a bomb. [Unpack]
+// applies the same rules while it unpacks, inside an os.Root.
+//
+// YARN's node managers unpack by the suffix of the source's name and know
+// .tar.gz, .tgz and .zip.
+package packaging
