@@ -1,0 +1,99 @@
+package executor
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// What an executor process finds open.
+const (
+	fdIn   = 3 // frames from the worker
+	fdOut  = 4 // frames to the worker
+	fdLife = 5 // ends when the worker does; nothing is ever written
+)
+
+// envChild is set in the environment of executor processes alone, and taken out of
+// it before user code runs.
+const envChild = "YARND_EXECUTOR"
+
+// InChild reports whether a worker started this process as an executor. A program
+// that holds functions then calls Main, and nothing else.
+func InChild() bool { return os.Getenv(envChild) != "" }
+
+// Names of the executors that a binary can be, the argument behind "executor".
+const (
+	goExecutor      = "go"
+	commandExecutor = "command"
+)
+
+// killTime is how long an executor that ends tries to end its descendants.
+const killTime = 5 * time.Second
+
+// Main is the life of an executor process: <binary> executor go, which runs the
+// functions of funcs, or <binary> executor command. args are what follows
+// "executor". It returns the exit code when the worker closes its pipe; when the
+// worker dies it does not return, but kills its descendants and exits.
+func Main(args []string, funcs Funcs) int {
+	if len(args) != 1 || args[0] != goExecutor && args[0] != commandExecutor || !InChild() {
+		fmt.Fprintln(os.Stderr, "executor: this command is run by a worker, with \"go\" or \"command\" and open pipes")
+		return 2
+	}
+	if args[0] == commandExecutor {
+		funcs = nil
+	}
+	os.Unsetenv(envChild)
+	in, out, life := inherit(fdIn, "in"), inherit(fdOut, "out"), inherit(fdLife, "lifeline")
+	// Should memory run out, rather this process than its worker (proc(5)).
+	os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) //nolint:errcheck // it is a wish
+	f, err := newFamily(true)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "executor:", err)
+		return 1
+	}
+	end := sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), killTime)
+		defer cancel()
+		f.killAll(ctx)
+	})
+	die := func() {
+		end()
+		os.Exit(1)
+	}
+	go func() {
+		// The worker's end is this process's end, however it came: its SIGKILL
+		// closes the lifeline.
+		life.Read(make([]byte, 1)) //nolint:errcheck // either way it is over
+		die()
+	}()
+	signals := make(chan os.Signal, 4)
+	// SIGPIPE would end this process when the worker, who reads its output, is gone,
+	// before its descendants are killed. Ignoring it would be inherited by commands.
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	go func() {
+		for s := range signals {
+			if s != syscall.SIGPIPE {
+				die()
+			}
+		}
+	}()
+	err = serve(bufio.NewReaderSize(in, 64<<10), out, funcs, f)
+	end()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "executor:", err)
+		return 1
+	}
+	return 0
+}
+
+// inherit returns an inherited file, which this process's own children do not get.
+func inherit(fd uintptr, name string) *os.File {
+	syscall.CloseOnExec(int(fd))
+	syscall.SetNonblock(int(fd), true) //nolint:errcheck // then it blocks, which works too
+	return os.NewFile(fd, name)
+}

@@ -1,0 +1,160 @@
+package executor
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Usage is what processes take together.
+type Usage struct {
+	RSS    uint64 // bytes; memory that several share counts for each
+	VmSize uint64 // bytes of address space, what YARN's vmem check sums up
+	CPU    uint64 // clock ticks (1/100 s) since each was started
+}
+
+// How often memory is looked at: calm below calmShare of the limit, closely above.
+const (
+	calmly    = time.Second
+	closely   = 100 * time.Millisecond
+	calmShare = 0.6
+	killShare = 0.95 // of the limit, above which somebody has to go
+)
+
+// watch measures what this process and its descendants take, and kills the largest
+// executor or command before the container's limit is reached: a node manager that
+// sees it exceeded kills everything, the worker and its results included.
+func (m *Manager) watch() {
+	for wait := calmly; pause(m.ctx, wait); {
+		t := processes()
+		u := t.sum(os.Getpid())
+		m.mu.Lock()
+		m.usage = u
+		m.mu.Unlock()
+		wait = calmly
+		limit := float64(m.opts.MemoryLimit)
+		if limit == 0 {
+			continue
+		}
+		if float64(u.RSS) > calmShare*limit {
+			wait = closely
+		}
+		if float64(u.RSS) > killShare*limit {
+			m.killLargest(t, u)
+		}
+	}
+}
+
+// Usage returns what this process and its descendants took when it was last
+// measured, at most about a second ago.
+func (m *Manager) Usage() Usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.usage
+}
+
+// killLargest kills the command, or else the executor of functions, that takes
+// most. Its tasks fail with graph.FailMemory.
+func (m *Manager) killLargest(t table, u Usage) {
+	m.mu.Lock()
+	live := make([]*process, 0, len(m.all))
+	for p := range m.all {
+		live = append(live, p)
+	}
+	m.mu.Unlock()
+	var most uint64
+	var name string
+	var kill func()
+	for _, p := range live {
+		for _, v := range p.victims(t) {
+			if v.rss > most {
+				most, name, kill = v.rss, v.name, v.kill
+			}
+		}
+	}
+	if kill == nil {
+		m.opts.Log.Error("memory is short and no task to blame", "rss", u.RSS, "limit", m.opts.MemoryLimit)
+		return
+	}
+	m.opts.Log.Warn("killed for memory", "what", name, "rss", most, "all", u.RSS, "limit", m.opts.MemoryLimit)
+	kill()
+}
+
+// victim is something that can be killed to get memory back.
+type victim struct {
+	name string
+	rss  uint64
+	kill func()
+}
+
+// victims returns the executor's commands, or itself when it runs functions.
+func (p *process) victims(t table) []victim {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.key.kind == graph.KindCommand {
+		var vs []victim
+		for id, c := range p.calls {
+			if c.pid == 0 {
+				continue
+			}
+			vs = append(vs, victim{"command of task " + c.task.ID.String(), t.sum(c.pid).RSS, func() {
+				go p.in.write(kindStop, func(b []byte) []byte { return appendStop(b, id, stopMemory) }) //nolint:errcheck // then it is ending
+			}})
+		}
+		return vs
+	}
+	if p.cmd == nil || p.reaped || len(p.calls) == 0 {
+		return nil
+	}
+	return []victim{{"executor " + p.key.String(), t.sum(p.cmd.Process.Pid).RSS, func() {
+		p.memory.Store(true)
+		p.kill()
+	}}}
+}
+
+// oomKills returns how many processes of this process's control group the kernel
+// has killed for memory, 0 where that cannot be told.
+func oomKills() uint64 {
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(groups)) {
+		// hierarchy:controllers:path (cgroups(7)); version 2 is "0::path".
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(f) != 3 {
+			continue
+		}
+		switch {
+		case f[0] == "0" && f[1] == "":
+			if n, ok := eventCount(filepath.Join("/sys/fs/cgroup", f[2], "memory.events")); ok {
+				return n
+			}
+		case f[1] == "memory":
+			if n, ok := eventCount(filepath.Join("/sys/fs/cgroup/memory", f[2], "memory.oom_control")); ok {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// eventCount reads "oom_kill N" from a control group's file.
+func eventCount(path string) (uint64, bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	for line := range bytes.Lines(data) {
+		if rest, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+			n, err := strconv.ParseUint(string(bytes.TrimSpace(rest)), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
