@@ -138,24 +138,31 @@ func (c *Core) stepDone(ev Done) {
 	w := c.workers[ev.Worker]
 	for k := range ev.Tasks {
 		f := &ev.Tasks[k]
+		j, t := c.live(ev.Worker, f.TaskAttempt)
+		if j == nil {
+			c.staleDone(w, f)
+			continue
+		}
+		j.classOf(t).took.add(int64(f.Duration))
 		holder := ev.Worker
 		if f.Inline {
 			holder = 0
 		}
-		j, t := c.live(ev.Worker, f.TaskAttempt)
-		if j == nil {
-			c.reject(StaleAttempt)
-			if w != nil || f.Inline {
-				c.out.Free = append(c.out.Free, Order{holder, f.Task, f.Attempt})
-			}
-			continue
-		}
-		j.classOf(t).took.add(int64(f.Duration))
 		c.finish(j, f.Task.Index, moveFinish, holder, f.Size)
 		t.took = bucket(int64(f.Duration))
-		if len(c.todo) > 0 {
-			c.settle()
-		}
+		c.settle()
+	}
+}
+
+// staleDone gets rid of a result of an attempt that is not the live one. Should
+// it be the accepted one, told twice, Output finds that out.
+func (c *Core) staleDone(w *worker, f *Finished) {
+	c.reject(StaleAttempt)
+	switch {
+	case f.Inline:
+		c.out.Free = append(c.out.Free, Order{0, f.Task, f.Attempt})
+	case w != nil:
+		c.out.Free = append(c.out.Free, Order{w.id, f.Task, f.Attempt})
 	}
 }
 
@@ -196,6 +203,12 @@ const (
 )
 
 func (c *Core) stepFailed(ev Failed) {
+	together := 0
+	for k := range ev.Tasks {
+		if isDeath(ev.Tasks[k].Kind) {
+			together++
+		}
+	}
 	for k := range ev.Tasks {
 		f := &ev.Tasks[k]
 		if f.Kind == graph.FailInput && c.transferFailed(ev.Worker, f) {
@@ -207,13 +220,16 @@ func (c *Core) stepFailed(ev Failed) {
 			c.reject(StaleAttempt)
 			continue
 		}
-		c.failedAttempt(j, f.Task.Index, t, f)
+		c.failedAttempt(j, f.Task.Index, t, f, together == 1)
 		c.settle()
 	}
 }
 
-// failedAttempt decides whether a task is tried again.
-func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt) {
+func isDeath(k graph.FailKind) bool { return k == graph.FailDied || k == graph.FailMemory }
+
+// failedAttempt decides whether a task is tried again. single says that no other
+// attempt died with this one.
+func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single bool) {
 	w, cl, y := c.workers[t.where], j.classOf(t), j.tallies[i]
 	final := false
 	switch f.Kind {
@@ -223,7 +239,8 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt) {
 	case graph.FailDied, graph.FailMemory:
 		// A command is its own process; a function may have died with another one's
 		// executor, unless it was alone.
-		if cl.Kind == graph.KindCommand || w.queued == cl.slots || w.running == 1 && t.state == StateRunning {
+		alone := single && (w.queued == cl.slots || w.running == 1 && t.state == StateRunning)
+		if cl.Kind == graph.KindCommand || alone {
 			y.deaths++
 			final = y.deaths >= cl.deaths()
 		} else {

@@ -178,8 +178,8 @@ func (k *checker) sums() error {
 			return fmt.Errorf("lane of job %d: %d ready (listed %v), counted %d", l.job.id, l.ready, l.listed, n)
 		}
 	}
-	if len(c.todo) > 0 {
-		return fmt.Errorf("%d consequences not drawn", len(c.todo))
+	if !c.todo.empty() {
+		return fmt.Errorf("consequences not drawn: %+v", c.todo)
 	}
 	return nil
 }

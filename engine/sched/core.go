@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -68,7 +69,7 @@ type Core struct {
 	transfers []transfer                      // Copies under way
 	scratch   []graph.WorkerID
 
-	todo     []todo
+	todo     consequences
 	rejected [reasons]uint64
 
 	out, spare *Output
@@ -139,10 +140,25 @@ func (c *Core) Output() *Output {
 	c.rebalance()
 	c.drain()
 	c.settle()
+	c.out.Free = slices.DeleteFunc(c.out.Free, c.isHeld)
 	out := c.out
 	c.out, c.spare = c.spare, out
 	c.out.reset()
 	return out
+}
+
+// isHeld reports whether a Free names a copy that counts: what the holder said
+// later in the same turn, before it could hear of the Free, or said twice, made
+// it one.
+func (c *Core) isHeld(o Order) bool {
+	j, t := c.find(o.Task)
+	if j == nil || t.state != StateDone || t.attempt != o.Attempt {
+		return false
+	}
+	if t.flags&flagInline != 0 {
+		return o.Worker == 0
+	}
+	return j.holds(o.Task.Index, o.Worker)
 }
 
 func (o *Output) reset() {
@@ -166,52 +182,60 @@ func (c *Core) find(t graph.TaskID) (*job, *task) {
 	return j, j.task(t.Index)
 }
 
-// todo is a consequence that still has to be drawn. Consequences run through
-// graphs of any depth, so they are a list and not a recursion.
-type todo struct {
-	what  consequence
-	kind  graph.FailKind // fails
+// A consequence is something that still has to be done because of what was done.
+// Consequences run through graphs of any depth, so they are kept in lists and
+// not in a recursion. First all that is wanted again is wanted, then all that
+// cannot have a result fails, then what nobody wants is dropped: in that order
+// no consequence asks for one of an earlier kind, and what comes out does not
+// depend on the order within a kind. Each looks at its task anew, so one too many
+// does nothing.
+type consequences struct {
+	wanted   []graph.TaskID // Released tasks that somebody may want
+	fails    []failing      // active tasks that cannot have a result
+	unwanted []graph.TaskID // tasks that nobody may want any more
+}
+
+type failing struct {
 	task  graph.TaskID
-	cause graph.TaskID // fails
+	kind  graph.FailKind
+	cause graph.TaskID
 }
 
-type consequence uint8
+func (c *Core) wantLater(j *job, i uint32) { c.todo.wanted = append(c.todo.wanted, j.name(i)) }
 
-const (
-	wanted   consequence = iota // a Released task: somebody may want it now
-	unwanted                    // nobody may want it any more
-	fails                       // it cannot have a result
-)
-
-func (c *Core) later(what consequence, j *job, i uint32) {
-	c.todo = append(c.todo, todo{what: what, task: j.name(i)})
-}
+func (c *Core) dropLater(j *job, i uint32) { c.todo.unwanted = append(c.todo.unwanted, j.name(i)) }
 
 func (c *Core) failLater(j *job, i uint32, kind graph.FailKind, cause graph.TaskID) {
-	c.todo = append(c.todo, todo{what: fails, kind: kind, task: j.name(i), cause: cause})
+	c.todo.fails = append(c.todo.fails, failing{j.name(i), kind, cause})
 }
 
-// settle draws all consequences. Each looks at the task anew, so their order
-// matters little and one too many does nothing.
+func (q *consequences) empty() bool { return len(q.wanted)+len(q.fails)+len(q.unwanted) == 0 }
+
+// settle draws all consequences.
 func (c *Core) settle() {
-	for len(c.todo) > 0 {
-		d := c.todo[len(c.todo)-1]
-		c.todo = c.todo[:len(c.todo)-1]
-		j, t := c.find(d.task)
-		if j == nil {
-			continue
-		}
-		switch i := d.task.Index; d.what {
-		case wanted:
-			if t.state == StateReleased && j.wanted(i) {
-				c.activate(j, i)
+	for q := &c.todo; !q.empty(); {
+		switch {
+		case len(q.wanted) > 0:
+			id := pop(&q.wanted)
+			if j, t := c.find(id); j != nil && t.state == StateReleased && j.wanted(id.Index) {
+				c.activate(j, id.Index)
 			}
-		case unwanted:
-			c.dropUnwanted(j, i)
-		case fails:
-			if t.state.Active() {
-				c.fail(j, i, d.kind, d.cause)
+		case len(q.fails) > 0:
+			f := pop(&q.fails)
+			if j, t := c.find(f.task); j != nil && t.state.Active() {
+				c.fail(j, f.task.Index, f.kind, f.cause)
+			}
+		default:
+			id := pop(&q.unwanted)
+			if j, _ := c.find(id); j != nil {
+				c.dropUnwanted(j, id.Index)
 			}
 		}
 	}
+}
+
+func pop[T any](s *[]T) T {
+	v := (*s)[len(*s)-1]
+	*s = (*s)[:len(*s)-1]
+	return v
 }

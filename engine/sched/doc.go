@@ -3,14 +3,14 @@
 // else happens. It has no clock (a Tick is an event), no I/O, no goroutine and
 // no randomness, so that whatever it did can be done again.
 //
-//	            OpenJob, DeclareClass, Submit, Release, Pin, Cancel, CloseJob
-//	 clients ──────────────────────────────────────────────┐
-//	                                                        ▼
-//	            WorkerJoined, WorkerLeft, Started,      ┌──────┐  Assign, Stop, Retract,
-//	 workers ── Done, Failed, Retracted, Copied, ──────►│ Core │  Free, Copy ──────────► workers
-//	            Missing                                 └──────┘  Ended ───────────────► clients
-//	                                                        ▲     Forget, Gone, Retired
-//	 the loop ── Tick, Retire ──────────────────────────────┘
+//	           OpenJob, DeclareClass, Submit, Release, Pin, Cancel, CloseJob
+//	clients ──────────────────────────────────────────────┐
+//	                                                       ▼
+//	           WorkerJoined, WorkerLeft, Started,      ┌──────┐  Assign, Stop, Retract,
+//	workers ── Done, Failed, Retracted, Copied, ──────►│ Core │  Free, Copy ──────────► workers
+//	           Missing                                 └──────┘  Ended ───────────────► clients
+//	                                                       ▲     Forget, Gone, Retired
+//	the loop ── Tick, Retire ──────────────────────────────┘
 //
 // The loop that owns the core takes in everything that has arrived, then asks
 // for the output once: assignments are made there, in one go.

@@ -84,7 +84,8 @@ type (
 		Tasks  []Finished
 	}
 
-	// Failed says that attempts ended without a result. A Copy that did not work
+	// Failed says that attempts ended without a result. Deaths that happened
+	// together (of one executor) come in one event. A Copy that did not work
 	// is reported by it as well: the task and attempt of the Copy, FailInput, and
 	// the holder asked.
 	Failed struct {

@@ -45,7 +45,7 @@ func (c *Core) stepPin(ev Pin) {
 			j.pins = map[uint32]uint32{}
 		}
 		j.pins[i]++
-		c.later(wanted, j, i)
+		c.wantLater(j, i)
 	case ev.Delta == -1 && j.pins[i] > 0:
 		if j.pins[i]--; j.pins[i] == 0 {
 			delete(j.pins, i)
@@ -86,7 +86,7 @@ func (c *Core) activate(j *job, i uint32) {
 			td := jd.task(d)
 			td.need++
 			if td.state == StateReleased {
-				c.later(wanted, jd, d)
+				c.wantLater(jd, d)
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func (c *Core) leaveActive(j *job, i uint32) {
 		if jd, d := c.dep(j, i, e); jd != nil {
 			td := jd.task(d)
 			if td.need--; td.need == 0 {
-				c.later(unwanted, jd, d)
+				c.dropLater(jd, d)
 			}
 		}
 	}
@@ -154,7 +154,7 @@ func (c *Core) cut(j *job, i uint32) {
 		if jd, d := c.dep(j, i, e); jd != nil {
 			td := jd.task(d)
 			if td.kin--; td.kin == 0 {
-				c.later(unwanted, jd, d)
+				c.dropLater(jd, d)
 			}
 		}
 	}

@@ -154,7 +154,7 @@ func (c *Core) stepClose(ev CloseJob) {
 		if t.state.Active() {
 			c.fail(j, i-1, graph.FailCancelled, j.name(i-1))
 		} else {
-			c.later(unwanted, j, i-1)
+			c.dropLater(j, i-1)
 		}
 		c.settle()
 	}

@@ -319,8 +319,8 @@ func (c *Core) lose(j *job, i uint32) {
 			tk.waiting++
 		}
 	}
-	c.later(unwanted, j, i)
-	c.later(wanted, j, i)
+	c.dropLater(j, i)
+	c.wantLater(j, i)
 }
 
 // freeCopies tells all holders that a result is not needed any more.

@@ -1,0 +1,384 @@
+package schedtest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+)
+
+// twin knows what state each task must be in, wherever and whenever tasks run.
+// It watches the same events and outputs as the world and works everything out
+// anew each time.
+type twin struct {
+	tasks   []*twinTask // in order of submission: dependencies come first
+	byID    map[graph.TaskID]*twinTask
+	core    *sched.Core
+	mayFail func(id graph.TaskID, kind graph.FailKind, told bool) error
+	err     error
+}
+
+type twinTask struct {
+	id        graph.TaskID
+	deps      []graph.TaskID
+	consumers []*twinTask
+	held      bool
+	fresh     bool // loose and never wanted
+	pins      int
+
+	live     sched.TaskAttempt // zero: none
+	worker   graph.WorkerID    // of live
+	last     graph.Attempt     // highest attempt ever given
+	done     bool
+	inline   bool
+	attempt  graph.Attempt // whose result counts
+	lost     graph.Attempt // whose result counted, and is gone
+	holders  []graph.WorkerID
+	failed   graph.FailKind
+	told     bool // a result was told
+	gone     bool // forgotten
+	unlinked bool // does not keep its inputs' lineage
+	wanted   bool
+}
+
+func (t *twinTask) open() bool { return !t.done && t.failed == 0 && !t.gone }
+
+func (t *twinTask) endAttempt() { t.live, t.worker = sched.TaskAttempt{}, 0 }
+
+// see takes an event in, after the core did. What the core is free to decide,
+// whether a task whose attempt ended is tried again, is looked up there.
+func (tw *twin) see(ev sched.Event) {
+	switch ev := ev.(type) {
+	case sched.Submit:
+		tw.submit(ev.Batch)
+	case sched.Release:
+		for _, id := range ev.Tasks {
+			if t := tw.byID[id]; t != nil {
+				t.held, t.fresh = false, false
+			}
+			tw.settle()
+		}
+	case sched.Pin:
+		if t := tw.byID[ev.Task]; t != nil && !t.gone && t.pins+ev.Delta >= 0 {
+			t.pins += ev.Delta
+		}
+	case sched.Cancel:
+		for _, id := range ev.Tasks {
+			if t := tw.byID[id]; t != nil && t.open() && !t.told && (t.wanted || t.fresh) {
+				t.fail(graph.FailCancelled)
+			}
+			tw.settle()
+		}
+	case sched.CloseJob:
+		tw.closeJob(ev.Job)
+	case sched.WorkerJoined:
+		for _, h := range ev.Held {
+			tw.holds(ev.Worker, h)
+			tw.settle()
+		}
+	case sched.Copied:
+		for _, h := range ev.Tasks {
+			tw.holds(ev.Worker, h)
+			tw.settle()
+		}
+	case sched.WorkerLeft:
+		tw.left(ev.Worker)
+	case sched.Done:
+		for _, f := range ev.Tasks {
+			tw.finished(ev.Worker, f)
+			tw.settle()
+		}
+	case sched.Failed:
+		for _, f := range ev.Tasks {
+			if t := tw.isLive(ev.Worker, f.TaskAttempt); t != nil {
+				t.endAttempt()
+				tw.adopt(t)
+				if f.Kind == graph.FailInput {
+					tw.dropCopy(f.Input, f.Holder)
+				}
+			}
+			tw.settle()
+		}
+	case sched.Missing:
+		for _, a := range ev.Tasks {
+			if t := tw.byID[a.Task]; t != nil && (a.Attempt == 0 || a.Attempt == t.attempt) {
+				tw.dropCopy(a.Task, ev.Worker)
+			}
+			tw.settle()
+		}
+	case sched.Retracted:
+		for k, a := range ev.Tasks {
+			if t := tw.isLive(ev.Worker, a); t != nil && ev.OK[k] {
+				t.endAttempt()
+			}
+		}
+	}
+	tw.settle()
+}
+
+func (tw *twin) submit(b *graph.Batch) {
+	for k := range b.Len() {
+		t := &twinTask{
+			id: graph.TaskID{Job: b.Job, Index: b.First + uint32(k)}, deps: slices.Clone(b.DepsOf(k)),
+			held: !b.IsLoose(k), fresh: b.IsLoose(k),
+		}
+		tw.tasks = append(tw.tasks, t)
+		tw.byID[t.id] = t
+		for n, d := range t.deps {
+			if td := tw.byID[d]; td != nil {
+				td.consumers = append(td.consumers, t)
+			} else {
+				t.deps[n] = graph.TaskID{} // whatever comes later under this id
+			}
+		}
+	}
+}
+
+func (tw *twin) closeJob(id graph.JobID) {
+	for _, t := range slices.Backward(tw.tasks) {
+		if t.id.Job != id {
+			continue
+		}
+		t.held, t.fresh = false, false
+		if t.open() && t.wanted {
+			t.fail(graph.FailCancelled)
+		}
+		tw.settle()
+	}
+}
+
+func (t *twinTask) fail(kind graph.FailKind) {
+	t.failed, t.unlinked = kind, true
+	t.endAttempt()
+}
+
+func (tw *twin) isLive(w graph.WorkerID, a sched.TaskAttempt) *twinTask {
+	if t := tw.byID[a.Task]; t != nil && t.worker == w && t.live == a {
+		return t
+	}
+	return nil
+}
+
+func (tw *twin) finished(w graph.WorkerID, f sched.Finished) {
+	t := tw.isLive(w, f.TaskAttempt)
+	if t == nil {
+		return
+	}
+	t.endAttempt()
+	t.done, t.inline, t.attempt, t.lost = true, f.Inline, f.Attempt, 0
+	t.told = t.told || t.held || t.pins > 0
+	if f.Inline {
+		t.unlinked = true
+	} else {
+		t.holders = []graph.WorkerID{w}
+	}
+}
+
+func (tw *twin) holds(w graph.WorkerID, h sched.Held) {
+	t := tw.byID[h.Task]
+	switch {
+	case t == nil:
+	case t.done && !t.inline && t.attempt == h.Attempt && !slices.Contains(t.holders, w):
+		t.holders = append(t.holders, w)
+	case t.open() && t.wanted && t.lost == h.Attempt && h.Attempt != 0:
+		t.endAttempt()
+		t.done, t.attempt, t.lost, t.holders = true, h.Attempt, 0, []graph.WorkerID{w}
+		t.told = t.told || t.held || t.pins > 0
+	}
+}
+
+func (tw *twin) left(w graph.WorkerID) {
+	for _, t := range tw.tasks {
+		tw.dropCopy(t.id, w)
+		if t.worker == w {
+			t.endAttempt()
+			tw.adopt(t)
+		}
+	}
+}
+
+func (tw *twin) dropCopy(id graph.TaskID, w graph.WorkerID) {
+	t := tw.byID[id]
+	if t == nil || !t.done || !slices.Contains(t.holders, w) {
+		return
+	}
+	t.holders = slices.DeleteFunc(t.holders, func(h graph.WorkerID) bool { return h == w })
+	if len(t.holders) == 0 {
+		t.done, t.lost = false, t.attempt
+	}
+}
+
+// settle draws all consequences: what is wanted is wanted, then what is hopeless
+// fails, then what nobody wants is let go, one thing at a time.
+func (tw *twin) settle() {
+	tw.want()
+	for _, t := range tw.tasks {
+		if t.wanted {
+			t.fresh = false
+		}
+	}
+	for _, t := range tw.tasks {
+		if t.open() && t.wanted && t.worker == 0 && slices.ContainsFunc(t.deps, tw.hopeless) {
+			t.fail(graph.FailUpstream)
+			if t.told {
+				t.failed = graph.FailLost
+			}
+		}
+	}
+	for again := true; again; {
+		tw.want()
+		again = slices.ContainsFunc(tw.tasks, tw.letGo)
+	}
+}
+
+// want finds out which tasks are wanted.
+func (tw *twin) want() {
+	for _, t := range slices.Backward(tw.tasks) {
+		t.wanted = t.held || t.pins > 0 || slices.ContainsFunc(t.consumers, func(k *twinTask) bool { return k.open() && k.wanted })
+	}
+}
+
+// letGo drops, frees or forgets a task that nobody wants.
+func (tw *twin) letGo(t *twinTask) bool {
+	kin := slices.ContainsFunc(t.consumers, func(k *twinTask) bool { return !k.unlinked })
+	switch {
+	case t.wanted:
+		return false
+	case t.open() && t.worker != 0:
+		t.endAttempt()
+	case t.done && !(t.inline && kin):
+		t.done, t.inline, t.holders = false, false, nil
+	case t.open() && !t.fresh && !kin:
+		t.gone, t.unlinked = true, true
+	default:
+		return false
+	}
+	return true
+}
+
+// hopeless reports whether a task will never have a result.
+func (tw *twin) hopeless(id graph.TaskID) bool {
+	t := tw.byID[id]
+	return t == nil || t.failed != 0 || t.gone
+}
+
+// ended objects to an outcome that is not the task's.
+func (tw *twin) ended(e sched.Ended) error {
+	t := tw.byID[e.Task]
+	switch {
+	case t == nil:
+		return fmt.Errorf("end of %v, which does not exist", e.Task)
+	case e.Kind == graph.FailNone && !t.told:
+		return fmt.Errorf("result of %v told, which nobody holds", e.Task)
+	case e.Kind == graph.FailNone:
+		return nil
+	case t.failed != e.Kind:
+		return fmt.Errorf("%v failed as %v, should be %v", e.Task, e.Kind, t.failed)
+	}
+	return nil
+}
+
+// assigned takes in that the core gave an attempt to a worker.
+func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
+	t := tw.byID[a.Task]
+	switch {
+	case t == nil || !t.open() || !t.wanted:
+		return fmt.Errorf("%v assigned, which nobody waits for", a.Task)
+	case t.worker != 0:
+		return fmt.Errorf("%v assigned to %d while attempt %d lives on %d", a.Task, a.Worker, t.live.Attempt, t.worker)
+	case a.Attempt <= t.last:
+		return fmt.Errorf("%v assigned as attempt %d after %d", a.Task, a.Attempt, t.last)
+	case len(inputs) != len(t.deps):
+		return fmt.Errorf("%v assigned with %d inputs of %d", a.Task, len(inputs), len(t.deps))
+	}
+	for k, in := range inputs {
+		d := tw.byID[t.deps[k]]
+		if in.Task != d.id || !d.done || in.Attempt != d.attempt || in.Inline != d.inline {
+			return fmt.Errorf("%v assigned with input %+v of %+v", a.Task, in, *d)
+		}
+		for _, h := range in.Held {
+			if h != 0 && !slices.Contains(d.holders, h) {
+				return fmt.Errorf("%v assigned with input %v from %d, holders are %v", a.Task, in.Task, h, d.holders)
+			}
+		}
+		if !in.Inline && in.Held[0] == 0 {
+			return fmt.Errorf("%v assigned with input %v from nobody", a.Task, in.Task)
+		}
+	}
+	t.live = sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}
+	t.worker, t.last = a.Worker, a.Attempt
+	return nil
+}
+
+// freed objects to a Free of something that is needed.
+func (tw *twin) freed(o sched.Order) error {
+	t := tw.byID[o.Task]
+	if t == nil || !t.done || t.attempt != o.Attempt {
+		return nil
+	}
+	if t.inline && o.Worker == 0 || slices.Contains(t.holders, o.Worker) {
+		return fmt.Errorf("%v attempt %d freed on %d, which is needed there", o.Task, o.Attempt, o.Worker)
+	}
+	return nil
+}
+
+// compare reports a task whose state is not what it must be.
+func (tw *twin) compare() error {
+	if tw.err != nil {
+		return tw.err
+	}
+	c := tw.core
+	for _, t := range tw.tasks {
+		got, ok := c.Task(t.id)
+		if !ok {
+			if t.failed == 0 && !t.gone {
+				return fmt.Errorf("%v is gone with its job, must be %s", t.id, t.must())
+			}
+			continue
+		}
+		s := got.State
+		switch must := t.must(); {
+		case must == "failed" && (s == sched.StateFailed || s == sched.StateCancelled) && got.Kind == t.failed:
+		case must == "forgotten" && s == sched.StateForgotten:
+		case must == "done" && s == sched.StateDone && got.Attempt == t.attempt:
+		case must == "given" && s.Given() && got.Attempt == t.live.Attempt && got.Worker == t.worker:
+		case must == "active" && (s == sched.StateWaiting || s == sched.StateReady):
+		case must == "released" && s == sched.StateReleased:
+		default:
+			return fmt.Errorf("%v is %v, must be %s (%+v)", t.id, s, must, *t)
+		}
+		if t.done && len(c.Holders(nil, t.id)) != len(t.holders) {
+			return fmt.Errorf("%v has holders %v, must be %v", t.id, c.Holders(nil, t.id), t.holders)
+		}
+	}
+	return nil
+}
+
+func (t *twinTask) must() string {
+	switch {
+	case t.failed != 0:
+		return "failed"
+	case t.gone:
+		return "forgotten"
+	case t.done:
+		return "done"
+	case t.worker != 0:
+		return "given"
+	case t.wanted:
+		return "active"
+	}
+	return "released"
+}
+
+// adopt takes in whether the core gave a task up whose attempt has just ended.
+func (tw *twin) adopt(t *twinTask) {
+	got, ok := tw.core.Task(t.id)
+	if !ok || got.State != sched.StateFailed || got.Kind == graph.FailUpstream {
+		return
+	}
+	if err := tw.mayFail(t.id, got.Kind, t.told); err != nil && tw.err == nil {
+		tw.err = err
+	}
+	t.fail(got.Kind)
+}
