@@ -34,6 +34,7 @@ const (
 	State_STARTING          State = 1 // there is no scheduler yet
 	State_RUNNING           State = 2
 	State_STOPPING          State = 3
+	State_ENDED             State = 4 // the last Info of a Watch says so
 )
 
 // Enum value maps for State.
@@ -43,12 +44,14 @@ var (
 		1: "STARTING",
 		2: "RUNNING",
 		3: "STOPPING",
+		4: "ENDED",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"STARTING":          1,
 		"RUNNING":           2,
 		"STOPPING":          3,
+		"ENDED":             4,
 	}
 )
 
@@ -172,6 +175,7 @@ type Info struct {
 	Exits         []*Exit                `protobuf:"bytes,17,rep,name=exits,proto3" json:"exits,omitempty"`           // the latest ones, newest last
 	Web           string                 `protobuf:"bytes,18,opt,name=web,proto3" json:"web,omitempty"`               // URL of the page
 	IdleTimeout   *durationpb.Duration   `protobuf:"bytes,19,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	Final         string                 `protobuf:"bytes,20,opt,name=final,proto3" json:"final,omitempty"` // SUCCEEDED, FAILED or KILLED, once it has ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +341,13 @@ func (x *Info) GetIdleTimeout() *durationpb.Duration {
 		return x.IdleTimeout
 	}
 	return nil
+}
+
+func (x *Info) GetFinal() string {
+	if x != nil {
+		return x.Final
+	}
+	return ""
 }
 
 type Pool struct {
@@ -2255,7 +2266,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\n" +
 	"\x1fyarnd/appmaster/appmaster.proto\x12\x0fyarnd.appmaster\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
 	"\vInfoRequest\"\x0e\n" +
-	"\fWatchRequest\"\x9c\x05\n" +
+	"\fWatchRequest\"\xb2\x05\n" +
 	"\x04Info\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
@@ -2278,7 +2289,8 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x06report\x18\x10 \x01(\v2\x17.yarnd.appmaster.ReportR\x06report\x12+\n" +
 	"\x05exits\x18\x11 \x03(\v2\x15.yarnd.appmaster.ExitR\x05exits\x12\x10\n" +
 	"\x03web\x18\x12 \x01(\tR\x03web\x12<\n" +
-	"\fidle_timeout\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\"\xb0\x02\n" +
+	"\fidle_timeout\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12\x14\n" +
+	"\x05final\x18\x14 \x01(\tR\x05final\"\xb0\x02\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -2418,12 +2430,13 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\".\n" +
 	"\n" +
 	"RenewReply\x12 \n" +
-	"\vcertificate\x18\x01 \x01(\fR\vcertificate*G\n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate*R\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bSTARTING\x10\x01\x12\v\n" +
 	"\aRUNNING\x10\x02\x12\f\n" +
-	"\bSTOPPING\x10\x032\x93\x03\n" +
+	"\bSTOPPING\x10\x03\x12\t\n" +
+	"\x05ENDED\x10\x042\x93\x03\n" +
 	"\aSession\x12;\n" +
 	"\x04Info\x12\x1c.yarnd.appmaster.InfoRequest\x1a\x15.yarnd.appmaster.Info\x12?\n" +
 	"\x05Watch\x12\x1d.yarnd.appmaster.WatchRequest\x1a\x15.yarnd.appmaster.Info0\x01\x12C\n" +

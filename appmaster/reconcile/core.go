@@ -284,9 +284,7 @@ func (c *Core) remove(id string, cause Cause, status int32, why string) {
 		ct.pool.live--
 	}
 	delete(c.containers, id)
-	if ct.pool.spec.Role == spec.RoleWorker && c.attached {
-		c.do(TellExited{id, ct.pool.spec.Name, cause, status, why})
-	}
+	c.do(NoteExit{id, ct.pool.spec.Name, ct.node, cause, status, why})
 	if ct.live() && c.ending == nil {
 		c.judge(ct, cause, status, why)
 	}

@@ -39,6 +39,10 @@ func both(n int) []spec.Pool {
 	return append([]spec.Pool{{Name: "scheduler", Role: spec.RoleScheduler, Count: 1}}, workers(n)...)
 }
 
+func stopped(id, pool string, status int32) NoteExit {
+	return NoteExit{id, pool, "node-of-" + id, StoppedByUs, status, ""}
+}
+
 // up brings n containers of a pool up to running.
 func (s *story) up(pool string, ids ...string) {
 	s.t.Helper()
@@ -94,7 +98,7 @@ func TestLostWorkersAreReplaced(t *testing.T) {
 	s.do(Tick{})
 	s.up("worker", "c1", "c2")
 	s.step(SchedulerAttached{})
-	s.step(NodeLost{"node-of-c1"}, ReleaseContainer{"c1"}, TellExited{"c1", "worker", Lost, StatusAborted, "node node-of-c1 was lost"}, Ask{"worker", 1})
+	s.step(NodeLost{"node-of-c1"}, ReleaseContainer{"c1"}, NoteExit{"c1", "worker", "node-of-c1", Lost, StatusAborted, "node node-of-c1 was lost"}, Ask{"worker", 1})
 	s.step(Completed{"c1", StatusAborted, ""}) // the resource manager notices, minutes later
 	if p := s.pool("worker"); p.Failures != 0 {
 		t.Errorf("a lost node was held against the pool: %+v", p)
@@ -110,7 +114,7 @@ func TestCrashLoop(t *testing.T) {
 	for i := 1; i <= spec.DefaultMaxRestarts; i++ {
 		id := fmt.Sprintf("c%d", i)
 		s.up("worker", id)
-		s.step(Completed{id, 3, "boom"})
+		s.do(Completed{id, 3, "boom"})
 		p := s.pool("worker")
 		if p.Failures != i || p.Asked != 0 {
 			t.Fatalf("after failure %d: %+v", i, p)
@@ -127,7 +131,7 @@ func TestCrashLoop(t *testing.T) {
 		}
 	}
 	s.up("worker", "last")
-	s.step(Completed{"last", 3, "boom"}, Finish{Failed, "pool worker: 4 containers in a row did not stay up; the last, last on node-of-last, exited with code 3: boom", "last"})
+	s.step(Completed{"last", 3, "boom"}, NoteExit{"last", "worker", "node-of-last", Exited, 3, "boom"}, Finish{Failed, "pool worker: 4 containers in a row did not stay up; the last, last on node-of-last, exited with code 3: boom", "last"})
 	if !s.core.Ending() || !strings.Contains(s.core.Why(), "boom") {
 		t.Errorf("ending %v, why %q", s.core.Ending(), s.core.Why())
 	}
@@ -141,7 +145,7 @@ func TestARoundCountsOnce(t *testing.T) {
 		s.up("worker", fmt.Sprint("c", i))
 	}
 	for i := range 20 {
-		s.step(Completed{fmt.Sprint("c", i), 1, ""})
+		s.do(Completed{fmt.Sprint("c", i), 1, ""})
 	}
 	if p := s.pool("worker"); p.Failures != 1 {
 		t.Errorf("%+v", p)
@@ -247,10 +251,10 @@ func TestShrinkAsksTheScheduler(t *testing.T) {
 	s.step(SchedulerAttached{})
 	s.step(Want{"worker", 1}, StopContainer{"c4"}, TellShrink{"worker", 1}) // what has not come up goes at once
 	s.now += time.Hour
-	s.step(Tick{}, ReleaseContainer{"c4"}, TellExited{"c4", "worker", StoppedByUs, StatusAborted, "its end was never reported"})
+	s.step(Tick{}, ReleaseContainer{"c4"}, NoteExit{"c4", "worker", "n", StoppedByUs, StatusAborted, "its end was never reported"})
 	s.step(Want{"worker", 2}, TellShrink{"worker", 2})
 	s.step(Release{IDs: []string{"c1", "unknown"}}, StopContainer{"c1"})
-	s.step(Completed{"c1", 143, ""}, TellExited{"c1", "worker", StoppedByUs, 143, ""})
+	s.step(Completed{"c1", 143, ""}, NoteExit{"c1", "worker", "node-of-c1", StoppedByUs, 143, ""})
 	s.step(Want{"worker", 3}, TellShrink{"worker", 3}, Ask{"worker", 1}) // taken back
 }
 
@@ -266,7 +270,7 @@ func TestShrinkWithoutScheduler(t *testing.T) {
 	s.step(Tick{})
 	s.now++
 	s.step(Tick{}, StopContainer{"c3"}, StopContainer{"c2"})
-	s.step(Completed{"c3", 143, ""})
+	s.step(Completed{"c3", 143, ""}, stopped("c3", "worker", 143))
 	if p := s.pool("worker"); p.Failures != 0 || p.Asked != 0 {
 		t.Errorf("%+v", p)
 	}
@@ -298,7 +302,7 @@ func TestPreemption(t *testing.T) {
 	s.do(SchedulerAttached{})
 	s.up("worker", "c1", "c2")
 	s.step(Preempt{IDs: []string{"c2", "c9"}, Strict: true}, TellEvict{[]string{"c2"}, true})
-	s.step(Completed{"c2", StatusPreempted, ""}, TellExited{"c2", "worker", Preempted, StatusPreempted, ""})
+	s.step(Completed{"c2", StatusPreempted, ""}, NoteExit{"c2", "worker", "node-of-c2", Preempted, StatusPreempted, ""})
 	s.now += time.Second
 	s.step(Tick{}, Ask{"worker", 1})
 }
@@ -330,7 +334,7 @@ func TestIdleTimeout(t *testing.T) {
 	s.step(Tick{})
 	s.now++
 	s.step(Tick{}, StopContainer{"c1"})
-	s.step(Completed{"c1", 143, ""}, Finish{Status: Succeeded, Why: "idle for 1m0s"})
+	s.step(Completed{"c1", 143, ""}, stopped("c1", "worker", 143), Finish{Status: Succeeded, Why: "idle for 1m0s"})
 }
 
 func TestStopInOrder(t *testing.T) {
@@ -341,10 +345,10 @@ func TestStopInOrder(t *testing.T) {
 	s.do(SchedulerAttached{})
 	s.step(Stop{Status: Succeeded, Why: "asked to"}, TellStop{"asked to"}, StopContainer{"w1"}, StopContainer{"w2"})
 	s.step(Want{"worker", 9})
-	s.step(Completed{"w1", 0, ""}, TellExited{"w1", "worker", StoppedByUs, 0, ""})
-	s.step(Completed{"w2", 143, ""}, TellExited{"w2", "worker", StoppedByUs, 143, ""}, StopContainer{"s"})
+	s.step(Completed{"w1", 0, ""}, NoteExit{"w1", "worker", "node-of-w1", StoppedByUs, 0, ""})
+	s.step(Completed{"w2", 143, ""}, NoteExit{"w2", "worker", "node-of-w2", StoppedByUs, 143, ""}, StopContainer{"s"})
 	s.step(Stop{Status: Failed, Why: "another reason"})
-	s.step(Completed{"s", 0, ""}, Finish{Status: Succeeded, Why: "asked to"})
+	s.step(Completed{"s", 0, ""}, stopped("s", "scheduler", 0), Finish{Status: Succeeded, Why: "asked to"})
 	s.step(Tick{})
 }
 
@@ -367,8 +371,8 @@ func TestQuickStop(t *testing.T) {
 	s.up("worker", "w")
 	s.step(Stop{Status: Succeeded, Why: "bye"}, StopContainer{"w"})
 	s.step(Stop{Status: Killed, Why: "hurry", Quick: true}, StopContainer{"s"})
-	s.step(Completed{"s", 0, ""})
-	s.step(Completed{"w", 0, ""}, Finish{Status: Succeeded, Why: "bye"})
+	s.step(Completed{"s", 0, ""}, stopped("s", "scheduler", 0))
+	s.step(Completed{"w", 0, ""}, stopped("w", "worker", 0), Finish{Status: Succeeded, Why: "bye"})
 }
 
 func TestContainersThatComeWhileStopping(t *testing.T) {
@@ -378,7 +382,7 @@ func TestContainersThatComeWhileStopping(t *testing.T) {
 	s.step(Stop{Status: Succeeded, Why: "x"}, StopContainer{"w1"}, Ask{"worker", 0})
 	s.step(Allocated{"w2", "worker", "n"}, ReleaseContainer{"w2"})
 	s.step(Adopted{[]Adoptee{{"w3", "worker", "n"}}}, StopContainer{"w3"})
-	s.step(Completed{"w1", 0, ""}, Finish{Status: Succeeded, Why: "x"})
+	s.step(Completed{"w1", 0, ""}, stopped("w1", "worker", 0), Finish{Status: Succeeded, Why: "x"})
 }
 
 func TestTimeNeverGoesBack(t *testing.T) {

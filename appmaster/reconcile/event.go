@@ -129,12 +129,13 @@ type StartContainer struct{ ID, Pool, Node string }
 // StopContainer ends a container. The provider reports Completed.
 type StopContainer struct{ ID string }
 
-// TellExited tells the scheduler that a container is gone.
-type TellExited struct {
-	ID, Pool    string
-	Cause       Cause
-	Status      int32
-	Diagnostics string
+// NoteExit tells whoever wants to know (the scheduler, people) that a container
+// is gone.
+type NoteExit struct {
+	ID, Pool, Node string
+	Cause          Cause
+	Status         int32
+	Diagnostics    string
 }
 
 // TellShrink tells the scheduler how many containers of a pool it may keep. It
@@ -166,7 +167,7 @@ func (Ask) action()              {}
 func (ReleaseContainer) action() {}
 func (StartContainer) action()   {}
 func (StopContainer) action()    {}
-func (TellExited) action()       {}
+func (NoteExit) action()         {}
 func (TellShrink) action()       {}
 func (TellEvict) action()        {}
 func (TellStop) action()         {}

@@ -14,19 +14,23 @@ const JoinTokenSize = 32
 // Launch is what one container's process is told at its start. It holds no
 // secret, but it travels beside one.
 type Launch struct {
-	Version   int               `json:"version"`
-	App       string            `json:"app"`
-	User      string            `json:"user"`
-	Role      Role              `json:"role"`
-	Pool      string            `json:"pool"`
-	Container string            `json:"container"`
-	Node      string            `json:"node"` // host name of the node
-	Resource  Resource          `json:"resource"`
-	AM        []string          `json:"am"` // host:port of the application master
-	CA        string            `json:"ca"` // the authority's certificate, PEM
-	Staging   string            `json:"staging"`
-	Env       map[string]string `json:"env,omitempty"`
-	Listen    Listen            `json:"listen,omitzero"`
+	Version   int    `json:"version"`
+	App       string `json:"app"`
+	User      string `json:"user"`
+	Role      Role   `json:"role"`
+	Pool      string `json:"pool"`
+	Container string `json:"container"`
+	Node      string `json:"node"` // host name of the node
+	// Epoch grows with each container that the application starts, over all
+	// attempts of the application master: of two schedulers, or two incarnations
+	// of anything, the one with the higher epoch is the later.
+	Epoch    uint64            `json:"epoch"`
+	Resource Resource          `json:"resource"`
+	AM       []string          `json:"am"` // host:port of the application master
+	CA       string            `json:"ca"` // the authority's certificate, PEM
+	Staging  string            `json:"staging"`
+	Env      map[string]string `json:"env,omitempty"`
+	Listen   Listen            `json:"listen,omitzero"`
 }
 
 // Validate returns an *InvalidError when something is wrong with the launch data.

@@ -131,7 +131,7 @@ func TestCommandLines(t *testing.T) {
 
 func sampleLaunch() *Launch {
 	return &Launch{
-		Version: Version, App: "application_1700000000000_0001", User: "alice", Role: RoleWorker, Pool: "gpu-1", Container: "container_1", Node: "nm1",
+		Version: Version, App: "application_1700000000000_0001", User: "alice", Role: RoleWorker, Pool: "gpu-1", Container: "container_1", Node: "nm1", Epoch: 1<<32 | 7,
 		Resource: Resource{VCores: 1, MemoryMiB: 512}, AM: []string{"nm1:4242"}, CA: "-----BEGIN CERTIFICATE-----", Staging: "hdfs://nn/x",
 		Env: map[string]string{"ODD": "a=b \"$HOME\""},
 	}

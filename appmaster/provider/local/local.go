@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -309,29 +308,7 @@ func (p *Provider) ReadLog(_ context.Context, id, file string, offset int64, buf
 	if !known || (file != "stdout" && file != "stderr") {
 		return 0, 0, provider.ErrNoLog
 	}
-	f, err := os.Open(filepath.Join(p.logsOf(id), file))
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, 0, provider.ErrNoLog
-	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("local provider: %w", err)
-	}
-	defer f.Close()
-	if offset < 0 {
-		st, err := f.Stat()
-		if err != nil {
-			return 0, 0, fmt.Errorf("local provider: %w", err)
-		}
-		offset = max(0, st.Size()+offset)
-	}
-	n, err := f.ReadAt(buf, offset)
-	if n > 0 || len(buf) == 0 {
-		err = nil
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("local provider: %w", err)
-	}
-	return n, offset, err
+	return provider.ReadLogFile(filepath.Join(p.logsOf(id), file), offset, buf)
 }
 
 // Unregister has nobody to tell.

@@ -1,0 +1,71 @@
+package amclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/yarnd/yarnd/identity"
+)
+
+// Error is why a call failed.
+type Error struct {
+	Op   string // what was to be done
+	Text string // the application master's words, or the network's
+	code codes.Code
+	err  error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("cannot %s: %s", e.Op, e.Text) }
+
+// Unwrap returns the context's error when that ended the call.
+func (e *Error) Unwrap() error { return e.err }
+
+// NotFound tells that what was named is not there.
+func (e *Error) NotFound() bool { return e.code == codes.NotFound }
+
+// Unreachable tells that no application master answered, or that it is ending.
+func (e *Error) Unreachable() bool {
+	return e.code == codes.Unavailable || e.code == codes.DeadlineExceeded
+}
+
+// Refused tells that the application master, or this side, does not accept the
+// other's identity or right to do this.
+func (e *Error) Refused() bool {
+	return e.code == codes.PermissionDenied || e.code == codes.Unauthenticated || e.code == codes.FailedPrecondition
+}
+
+// Invalid tells that the request makes no sense.
+func (e *Error) Invalid() bool { return e.code == codes.InvalidArgument }
+
+// wrap makes an *Error of gRPC's.
+func (c *Client) wrap(ctx context.Context, op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	st, _ := status.FromError(err)
+	e := &Error{Op: op, Text: st.Message(), code: st.Code()}
+	if ctx.Err() != nil {
+		e.err = ctx.Err()
+	}
+	if e.Unreachable() || e.err != nil {
+		if last := c.route.failure(); last != nil {
+			e.Text = last.Error()
+			if isRefusal(last) {
+				e.code = codes.PermissionDenied
+			}
+		}
+	}
+	return e
+}
+
+// isRefusal tells whether a handshake failed because one side does not accept who
+// the other is. A server's judgment arrives as a TLS alert.
+func isRefusal(err error) bool {
+	var rejected *identity.RejectedError
+	return errors.As(err, &rejected) || strings.Contains(err.Error(), "remote error: tls:")
+}

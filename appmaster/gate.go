@@ -1,0 +1,170 @@
+package appmaster
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/yarnd/yarnd/identity"
+)
+
+// Bounds of connections that are not authenticated yet.
+const (
+	strangerTime   = 5 * time.Second
+	strangersTotal = 2048
+	strangersFrom  = 256 // per address: one node may well start a hundred workers
+)
+
+// gate accepts connections, makes their TLS handshakes, and sends each to the
+// protocol that it wants: gRPC's server, to which the gate looks like a listener,
+// or joining. Until a connection is authenticated it holds one of a bounded
+// number of places, and these for a bounded time.
+type gate struct {
+	ln   net.Listener
+	tls  *tls.Config
+	join func(context.Context, *tls.Conn) // does not close the connection
+	log  *slog.Logger
+
+	conns  chan net.Conn
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu    sync.Mutex
+	total int
+	from  map[string]int
+}
+
+func newGate(ln net.Listener, id *identity.Identity, join func(context.Context, *tls.Conn), log *slog.Logger) *gate {
+	members := id.Server(identity.Client, identity.Scheduler, identity.Worker)
+	members.NextProtos = []string{"h2"}
+	joiners := id.JoinServer()
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if slices.Equal(hello.SupportedProtos, []string{identity.JoinProtocol}) {
+				return joiners, nil
+			}
+			return members, nil
+		},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g := &gate{ln: ln, tls: cfg, join: join, log: log, conns: make(chan net.Conn), ctx: ctx, cancel: cancel, from: map[string]int{}}
+	g.wg.Go(g.accept)
+	return g
+}
+
+func (g *gate) accept() {
+	for {
+		conn, err := g.ln.Accept()
+		if err != nil {
+			if g.ctx.Err() != nil {
+				return
+			}
+			// Out of file descriptors, most likely: wait for some to be freed.
+			g.log.Warn("cannot accept a connection", "err", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+				continue
+			case <-g.ctx.Done():
+				return
+			}
+		}
+		host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+		if !g.enter(host) {
+			g.log.Warn("too many connections without authentication", "from", host)
+			conn.Close()
+			continue
+		}
+		g.wg.Go(func() {
+			if authenticated := g.greet(conn); authenticated != nil {
+				g.leave(host)
+				g.hand(authenticated)
+			} else {
+				conn.Close()
+				g.leave(host)
+			}
+		})
+	}
+}
+
+// greet makes the handshake and serves a joining process. It returns a connection
+// that is authenticated and ready for gRPC.
+func (g *gate) greet(conn net.Conn) net.Conn {
+	ctx, cancel := context.WithTimeout(g.ctx, strangerTime)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	conn.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
+	defer stop()
+	tc := tls.Server(conn, g.tls)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		g.log.Info("refused a connection", "from", conn.RemoteAddr(), "err", err)
+		return nil
+	}
+	switch tc.ConnectionState().NegotiatedProtocol {
+	case "h2":
+		if !stop() {
+			return nil // its time was up, or ours is
+		}
+		conn.SetDeadline(time.Time{})
+		return tc
+	case identity.JoinProtocol:
+		g.join(ctx, tc)
+		tc.Close()
+	}
+	return nil
+}
+
+func (g *gate) hand(conn net.Conn) {
+	select {
+	case g.conns <- conn:
+	case <-g.ctx.Done():
+		conn.Close()
+	}
+}
+
+func (g *gate) enter(host string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.total >= strangersTotal || g.from[host] >= strangersFrom {
+		return false
+	}
+	g.total++
+	g.from[host]++
+	return true
+}
+
+func (g *gate) leave(host string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.total--
+	if g.from[host]--; g.from[host] == 0 {
+		delete(g.from, host)
+	}
+}
+
+// Accept implements net.Listener: it returns authenticated connections.
+func (g *gate) Accept() (net.Conn, error) {
+	select {
+	case conn := <-g.conns:
+		return conn, nil
+	case <-g.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr implements net.Listener.
+func (g *gate) Addr() net.Addr { return g.ln.Addr() }
+
+// Close ends the gate and what it has not handed on. It can be called twice.
+func (g *gate) Close() error {
+	g.cancel()
+	err := g.ln.Close()
+	g.wg.Wait()
+	return err
+}

@@ -1,0 +1,308 @@
+package appmaster
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/provider"
+	"github.com/yarnd/yarnd/appmaster/reconcile"
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// tick is how often time is let pass, and how often changes are published.
+const tick = 50 * time.Millisecond
+
+// loop owns the application's state. Fields of the first group do not change
+// after open; those of the second belong to the goroutine in run.
+type loop struct {
+	opt     Options
+	log     *slog.Logger
+	ca      *identity.CA
+	id      *identity.Identity
+	prov    provider.Provider
+	node    string
+	port    int
+	web     string // URL
+	attempt int
+	began   time.Time
+	calls   chan func()
+	ended   chan struct{} // closed when the loop is over: calls are refused
+	closed  chan struct{} // closed when the last Info is published
+
+	published atomic.Pointer[published]
+
+	core     *reconcile.Core
+	members  map[string]*member // containers whose processes may join
+	starts   uint64
+	sched    *attachment // nil while there is none
+	endpoint *ampb.Endpoint
+	report   *ampb.Report
+	watches  int // open Watch streams
+	exits    []*ampb.Exit
+	revision uint64
+	dirty    bool
+	finish   *reconcile.Finish
+}
+
+// member is a container that was started.
+type member struct {
+	pool *spec.Pool
+	key  [sha256.Size]byte // of the public key that it joined with
+	cert []byte            // nil until it has joined
+}
+
+// ending is how the loop ended: with the application, or without.
+type ending struct {
+	reconcile.Finish
+	left error
+}
+
+func newLoop(o Options) (*loop, error) {
+	if o.Spec == nil || o.Provider == nil {
+		return nil, errors.New("application master: Options need Spec and Provider")
+	}
+	if err := o.Spec.Validate(); err != nil {
+		return nil, err
+	}
+	ca, err := identity.NewCA(o.Seed, o.Spec.ID)
+	if err != nil {
+		return nil, err
+	}
+	if o.Container == "" {
+		o.Container = "am"
+	}
+	id, err := ca.NewIdentity(identity.Subject{App: o.Spec.ID, Role: identity.AppMaster, Name: o.Container}, identity.MaxTTL)
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &loop{
+		opt: o, log: o.Log, ca: ca, id: id, prov: o.Provider, attempt: max(1, o.Attempt), began: time.Now(),
+		calls: make(chan func()), ended: make(chan struct{}), closed: make(chan struct{}),
+		members: map[string]*member{},
+	}
+	l.core = reconcile.New(reconcile.Options{
+		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt),
+	})
+	if l.node, err = nodeName(o); err != nil {
+		return nil, err
+	}
+	l.publish()
+	return l, nil
+}
+
+// jitterSeed differs from one application and attempt to the next.
+func jitterSeed(app string, attempt int) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s/%d", app, attempt)
+	return h.Sum64()
+}
+
+func nodeName(o Options) (string, error) {
+	switch {
+	case o.Spec.Listen.Host != "":
+		return o.Spec.Listen.Host, nil
+	case o.Node != "":
+		return o.Node, nil
+	}
+	return os.Hostname()
+}
+
+// run is the loop. It returns when the application has nothing left that runs, or
+// when this attempt has to go.
+func (l *loop) run(ctx context.Context, r provider.Registered) ending {
+	defer close(l.ended)
+	if err := fits(l.opt.Spec.Pools, r.Maximum); err != nil {
+		l.step(reconcile.Stop{Status: reconcile.Failed, Why: err.Error(), Quick: true})
+	}
+	l.step(reconcile.Adopted{Containers: l.adopt(r.Adopted)})
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	cancelled := ctx.Done()
+	for l.finish == nil {
+		select {
+		case ev := <-l.prov.Events():
+			if ad, ok := ev.(reconcile.Adopted); ok {
+				ad.Containers = l.adopt(ad.Containers)
+				ev = ad
+			}
+			l.step(ev)
+		case call := <-l.calls:
+			call()
+		case <-ticker.C:
+			l.step(reconcile.Tick{})
+			if l.dirty {
+				l.publish()
+			}
+		case <-l.prov.Done():
+			return ending{left: l.prov.Err()}
+		case <-cancelled:
+			if l.opt.LeaveOnCancel {
+				return ending{left: ErrLeft}
+			}
+			cancelled = nil
+			l.step(reconcile.Stop{Status: reconcile.Killed, Why: "the application master was told to end", Quick: true})
+		}
+	}
+	l.publish()
+	return ending{Finish: *l.finish}
+}
+
+// fits tells which pool asks for containers larger than there can be.
+func fits(pools []spec.Pool, most spec.Resource) error {
+	for _, p := range pools {
+		r := p.Resource
+		if (most.MemoryMiB > 0 && r.MemoryMiB > most.MemoryMiB) || (most.VCores > 0 && r.VCores > most.VCores) {
+			return fmt.Errorf("pool %s: containers of %d MiB and %d vcores are larger than the cluster's maximum of %d MiB and %d vcores",
+				p.Name, r.MemoryMiB, r.VCores, most.MemoryMiB, most.VCores)
+		}
+	}
+	return nil
+}
+
+func (l *loop) adopt(list []reconcile.Adoptee) []reconcile.Adoptee {
+	for _, a := range list {
+		if pool := l.opt.Spec.Pool(a.Pool); pool != nil {
+			l.members[a.ID] = &member{pool: pool}
+		}
+	}
+	return list
+}
+
+// do runs a function on the loop's goroutine and waits for it. It returns false
+// when the loop is over or the context has ended before the function began.
+func (l *loop) do(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
+	call := func() {
+		defer close(done)
+		f()
+	}
+	select {
+	case l.calls <- call:
+		<-done
+		return true
+	case <-l.ended:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// step lets the core decide and does what it says.
+func (l *loop) step(ev reconcile.Event) {
+	switch ev.(type) {
+	case reconcile.Tick, reconcile.Presence:
+	default:
+		l.dirty = true
+		l.log.Debug("event", "event", fmt.Sprintf("%T%+v", ev, ev))
+	}
+	for _, a := range l.core.Step(time.Since(l.began), ev) {
+		l.dirty = true
+		l.act(a)
+	}
+}
+
+func (l *loop) act(a reconcile.Action) {
+	l.log.Debug("action", "action", fmt.Sprintf("%T%+v", a, a))
+	switch a := a.(type) {
+	case reconcile.Ask:
+		l.prov.Ask(a.Pool, a.N)
+	case reconcile.ReleaseContainer:
+		l.prov.Release(a.ID)
+	case reconcile.StopContainer:
+		l.prov.Stop(a.ID)
+	case reconcile.StartContainer:
+		l.start(a)
+	case reconcile.NoteExit:
+		l.noteExit(a)
+	case reconcile.TellShrink:
+		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Shrink{Shrink: &ampb.Shrink{Pool: a.Pool, To: int32(a.To)}}})
+	case reconcile.TellEvict:
+		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Evict{Evict: &ampb.Evict{Containers: a.IDs, Strict: a.Strict}}})
+	case reconcile.TellStop:
+		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Stopping{Stopping: &ampb.Stopping{Why: a.Why}}})
+	case reconcile.Finish:
+		l.finish = &a
+	default:
+		panic(fmt.Sprintf("appmaster: unknown action %T", a))
+	}
+}
+
+// start starts a container's process with what it has to know.
+func (l *loop) start(a reconcile.StartContainer) {
+	pool := l.opt.Spec.Pool(a.Pool)
+	l.members[a.ID] = &member{pool: pool}
+	l.starts++
+	launch := spec.Launch{
+		Version: spec.Version, App: l.opt.Spec.ID, User: l.opt.Spec.User, Role: pool.Role, Pool: pool.Name, Container: a.ID, Node: a.Node,
+		Epoch: uint64(l.attempt)<<32 | l.starts, Resource: pool.Resource, AM: []string{l.address()}, CA: string(l.ca.PEM()),
+		Staging: l.opt.Spec.Staging, Env: pool.Env, Listen: l.opt.Spec.Listen,
+	}
+	data, err := launch.Encode()
+	if err != nil {
+		// The spec is valid, so this is a bug; the container is given up.
+		l.log.Error("cannot describe a container's launch", "container", a.ID, "err", err)
+		l.prov.Release(a.ID)
+		return
+	}
+	token := l.joinToken(a.ID)
+	l.prov.Start(a.ID, map[string][]byte{spec.SecretLaunch: data, spec.SecretJoin: token[:]})
+}
+
+// joinToken derives a container's join token from the seed, so that a later
+// attempt of the application master knows it too.
+func (l *loop) joinToken(container string) (token [spec.JoinTokenSize]byte) {
+	raw, err := hkdf.Key(sha256.New, l.opt.Seed[:], nil, "yarnd join token\x00"+l.opt.Spec.ID+"\x00"+container, len(token))
+	if err != nil {
+		panic(fmt.Sprintf("appmaster: %v", err)) // only a length that is too long fails
+	}
+	copy(token[:], raw)
+	return token
+}
+
+// maxExits is how many ends of containers are remembered.
+const maxExits = 50
+
+func (l *loop) noteExit(a reconcile.NoteExit) {
+	delete(l.members, a.ID)
+	level := slog.LevelInfo
+	if !a.Cause.Blameless() {
+		level = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), level, "container ended", "container", a.ID, "pool", a.Pool, "node", a.Node, "how", a.Cause.Describe(a.Status), "diagnostics", a.Diagnostics)
+	if l.endpoint != nil && l.endpoint.Container == a.ID {
+		l.endpoint = nil
+		l.publish()
+	}
+	l.exits = append(l.exits, l.exitInfo(a))
+	if len(l.exits) > maxExits {
+		l.exits = l.exits[1:]
+	}
+	if pool := l.opt.Spec.Pool(a.Pool); pool.Role == spec.RoleWorker {
+		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Exited{Exited: &ampb.ContainerExited{
+			Container: a.ID, Pool: a.Pool, Cause: string(a.Cause), Blameless: a.Cause.Blameless(), Status: a.Status, Diagnostics: a.Diagnostics,
+		}}})
+	}
+}
+
+// presence tells the core whether anybody is there.
+func (l *loop) presence() {
+	ev := reconcile.Presence{Clients: l.watches}
+	if l.report != nil {
+		ev.Clients += int(l.report.Clients)
+		ev.Busy = l.report.Busy
+	}
+	l.step(ev)
+}

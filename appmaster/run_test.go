@@ -1,0 +1,266 @@
+package appmaster
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/provider/providertest"
+	"github.com/yarnd/yarnd/appmaster/reconcile"
+	"github.com/yarnd/yarnd/appmaster/spec"
+)
+
+// The whole life of an application, with real processes.
+func TestLife(t *testing.T) {
+	w := prepare(t, 3)
+	w.begin()
+	info := w.until("3 workers", running(3))
+	if info.State != ampb.State_RUNNING || info.User != "alice" || info.Attempt != 1 || info.Provider != "local" || info.Pid != int32(os.Getpid()) {
+		t.Errorf("%v", info)
+	}
+	if info.Scheduler.Epoch>>32 != 1 || info.Scheduler.Container != containers(info, "scheduler")[0].Id {
+		t.Errorf("scheduler %v", info.Scheduler)
+	}
+	var pids []int
+	for _, c := range info.Containers {
+		pids = append(pids, int(c.Pid))
+		if !providertest.Alive(int(c.Pid)) {
+			t.Errorf("no process %d", c.Pid)
+		}
+	}
+
+	// Up: five more.
+	reply, err := w.client.Scale(t.Context(), "", 8)
+	if err != nil || reply.Before != 3 || reply.Wanted != 8 || reply.Pool != "worker" {
+		t.Fatalf("%v, %v", reply, err)
+	}
+	w.until("8 workers", running(8))
+
+	// Down: the scheduler chooses, and it chooses the oldest.
+	if _, err := w.client.ScaleBy(t.Context(), "worker", -6); err != nil {
+		t.Fatal(err)
+	}
+	info = w.until("2 workers", running(2))
+	for _, c := range containers(info, "worker") {
+		if c.Id < "container_1700000000000_0001_01_000008" {
+			t.Errorf("%s was kept", c.Id)
+		}
+	}
+	for _, exit := range info.Exits {
+		if !exit.Blameless || exit.Cause != "stopped on request (0)" {
+			t.Errorf("exit %v", exit)
+		}
+	}
+
+	// A worker is killed, and replaced.
+	victim := containers(info, "worker")[0]
+	syscall.Kill(int(victim.Pid), syscall.SIGKILL)
+	info = w.until("another worker", func(i *ampb.Info) bool { return running(2)(i) && containers(i, "worker")[0].Id != victim.Id })
+	if last := info.Exits[len(info.Exits)-1]; last.Container != victim.Id || last.Cause != "was killed by signal 9" || last.Blameless {
+		t.Errorf("exit %v", last)
+	}
+	sched := containers(info, "scheduler")[0]
+	w.readLog(sched.Id, "stdout", func(s string) bool {
+		return strings.Contains(s, "shrink worker to 2\n") && strings.Contains(s, "exited: "+victim.Id+", killed by a signal, blameless false\n")
+	})
+
+	// The scheduler is killed, and the next one has a higher epoch.
+	epoch := info.Scheduler.Epoch
+	syscall.Kill(int(sched.Pid), syscall.SIGKILL)
+	info = w.until("another scheduler", func(i *ampb.Info) bool { return running(2)(i) && i.Scheduler.Epoch > epoch })
+	worker := containers(info, "worker")[0]
+	w.readLog(worker.Id, "stdout", func(s string) bool { return strings.Count(s, "scheduler of epoch 0x") >= 2 })
+
+	// A person kills a worker.
+	if err := w.client.Kill(t.Context(), worker.Id); err != nil {
+		t.Fatal(err)
+	}
+	w.until("another worker", func(i *ampb.Info) bool { return running(2)(i) && containers(i, "worker")[0].Id != worker.Id })
+
+	// The end.
+	if err := w.client.Stop(t.Context(), "", "that was all", false); err != nil {
+		t.Fatal(err)
+	}
+	info = w.until("the end", func(i *ampb.Info) bool { return i.State == ampb.State_ENDED })
+	if info.Final != "SUCCEEDED" || info.Why != "that was all" || len(info.Containers) != 0 {
+		t.Errorf("%v", info)
+	}
+	if err := w.end(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(w.staging); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the staging directory is still there: %v", err)
+	}
+	for _, pid := range pids {
+		if providertest.Alive(pid) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+}
+
+func TestCrashLoopEndsTheApplication(t *testing.T) {
+	w := prepare(t, 2)
+	w.spec.Pools[1].Env["TEST_CRASH"] = "no such thing as a \x1b[31mfree lunch"
+	w.spec.Pools[1].MaxRestarts = 1
+	w.begin()
+	err := w.end()
+	var end *EndError
+	if !errors.As(err, &end) || end.Status != reconcile.Failed {
+		t.Fatalf("%v", err)
+	}
+	for _, want := range []string{"pool worker: 2 containers in a row did not stay up", "exited with code 1", "the end of its stderr:\nerror: cannot go on: no such thing as a [31mfree lunch"} {
+		if !strings.Contains(end.Why, want) {
+			t.Errorf("no %q in %q", want, end.Why)
+		}
+	}
+}
+
+func TestIdleApplicationEnds(t *testing.T) {
+	w := prepare(t, 1)
+	w.spec.IdleTimeout = spec.Duration(500 * time.Millisecond)
+	w.begin()
+	// Watching keeps it alive for longer than it would live by itself.
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	for info, err := range w.client.Watch(ctx) {
+		if err == nil && info.State >= ampb.State_STOPPING {
+			t.Errorf("it ended after %v while somebody watched", time.Since(began))
+		}
+	}
+	if err := w.end(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(w.log.String(), "idle for 500ms") {
+		t.Error("it did not end for idleness")
+	}
+}
+
+func TestBusyApplicationIsNotIdle(t *testing.T) {
+	w := prepare(t, 1)
+	w.spec.IdleTimeout = spec.Duration(time.Second)
+	w.spec.Pools[0].Env["TEST_BUSY"] = "yes"
+	w.begin()
+	w.until("a report", func(i *ampb.Info) bool { return i.Report.GetBusy() })
+	select {
+	case <-w.done:
+		t.Fatalf("it ended: %v", w.err)
+	case <-time.After(2500 * time.Millisecond):
+	}
+}
+
+func TestSchedulerScales(t *testing.T) {
+	w := prepare(t, 0)
+	w.spec.Pools[0].Env["TEST_WANT"] = "2"
+	w.begin()
+	w.until("2 workers", running(2))
+}
+
+// Told to end, the application master ends the application, quickly.
+func TestCancel(t *testing.T) {
+	w := prepare(t, 2)
+	w.begin()
+	info := w.until("2 workers", running(2))
+	w.cancel()
+	var end *EndError
+	if err := w.end(); !errors.As(err, &end) || end.Status != reconcile.Killed {
+		t.Errorf("%v", err)
+	}
+	for _, c := range info.Containers {
+		if providertest.Alive(int(c.Pid)) {
+			t.Errorf("process %d is still there", c.Pid)
+		}
+	}
+}
+
+// Told to end under YARN, it leaves everything to the next attempt.
+func TestLeave(t *testing.T) {
+	w := prepare(t, 1)
+	w.opt.LeaveOnCancel = true
+	w.begin()
+	w.until("a worker", running(1))
+	w.cancel()
+	if err := w.end(); !errors.Is(err, ErrLeft) {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(w.staging); err != nil {
+		t.Errorf("the staging directory is gone: %v", err)
+	}
+}
+
+// A client of the first attempt finds the second, wherever that is.
+func TestNextAttempt(t *testing.T) {
+	w := prepare(t, 1)
+	w.opt.LeaveOnCancel = true
+	w.begin()
+	first := w.until("a worker", running(1))
+	client := w.client
+	w.cancel()
+	w.end()
+
+	w.opt.Provider, w.opt.Attempt, w.done = nil, 2, make(chan struct{})
+	w.begin()
+	w.client = client
+	second := w.until("a worker of the next attempt", running(1))
+	if second.Attempt != 2 || second.Scheduler.Epoch <= first.Scheduler.Epoch {
+		t.Errorf("first %v, second %v", first, second)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	w := prepare(t, 1)
+	if err := os.MkdirAll(w.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.dir+"/stderr", []byte(strings.Repeat("master's own log\n", 20000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.begin()
+	id := containers(w.until("a worker", running(1)), "worker")[0].Id
+	// Followed to the container's end, a log is complete.
+	var text strings.Builder
+	killed := false
+	for chunk, err := range w.client.Logs(t.Context(), &ampb.LogsRequest{Container: id, File: "stdout", Follow: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if chunk.Offset != int64(text.Len()) {
+			t.Errorf("offset %d after %d bytes", chunk.Offset, text.Len())
+		}
+		text.Write(chunk.Data)
+		if !killed {
+			killed = true
+			if err := w.client.Kill(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !strings.HasPrefix(text.String(), "worker "+id+" of "+w.spec.ID+" says hello\n") || !strings.HasSuffix(text.String(), "worker ends\n") {
+		t.Errorf("%q", text.String())
+	}
+	// The application master's own, more than fits into one message.
+	if own := w.readLog("am", "", func(string) bool { return true }); len(own) != 20000*len("master's own log\n") {
+		t.Errorf("%d bytes", len(own))
+	}
+}
+
+func TestPoolTooLarge(t *testing.T) {
+	err := fits([]spec.Pool{{Name: "w", Resource: spec.Resource{VCores: 2, MemoryMiB: 5000}}}, spec.Resource{VCores: 8, MemoryMiB: 4096})
+	if err == nil || !strings.Contains(err.Error(), "pool w: containers of 5000 MiB and 2 vcores are larger than the cluster's maximum of 4096 MiB") {
+		t.Errorf("%v", err)
+	}
+	if err := fits([]spec.Pool{{Resource: spec.Resource{VCores: 2, MemoryMiB: 5000}}}, spec.Resource{}); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	if got := printable([]byte("a\x00b\x1b[1m\xff\r\n\tc\n\n")); got != "ab[1m\uFFFD\n\tc" {
+		t.Errorf("%q", got)
+	}
+}

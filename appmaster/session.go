@@ -1,0 +1,223 @@
+package appmaster
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/provider"
+	"github.com/yarnd/yarnd/appmaster/reconcile"
+	"github.com/yarnd/yarnd/appmaster/spec"
+)
+
+// maxContainers bounds what a pool can be scaled to.
+const maxContainers = 100_000
+
+// session implements ampb.SessionServer.
+type session struct {
+	ampb.UnimplementedSessionServer
+	*loop
+}
+
+func (s session) Info(ctx context.Context, _ *ampb.InfoRequest) (*ampb.Info, error) {
+	s.call(ctx, func() {})
+	return s.fresh(ctx), nil
+}
+
+// call runs a function on the loop on behalf of a client, whose call counts as a
+// sign of life.
+func (s session) call(ctx context.Context, f func()) bool {
+	return s.do(ctx, func() {
+		s.watches++
+		s.presence()
+		f()
+		s.watches--
+		s.presence()
+	})
+}
+
+func (s session) Watch(_ *ampb.WatchRequest, stream grpc.ServerStreamingServer[ampb.Info]) error {
+	ctx := stream.Context()
+	if s.do(ctx, func() { s.watches++; s.presence() }) {
+		defer s.do(context.Background(), func() { s.watches--; s.presence() })
+	}
+	return s.follow(ctx, stream.Send)
+}
+
+func (s session) Scale(ctx context.Context, req *ampb.ScaleRequest) (*ampb.ScaleReply, error) {
+	var reply *ampb.ScaleReply
+	var err error = errEnding
+	s.call(ctx, func() { reply, err = s.scale(req) })
+	return reply, err
+}
+
+// scale runs on the loop.
+func (l *loop) scale(req *ampb.ScaleRequest) (*ampb.ScaleReply, error) {
+	pool, err := l.workerPool(req.Pool)
+	if err != nil {
+		return nil, err
+	}
+	if l.core.Ending() {
+		return nil, errEnding
+	}
+	before := l.wanted(pool)
+	wanted := before
+	switch to := req.To.(type) {
+	case *ampb.ScaleRequest_Count:
+		if to.Count < 0 {
+			return nil, status.Errorf(codes.InvalidArgument, "there cannot be %d containers", to.Count)
+		}
+		wanted = int(to.Count)
+	case *ampb.ScaleRequest_Delta:
+		wanted = max(0, before+int(to.Delta))
+	default:
+		return nil, status.Error(codes.InvalidArgument, "no number was given")
+	}
+	if wanted > maxContainers {
+		return nil, status.Errorf(codes.InvalidArgument, "%d containers are too many (at most %d)", wanted, maxContainers)
+	}
+	l.log.Info("scale", "pool", pool, "from", before, "to", wanted)
+	l.step(reconcile.Want{Pool: pool, N: wanted})
+	return &ampb.ScaleReply{Pool: pool, Before: int32(before), Wanted: int32(wanted)}, nil
+}
+
+// workerPool finds the pool that a person means.
+func (l *loop) workerPool(name string) (string, error) {
+	var names []string
+	for _, p := range l.opt.Spec.Pools {
+		if p.Role != spec.RoleWorker {
+			continue
+		}
+		if p.Name == name {
+			return name, nil
+		}
+		names = append(names, p.Name)
+	}
+	if name == "" && len(names) == 1 {
+		return names[0], nil
+	}
+	return "", status.Errorf(codes.NotFound, "there is no pool of workers %q, there are %q", name, names)
+}
+
+func (l *loop) wanted(pool string) int {
+	for _, v := range l.core.Pools() {
+		if v.Name == pool {
+			return v.Wanted
+		}
+	}
+	return 0
+}
+
+func (s session) Stop(ctx context.Context, req *ampb.StopRequest) (*ampb.StopReply, error) {
+	final := reconcile.Status(req.Status)
+	switch final {
+	case "":
+		final = reconcile.Succeeded
+	case reconcile.Succeeded, reconcile.Failed, reconcile.Killed:
+	default:
+		return nil, status.Errorf(codes.InvalidArgument, "%q is no final status", req.Status)
+	}
+	why := req.Diagnostics
+	if why == "" {
+		why = "stopped by " + caller(ctx).Name
+	}
+	if !s.do(ctx, func() { s.step(reconcile.Stop{Status: final, Why: why, Quick: req.Quick}) }) && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return &ampb.StopReply{}, nil
+}
+
+func (s session) Kill(ctx context.Context, req *ampb.KillRequest) (*ampb.KillReply, error) {
+	known := false
+	ok := s.call(ctx, func() {
+		if known = s.members[req.Container] != nil; known {
+			s.log.Info("kill", "container", req.Container, "by", caller(ctx).Name)
+			s.step(reconcile.Kill{ID: req.Container})
+		}
+	})
+	switch {
+	case !ok:
+		return nil, errEnding
+	case !known:
+		return nil, status.Errorf(codes.NotFound, "there is no container %s", req.Container)
+	}
+	return &ampb.KillReply{}, nil
+}
+
+// How logs are sent.
+const (
+	logChunk = 64 << 10
+	logPoll  = 300 * time.Millisecond
+)
+
+func (s session) Logs(req *ampb.LogsRequest, stream grpc.ServerStreamingServer[ampb.LogChunk]) error {
+	ctx := stream.Context()
+	s.call(ctx, func() {})
+	file := req.File
+	if file == "" {
+		file = "stderr"
+	}
+	buf := make([]byte, logChunk)
+	offset := req.Offset
+	for {
+		// Asked before reading: what is written before the end is read after it.
+		lives := s.lives(req.Container)
+		n, at, err := s.readLog(ctx, req.Container, file, offset, buf)
+		switch {
+		case n > 0:
+			if err := stream.Send(&ampb.LogChunk{Data: buf[:n], Offset: at}); err != nil {
+				return err
+			}
+			offset = at + int64(n)
+			continue
+		case errors.Is(err, io.EOF):
+			offset = max(offset, at)
+		case errors.Is(err, provider.ErrNoLog) && req.Follow && lives:
+			// It will come.
+		case errors.Is(err, provider.ErrNoLog):
+			return status.Errorf(codes.NotFound, "container %s has no log %s here", req.Container, file)
+		case err != nil:
+			return status.Error(codes.Unavailable, err.Error())
+		}
+		if !req.Follow || !lives {
+			return nil
+		}
+		select {
+		case <-time.After(logPoll):
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closed:
+			return errEnding
+		}
+	}
+}
+
+func (l *loop) readLog(ctx context.Context, container, file string, offset int64, buf []byte) (int, int64, error) {
+	if container != l.opt.Container {
+		return l.prov.ReadLog(ctx, container, file, offset, buf)
+	}
+	if l.opt.LogDir == "" || (file != "stdout" && file != "stderr") {
+		return 0, 0, provider.ErrNoLog
+	}
+	return provider.ReadLogFile(filepath.Join(l.opt.LogDir, file), offset, buf)
+}
+
+// lives tells whether a container may still write to its log.
+func (l *loop) lives(container string) bool {
+	if container == l.opt.Container {
+		return true
+	}
+	for _, c := range l.published.Load().info.Containers {
+		if c.Id == container {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package appmaster
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+)
+
+//go:embed page.html
+var pageText string
+
+const pageStyle = `body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color-scheme:light dark}` +
+	`table{border-collapse:collapse}td,th{border:1px solid #8886;padding:.2rem .6rem;text-align:left;font-variant-numeric:tabular-nums}code{font-size:.95em}`
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+// pagePolicy lets the page have its own style and nothing else: no script, no
+// image, no form, no frame around it.
+var pagePolicy = func() string {
+	sum := sha256.Sum256([]byte(pageStyle))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}()
+
+// page serves what people see through the resource manager's web proxy. That
+// proxy (org.apache.hadoop.yarn.server.webproxy.WebAppProxyServlet) passes GET,
+// drops most headers, follows redirects itself and fails on answers without a
+// body: so every answer has status 200 or an error's, and a body, and every link
+// is relative. There is nothing to click that changes anything.
+type page struct {
+	loop  *loop
+	proxy *proxyHosts
+}
+
+func (l *loop) newPage() http.Handler {
+	p := &page{loop: l}
+	if len(l.opt.Web.ProxyHosts) > 0 {
+		p.proxy = &proxyHosts{names: l.opt.Web.ProxyHosts}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", p.health)
+	mux.HandleFunc("/", p.show)
+	return guard(mux)
+}
+
+// guard sets what every answer has, and lets GET and HEAD through only.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "This page can only be read.", http.StatusMethodNotAllowed)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (p *page) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, "ok")
+}
+
+// maxRows bounds each of the page's tables.
+const maxRows = 500
+
+type pageData struct {
+	Info            *ampb.Info
+	Name, State, Up string
+	Style           template.CSS
+	Containers      []pageContainer
+	LeftOut         int
+}
+
+type pageContainer struct{ ID, Pool, Node, State, For string }
+
+func (p *page) show(w http.ResponseWriter, r *http.Request) {
+	if p.proxy != nil && !p.proxy.has(r.Context(), r.RemoteAddr) {
+		p.sendAway(w)
+		return
+	}
+	info := p.loop.published.Load().info
+	data := pageData{Info: info, Name: info.Name, State: strings.ToLower(info.State.String()), Up: age(info.Started.AsTime()), Style: pageStyle}
+	if data.Name == "" {
+		data.Name = info.App
+	}
+	for i, c := range info.Containers {
+		if i == maxRows {
+			data.LeftOut = len(info.Containers) - i
+			break
+		}
+		data.Containers = append(data.Containers, pageContainer{c.Id, c.Pool, c.Node, c.State, age(c.Since.AsTime())})
+	}
+	var out bytes.Buffer
+	if err := pageTemplate.Execute(&out, data); err != nil {
+		p.loop.log.Error("cannot make the page", "err", err)
+		http.Error(w, "The page cannot be made; the application master's log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Write(out.Bytes())
+}
+
+// sendAway is what org.apache.hadoop.yarn.server.webproxy.amfilter.AmIpFilter does
+// in Java: who comes past the proxy, and so without the cluster's
+// authentication, is shown the way to it.
+func (p *page) sendAway(w http.ResponseWriter) {
+	if p.loop.opt.Web.ProxyURL == "" {
+		http.Error(w, "This page is shown through the cluster's web proxy only.", http.StatusForbidden)
+		return
+	}
+	w.Header().Set("Location", p.loop.opt.Web.ProxyURL)
+	http.Error(w, "This page is at "+p.loop.opt.Web.ProxyURL, http.StatusFound)
+}
+
+func age(t time.Time) string { return time.Since(t).Round(time.Second).String() }
+
+// proxyHosts knows the addresses of the web proxy's hosts. Names are looked up
+// again after a while, and then the last answer stands for one that fails.
+type proxyHosts struct {
+	names []string
+
+	mu    sync.Mutex
+	addrs []string
+	when  time.Time
+}
+
+const proxyLookup = 5 * time.Minute
+
+func (h *proxyHosts) has(ctx context.Context, remote string) bool {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.addrs == nil || time.Since(h.when) > proxyLookup {
+		h.lookUp(ctx)
+	}
+	return ip != nil && slices.ContainsFunc(h.addrs, func(a string) bool { return ip.Equal(net.ParseIP(a)) })
+}
+
+func (h *proxyHosts) lookUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var addrs []string
+	for _, name := range h.names {
+		if found, err := net.DefaultResolver.LookupHost(ctx, name); err == nil {
+			addrs = append(addrs, found...)
+		}
+	}
+	if len(addrs) > 0 {
+		h.addrs, h.when = addrs, time.Now()
+	}
+}
