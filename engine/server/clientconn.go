@@ -36,10 +36,7 @@ func (s *Server) serveClient(conn *wire.Conn, hello *wire.Hello, peer identity.S
 		return
 	}
 	err := s.readClient(conn)
-	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {
-		s.opts.Log.Error("client broke the protocol", "user", peer.Name, "err", err)
-		conn.Push(wire.KindBye, &wire.Bye{Reason: err.Error()}) //nolint:errcheck // it closes either way
-	}
+	hangUp(conn, err)
 	_, bye := errors.AsType[*wire.ByeError](err)
 	s.loop.send(clientGone{conn: conn, bye: bye, why: fmt.Sprint(err)})
 }

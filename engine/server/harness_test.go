@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/transfer"
 	"github.com/yarnd/yarnd/engine/wire"
 	"github.com/yarnd/yarnd/identity"
 )
@@ -30,6 +33,9 @@ type cluster struct {
 	ca  *identity.CA
 	srv *Server
 	err chan error // of Serve
+
+	fetcher *transfer.Pool // made by fetch
+	from    transfer.Peer
 }
 
 var authority = sync.OnceValue(func() *identity.CA {
@@ -45,6 +51,7 @@ func start(t testing.TB, o Options) *cluster {
 	t.Helper()
 	c := &cluster{t: t, ca: authority(), err: make(chan error, 1)}
 	o.Identity = c.identity(identity.Scheduler, "c0")
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	if o.Address == "" {
 		o.Address = "127.0.0.1:0"
 	}
@@ -182,10 +189,36 @@ func (p *peer) waitEnd() error {
 	}
 }
 
+// pool returns what fetches from the scheduler's data plane.
+func (c *cluster) pool() (*transfer.Pool, transfer.Peer) {
+	c.t.Helper()
+	pool := transfer.NewPool(c.identity(identity.Worker, "fetcher"), transfer.PoolOptions{})
+	c.t.Cleanup(func() { pool.Close() })
+	return pool, transfer.Peer{Role: identity.Scheduler, Address: c.srv.Addr().String()}
+}
+
+// fetch gets an inline result from the scheduler.
+func (c *cluster) fetch(t graph.TaskID, a graph.Attempt) []byte {
+	c.t.Helper()
+	if c.fetcher == nil {
+		c.fetcher, c.from = c.pool()
+	}
+	f, err := c.fetcher.OpenResult(c.t.Context(), c.from, t, a)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return b
+}
+
 // ---- a worker ------------------------------------------------------------------
 
 func workerHello(name string, slots uint32) *wire.Hello {
-	return &wire.Hello{Who: &wire.Hello_Worker{Worker: &wire.WorkerHello{
+	return &wire.Hello{Protocol: wire.Version, ProtocolMin: wire.Version, Who: &wire.Hello_Worker{Worker: &wire.WorkerHello{
 		Name: name, Host: "host-" + name, Pool: "worker", Slots: slots, Memory: 1 << 30, DataAddress: "127.0.0.1:1", Pid: 42,
 	}}}
 }
@@ -193,7 +226,12 @@ func workerHello(name string, slots uint32) *wire.Hello {
 // worker joins a scripted worker that brings results along.
 func (c *cluster) worker(name string, slots uint32, held *wire.Held) *peer {
 	c.t.Helper()
-	p, err := c.dial(identity.Worker, name, workerHello(name, slots))
+	return c.join(name, workerHello(name, slots), held)
+}
+
+func (c *cluster) join(name string, hello *wire.Hello, held *wire.Held) *peer {
+	c.t.Helper()
+	p, err := c.dial(identity.Worker, name, hello)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -247,7 +285,7 @@ type client struct {
 
 func (c *cluster) client(user, session string) *client {
 	c.t.Helper()
-	p, err := c.dial(identity.Client, user, &wire.Hello{Who: &wire.Hello_Client{Client: &wire.ClientHello{User: user, Host: "edge", Session: session}}})
+	p, err := c.dial(identity.Client, user, clientHello(user, session))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -262,6 +300,12 @@ func (c *cluster) client(user, session string) *client {
 		}
 	})
 	return cl
+}
+
+func clientHello(user, session string) *wire.Hello {
+	return &wire.Hello{Protocol: wire.Version, ProtocolMin: wire.Version, Who: &wire.Hello_Client{Client: &wire.ClientHello{
+		User: user, Host: "edge", Session: session,
+	}}}
 }
 
 // start sends a request and returns the channel of its replies.

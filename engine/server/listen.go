@@ -124,6 +124,17 @@ func (s *Server) control(tc *tls.Conn, peer identity.Subject, known func()) {
 	}
 }
 
+// hangUp closes a connection after the error err; one that broke the protocol is
+// told so.
+func hangUp(conn *wire.Conn, err error) {
+	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		conn.Bye(ctx, err.Error()) //nolint:errcheck // it closes either way
+	}
+	conn.Close()
+}
+
 // gate counts connections that have not said who they are.
 type gate struct {
 	mu    sync.Mutex

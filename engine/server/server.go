@@ -116,7 +116,10 @@ func (s *Server) Close() error {
 	serving := s.serving
 	s.mu.Unlock()
 	if !serving {
-		return s.listener.Close()
+		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
 	}
 	<-s.ended
 	return nil

@@ -35,17 +35,14 @@ func (s *Server) serveWorker(conn *wire.Conn, hello *wire.Hello, peer identity.S
 	}
 	if err != nil {
 		s.opts.Log.Warn("worker did not join", "name", h.Name, "err", err)
+		hangUp(conn, err)
 		return
 	}
 	if !s.loop.send(workerJoined{w: w, held: held}) {
 		return
 	}
 	err = s.readWorker(conn, w)
-	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {
-		s.opts.Log.Error("worker broke the protocol", "worker", w.id, "name", w.name, "err", err)
-		conn.Push(wire.KindBye, &wire.Bye{Reason: err.Error()}) //nolint:errcheck // it closes either way
-	}
-	conn.Close()
+	hangUp(conn, err)
 	s.loop.send(workerGone{w: w, err: err})
 }
 

@@ -21,6 +21,8 @@ const (
 	// overflowFactor times the outbox is where a connection that is pushed to
 	// beyond its room is given up.
 	overflowFactor = 32
+	// pingsPerLease is how often in its lease a quiet side may say that it lives.
+	pingsPerLease = 4
 	// writeChunk is written under one deadline, so that a slow but living peer is
 	// not mistaken for a dead one.
 	writeChunk = 256 << 10
@@ -65,6 +67,7 @@ type Conn struct {
 	room    chan struct{} // closed when there is room again; nil when nobody waits
 	err     error         // why the connection is closed
 
+	ping    *time.Ticker
 	wake    chan struct{} // capacity 1: there is something to write
 	done    chan struct{} // closed with the connection
 	stopped chan struct{} // closed when the writer has ended
@@ -82,7 +85,7 @@ func NewConn(nc net.Conn, peer Side, o ConnOptions) *Conn {
 		o.Lease = DefaultLease
 	}
 	c := &Conn{
-		nc: nc, peer: peer, opts: o,
+		nc: nc, peer: peer, opts: o, ping: time.NewTicker(o.Lease / pingsPerLease),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	c.frames = NewReader(bufio.NewReaderSize(leasedReader{c}, 64<<10), o.MaxFrame)
@@ -215,8 +218,7 @@ func (c *Conn) WaitRoom(ctx context.Context) error {
 // nothing has for a while.
 func (c *Conn) write() {
 	defer close(c.stopped)
-	ping := time.NewTicker(c.opts.Lease / 4)
-	defer ping.Stop()
+	defer c.ping.Stop()
 	quiet := false // nothing was written since the last tick
 	for {
 		select {
@@ -226,7 +228,7 @@ func (c *Conn) write() {
 				c.CloseWith(err)
 				return
 			}
-		case <-ping.C:
+		case <-c.ping.C:
 			if quiet && c.Push(KindPing, nil) != nil {
 				return
 			}

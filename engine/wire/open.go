@@ -43,6 +43,7 @@ func open(ctx context.Context, nc net.Conn, hello *Hello, o ConnOptions) (*Conn,
 		var w *Welcome
 		if w, err = next[*Welcome](c); err == nil && stop() {
 			if w.Refused == "" && w.Code == 0 {
+				c.pingFor(time.Duration(w.LeaseMs) * time.Millisecond)
 				return c, w, nil
 			}
 			err = &Error{Code: w.Code, Message: w.Refused}
@@ -53,6 +54,13 @@ func open(ctx context.Context, nc net.Conn, hello *Hello, o ConnOptions) (*Conn,
 	stop()
 	c.Close()
 	return nil, nil, err
+}
+
+// pingFor makes a quiet connection ping often enough for the peer's lease.
+func (c *Conn) pingFor(lease time.Duration) {
+	if lease > 0 {
+		c.ping.Reset(max(min(lease, c.opts.Lease)/pingsPerLease, time.Millisecond))
+	}
 }
 
 // Accept reads the Hello of whoever dialed nc, which has done its TLS handshake;
