@@ -96,7 +96,7 @@ func yarnSite(c Composition) Properties {
 }
 
 func mapredSite() Properties {
-	const heap = "-Xmx384m"
+	const heap = "-Xmx384m --add-opens=java.base/java.lang=ALL-UNNAMED" // 3.3 does not know what Java 17 wants
 	return Properties{
 		"mapreduce.framework.name":           "yarn",
 		"mapreduce.application.classpath":    ConfDir + "," + LibDir + "/*",
