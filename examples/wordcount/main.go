@@ -1,3 +1,128 @@
+// Command wordcount counts the words of files in HDFS, reading blocks where they
+// lie, and writes what Hadoop's own wordcount writes.
+//
+//	wordcount [--app APP | --workers N] IN… OUT
+//
+// IN is a file or a directory, OUT a directory that does not exist yet; relative
+// paths are under the HDFS home directory. Each output file OUT/part-r-NNNNN
+// holds lines "word<TAB>count", sorted by bytes.
+//
+// It runs on the application that --app names, on a cluster of its own with
+// --workers, and else on the host's current application (see yarnd connect). On
+// an application on this machine, paths are local.
 package main
 
-func main() {}
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/yarnd/yarnd"
+	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+)
+
+func main() {
+	yarnd.Main(func(ctx context.Context) error {
+		o := options{}
+		flags := flag.NewFlagSet("wordcount", flag.ContinueOnError)
+		flags.StringVar(&o.app, "app", "", "application to run on: an id, last, current, name:NAME")
+		flags.IntVar(&o.workers, "workers", 0, "start a cluster of so many workers, and end it afterwards")
+		flags.Int64Var(&o.memory, "worker-memory", 512, "MiB of each of those workers")
+		flags.IntVar(&o.parts, "parts", 4, "how many output files")
+		flags.DurationVar(&o.pause, "pause", 0, "rest so long in each task, to have something to look at")
+		if err := flags.Parse(os.Args[1:]); err != nil {
+			return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See wordcount --help"}
+		}
+		if flags.NArg() < 2 || o.parts < 1 || o.workers < 0 || o.app != "" && o.workers > 0 {
+			return &edgeclient.Fault{Code: edgeclient.Usage, What: "wordcount takes at least one input and an output", Next: "Write wordcount [--app APP | --workers N] IN… OUT"}
+		}
+		o.in, o.out = flags.Args()[:flags.NArg()-1], flags.Arg(flags.NArg()-1)
+		return run(ctx, o)
+	})
+}
+
+type options struct {
+	app     string
+	workers int
+	memory  int64 // MiB
+	parts   int
+	pause   time.Duration
+	in      []string
+	out     string
+}
+
+func run(ctx context.Context, o options) error {
+	cluster, err := open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	if o.workers > 0 {
+		defer cluster.Stop(context.WithoutCancel(ctx))
+	}
+	files, err := openFiles(ctx, edgeclient.IsLocalID(cluster.ID))
+	if err != nil {
+		return err
+	}
+	defer files.Close()
+	out, err := files.URL(o.out)
+	if err != nil {
+		return err
+	}
+	if _, err := files.Stat(ctx, o.out); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = &edgeclient.Fault{Code: edgeclient.Usage, What: "the output " + out + " exists", Next: "Give another, or remove it"}
+		}
+		return err
+	}
+	start := time.Now()
+	work, err := splits(ctx, files, o.in)
+	if err != nil {
+		return err
+	}
+	if err := files.MkdirAll(ctx, o.out, 0o755); err != nil {
+		return err
+	}
+	total, err := countWords(ctx, cluster, work, out, o)
+	if err != nil {
+		return errors.Join(err, files.RemoveAll(context.WithoutCancel(ctx), o.out))
+	}
+	if _, err := hdfs.WriteFile(ctx, files, o.out+"/_SUCCESS", nil, 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%d words, %d different, in %d files of %s; %d of %d splits read locally (%.0f %%); %s\n",
+		total.Words, total.Different, o.parts, out, total.Local, len(work), 100*float64(total.Local)/float64(max(1, len(work))),
+		time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
+func open(ctx context.Context, o options) (*yarnd.Cluster, error) {
+	if o.workers > 0 {
+		return yarnd.Submit(ctx, yarnd.Spec{Name: "wordcount", Workers: o.workers, Worker: yarnd.Resources{Memory: o.memory << 20}})
+	}
+	if o.app == "" {
+		o.app = "current"
+	}
+	return yarnd.Connect(ctx, o.app)
+}
+
+// openFiles opens the file system of inputs and output: HDFS, or with an
+// application on this machine the local one.
+func openFiles(ctx context.Context, local bool) (hdfs.FS, error) {
+	if local {
+		dir, err := filepath.Abs(".")
+		return hdfs.NewLocal(hdfs.LocalOptions{Home: dir}), err
+	}
+	c, err := conf.Load(conf.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return hdfs.Open(ctx, c, "", hdfs.Options{})
+}

@@ -1,0 +1,41 @@
+# yarnd. The two commands that matter: make demo, make test.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# Static binaries: they run on any node of a cluster, whatever its libc.
+BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
+
+.PHONY: help build demo demo-hadoop test test-fast lint generate clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+build: ## bin/yarnd and the examples
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./cmd/yarnd ./examples/...
+
+demo: build ## the main job on this machine: submit, work, leave, come back, scale, stop
+	@scripts/demo.sh local
+
+demo-hadoop: build cluster-up ## the same on the real Hadoop cluster in Docker
+	@scripts/demo.sh hadoop
+
+test: ## every test, those on real Hadoop included
+	@scripts/test.sh
+
+test-fast: ## the tests that need nothing but Go, in under two minutes
+	@scripts/test.sh fast
+
+lint: ## gofmt, vet
+	@test -z "$$(gofmt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$'))" || { echo "not gofmt'd:"; gofmt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$'); exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags hadoop ./...
+
+generate: ## the code made from .proto files
+	$(GO) generate ./...
+
+clean: ## what was built; the cache and a running cluster stay
+	rm -rf bin
+
+include dockertest/cluster.mk

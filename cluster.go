@@ -1,0 +1,116 @@
+package yarnd
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/engine"
+)
+
+// Cluster is a running application and a connection to its scheduler. It is safe
+// for concurrent use.
+type Cluster struct {
+	*Client
+	// ID is the application's id, with which anyone entitled comes back.
+	ID string
+
+	edge    *edgeclient.Client
+	session *edgeclient.Session
+	ends    bool // Close ends the application
+}
+
+func submit(ctx context.Context, o edgeclient.Options, spec Spec) (*Cluster, error) {
+	edge, err := edgeclient.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	report, err := edge.Submit(ctx, spec)
+	if err != nil {
+		edge.Close()
+		return nil, err
+	}
+	c, err := attach(ctx, edge, report, true)
+	if err != nil {
+		edge.Kill(context.WithoutCancel(ctx), report, "the submitting program could not connect")
+		edge.Close()
+	}
+	return c, err
+}
+
+func connect(ctx context.Context, o edgeclient.Options, app string) (*Cluster, error) {
+	edge, err := edgeclient.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	report, err := edge.Find(ctx, app)
+	if err == nil {
+		var c *Cluster
+		if c, err = attach(ctx, edge, report, true); err == nil {
+			return c, nil
+		}
+	}
+	edge.Close()
+	return nil, err
+}
+
+// Attach connects to the engine of an application with a client that the caller
+// keeps, and closes; ownBundle says that this program's functions shall run there.
+func Attach(ctx context.Context, edge *edgeclient.Client, report edgeclient.Report, ownBundle bool) (*Cluster, error) {
+	c, err := attach(ctx, edge, report, ownBundle)
+	if err == nil {
+		c.edge = nil
+	}
+	return c, err
+}
+
+func attach(ctx context.Context, edge *edgeclient.Client, report edgeclient.Report, ownBundle bool) (*Cluster, error) {
+	session, err := edge.Connect(ctx, report)
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	client, err := engine.Dial(ctx, engine.Options{
+		Identity: session.Identity, Scheduler: session.Scheduler,
+		User: edge.User(), Host: host, OwnBundle: ownBundle,
+	})
+	if err != nil {
+		session.Close()
+		return nil, err
+	}
+	return &Cluster{Client: client, ID: report.ID, edge: edge, session: session}, nil
+}
+
+// Scale sets how many workers the cluster shall have and returns at once; see
+// [engine.Client.WaitWorkers].
+func (c *Cluster) Scale(ctx context.Context, n int) error {
+	_, err := c.session.Scale(ctx, n)
+	return err
+}
+
+// Stop ends the application in order and returns when it has ended.
+func (c *Cluster) Stop(ctx context.Context) error {
+	if c.edge == nil {
+		return c.session.Stop(ctx, "stopped by its client")
+	}
+	_, err := c.edge.Stop(ctx, c.session.App, "stopped by its client")
+	return err
+}
+
+// Close ends the connection. The application lives on, with its named jobs,
+// unless Local started it.
+func (c *Cluster) Close() error {
+	err := c.Client.Close()
+	if c.ends {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		err = errors.Join(err, c.edge.Kill(ctx, c.session.App, "its program closed it"))
+	}
+	err = errors.Join(err, c.session.Close())
+	if c.edge != nil {
+		err = errors.Join(err, c.edge.Close())
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yarnd/yarnd"
+	"github.com/yarnd/yarnd/edgeclient"
+)
+
+func (c *command) connect() *cobra.Command {
+	return &cobra.Command{
+		Use:   "connect APP",
+		Short: "Come back to an application: prove who you are, show what is there",
+		Long: `connect proves to a running application that you are its owner, shows its workers,
+jobs and named results, and makes it this host's current application: the APP
+"current" of every command, and what a program finds that asks for none.`,
+		Args: appArg(1, "one application"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
+				if err := c.showCluster(cmd.Context(), cluster); err != nil {
+					return err
+				}
+				if err := edgeclient.SetCurrent(cluster.ID); err != nil {
+					return &edgeclient.Fault{Code: edgeclient.Internal, What: "cannot remember the current application", Why: err, Next: "Check your home directory, or set YARND_HOME"}
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// withCluster runs f with a connection to the engine of the application that app
+// names.
+func (c *command) withCluster(ctx context.Context, app string, f func(*yarnd.Cluster) error) error {
+	return c.withApp(ctx, app, func(client *edgeclient.Client, r edgeclient.Report) error {
+		bounded, cancel := context.WithTimeoutCause(ctx, 2*callTimeout, &edgeclient.Fault{Code: edgeclient.TimedOut,
+			What: "no answer from the scheduler of " + r.ID, Next: "See yarnd status " + r.ID})
+		cluster, err := yarnd.Attach(bounded, client, r, false)
+		if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+			err = context.Cause(bounded)
+		}
+		cancel()
+		if err != nil {
+			return err
+		}
+		defer cluster.Close()
+		return f(cluster)
+	})
+}
+
+// connection is the JSON form of what connect shows.
+type connection struct {
+	ID      string            `json:"id"`
+	Workers []connectedWorker `json:"workers"`
+	Jobs    []jobStatus       `json:"jobs"`
+	Names   []publishedName   `json:"names"`
+}
+
+type connectedWorker struct {
+	Container string `json:"container"`
+	Host      string `json:"host"`
+	Pool      string `json:"pool"`
+	Slots     int    `json:"slots"`
+	Running   int    `json:"running"`
+	State     string `json:"state"`
+}
+
+type publishedName struct {
+	Name string `json:"name"`
+	Task string `json:"task"`
+	Type string `json:"type,omitempty"`
+}
+
+// look asks the scheduler what is there.
+func look(ctx context.Context, cluster *yarnd.Cluster) (connection, error) {
+	show := connection{ID: cluster.ID, Workers: []connectedWorker{}, Jobs: []jobStatus{}, Names: []publishedName{}}
+	workers, err := cluster.Workers(ctx)
+	if err != nil {
+		return show, err
+	}
+	for _, w := range workers {
+		show.Workers = append(show.Workers, connectedWorker{w.Name, w.Host, w.Pool, w.Slots, w.Running, w.State})
+	}
+	jobs, err := cluster.Jobs(ctx)
+	if err != nil {
+		return show, err
+	}
+	for _, j := range jobs {
+		show.Jobs = append(show.Jobs, jobStatus{strconv.FormatUint(uint64(j.ID), 10), j.Name, j.Tasks, j.Running, j.Done, j.Failed})
+	}
+	names, err := cluster.Names(ctx)
+	for _, n := range names {
+		show.Names = append(show.Names, publishedName{n.Name, n.Task.String(), n.Type})
+	}
+	return show, err
+}
+
+func (c *command) showCluster(ctx context.Context, cluster *yarnd.Cluster) error {
+	show, err := look(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	if c.output != "table" && c.output != "wide" {
+		return listing[connection]{kind: "ConnectionList", items: []connection{show}, name: func(s connection) string { return s.ID }}.write(c.Out, c.output)
+	}
+	tw := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "ID\t%s\n\nWORKER\tHOST\tSLOTS\tRUNNING\tSTATE\n", show.ID)
+	for _, w := range show.Workers {
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%s\n", printable(w.Container), printable(w.Host), w.Slots, w.Running, w.State)
+	}
+	fmt.Fprint(tw, "\nJOB\tNAME\tTASKS\tRUNNING\tDONE\tFAILED\n")
+	for _, j := range show.Jobs {
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\n", j.ID, dash(printable(j.Name)), j.Tasks, j.Running, j.Done, j.Failed)
+	}
+	if len(show.Names) > 0 {
+		fmt.Fprint(tw, "\nRESULT\tTASK\tTYPE\n")
+		for _, p := range show.Names {
+			fmt.Fprintf(tw, "%s\t%s\t%s\n", printable(p.Name), p.Task, dash(printable(p.Type)))
+		}
+	}
+	return tw.Flush()
+}

@@ -1,0 +1,14 @@
+// Package cli is the command line: one file a command, each a thin adapter from
+// flags to a verb of package edgeclient or of the engine's client.
+//
+// Conventions that every command keeps:
+//
+//   - Data goes to standard output; progress, hints and logs to standard error.
+//   - "-o table|wide|json|jsonl|yaml|name" chooses the form of data. JSON and YAML
+//     carry apiVersion, kind and items, and times in RFC 3339: a stable contract.
+//   - An APP argument is a full id, a unique suffix of one, "last", "current" or
+//     "name:NAME" (see resolve.go).
+//   - Exit codes are those of edgeclient.Code. exec passes the remote code through.
+//   - A flag's default can be set by the environment: --worker-memory by
+//     YARND_WORKER_MEMORY, and so on.
+package cli

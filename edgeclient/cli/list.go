@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yarnd/yarnd/edgeclient"
+)
+
+func (c *command) list() *cobra.Command {
+	var filter edgeclient.Filter
+	var everybody bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List applications of type YARND",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.open(cmd.Context(), "")
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			if filter.User == "" && !everybody {
+				filter.User = client.User()
+			}
+			reports, err := client.List(cmd.Context(), filter)
+			if err != nil {
+				return err
+			}
+			return applications(reports).write(c.Out, c.output)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&filter.All, "all", false, "applications that have ended too")
+	f.BoolVar(&everybody, "all-users", false, "applications of everybody")
+	f.StringVar(&filter.User, "user", "", "applications of this user (default yours)")
+	f.StringVar(&filter.Name, "name", "", "applications of this name")
+	f.StringVar(&filter.Queue, "queue", "", "applications in this queue")
+	return cmd
+}
+
+func applications(reports []edgeclient.Report) listing[edgeclient.Report] {
+	return listing[edgeclient.Report]{
+		kind:  "ApplicationList",
+		items: reports,
+		name:  func(r edgeclient.Report) string { return r.ID },
+		columns: []column[edgeclient.Report]{
+			{title: "ID", value: func(r edgeclient.Report) string { return r.ID }},
+			{title: "NAME", value: func(r edgeclient.Report) string { return r.Name }},
+			{title: "USER", value: func(r edgeclient.Report) string { return r.User }},
+			{title: "QUEUE", value: func(r edgeclient.Report) string { return r.Queue }},
+			{title: "STATE", value: func(r edgeclient.Report) string { return string(r.State) }},
+			{title: "FINAL", value: func(r edgeclient.Report) string { return dash(r.Final) }},
+			{title: "AGE", value: func(r edgeclient.Report) string { return ago(r.Started) }},
+			{title: "STARTED", wide: true, value: func(r edgeclient.Report) string { return r.Started.Format(time.RFC3339) }},
+			{title: "TAGS", wide: true, value: func(r edgeclient.Report) string { return dash(strings.Join(r.Tags, ",")) }},
+			{title: "TRACKING", wide: true, value: func(r edgeclient.Report) string { return dash(r.TrackingURL) }},
+		},
+	}
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/yarnd/yarnd/edgeclient"
+)
+
+func (c *command) logs() *cobra.Command {
+	var req edgeclient.LogRequest
+	cmd := &cobra.Command{
+		Use:   "logs APP",
+		Short: "Show the logs of a running or an ended application",
+		Long: `logs shows the logs of every container, or of those chosen: live ones by way of
+the application master, those of an ended application from the files into which
+YARN has collected them.`,
+		Args: appArg(1, "one application"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, r edgeclient.Report) error {
+				return client.Logs(cmd.Context(), r, req, func(f edgeclient.LogFile) error {
+					_, err := f.WriteTo(c.Out)
+					return err
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&req.Container, "container", "", "only this container, or the end of its id")
+	cmd.Flags().StringVar(&req.File, "file", "", "only this file: stdout, stderr")
+	cmd.Flags().BoolVarP(&req.Follow, "follow", "f", false, "go on as they grow; needs --container and --file")
+	return cmd
+}

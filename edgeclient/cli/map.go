@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yarnd/yarnd"
+	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/engine"
+)
+
+// someFailed is map's exit code when an item's command ended otherwise than with
+// 0, as xargs has it.
+const someFailed exit = 123
+
+// longestItem bounds a line of standard input, which becomes part of a command
+// line: Linux allows 128 KiB an argument.
+const longestItem = 128<<10 - 1
+
+func (c *command) mapItems() *cobra.Command {
+	var o mapOptions
+	cmd := &cobra.Command{
+		Use:   "map APP -- COMMAND [ARG…]",
+		Short: "Run a command for each line of standard input",
+		Long: `map runs the command once for each line of standard input, or of --items, on the
+application's workers. "{}" is replaced by the line anywhere in any argument. The
+command's output comes in the order of the lines, standard error to standard
+error. No shell is involved: for one, say  sh -c '… "$1"' sh {}.
+
+It ends with 0 when every command did, with 123 when some did not (each is told
+on standard error), and with another code of yarnd's when it could not do its work.`,
+		Example: `  ls *.log | yarnd map last -- gzip -t {}
+  yarnd map current --items parts.txt -- ./convert --in {} --out {}.csv`,
+		Args: commandArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
+				return c.runMap(cmd.Context(), cluster, args[1:], o)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.items, "items", "-", "file with one item a line; - is standard input")
+	f.IntVar(&o.retries, "retries", 0, "further attempts for an item whose command fails")
+	f.DurationVar(&o.limit, "time-limit", 0, "end a command that takes longer")
+	f.StringToStringVar(&o.env, "env", nil, "environment variables of the command, NAME=VALUE")
+	return cmd
+}
+
+type mapOptions struct {
+	items   string
+	retries int
+	limit   time.Duration
+	env     map[string]string
+}
+
+// commandArgs demands APP -- COMMAND….
+func commandArgs(cmd *cobra.Command, args []string) error {
+	if cmd.ArgsLenAtDash() == 1 && len(args) >= 2 {
+		return nil
+	}
+	return &edgeclient.Fault{Code: edgeclient.Usage, What: cmd.CommandPath() + " takes an application, then --, then a command", Next: "See " + cmd.CommandPath() + " --help"}
+}
+
+func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []string, o mapOptions) error {
+	in := c.In
+	if o.items != "-" {
+		f, err := os.Open(o.items)
+		if err != nil {
+			return &edgeclient.Fault{Code: edgeclient.NotFound, What: "cannot read the items", Why: err, Next: "Check --items"}
+		}
+		defer f.Close()
+		in = f
+	}
+	// The command's failures are the engine's, so that retries count; the last
+	// failure carries the exit code and the tail of standard error.
+	task := yarnd.Command(argv, engine.Retries(o.retries), engine.TimeLimit(o.limit), engine.Env(o.env))
+	lines := &lines{in: in}
+	batch := task.Map(ctx, cluster.Client, lines.all())
+	defer batch.Release()
+	start, done, failed := time.Now(), 0, 0
+	out := bufio.NewWriter(c.Out)
+	defer out.Flush()
+	for result, err := range batch.All(ctx) {
+		done++
+		var te *yarnd.TaskError
+		switch {
+		case err == nil:
+			out.Write(result.Stdout)
+			if len(result.Stderr) > 0 {
+				c.Err.Write(result.Stderr)
+			}
+			continue
+		case !errors.As(err, &te):
+			return err
+		}
+		failed++
+		out.Flush()
+		c.Err.Write(te.Output)
+		fmt.Fprintf(c.Err, "yarnd: item %d: %s\n", done, printable(te.Error()))
+	}
+	if err := errors.Join(out.Flush(), lines.err); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.progress("%d items, %d failed, %s", done, failed, time.Since(start).Round(time.Millisecond))
+	if failed > 0 {
+		return someFailed
+	}
+	return nil
+}
+
+// lines reads items, one a line, as they are asked for.
+type lines struct {
+	in  io.Reader
+	err error
+}
+
+func (l *lines) all() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		s := bufio.NewScanner(l.in)
+		s.Buffer(make([]byte, 0, 4096), longestItem)
+		s.Split(scanItems)
+		for s.Scan() {
+			if !yield(s.Text()) {
+				return
+			}
+		}
+		if errors.Is(s.Err(), bufio.ErrTooLong) {
+			l.err = &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("an item is longer than %d bytes", longestItem), Next: "Put long input into files and give their names"}
+		} else if s.Err() != nil {
+			l.err = &edgeclient.Fault{Code: edgeclient.Internal, What: "cannot read the items", Why: s.Err()}
+		}
+	}
+}
+
+// scanItems splits at newlines alone: a carriage return is part of an item.
+func scanItems(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}

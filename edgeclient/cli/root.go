@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/yarnd/yarnd/edgeclient"
+)
+
+// callTimeout bounds each answer of the cluster when --timeout is not given: a
+// command without a ResourceManager ends with an error, not with patience.
+const callTimeout = 20 * time.Second
+
+// Streams are the command's standard input and outputs.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// command is what every command shares: the streams and the flags of the root.
+type command struct {
+	Streams
+	provider string
+	output   string
+	timeout  time.Duration
+	quiet    bool
+	verbose  bool
+	define   []string
+}
+
+// exit ends a command with a remote command's own code and no message.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Run executes one command line, without the program's name, and returns the
+// exit code. It ends early, tidily, when ctx does.
+func Run(ctx context.Context, args []string, s Streams) int {
+	c := &command{Streams: s}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	err := root.ExecuteContext(ctx)
+	var code exit
+	if err == nil {
+		return 0
+	}
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	fmt.Fprintf(s.Err, "yarnd: %s\n", printable(err.Error()))
+	return int(edgeclient.CodeOf(err))
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "yarnd",
+		Short: "A living compute cluster inside YARN",
+		Long: `yarnd starts a compute cluster inside a Hadoop cluster's YARN, keeps it alive
+while nobody is connected, and lets its owner come back with the application id.
+
+  yarnd submit --workers 20          prints the id
+  yarnd map last -- md5sum {}        runs a command for each line of standard input
+  yarnd status last                  what runs where
+  yarnd kill last                    ends it and leaves nothing`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+		PersistentPreRunE: c.prepare,
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&c.provider, "provider", "yarn", "where applications run: yarn, or local (this machine)")
+	f.StringVarP(&c.output, "output", "o", "table", "form of data: "+strings.Join(outputs, "|"))
+	f.DurationVar(&c.timeout, "timeout", 0, "end with an error after so long; default 20s for each answer of the cluster")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no hints")
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens to standard error")
+	f.StringArrayVarP(&c.define, "define", "D", nil, "set a Hadoop property: -D key=value")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See " + cmd.CommandPath() + " --help"}
+	})
+	root.AddCommand(c.submit(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
+		c.exec(), c.wait(), c.kill(), c.version())
+	return root
+}
+
+// prepare runs before every command.
+func (c *command) prepare(cmd *cobra.Command, _ []string) error {
+	if err := flagsFromEnv(cmd.Flags()); err != nil {
+		return err
+	}
+	if err := checkOutput(c.output); err != nil {
+		return err
+	}
+	if c.timeout < 0 {
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: "a negative time-out has no meaning", Next: "Use --timeout 30s"}
+	}
+	if c.timeout > 0 {
+		ctx, cancel := context.WithTimeoutCause(cmd.Context(), c.timeout, &edgeclient.Fault{
+			Code: edgeclient.TimedOut, What: fmt.Sprintf("not done after %s", c.timeout), Next: "Try again with a longer --timeout"})
+		cobra.OnFinalize(cancel)
+		cmd.SetContext(ctx)
+	}
+	return nil
+}
+
+// flagsFromEnv gives flags that were not typed the value of YARND_<FLAG>.
+func flagsFromEnv(flags *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "YARND_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := os.LookupEnv(name)
+		if !set || f.Changed || err != nil {
+			return
+		}
+		if e := flags.Set(f.Name, value); e != nil {
+			err = &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("the environment's %s: %v", name, e), Next: "Correct or unset " + name}
+		}
+	})
+	return err
+}
+
+// open connects to where app runs: a local id says so by itself.
+func (c *command) open(ctx context.Context, app string) (*edgeclient.Client, error) {
+	if app == "current" {
+		id, err := edgeclient.Current()
+		if err != nil {
+			return nil, err
+		}
+		app = id
+	}
+	provider := c.provider
+	if edgeclient.IsLocalID(app) {
+		provider = "local"
+	}
+	wait := callTimeout
+	if c.timeout > 0 {
+		wait = c.timeout
+	}
+	return edgeclient.Open(ctx, edgeclient.Options{
+		Provider: provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress,
+	})
+}
+
+func (c *command) logger() *slog.Logger {
+	if !c.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// progress tells a person what happens; scripts that want silence say -q.
+func (c *command) progress(format string, args ...any) {
+	if !c.quiet {
+		fmt.Fprintf(c.Err, format+"\n", args...)
+	}
+}
+
+// withApp runs f with the application that args[0] names.
+func (c *command) withApp(ctx context.Context, app string, f func(*edgeclient.Client, edgeclient.Report) error) error {
+	client, err := c.open(ctx, app)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	report, err := client.Find(ctx, app)
+	if err != nil {
+		return err
+	}
+	return f(client, report)
+}
+
+// appArg demands exactly n arguments, the first of which is an application.
+func appArg(n int, usage string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%s takes %s", cmd.CommandPath(), usage), Next: "See " + cmd.CommandPath() + " --help"}
+	}
+}

@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/edgeclient"
+)
+
+func (c *command) status() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status APP",
+		Short: "Show an application: its state, pools, containers, work",
+		Args:  appArg(1, "one application"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, r edgeclient.Report) error {
+				st := status{Report: r}
+				if r.Endpoint != "" {
+					if err := st.ask(cmd.Context(), client); err != nil {
+						c.progress("the application master says nothing: %s", err)
+					}
+				}
+				if c.output != "table" && c.output != "wide" {
+					return listing[status]{kind: "StatusList", items: []status{st}, name: func(s status) string { return s.ID }}.write(c.Out, c.output)
+				}
+				return st.print(c.Out, c.output == "wide")
+			})
+		},
+	}
+}
+
+// withSession runs f with a session of the application that app names.
+func (c *command) withSession(ctx context.Context, app string, f func(*edgeclient.Session) error) error {
+	return c.withApp(ctx, app, func(client *edgeclient.Client, r edgeclient.Report) error {
+		s, err := client.Connect(ctx, r)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return f(s)
+	})
+}
+
+// status is the JSON form of what is known of an application.
+type status struct {
+	edgeclient.Report
+	Pools      []poolStatus      `json:"pools,omitempty"`
+	Containers []containerStatus `json:"containers,omitempty"`
+	Work       *workStatus       `json:"work,omitempty"`
+	Exits      []exitStatus      `json:"exits,omitempty"`
+}
+
+type poolStatus struct {
+	Name     string `json:"name"`
+	Wanted   int    `json:"wanted"`
+	Asked    int    `json:"asked"`
+	Starting int    `json:"starting"`
+	Running  int    `json:"running"`
+	Stopping int    `json:"stopping"`
+}
+
+type containerStatus struct {
+	ID    string    `json:"id"`
+	Pool  string    `json:"pool"`
+	Node  string    `json:"node"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	PID   int       `json:"pid,omitempty"`
+}
+
+type workStatus struct {
+	Workers int         `json:"workers"`
+	Slots   int         `json:"slots"`
+	Clients int         `json:"clients"`
+	Waiting int         `json:"waiting"`
+	Running int         `json:"running"`
+	Done    int         `json:"done"`
+	Failed  int         `json:"failed"`
+	Jobs    []jobStatus `json:"jobs,omitempty"`
+}
+
+type jobStatus struct {
+	ID      string `json:"id"`
+	Name    string `json:"name,omitempty"`
+	Tasks   int    `json:"tasks"`
+	Running int    `json:"running"`
+	Done    int    `json:"done"`
+	Failed  int    `json:"failed"`
+}
+
+type exitStatus struct {
+	Container   string    `json:"container"`
+	Pool        string    `json:"pool"`
+	Node        string    `json:"node"`
+	Cause       string    `json:"cause"`
+	Diagnostics string    `json:"diagnostics,omitempty"`
+	When        time.Time `json:"when"`
+}
+
+func (st *status) ask(ctx context.Context, client *edgeclient.Client) error {
+	s, err := client.Connect(ctx, st.Report)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	info, err := s.Info(ctx)
+	if err != nil {
+		return err
+	}
+	st.fill(info)
+	return nil
+}
+
+func (st *status) fill(info *ampb.Info) {
+	for _, p := range info.GetPools() {
+		st.Pools = append(st.Pools, poolStatus{p.GetName(), int(p.GetWanted()), int(p.GetAsked()), int(p.GetStarting()), int(p.GetRunning()), int(p.GetStopping())})
+	}
+	st.Containers = append(st.Containers, containerStatus{ID: info.GetContainer(), Pool: "appmaster", Node: info.GetNode(),
+		State: strings.ToLower(info.GetState().String()), Since: info.GetStarted().AsTime(), PID: int(info.GetPid())})
+	for _, k := range info.GetContainers() {
+		st.Containers = append(st.Containers, containerStatus{k.GetId(), k.GetPool(), k.GetNode(), k.GetState(), k.GetSince().AsTime(), int(k.GetPid())})
+	}
+	for _, e := range info.GetExits() {
+		st.Exits = append(st.Exits, exitStatus{e.GetContainer(), e.GetPool(), e.GetNode(), e.GetCause(), e.GetDiagnostics(), e.GetWhen().AsTime()})
+	}
+	r := info.GetReport()
+	if r == nil {
+		return
+	}
+	st.Work = &workStatus{Workers: int(r.GetWorkers()), Slots: int(r.GetSlots()), Clients: int(r.GetClients()),
+		Waiting: int(r.GetWaiting()), Running: int(r.GetRunning()), Done: int(r.GetDone()), Failed: int(r.GetFailed())}
+	for _, j := range r.GetJobs() {
+		st.Work.Jobs = append(st.Work.Jobs, jobStatus{j.GetId(), j.GetName(), int(j.GetTasks()), int(j.GetRunning()), int(j.GetDone()), int(j.GetFailed())})
+	}
+}
+
+// print shows a status to a person.
+func (st *status) print(w io.Writer, wide bool) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) {
+		for i := range cells {
+			cells[i] = printable(cells[i])
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	n := strconv.Itoa
+	row("ID", st.ID)
+	row("NAME", st.Name)
+	row("USER", st.User)
+	row("QUEUE", st.Queue)
+	state := string(st.State)
+	if st.Final != "" {
+		state += " (" + st.Final + ")"
+	}
+	row("STATE", state)
+	row("AGE", ago(st.Started))
+	row("TRACKING", dash(st.TrackingURL))
+	if st.Diagnostics != "" {
+		row("DIAGNOSTICS", st.Diagnostics)
+	}
+	if len(st.Pools) > 0 {
+		fmt.Fprintln(tw)
+		row("POOL", "WANTED", "ASKED", "STARTING", "RUNNING", "STOPPING")
+		for _, p := range st.Pools {
+			row(p.Name, n(p.Wanted), n(p.Asked), n(p.Starting), n(p.Running), n(p.Stopping))
+		}
+	}
+	if len(st.Containers) > 0 {
+		fmt.Fprintln(tw)
+		row("CONTAINER", "POOL", "NODE", "STATE", "AGE", "PID")
+		for _, k := range st.Containers {
+			pid := "-"
+			if k.PID != 0 {
+				pid = n(k.PID)
+			}
+			row(k.ID, k.Pool, k.Node, k.State, ago(k.Since), pid)
+		}
+	}
+	st.printWork(tw, row)
+	if wide && len(st.Exits) > 0 {
+		fmt.Fprintln(tw)
+		row("EXITED", "POOL", "NODE", "AGE", "CAUSE")
+		for _, e := range st.Exits {
+			row(e.Container, e.Pool, e.Node, ago(e.When), e.Cause)
+		}
+	}
+	return tw.Flush()
+}
+
+func (st *status) printWork(tw io.Writer, row func(...string)) {
+	if st.Work == nil {
+		return
+	}
+	n := strconv.Itoa
+	fmt.Fprintln(tw)
+	row("WORKERS", "SLOTS", "CLIENTS", "WAITING", "RUNNING", "DONE", "FAILED")
+	row(n(st.Work.Workers), n(st.Work.Slots), n(st.Work.Clients), n(st.Work.Waiting), n(st.Work.Running), n(st.Work.Done), n(st.Work.Failed))
+	if len(st.Work.Jobs) == 0 {
+		return
+	}
+	fmt.Fprintln(tw)
+	row("JOB", "NAME", "TASKS", "RUNNING", "DONE", "FAILED")
+	for _, j := range st.Work.Jobs {
+		row(j.ID, dash(j.Name), n(j.Tasks), n(j.Running), n(j.Done), n(j.Failed))
+	}
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/yarnd/yarnd/edgeclient"
+)
+
+func (c *command) submit() *cobra.Command {
+	r := edgeclient.Request{}
+	var wait string
+	cmd := &cobra.Command{
+		Use:   "submit [--workers N]",
+		Short: "Start a cluster and print its application id",
+		Long: `submit puts this binary and the given archives into HDFS (only what is not there
+yet), starts an application master, and prints the application's id, alone, on
+standard output. The cluster lives until it is killed or idle for --idle-timeout,
+whether anybody is connected or not.`,
+		Example: `  yarnd submit --workers 20 --worker-memory 2GiB
+  APP=$(yarnd submit --workers 4 --env venv.tar.gz --wait workers:4)`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("submit takes no argument, but got %q", args[0]), Next: "See yarnd submit --help"}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := parseWait(wait, &r); err != nil {
+				return err
+			}
+			client, err := c.open(cmd.Context(), "")
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			report, err := client.Submit(cmd.Context(), r)
+			if report.ID != "" {
+				fmt.Fprintln(c.Out, report.ID)
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&r.Workers, "workers", 0, "how many workers")
+	resourceFlags(f, "worker", &r.Worker, "1GiB")
+	resourceFlags(f, "scheduler", &r.Scheduler, "512MiB")
+	resourceFlags(f, "am", &r.AM, "512MiB")
+	f.StringVar(&r.Env, "env", "", "environment archive for the workers, PATH[#NAME]: .tar.gz, .tgz or .zip, here or hdfs://")
+	f.StringSliceVar(&r.Archives, "archives", nil, "further archives, PATH[#NAME], unpacked in the workers' directories")
+	f.StringSliceVar(&r.Files, "files", nil, "files for the workers, PATH[#NAME]")
+	f.StringToStringVar(&r.EnvVars, "worker-env", nil, "environment variables of the workers, NAME=VALUE; not for secrets")
+	f.StringVar(&r.Bundle, "bundle", "", "binary to run instead of this one: a static program that imports yarnd")
+	f.StringVar(&r.Name, "name", "yarnd", "the application's name")
+	f.StringVar(&r.Queue, "queue", "default", "YARN queue")
+	f.StringSliceVar(&r.Tags, "tags", nil, "tags, shown in YARN's lists")
+	f.IntVar(&r.Priority, "priority", 0, "priority within the queue, higher first")
+	f.StringVar(&r.NodeLabel, "node-label", "", "run on nodes with this label only")
+	f.IntVar(&r.MaxAttempts, "max-attempts", 0, "attempts of the application master; default the cluster's")
+	f.DurationVar(&r.IdleTimeout, "idle-timeout", 0, "end by itself after so long without work or clients; 0 is never")
+	f.BoolVar(&r.AllowRatio, "allow-ratio", false, "accept archives that unpack to more than 200 times their size")
+	f.StringVar(&wait, "wait", "accepted", "return when: none, accepted, workers:N, finished")
+	return cmd
+}
+
+func resourceFlags(f *pflag.FlagSet, role string, r *edgeclient.Resources, memory string) {
+	f.IntVar(&r.VCores, role+"-vcores", 1, "virtual cores of a container of the "+role)
+	f.Var((*size)(&r.Memory), role+"-memory", "memory of a container of the "+role+" (default "+memory+")")
+}
+
+// size is a flag in bytes, written 512MiB.
+type size int64
+
+func (s *size) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return edgeclient.FormatBytes(int64(*s))
+}
+
+func (s *size) Set(text string) error {
+	n, err := edgeclient.ParseBytes(text)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("size %q is nothing", text)
+	}
+	*s = size(n)
+	return err
+}
+
+func (s *size) Type() string { return "size" }
+
+// parseWait reads none|accepted|workers:N|finished into r.
+func parseWait(text string, r *edgeclient.Request) error {
+	kind, n, counted := strings.Cut(text, ":")
+	r.Wait = edgeclient.Wait(kind)
+	count, err := strconv.Atoi(n)
+	if counted != (r.Wait == edgeclient.WaitWorkers) || counted && (err != nil || count < 1) {
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("unknown wait %q", text), Next: "Use --wait none|accepted|workers:N|finished"}
+	}
+	r.WaitWorkers = count
+	return nil
+}
+
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := time.Since(t)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}

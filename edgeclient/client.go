@@ -1,0 +1,148 @@
+package edgeclient
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// Options say where applications run and how to speak to a person.
+type Options struct {
+	Provider    string        // "yarn" or "local"; "" is $YARND_PROVIDER, else "yarn"
+	Define      []string      // Hadoop properties "key=value" over the site's files
+	CallTimeout time.Duration // bound of one answer of the cluster; 0 is 20 s
+	Log         *slog.Logger  // nil discards
+	// Progress tells a person what happens, a line at a time; nil is silence.
+	Progress func(format string, args ...any)
+	// VmSize estimates the address space in bytes that the processes of one
+	// container of each role will have, for clusters that limit it; nil skips
+	// that check.
+	VmSize func(ctx context.Context, bundle string) (am, scheduler, worker int64, err error)
+}
+
+// Client has the verbs of the edge node. It is safe for concurrent use.
+type Client struct {
+	cluster Cluster
+	opts    Options
+}
+
+// Open makes a client. It connects when the first verb needs it. The caller
+// closes it.
+func Open(_ context.Context, opts Options) (*Client, error) {
+	if opts.CallTimeout <= 0 {
+		opts.CallTimeout = 20 * time.Second
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Progress == nil {
+		opts.Progress = func(string, ...any) {}
+	}
+	var cluster Cluster
+	var err error
+	switch cmp.Or(opts.Provider, os.Getenv("YARND_PROVIDER"), "yarn") {
+	case "yarn":
+		cluster, err = openYARN(opts)
+	case "local":
+		cluster, err = openLocal(opts)
+	default:
+		err = usagef("Use --provider yarn or --provider local", "unknown provider %q", opts.Provider)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Client{cluster: cluster, opts: opts}, nil
+}
+
+// Close lets go of connections; applications live on.
+func (c *Client) Close() error { return c.cluster.Close() }
+
+// User is who we are on the cluster.
+func (c *Client) User() string { return c.cluster.User() }
+
+// Where says what cluster this is, for messages.
+func (c *Client) Where() string { return c.cluster.Name() }
+
+// Report tells of one application by its full id.
+func (c *Client) Report(ctx context.Context, id string) (Report, error) {
+	return c.cluster.Report(ctx, id)
+}
+
+// List tells of applications, newest first.
+func (c *Client) List(ctx context.Context, f Filter) ([]Report, error) {
+	return c.cluster.List(ctx, f)
+}
+
+// poll calls f at growing intervals until it is done or ctx ends.
+func poll(ctx context.Context, f func() (done bool, err error)) error {
+	const longest = time.Second
+	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, longest) {
+		done, err := f()
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Wait returns when the application is as far as wait says, n workers for
+// WaitWorkers. An application that ends before is an AppFailed fault with its
+// diagnostics; one that ends well is none for WaitFinished.
+func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report, error) {
+	var last Report
+	said := ""
+	err := poll(ctx, func() (bool, error) {
+		r, err := c.cluster.Report(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		last = r
+		if s := string(r.State); s != said {
+			said = s
+			c.opts.Progress("%s: %s", id, describe(r))
+		}
+		if r.Failed() || r.State.Ended() && wait != WaitFinished {
+			return true, endedFault(r)
+		}
+		switch wait {
+		case WaitNone:
+			return true, nil
+		case WaitAccepted:
+			return r.State == StateAccepted || r.State == StateRunning, nil
+		case WaitWorkers:
+			if r.Endpoint == "" {
+				return false, nil
+			}
+			return true, c.waitWorkers(ctx, r, n)
+		}
+		return r.State.Ended(), nil
+	})
+	if err != nil {
+		err = wrap(TimedOut, fmt.Sprintf("%s has not come so far as %s", id, wait), err, "See yarnd status "+id)
+	}
+	return last, err
+}
+
+// endedFault tells of an application that ended when it was wanted alive, or
+// ended badly.
+func endedFault(r Report) error {
+	f := &Fault{Code: AppFailed, What: fmt.Sprintf("%s ended %s", r.ID, r.Final), Next: "See yarnd logs " + r.ID}
+	if r.Diagnostics != "" {
+		f.Why = fmt.Errorf("%s", r.Diagnostics)
+	}
+	return f
+}
+
+func describe(r Report) string {
+	if r.State == StateAccepted && r.Diagnostics != "" {
+		return "ACCEPTED, waiting: " + firstLine(r.Diagnostics)
+	}
+	return string(r.State)
+}

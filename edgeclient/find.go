@@ -1,0 +1,140 @@
+package edgeclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/google/renameio/v2"
+)
+
+var (
+	idRule     = regexp.MustCompile(`^(application|local)_[0-9]{1,19}_[0-9]{1,10}$`)
+	suffixRule = regexp.MustCompile(`^[0-9_]{1,30}$`)
+)
+
+// IsID reports whether s has the form of a full application id.
+func IsID(s string) bool { return idRule.MatchString(s) }
+
+// IsLocalID reports whether s is the id of an application on this machine.
+func IsLocalID(s string) bool { return IsID(s) && strings.HasPrefix(s, "local_") }
+
+// Find turns what a person typed into one application: a full id, "last" (the
+// newest one of theirs), "current" (see SetCurrent), "name:NAME", or a suffix
+// of an id that only one application has. Anything but a full id or "current" is
+// looked for among the applications that have not ended, and if there is none,
+// among all.
+func (c *Client) Find(ctx context.Context, app string) (Report, error) {
+	if app == "current" {
+		id, err := Current()
+		if err != nil {
+			return Report{}, err
+		}
+		app = id
+	}
+	if IsID(app) {
+		return c.cluster.Report(ctx, app)
+	}
+	match, err := matcher(app)
+	if err != nil {
+		return Report{}, err
+	}
+	for _, all := range []bool{false, true} {
+		list, err := c.cluster.List(ctx, Filter{All: all, User: c.cluster.User()})
+		if err != nil {
+			return Report{}, err
+		}
+		var found []Report
+		for _, r := range list {
+			if match(r) {
+				found = append(found, r)
+			}
+		}
+		switch {
+		case app == "last" && len(found) > 0, len(found) == 1:
+			return found[0], nil
+		case len(found) > 1:
+			return Report{}, &Fault{Code: Usage, What: fmt.Sprintf("%q is %d applications: %s", app, len(found), ids(found)), Next: "Give more of the id"}
+		}
+	}
+	return Report{}, &Fault{Code: NotFound, What: fmt.Sprintf("no application %q of user %s on %s", app, c.cluster.User(), c.cluster.Name()), Next: "See yarnd list --all"}
+}
+
+func matcher(app string) (func(Report) bool, error) {
+	name, named := strings.CutPrefix(app, "name:")
+	switch {
+	case app == "last":
+		return func(Report) bool { return true }, nil
+	case named && name != "":
+		return func(r Report) bool { return r.Name == name }, nil
+	case suffixRule.MatchString(app):
+		return func(r Report) bool { return strings.HasSuffix(r.ID, app) }, nil
+	}
+	return nil, usagef("Give an id such as application_1700000000000_0001, the end of one, last, current, or name:NAME", "%q names no application", app)
+}
+
+func ids(rs []Report) string {
+	var s []string
+	for _, r := range rs[:min(len(rs), 5)] {
+		s = append(s, r.ID)
+	}
+	if len(rs) > 5 {
+		s = append(s, "…")
+	}
+	return strings.Join(s, ", ")
+}
+
+// StateDir is where yarnd keeps what belongs to this user on this host:
+// $YARND_HOME, or ~/.yarnd.
+func StateDir() (string, error) {
+	if d := os.Getenv("YARND_HOME"); d != "" {
+		return filepath.Abs(d)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", &Fault{Code: Usage, What: "no home directory", Why: err, Next: "Set HOME or YARND_HOME"}
+	}
+	return filepath.Join(home, ".yarnd"), nil
+}
+
+// SetCurrent remembers id as this user's current application on this host.
+func SetCurrent(id string) error {
+	dir, err := StateDir()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return renameio.WriteFile(filepath.Join(dir, "current"), []byte(id+"\n"), 0o600)
+}
+
+// Current returns the current application's id: $YARND_APP, or the one that
+// SetCurrent remembered.
+func Current() (string, error) {
+	next := "Run yarnd connect APP, or set YARND_APP"
+	id := os.Getenv("YARND_APP")
+	if id == "" {
+		dir, err := StateDir()
+		if err != nil {
+			return "", err
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "current"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", &Fault{Code: NotFound, What: "there is no current application", Next: next}
+		}
+		if err != nil {
+			return "", err
+		}
+		id = strings.TrimSpace(string(text))
+	}
+	if !IsID(id) {
+		return "", &Fault{Code: Usage, What: fmt.Sprintf("the current application %q is no id", id), Next: next}
+	}
+	return id, nil
+}

@@ -1,0 +1,34 @@
+package edgeclient
+
+import (
+	"context"
+)
+
+// Kill ends an application at once and removes what it staged; the cache stays.
+// Ending one that has ended already is fine.
+func (c *Client) Kill(ctx context.Context, r Report, why string) error {
+	if !r.State.Ended() {
+		if err := c.cluster.Kill(ctx, r.ID, why); err != nil {
+			return err
+		}
+	}
+	if r.User != c.cluster.User() {
+		return nil // an administrator's kill: the staging directory is not ours to touch
+	}
+	return c.unstage(ctx, r.ID)
+}
+
+// Stop asks the application master to end the application in order: workers
+// stop, the staging directory goes, the final status is SUCCEEDED. It returns
+// when the cluster says that it ended.
+func (c *Client) Stop(ctx context.Context, r Report, why string) (Report, error) {
+	s, err := c.Connect(ctx, r)
+	if err != nil {
+		return r, err
+	}
+	defer s.Close()
+	if err := s.Stop(ctx, why); err != nil {
+		return r, err
+	}
+	return c.Wait(ctx, r.ID, WaitFinished, 0)
+}

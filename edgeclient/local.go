@@ -1,0 +1,195 @@
+package edgeclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+)
+
+// localCluster is this machine: an application master runs as an ordinary
+// process, detached from ours, and its containers are its children.
+//
+//	<state dir>/local/<id>/app.json     what was submitted, and the process
+//	                       end.json     how it ended, written by its process
+//	                       am/          the application master's directory
+//	                       containers/  those of the others, while they run
+//	                       logs/        of all, kept
+//	<state dir>/local/.yarnd/           the "home directory's" staging and cache
+type localCluster struct {
+	root string
+	user string
+	fs   hdfs.FS
+	opts Options
+}
+
+// keepLocal is how many ended applications are kept, with their logs.
+const keepLocal = 20
+
+func openLocal(opts Options) (*localCluster, error) {
+	state, err := StateDir()
+	if err != nil {
+		return nil, err
+	}
+	root := filepath.Join(state, "local")
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, wrap(Usage, "cannot make "+root, err, "Set YARND_HOME to a directory that you can write")
+	}
+	name := strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return &localCluster{root: root, user: name, fs: hdfs.NewLocal(hdfs.LocalOptions{Home: root}), opts: opts}, nil
+}
+
+func (l *localCluster) Name() string { return "this machine" }
+
+func (l *localCluster) User() string { return l.user }
+
+func (l *localCluster) FS(context.Context) (hdfs.FS, error) { return l.fs, nil }
+
+func (l *localCluster) Site() ([]byte, error) { return nil, nil }
+
+func (l *localCluster) Env() map[string]string { return nil }
+
+func (l *localCluster) VmRatio() float64 { return 0 }
+
+func (l *localCluster) Close() error { return l.fs.Close() }
+
+func (l *localCluster) dir(id string, names ...string) string {
+	return filepath.Join(append([]string{l.root, id}, names...)...)
+}
+
+func (l *localCluster) Check(context.Context, Request, Resources) error { return nil }
+
+// NewID reserves an id by making its directory, so that two submits at once get
+// two.
+func (l *localCluster) NewID(context.Context) (string, Resources, error) {
+	now := time.Now().UnixMilli()
+	for n := 1; n < 10000; n++ {
+		id := fmt.Sprintf("local_%d_%04d", now, n)
+		err := os.Mkdir(l.dir(id), 0o700)
+		if err == nil {
+			return id, Resources{VCores: maxVCores, Memory: maxMemory}, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", Resources{}, wrap(Internal, "cannot make "+l.dir(id), err, "Check the disk")
+		}
+	}
+	return "", Resources{}, &Fault{Code: Internal, What: "no free id", Next: "Try again"}
+}
+
+func (l *localCluster) Forget(id string) {
+	if IsLocalID(id) {
+		os.RemoveAll(l.dir(id))
+	}
+}
+
+func (l *localCluster) Submit(_ context.Context, launch Launch) error {
+	l.prune()
+	am, logs := l.dir(launch.ID, "am"), l.dir(launch.ID, "logs", "am")
+	what := "cannot start the application master of " + launch.ID
+	for _, d := range []string{am, logs} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return wrap(Internal, what, err, "Check the disk")
+		}
+	}
+	for _, f := range launch.Files {
+		if err := localize(strings.TrimPrefix(f.URL, "file://"), filepath.Join(am, f.Link)); err != nil {
+			return wrap(Internal, what, err, "Check the disk")
+		}
+	}
+	cmd := exec.Command(filepath.Join(am, spec.ProgramName), "appmaster")
+	cmd.Dir = am
+	cmd.Env = append(os.Environ(), LocalDirVar+"="+l.dir(launch.ID), "LOG_DIRS="+logs)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	for name, to := range map[string]*io.Writer{"stdout": &cmd.Stdout, "stderr": &cmd.Stderr} {
+		f, err := os.OpenFile(filepath.Join(logs, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return wrap(Internal, what, err, "Check the disk")
+		}
+		defer f.Close()
+		*to = f
+	}
+	if err := cmd.Start(); err != nil {
+		return wrap(Internal, what, err, "Check that "+l.root+" is not on a file system mounted noexec")
+	}
+	go cmd.Wait() // ends with the application; our own end leaves it alive
+	began, _ := processBegan(cmd.Process.Pid)
+	r := launch.Request
+	app, err := json.Marshal(localApp{Name: r.Name, Queue: r.Queue, Tags: r.Tags, PID: cmd.Process.Pid, Began: began})
+	if err == nil {
+		err = renameio.WriteFile(l.dir(launch.ID, "app.json"), app, 0o600)
+	}
+	if err != nil {
+		cmd.Process.Kill()
+		return wrap(Internal, what, err, "Check the disk")
+	}
+	return nil
+}
+
+// Kill asks the application master to end its containers and itself, and when it
+// does not, ends it; its children notice and follow.
+func (l *localCluster) Kill(ctx context.Context, id, why string) error {
+	var app localApp
+	if err := readJSON(l.dir(id, "app.json"), &app); err != nil {
+		return &Fault{Code: NotFound, What: "cannot kill " + id, Why: err}
+	}
+	gone := func() (bool, error) {
+		began, alive := processBegan(app.PID)
+		return !alive || began != app.Began, nil
+	}
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if done, _ := gone(); done {
+			break
+		}
+		if err := syscall.Kill(app.PID, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return &Fault{Code: Auth, What: "cannot kill " + id, Why: err}
+		}
+		grace, cancel := context.WithTimeout(ctx, 15*time.Second)
+		err := poll(grace, gone)
+		cancel()
+		if err != nil && ctx.Err() != nil {
+			return wrap(TimedOut, "cannot kill "+id, context.Cause(ctx), "")
+		}
+	}
+	if _, err := os.Stat(l.dir(id, LocalEndFile)); errors.Is(err, fs.ErrNotExist) {
+		return writeEnd(l.dir(id), LocalEnd{Final: "KILLED", Diagnostics: why, Finished: time.Now().UTC()})
+	}
+	return nil
+}
+
+// localize puts a staged file into the application master's directory: the
+// program as an executable copy, since the cache's files are not executable,
+// anything else as a link.
+func localize(from, to string) error {
+	if filepath.Base(to) != spec.ProgramName {
+		return os.Symlink(from, to)
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}

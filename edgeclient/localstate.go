@@ -1,0 +1,177 @@
+package edgeclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+)
+
+// localApp is app.json.
+type localApp struct {
+	Name  string   `json:"name"`
+	Queue string   `json:"queue"`
+	Tags  []string `json:"tags,omitempty"`
+	PID   int      `json:"pid"`
+	Began string   `json:"began"` // of the process, as /proc says: a pid alone is used again
+}
+
+// LocalEnd is end.json: what an application master on this machine says last.
+type LocalEnd struct {
+	Final       string    `json:"finalStatus"`
+	Diagnostics string    `json:"diagnostics,omitempty"`
+	Finished    time.Time `json:"finished"`
+}
+
+// LocalEndFile is the name of that file in the directory that the application
+// master's environment names in LocalDirVar.
+const (
+	LocalEndFile = "end.json"
+	LocalDirVar  = "YARND_LOCAL_DIR"
+)
+
+func (l *localCluster) Report(ctx context.Context, id string) (Report, error) {
+	if !IsLocalID(id) {
+		return Report{}, usagef("Leave --provider local away", "%q is no application on this machine", id)
+	}
+	var app localApp
+	err := readJSON(l.dir(id, "app.json"), &app)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Report{}, &Fault{Code: NotFound, What: fmt.Sprintf("there is no application %s on this machine", id), Next: "See yarnd --provider local list --all"}
+	}
+	if err != nil {
+		return Report{}, &Fault{Code: Internal, What: "cannot read what is known of " + id, Why: err}
+	}
+	ms, _ := strconv.ParseInt(strings.Split(id, "_")[1], 10, 64)
+	r := Report{ID: id, Name: app.Name, User: l.user, Queue: app.Queue, Tags: app.Tags, Started: time.UnixMilli(ms).UTC(), State: StateAccepted, Attempt: "1"}
+	began, alive := processBegan(app.PID)
+	alive = alive && began == app.Began
+	var end LocalEnd
+	switch err := readJSON(l.dir(id, LocalEndFile), &end); {
+	case err == nil:
+		r.State, r.Final, r.Diagnostics, r.Finished = stateOf(end.Final), end.Final, end.Diagnostics, end.Finished
+		return r, nil
+	case !alive:
+		r.State, r.Final = StateFailed, "FAILED"
+		r.Diagnostics = "the application master died; see its log"
+		if info, err := os.Stat(l.dir(id, "logs", "am", "stderr")); err == nil {
+			r.Finished = info.ModTime().UTC()
+		}
+		return r, nil
+	}
+	var address spec.Address
+	text, err := hdfs.ReadFile(ctx, l.fs, filepath.Join(stagingRoot, id, spec.AddressFile), 1<<20)
+	if err == nil && json.Unmarshal(text, &address) == nil && len(address.AM) > 0 {
+		r.State, r.Endpoint, r.TrackingURL = StateRunning, address.AM[0], address.Web
+	}
+	return r, nil
+}
+
+func stateOf(final string) State {
+	switch final {
+	case "SUCCEEDED":
+		return StateFinished
+	case "KILLED":
+		return StateKilled
+	}
+	return StateFailed
+}
+
+func (l *localCluster) List(ctx context.Context, f Filter) ([]Report, error) {
+	entries, err := os.ReadDir(l.root)
+	if err != nil {
+		return nil, wrap(Internal, "cannot list applications", err, "")
+	}
+	var out []Report
+	for _, e := range entries {
+		if !IsLocalID(e.Name()) {
+			continue
+		}
+		r, err := l.Report(ctx, e.Name())
+		if CodeOf(err) == NotFound { // reserved, not submitted
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if (f.All || !r.State.Ended()) && (f.Name == "" || f.Name == r.Name) && (f.User == "" || f.User == r.User) && (f.Queue == "" || f.Queue == r.Queue) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, newestFirst)
+	return out, nil
+}
+
+// WriteLocalEnd records how an application on this machine ended; its application
+// master's process calls it last. Elsewhere, without LocalDirVar, it does nothing.
+func WriteLocalEnd(end LocalEnd) error {
+	dir := os.Getenv(LocalDirVar)
+	if dir == "" {
+		return nil
+	}
+	return writeEnd(dir, end)
+}
+
+func writeEnd(dir string, end LocalEnd) error {
+	text, err := json.Marshal(end)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(filepath.Join(dir, LocalEndFile), text, 0o600)
+}
+
+// prune forgets the oldest ended applications.
+func (l *localCluster) prune() {
+	list, err := l.List(context.Background(), Filter{All: true})
+	if err != nil {
+		return
+	}
+	ended := slices.DeleteFunc(list, func(r Report) bool { return !r.State.Ended() })
+	for _, r := range ended[min(len(ended), keepLocal):] {
+		if err := os.RemoveAll(l.dir(r.ID)); err != nil {
+			l.opts.Log.Debug("cannot forget an application", "app", r.ID, "err", err)
+		}
+	}
+}
+
+func readJSON(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
+// processBegan says when a process began, in the kernel's own words, and whether
+// it is alive; one that has ended and waits for its parent is not.
+func processBegan(pid int) (began string, alive bool) {
+	if runtime.GOOS != "linux" {
+		return "", syscall.Kill(pid, 0) == nil
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", false
+	}
+	// The second field is the name, in parentheses, and may hold anything.
+	_, after, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+	fields := strings.Fields(after)
+	const state, startTime = 0, 19
+	if len(fields) <= startTime || fields[state] == "Z" || fields[state] == "X" {
+		return "", false
+	}
+	return fields[startTime], true
+}

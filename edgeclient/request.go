@@ -1,0 +1,139 @@
+package edgeclient
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// MiB is the unit in which YARN counts memory.
+const MiB = 1 << 20
+
+// Resources of one container.
+type Resources struct {
+	VCores int   // virtual cores
+	Memory int64 // bytes, given to YARN in MiB, rounded up
+}
+
+// Request is what a person asks for with submit. The zero value asks for an
+// application without workers, with every default.
+type Request struct {
+	Workers   int
+	Worker    Resources // default 1 vcore, 1 GiB
+	Scheduler Resources // default 1 vcore, 512 MiB
+	AM        Resources // default 1 vcore, 512 MiB
+
+	Bundle   string   // path of the binary to run; "" is the running one
+	Env      string   // environment archive, "path[#name]"; its default name is "environment"
+	Archives []string // "path[#name]", unpacked on each worker
+	Files    []string // "path[#name]"
+	EnvVars  map[string]string
+
+	Name        string // default "yarnd"
+	Queue       string // default "default"
+	Tags        []string
+	Priority    int
+	NodeLabel   string
+	MaxAttempts int           // of the application master; 0 is the cluster's default
+	IdleTimeout time.Duration // 0 is never
+
+	// Wait says how far Submit waits: WaitNone, WaitAccepted (the default),
+	// WaitWorkers, or WaitFinished.
+	Wait        Wait
+	WaitWorkers int
+
+	AllowRatio bool // accept archives that unpack to more than 200 times their size
+}
+
+// Wait is how far an application must get before a verb returns.
+type Wait string
+
+const (
+	WaitNone     Wait = "none"
+	WaitAccepted Wait = "accepted"
+	WaitWorkers  Wait = "workers"
+	WaitFinished Wait = "finished"
+)
+
+// Limits that hold before any cluster is asked.
+const (
+	MaxWorkers = 10_000
+	minMemory  = 16 * MiB
+	maxMemory  = 64 << 40
+	maxVCores  = 4096
+)
+
+var (
+	nameRule = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,200}$`)
+	tagRule  = regexp.MustCompile(`^[\x21-\x7e]{1,100}$`) // YARN: ASCII, at most 100 characters
+	varRule  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// withDefaults fills in what was not asked for.
+func (r Request) withDefaults() Request {
+	def := func(res *Resources, memory int64) {
+		if res.VCores == 0 {
+			res.VCores = 1
+		}
+		if res.Memory == 0 {
+			res.Memory = memory
+		}
+	}
+	def(&r.Worker, 1024*MiB)
+	def(&r.Scheduler, 512*MiB)
+	def(&r.AM, 512*MiB)
+	if r.Name == "" {
+		r.Name = "yarnd"
+	}
+	if r.Queue == "" {
+		r.Queue = "default"
+	}
+	if r.Wait == "" {
+		r.Wait = WaitAccepted
+	}
+	return r
+}
+
+// check refuses what can be refused without asking anybody.
+func (r Request) check() error {
+	if r.Workers < 0 || r.Workers > MaxWorkers {
+		return usagef(fmt.Sprintf("Use --workers 0 to %d", MaxWorkers), "%d workers are out of range", r.Workers)
+	}
+	for _, x := range []struct {
+		role string
+		res  Resources
+	}{{"worker", r.Worker}, {"scheduler", r.Scheduler}, {"am", r.AM}} {
+		if x.res.VCores < 1 || x.res.VCores > maxVCores {
+			return usagef(fmt.Sprintf("Use --%s-vcores 1 to %d", x.role, maxVCores), "%s of %d vcores is out of range", x.role, x.res.VCores)
+		}
+		if x.res.Memory < minMemory || x.res.Memory > maxMemory {
+			return usagef(fmt.Sprintf("Use --%s-memory 16MiB or more, such as 512MiB or 4GiB", x.role), "%s memory of %s is out of range", x.role, FormatBytes(x.res.Memory))
+		}
+	}
+	if !nameRule.MatchString(r.Name) {
+		return usagef("Use --name with 1 to 200 printable characters", "the name %q cannot be used", r.Name)
+	}
+	for _, t := range r.Tags {
+		if !tagRule.MatchString(t) {
+			return usagef("Use tags of at most 100 ASCII characters without spaces", "the tag %q cannot be used", t)
+		}
+	}
+	for k := range r.EnvVars {
+		if !varRule.MatchString(k) {
+			return usagef("Use --worker-env NAME=value", "%q is no name for an environment variable", k)
+		}
+	}
+	if r.IdleTimeout < 0 || r.MaxAttempts < 0 {
+		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
+	}
+	switch r.Wait {
+	case WaitNone, WaitAccepted, WaitFinished:
+	case WaitWorkers:
+		if r.WaitWorkers < 1 || r.WaitWorkers > r.Workers {
+			return usagef(fmt.Sprintf("Use --wait workers:N with N from 1 to %d", r.Workers), "%d workers would never be reached by %d", r.WaitWorkers, r.Workers)
+		}
+	default:
+		return usagef("Use --wait none|accepted|workers:N|finished", "unknown wait %q", r.Wait)
+	}
+	return nil
+}

@@ -1,0 +1,253 @@
+package edgeclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/yarnd/yarnd/appmaster/amclient"
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// Session is a connection to a running application's master, proven by the
+// owner's credential on both sides. It is safe for concurrent use.
+type Session struct {
+	App      Report
+	Identity *identity.Identity // the owner's; also opens the scheduler and the workers
+	am       *amclient.Client
+}
+
+// Connect opens a session with a running application. Whoever can read the
+// owner's credential, an owner-only file, is the owner.
+func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
+	if r.State.Ended() {
+		return nil, &Fault{Code: NotFound, What: fmt.Sprintf("%s has ended: %s", r.ID, r.Final), Why: textError(r.Diagnostics), Next: "See yarnd logs " + r.ID}
+	}
+	owner, err := c.credential(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Endpoint == "" {
+		if r, err = c.waitEndpoint(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	locate := func(ctx context.Context) ([]string, error) {
+		now, err := c.cluster.Report(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		if now.State.Ended() {
+			return nil, endedFault(now)
+		}
+		if now.Endpoint == "" {
+			return nil, nil
+		}
+		return []string{now.Endpoint}, nil
+	}
+	am, err := amclient.Dial(owner, amclient.Options{Addresses: []string{r.Endpoint}, Locate: locate, Log: c.opts.Log})
+	if err != nil {
+		return nil, sessionFault("cannot connect to "+r.ID, err)
+	}
+	s := &Session{App: r, Identity: owner, am: am}
+	bounded, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
+	defer cancel()
+	if _, err := s.Info(bounded); err != nil { // an unproven session is none
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// credential reads the owner's credential from the staging directory.
+func (c *Client) credential(ctx context.Context, r Report) (*identity.Identity, error) {
+	f, err := c.cluster.FS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := path.Join(path.Dir(f.Home()), r.User, stagingRoot, r.ID, spec.ClientFile)
+	if r.User == c.cluster.User() {
+		name = path.Join(f.Home(), stagingRoot, r.ID, spec.ClientFile)
+	}
+	const largest = 64 << 10
+	text, err := hdfs.ReadFile(ctx, f, name, largest)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &Fault{Code: Auth, What: fmt.Sprintf("%s belongs to %s, and you are %s", r.ID, r.User, c.cluster.User()), Why: err, Next: "Ask " + r.User + " to run this"}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &Fault{Code: Auth, What: "the owner's credential of " + r.ID + " is gone", Why: err, Next: "The application may be ending: see yarnd status " + r.ID}
+	case err != nil:
+		return nil, fsFault("cannot read the owner's credential of "+r.ID, err)
+	}
+	id, err := identity.ParsePEM(text)
+	if err != nil {
+		return nil, &Fault{Code: Auth, What: "the owner's credential of " + r.ID + " is damaged", Why: err, Next: "End it with yarnd kill " + r.ID}
+	}
+	return id, nil
+}
+
+// waitEndpoint waits until the application master has registered.
+func (c *Client) waitEndpoint(ctx context.Context, r Report) (Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
+	defer cancel()
+	c.opts.Progress("%s: %s", r.ID, describe(r))
+	err := poll(ctx, func() (bool, error) {
+		now, err := c.cluster.Report(ctx, r.ID)
+		if err == nil && now.State.Ended() {
+			err = endedFault(now)
+		}
+		if err == nil {
+			r = now
+		}
+		return r.Endpoint != "", err
+	})
+	if err != nil {
+		why := err
+		if r.Diagnostics != "" {
+			why = textError(r.Diagnostics)
+		}
+		return r, wrap(TimedOut, r.ID+" has not started yet", why, "Wait with yarnd wait "+r.ID+" --for workers:1")
+	}
+	return r, nil
+}
+
+// Info tells how the application is.
+func (s *Session) Info(ctx context.Context) (*ampb.Info, error) {
+	info, err := s.am.Info(ctx)
+	if err != nil {
+		return nil, sessionFault("cannot ask "+s.App.ID, err)
+	}
+	return info, nil
+}
+
+// Scale sets how many workers the application shall have and returns how many it
+// wanted before.
+func (s *Session) Scale(ctx context.Context, n int) (before int, err error) {
+	reply, err := s.am.Scale(ctx, WorkerPool, n)
+	if err != nil {
+		return 0, sessionFault("cannot scale "+s.App.ID, err)
+	}
+	return int(reply.GetBefore()), nil
+}
+
+// Stop begins the application's end in order.
+func (s *Session) Stop(ctx context.Context, why string) error {
+	if err := s.am.Stop(ctx, "SUCCEEDED", why, false); err != nil {
+		return sessionFault("cannot stop "+s.App.ID, err)
+	}
+	return nil
+}
+
+// Scheduler waits until the application has a scheduler and says where it is.
+func (s *Session) Scheduler(ctx context.Context) (address string, epoch uint64, err error) {
+	e, err := s.am.WaitScheduler(ctx)
+	if err != nil {
+		return "", 0, sessionFault(s.App.ID+" has no scheduler", err)
+	}
+	return e.GetAddress(), e.GetEpoch(), nil
+}
+
+// Close ends the session; the application lives on.
+func (s *Session) Close() error { return s.am.Close() }
+
+// waitWorkers waits until the scheduler has n workers connected.
+func (c *Client) waitWorkers(ctx context.Context, r Report, n int) error {
+	s, err := c.Connect(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	said := int32(-1)
+	for info, err := range s.am.Watch(ctx) {
+		if err != nil {
+			return sessionFault("cannot watch "+r.ID, err)
+		}
+		have := info.GetReport().GetWorkers()
+		if have != said {
+			said = have
+			c.opts.Progress("%s: %d of %d workers", r.ID, have, n)
+		}
+		if int(have) >= n {
+			return nil
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// Logs gives the logs of a running application's containers, one file after the
+// other; with Follow of one container's file as it grows.
+func (s *Session) Logs(ctx context.Context, req LogRequest, yield func(LogFile) error) error {
+	info, err := s.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if req.Follow && (req.Container == "" || req.File == "") {
+		return usagef("Say --container ID --file stderr", "only one file can be followed")
+	}
+	files := []string{"stdout", "stderr"}
+	if req.File != "" {
+		files = []string{req.File}
+	}
+	found := false
+	for _, place := range places(info) {
+		if req.Container != "" && !endsWith(place.id, req.Container) {
+			continue
+		}
+		found = true
+		for _, name := range files {
+			r := &logReader{next: s.chunks(ctx, place.id, name, req.Follow)}
+			err := yield(LogFile{Container: place.id, Node: place.node, Name: name, Size: -1, Content: r})
+			r.stop()
+			if err != nil {
+				return sessionFault("cannot read "+name+" of "+place.id, err)
+			}
+		}
+	}
+	if !found {
+		return &Fault{Code: NotFound, What: fmt.Sprintf("%s has no container %q", s.App.ID, req.Container), Next: "See yarnd status " + s.App.ID}
+	}
+	return nil
+}
+
+type place struct{ id, node string }
+
+// places are the containers that have logs: the application master, those that
+// run, those that ended.
+func places(info *ampb.Info) []place {
+	out := []place{{info.GetContainer(), info.GetNode()}}
+	for _, e := range info.GetExits() {
+		out = append(out, place{e.GetContainer(), e.GetNode()})
+	}
+	for _, c := range info.GetContainers() {
+		out = append(out, place{c.GetId(), c.GetNode()})
+	}
+	return out
+}
+
+// sessionFault gives an error of the application master's API a person's words.
+func sessionFault(what string, err error) error {
+	var e *amclient.Error
+	if errors.As(err, &e) {
+		switch {
+		case e.NotFound():
+			return &Fault{Code: NotFound, What: what, Why: err, Next: "See yarnd status"}
+		case e.Refused():
+			return &Fault{Code: Auth, What: what, Why: err, Next: "Only the owner may"}
+		case e.Unreachable():
+			return &Fault{Code: TimedOut, What: what, Why: err, Next: "The application master may be starting again: try once more, or see yarnd list"}
+		}
+	}
+	return wrap(Internal, what, err, "See yarnd -v for more")
+}
+
+func textError(s string) error {
+	if s == "" {
+		return nil
+	}
+	return errors.New(firstLine(s))
+}

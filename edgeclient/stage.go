@@ -1,0 +1,296 @@
+package edgeclient
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/identity"
+	"github.com/yarnd/yarnd/packaging"
+)
+
+// stagingRoot is below the owner's home directory.
+const stagingRoot = ".yarnd"
+
+// program is what gets staged for one application, checked before anything is
+// sent anywhere.
+type program struct {
+	bundle packaging.Bundle
+	files  []packaging.Spec // archives and files
+}
+
+// prepare checks everything local that a request names.
+func (r Request) prepare(ctx context.Context) (program, error) {
+	var p program
+	var err error
+	if r.Bundle == "" {
+		p.bundle, err = packaging.SelfBundle()
+	} else {
+		p.bundle, err = packaging.CheckBundle(r.Bundle)
+	}
+	if err != nil {
+		return p, wrap(Usage, "the program cannot run on the cluster", err, "Build it with CGO_ENABLED=0 for linux, and see yarnd submit --bundle")
+	}
+	add := func(flag, text string, kind packaging.Kind, hint string) {
+		s, e := packaging.ParseSpec(text, kind)
+		if e != nil && err == nil {
+			err = wrap(Usage, flag+" "+text, e, hint)
+		}
+		p.files = append(p.files, s)
+	}
+	const archive = "Give a .tar.gz, .tgz or .zip, PATH[#NAME]"
+	if env := r.Env; env != "" {
+		if !strings.Contains(env, "#") {
+			env += "#environment"
+		}
+		add("--env", env, packaging.Archive, archive)
+	}
+	for _, a := range r.Archives {
+		add("--archives", a, packaging.Archive, archive)
+	}
+	for _, f := range r.Files {
+		add("--files", f, packaging.File, "Give an existing file, PATH[#NAME]")
+	}
+	if err != nil {
+		return p, err
+	}
+	return p, p.check(ctx, r)
+}
+
+// check inspects what lies here and refuses two files of one name. What lies on
+// the cluster's file system is looked at when it is staged.
+func (p program) check(ctx context.Context, r Request) error {
+	limits := packaging.Limits{OutsideLinks: r.Env != ""} // a virtual environment links to the nodes' own interpreter
+	if r.AllowRatio {
+		limits.Ratio = -1
+	}
+	seen := map[string]string{spec.ProgramName: "the program", siteFile: "Hadoop's configuration", spec.SpecFile: "the specification", spec.SeedFile: "a file of yarnd's"}
+	for _, s := range p.files {
+		if other, ok := seen[s.Name]; ok {
+			return usagef("Give it another name with "+s.Source+"#NAME", "%s would be called %q in the container, like %s", s.Source, s.Name, other)
+		}
+		seen[s.Name] = s.Source
+		if strings.Contains(s.Source, "://") {
+			continue
+		}
+		info, err := os.Stat(s.Source)
+		if err == nil && !info.Mode().IsRegular() {
+			err = errors.New("it is no regular file")
+		}
+		if err == nil && s.Kind == packaging.Archive {
+			_, err = packaging.InspectArchive(ctx, s.Source, limits)
+		}
+		if err != nil {
+			return wrap(Usage, "cannot use "+s.Source, err, "Check the path, or pack it anew")
+		}
+	}
+	return nil
+}
+
+// stage puts everything on the cluster's file system and returns what the
+// application master's container gets. The caller removes the directory when
+// anything fails from here on.
+func (c *Client) stage(ctx context.Context, f hdfs.FS, id string, r Request, p program) (Launch, error) {
+	dir := path.Join(f.Home(), stagingRoot, id)
+	if err := hdfs.EnsureDir(ctx, f, path.Dir(dir), 0o700); err != nil {
+		return Launch{}, fsFault("cannot make the staging directory", err)
+	}
+	if err := hdfs.EnsureDir(ctx, f, dir, 0o700); err != nil {
+		return Launch{}, fsFault("cannot make the staging directory", err)
+	}
+	staging, err := f.URL(dir)
+	if err != nil {
+		return Launch{}, fsFault("cannot name the staging directory", err)
+	}
+	shared, err := c.upload(ctx, f, p)
+	if err != nil {
+		return Launch{}, err
+	}
+	s := &stager{ctx: ctx, fs: f, dir: dir}
+	site := s.site(c.cluster)
+	app := application(id, r, c.cluster.User(), staging, append(shared, site...), c.cluster.Env())
+	specJSON, err := app.Encode()
+	if err != nil {
+		return Launch{}, wrap(Usage, "the request cannot be met", err, "See yarnd submit --help")
+	}
+	seed := identity.NewSeed()
+	credential, err := ownerCredential(seed, id, c.cluster.User())
+	if err != nil {
+		return Launch{}, &Fault{Code: Internal, What: "cannot make the owner's credential", Why: err}
+	}
+	s.put(spec.ClientFile, credential)
+	l := Launch{ID: id, Request: r, Staging: staging, Env: c.cluster.Env()}
+	l.Files = append(l.Files, local(shared[0], true), s.put(spec.SpecFile, specJSON), s.put(spec.SeedFile, seed.Encode()))
+	for _, x := range site {
+		l.Files = append(l.Files, local(x, false))
+	}
+	return l, s.err
+}
+
+// stager writes small owner-only files; its first error sticks.
+type stager struct {
+	ctx context.Context
+	fs  hdfs.FS
+	dir string
+	err error
+}
+
+func (s *stager) put(name string, data []byte) LocalFile {
+	if s.err != nil {
+		return LocalFile{}
+	}
+	info, err := hdfs.WriteFile(s.ctx, s.fs, path.Join(s.dir, name), data, 0o600)
+	if err != nil {
+		s.err = fsFault("cannot stage "+name, err)
+		return LocalFile{}
+	}
+	u, err := s.fs.URL(info.Path)
+	if err != nil {
+		s.err = fsFault("cannot stage "+name, err)
+	}
+	return LocalFile{Link: name, URL: u, Size: info.Length, ModTimeMs: info.ModTimeMs}
+}
+
+// site stages Hadoop's configuration where the cluster has one.
+func (s *stager) site(c Cluster) []spec.File {
+	text, err := c.Site()
+	if err != nil {
+		s.err = &Fault{Code: Internal, What: "cannot write the configuration", Why: err}
+	}
+	if len(text) == 0 || s.err != nil {
+		return nil
+	}
+	f := s.put(siteFile, text)
+	return []spec.File{{Name: f.Link, URL: f.URL, Size: f.Size, ModTime: f.ModTimeMs, Visibility: spec.ApplicationOnly}}
+}
+
+func local(f spec.File, private bool) LocalFile {
+	return LocalFile{Link: f.Name, URL: f.URL, Size: f.Size, ModTimeMs: f.ModTime, Private: private}
+}
+
+// upload puts the program, archives and files into the cache by content. The
+// program comes first.
+func (c *Client) upload(ctx context.Context, f hdfs.FS, p program) ([]spec.File, error) {
+	cache, err := packaging.OpenCache(ctx, f, packaging.CacheOptions{})
+	if err != nil {
+		return nil, fsFault("cannot open the cache", err)
+	}
+	specs := append([]packaging.Spec{{Source: p.bundle.Path, Name: spec.ProgramName, Kind: packaging.File}}, p.files...)
+	var out []spec.File
+	for _, s := range specs {
+		start := time.Now()
+		res, err := cache.Put(ctx, s)
+		if err != nil {
+			return nil, fsFault("cannot upload "+s.Source, err)
+		}
+		if res.Uploaded {
+			c.opts.Progress("uploaded %s (%s) in %s", s.Source, FormatBytes(res.Size), time.Since(start).Round(time.Millisecond))
+		} else {
+			c.opts.Progress("%s (%s) is there already", s.Source, FormatBytes(res.Size))
+		}
+		out = append(out, spec.File{Name: res.Name, URL: res.URL, Size: res.Size, ModTime: res.ModTimeMs,
+			Archive: res.Kind == packaging.Archive, Visibility: spec.Private})
+	}
+	return out, nil
+}
+
+// application is the specification that the application master reads.
+func application(id string, r Request, user, staging string, files []spec.File, clusterEnv map[string]string) *spec.Application {
+	env := maps.Clone(clusterEnv)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, r.EnvVars)
+	return &spec.Application{
+		Version: spec.Version, ID: id, Name: r.Name, User: user, Staging: staging,
+		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts,
+		Pools: []spec.Pool{
+			{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, Files: files, Env: env, NodeLabel: r.NodeLabel,
+				Resource: spec.Resource{VCores: r.Scheduler.VCores, MemoryMiB: mib(r.Scheduler.Memory)}},
+			{Name: WorkerPool, Role: spec.RoleWorker, Count: r.Workers, Files: files, Env: env, NodeLabel: r.NodeLabel,
+				Resource: spec.Resource{VCores: r.Worker.VCores, MemoryMiB: mib(r.Worker.Memory)}},
+		},
+	}
+}
+
+// WorkerPool is the name of the workers' pool.
+const WorkerPool = "worker"
+
+func ownerCredential(seed identity.Seed, id, user string) ([]byte, error) {
+	ca, err := identity.NewCA(seed, id)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := ca.NewIdentity(identity.Subject{App: id, Role: identity.Client, Name: user}, identity.MaxTTL)
+	if err != nil {
+		return nil, err
+	}
+	return owner.PEM()
+}
+
+// unstage removes an application's staging directory, also when ctx has ended.
+func (c *Client) unstage(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.opts.CallTimeout)
+	defer cancel()
+	f, err := c.cluster.FS(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.RemoveAll(ctx, path.Join(stagingRoot, id)); err != nil {
+		return fsFault("cannot remove the staging directory of "+id, err)
+	}
+	return nil
+}
+
+// abandoned is the age at which a staging directory of an application that the
+// cluster does not know cannot be a submission under way.
+const abandoned = time.Hour
+
+// sweep removes staging directories of this user's applications that ended
+// without their application master's doing so. It is best effort.
+func (c *Client) sweep(ctx context.Context, f hdfs.FS, except string) {
+	entries, err := f.ReadDir(ctx, stagingRoot)
+	if err != nil {
+		return
+	}
+	const most = 20
+	looked := 0
+	for _, e := range entries {
+		id := path.Base(e.Path)
+		if !e.IsDir || !IsID(id) || id == except || looked == most {
+			continue
+		}
+		looked++
+		r, err := c.cluster.Report(ctx, id)
+		gone := CodeOf(err) == NotFound && time.Since(time.UnixMilli(e.ModTimeMs)) > abandoned
+		if gone || err == nil && r.State.Ended() {
+			c.opts.Log.Debug("sweeping up", "app", id, "err", f.RemoveAll(ctx, e.Path))
+		}
+	}
+}
+
+// fsFault gives a file system's error a person's words.
+func fsFault(what string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return wrap(NotFound, what, err, "Check the path")
+	case errors.Is(err, fs.ErrPermission):
+		return wrap(Auth, what, err, "Ask the owner, or check HADOOP_USER_NAME")
+	case errors.Is(err, hdfs.ErrQuota):
+		return wrap(Refused, what, err, "Delete something, or ask for a larger quota")
+	case errors.Is(err, hdfs.ErrSafeMode):
+		return wrap(Refused, what, err, "Wait until the NameNode leaves safe mode, then try again")
+	case errors.Is(err, hdfs.ErrUnreachable):
+		return wrap(TimedOut, what, err, "Check that the NameNode runs and that HADOOP_CONF_DIR is that of your cluster")
+	case errors.Is(err, hdfs.ErrUnsupported):
+		return wrap(Refused, what, err, "Use an hdfs:// file system as fs.defaultFS")
+	}
+	return wrap(Internal, what, err, "See yarnd -v for more")
+}

@@ -1,0 +1,164 @@
+package edgeclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+// ApplicationType is what YARN's lists show: yarn application -list -appTypes YARND.
+const ApplicationType = "YARND"
+
+// yarnCluster is a Hadoop cluster as its configuration describes it.
+type yarnCluster struct {
+	conf *conf.Conf
+	rm   *yarn.Client
+	name string
+	user string
+	opts Options
+
+	mu sync.Mutex // guards fs, opened when first needed
+	fs hdfs.FS
+}
+
+func openYARN(opts Options) (*yarnCluster, error) {
+	overrides := map[string]string{}
+	for _, d := range opts.Define {
+		k, v, ok := strings.Cut(d, "=")
+		if !ok || k == "" {
+			return nil, usagef("Write -D key=value", "-D %q sets nothing", d)
+		}
+		overrides[k] = v
+	}
+	c, err := conf.Load(conf.Options{Overrides: overrides})
+	if err != nil {
+		return nil, wrap(Usage, "cannot read Hadoop's configuration", err,
+			"Set HADOOP_CONF_DIR to the directory that holds core-site.xml and yarn-site.xml")
+	}
+	addrs, err := yarn.AddressesFromConf(c)
+	if err != nil {
+		return nil, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml in "+strings.Join(c.Files(), ", "))
+	}
+	user := ipc.DefaultUser()
+	o := ipc.Options{User: user, ConnectTimeout: min(opts.CallTimeout, 10*time.Second), CallTimeout: opts.CallTimeout,
+		RetryFor: opts.CallTimeout * 3 / 4, Logger: opts.Log}
+	return &yarnCluster{
+		conf: c, user: user, opts: opts,
+		name: "ResourceManager " + strings.Join(addrs.Client, ","),
+		rm:   yarn.NewClient(yarn.Options{Addresses: addrs.Client, IPC: o}),
+	}, nil
+}
+
+func (y *yarnCluster) Name() string { return y.name }
+
+func (y *yarnCluster) User() string { return y.user }
+
+func (y *yarnCluster) Close() error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	err := y.rm.Close()
+	if y.fs != nil {
+		err = errors.Join(err, y.fs.Close())
+		y.fs = nil
+	}
+	return err
+}
+
+// FS opens the default file system when it is first asked for: listing
+// applications needs no NameNode.
+func (y *yarnCluster) FS(ctx context.Context) (hdfs.FS, error) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.fs != nil {
+		return y.fs, nil
+	}
+	f, err := hdfs.Open(ctx, y.conf, "", hdfs.Options{User: y.user, Timeout: y.opts.CallTimeout, Logger: y.opts.Log})
+	if err != nil {
+		return nil, fsFault("cannot open "+y.conf.String("fs.defaultFS", "the default file system"), err)
+	}
+	y.fs = f
+	return f, nil
+}
+
+// call bounds one exchange with the ResourceManager and gives its error a
+// person's words.
+func (y *yarnCluster) call(ctx context.Context, what string, f func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, y.opts.CallTimeout)
+	defer cancel()
+	err := f(bounded)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return wrap(Interrupted, what, context.Cause(ctx), "")
+	}
+	return y.fault(what, err)
+}
+
+func (y *yarnCluster) fault(what string, err error) error {
+	var remote *ipc.RemoteError
+	switch {
+	case yarn.IsNotFound(err):
+		return &Fault{Code: NotFound, What: what, Why: err, Next: "See yarnd list --all"}
+	case errors.As(err, &remote) && ipc.Is(err, "AccessControlException"):
+		return &Fault{Code: Auth, What: what, Why: errors.New(remote.Message), Next: "Ask the owner, or an administrator of the queue"}
+	case errors.As(err, &remote):
+		return &Fault{Code: Refused, What: what, Why: errors.New(firstLine(remote.Message)), Next: "See yarnd list, or the ResourceManager's log"}
+	}
+	return &Fault{Code: TimedOut, What: what, Why: fmt.Errorf("%s does not answer: %w", y.name, err),
+		Next: "Check that it runs and that HADOOP_CONF_DIR is that of your cluster (" + strings.Join(y.conf.Files(), ", ") + ")"}
+}
+
+func (y *yarnCluster) NewID(ctx context.Context) (string, Resources, error) {
+	var app yarn.NewApplication
+	err := y.call(ctx, "cannot get an application id", func(ctx context.Context) (err error) {
+		app, err = y.rm.NewApplication(ctx)
+		return err
+	})
+	if err != nil {
+		return "", Resources{}, err
+	}
+	largest := Resources{VCores: int(app.Maximum.GetVirtualCores()), Memory: app.Maximum.GetMemory() * MiB}
+	return app.ID.String(), largest, nil
+}
+
+// Forget does nothing: the ResourceManager keeps no state of an id alone.
+func (y *yarnCluster) Forget(string) {}
+
+// Site gives the submitter's own configuration to the containers.
+func (y *yarnCluster) Site() ([]byte, error) { return siteXML(y.conf) }
+
+// Env tells the application master where its copy of the configuration is, and
+// who it works for: on a cluster with simple authentication its process runs as
+// the node manager's user.
+func (y *yarnCluster) Env() map[string]string {
+	return map[string]string{"HADOOP_CONF_DIR": ".", "HADOOP_USER_NAME": y.user}
+}
+
+// VmRatio reads the node managers' limit from our copy of their configuration.
+func (y *yarnCluster) VmRatio() float64 {
+	if on, err := y.conf.Bool("yarn.nodemanager.vmem-check-enabled", true); err != nil || !on {
+		return 0
+	}
+	if enforced, err := y.conf.Bool("yarn.nodemanager.resource.memory.enforced", true); err != nil || enforced {
+		return 0 // measured on 3.4.2: without cgroups such a node manager kills for no memory at all
+	}
+	ratio, err := y.conf.Float("yarn.nodemanager.vmem-pmem-ratio", 2.1)
+	if err != nil {
+		return 0
+	}
+	return ratio
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return line
+}

@@ -1,0 +1,170 @@
+package edgeclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) error {
+	for _, x := range []struct {
+		role string
+		res  Resources
+	}{{"worker", r.Worker}, {"scheduler", r.Scheduler}, {"am", r.AM}} {
+		if x.res.Memory > largest.Memory {
+			return &Fault{Code: Refused,
+				What: fmt.Sprintf("%s memory %s exceeds the cluster's largest container of %s (yarn.scheduler.maximum-allocation-mb)", x.role, FormatBytes(x.res.Memory), FormatBytes(largest.Memory)),
+				Next: fmt.Sprintf("Try --%s-memory %s", x.role, FormatBytes(largest.Memory))}
+		}
+		if x.res.VCores > largest.VCores {
+			return &Fault{Code: Refused,
+				What: fmt.Sprintf("%s of %d vcores exceeds the cluster's largest container of %d (yarn.scheduler.maximum-allocation-vcores)", x.role, x.res.VCores, largest.VCores),
+				Next: fmt.Sprintf("Try --%s-vcores %d", x.role, largest.VCores)}
+		}
+	}
+	return y.checkQueue(ctx, r.Queue)
+}
+
+// checkQueue asks for the queue, and when there is none, for those that are.
+func (y *yarnCluster) checkQueue(ctx context.Context, queue string) error {
+	ask := func(name string, children bool) (info *pb.QueueInfo, err error) {
+		err = y.call(ctx, fmt.Sprintf("queue %q", name), func(ctx context.Context) (err error) {
+			info, err = y.rm.Queue(ctx, &pb.GetQueueInfoRequest{QueueName: proto.String(name), IncludeChildQueues: proto.Bool(children), Recursive: proto.Bool(children)})
+			return err
+		})
+		return info, err
+	}
+	info, err := ask(queue, false)
+	if err != nil && CodeOf(err) != Refused && CodeOf(err) != NotFound {
+		return err
+	}
+	if err == nil && info != nil {
+		if info.GetState() == pb.QueueState_Q_RUNNING {
+			return nil
+		}
+		return &Fault{Code: Refused, What: fmt.Sprintf("queue %q takes no applications: it is %s", queue, strings.TrimPrefix(info.GetState().String(), "Q_")), Next: "Ask an administrator, or use another --queue"}
+	}
+	var names []string
+	if root, err := ask("root", true); err == nil {
+		names = leaves(root, nil)
+	}
+	next := "See the ResourceManager's scheduler page for its queues"
+	if len(names) > 0 {
+		next = "Try --queue " + strings.Join(names, " or ")
+	}
+	return &Fault{Code: Refused, What: fmt.Sprintf("there is no queue %q", queue), Next: next}
+}
+
+func leaves(q *pb.QueueInfo, names []string) []string {
+	if len(q.GetChildQueues()) == 0 && q.GetQueueName() != "root" {
+		return append(names, q.GetQueueName())
+	}
+	for _, c := range q.GetChildQueues() {
+		names = leaves(c, names)
+	}
+	return names
+}
+
+func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
+	id, err := yarn.ParseApplicationID(l.ID)
+	if err != nil {
+		return &Fault{Code: Internal, What: "cannot submit", Why: err}
+	}
+	sc, err := submission(id, l)
+	if err != nil {
+		return err
+	}
+	var report *pb.ApplicationReport
+	err = y.call(ctx, "cannot submit "+l.ID, func(ctx context.Context) (err error) {
+		report, err = y.rm.SubmitAndWait(ctx, sc)
+		return err
+	})
+	if err == nil && report.GetYarnApplicationState() == pb.ApplicationState_FAILED {
+		err = &Fault{Code: Refused, What: "the ResourceManager refuses " + l.ID, Why: errors.New(firstLine(report.GetDiagnostics())), Next: "Change what it names and submit again"}
+	}
+	if err == nil {
+		return nil
+	}
+	// Whether it arrived is unknown: make sure that it does not run.
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), y.opts.CallTimeout)
+	defer cancel()
+	if report == nil || !reportOf(report).State.Ended() {
+		if e := y.rm.KillAndWait(clean, id, "the submission failed"); e != nil && !yarn.IsNotFound(e) {
+			y.opts.Log.Warn("cannot end an application whose submission failed", "app", l.ID, "err", e)
+		}
+	}
+	return err
+}
+
+// submission is the message that starts an application master.
+func submission(id yarn.ApplicationID, l Launch) (*pb.ApplicationSubmissionContext, error) {
+	files, err := localResources(l.Files)
+	if err != nil {
+		return nil, err
+	}
+	r := l.Request
+	env := make([]*pb.StringStringMap, 0, len(l.Env))
+	for k, v := range l.Env {
+		env = append(env, &pb.StringStringMap{Key: proto.String(k), Value: proto.String(v)})
+	}
+	slices.SortFunc(env, func(a, b *pb.StringStringMap) int { return strings.Compare(a.GetKey(), b.GetKey()) })
+	resource := yarn.NewResource(mib(r.AM.Memory), int32(r.AM.VCores), nil)
+	sc := &pb.ApplicationSubmissionContext{
+		ApplicationId:   id.PB(),
+		ApplicationName: proto.String(r.Name),
+		Queue:           proto.String(r.Queue),
+		ApplicationType: proto.String(ApplicationType),
+		ApplicationTags: r.Tags,
+		MaxAppAttempts:  proto.Int32(int32(r.MaxAttempts)),
+		Resource:        resource,
+		AmContainerSpec: &pb.ContainerLaunchContext{
+			LocalResources: files,
+			Environment:    env,
+			Command:        []string{"./yarnd appmaster 1><LOG_DIR>/stdout 2><LOG_DIR>/stderr"},
+		},
+	}
+	if r.Priority != 0 {
+		sc.Priority = &pb.Priority{Priority: proto.Int32(int32(r.Priority))}
+	}
+	if r.NodeLabel != "" {
+		sc.NodeLabelExpression = proto.String(r.NodeLabel)
+	}
+	return sc, nil
+}
+
+// localResources maps files to YARN's form. The node manager compares the
+// modification time, in ms.
+func localResources(files []LocalFile) ([]*pb.StringLocalResourceMap, error) {
+	var out []*pb.StringLocalResourceMap
+	for _, f := range files {
+		u, err := url.Parse(f.URL)
+		if err != nil {
+			return nil, &Fault{Code: Internal, What: "cannot name " + f.Link, Why: err}
+		}
+		res := &pb.URL{Scheme: proto.String(u.Scheme), Host: proto.String(u.Hostname()), File: proto.String(u.Path)}
+		if port, err := strconv.Atoi(u.Port()); err == nil {
+			res.Port = proto.Int32(int32(port))
+		}
+		visibility := pb.LocalResourceVisibility_APPLICATION
+		if f.Private {
+			visibility = pb.LocalResourceVisibility_PRIVATE
+		}
+		out = append(out, &pb.StringLocalResourceMap{Key: proto.String(f.Link), Value: &pb.LocalResource{
+			Resource: res, Size: proto.Int64(f.Size), Timestamp: proto.Int64(f.ModTimeMs),
+			Type: pb.LocalResourceType_FILE.Enum(), Visibility: visibility.Enum(),
+		}})
+	}
+	return out, nil
+}
+
+// mib rounds up to YARN's unit.
+func mib(bytes int64) int64 { return (bytes + MiB - 1) / MiB }

@@ -1,0 +1,102 @@
+package yarnd
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/yarnd/yarnd/appmaster/amclient"
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// member is a process in a container, with its certificate and its line to the
+// application master.
+type member struct {
+	launch *amclient.Launch
+	id     *identity.Identity
+	am     *amclient.Client
+	bundle graph.Digest // of this binary
+	stop   context.CancelFunc
+}
+
+// join reads what the container was told, and gets its certificate.
+func join(ctx context.Context, log *slog.Logger) (*member, error) {
+	amclient.Lifeline()
+	launch, err := amclient.ReadLaunch()
+	if err != nil {
+		return nil, err
+	}
+	id, err := amclient.Join(ctx, launch, amclient.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	am, err := amclient.Dial(id, amclient.Options{Addresses: launch.AM, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := ownDigest()
+	if err != nil {
+		am.Close()
+		return nil, err
+	}
+	renewing, stop := context.WithCancel(context.Background())
+	go amclient.KeepRenewed(renewing, am, id)
+	return &member{launch: launch, id: id, am: am, bundle: bundle, stop: stop}, nil
+}
+
+func (m *member) close() {
+	m.stop()
+	m.am.Close()
+}
+
+// scheduler waits until the application has a scheduler and says where it is.
+func (m *member) scheduler(ctx context.Context) (string, uint64, error) {
+	e, err := m.am.Scheduler(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	return e.GetAddress(), e.GetEpoch(), nil
+}
+
+// listen is the address on which this process listens.
+func (m *member) listen() string {
+	return net.JoinHostPort(m.launch.Listen.Host, "0")
+}
+
+// advertise is how others reach a listener: by the node's name when it listens on
+// every address.
+func (m *member) advertise(addr net.Addr) (string, error) {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		if host = m.launch.Node; host == "" {
+			if host, err = os.Hostname(); err != nil {
+				return "", err
+			}
+		}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// ownDigest hashes the running binary.
+func ownDigest() (graph.Digest, error) {
+	var d graph.Digest
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return d, fmt.Errorf("cannot read this program: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return d, fmt.Errorf("cannot read this program: %w", err)
+	}
+	copy(d[:], h.Sum(nil))
+	return d, nil
+}

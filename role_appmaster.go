@@ -1,0 +1,164 @@
+package yarnd
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster"
+	"github.com/yarnd/yarnd/appmaster/provider/local"
+	yarnprovider "github.com/yarnd/yarnd/appmaster/provider/yarn"
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/token"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+	"github.com/yarnd/yarnd/identity"
+	"github.com/yarnd/yarnd/packaging"
+)
+
+// appMaster is the role of a container that negotiates the others. What it needs
+// lies in its working directory: spec.json, the seed, Hadoop's configuration.
+func appMaster(ctx context.Context, log *slog.Logger) error {
+	text, err := os.ReadFile(spec.SpecFile)
+	if err != nil {
+		return err
+	}
+	app, err := spec.Decode(text)
+	if err != nil {
+		return err
+	}
+	text, err = os.ReadFile(spec.SeedFile)
+	if err != nil {
+		return err
+	}
+	seed, err := identity.ParseSeed(text)
+	if err != nil {
+		return err
+	}
+	o := appmaster.Options{Spec: app, Seed: seed, Log: log}
+	if edgeclient.IsLocalID(app.ID) {
+		return localAppMaster(ctx, o)
+	}
+	return yarnAppMaster(ctx, o)
+}
+
+// localAppMaster runs on this machine and leaves word of how it ended.
+func localAppMaster(ctx context.Context, o appmaster.Options) error {
+	dir := os.Getenv(edgeclient.LocalDirVar)
+	fs := hdfs.NewLocal(hdfs.LocalOptions{Home: filepath.Dir(dir)})
+	defer fs.Close()
+	p, err := local.New(local.Options{App: o.Spec.ID, Dir: dir, Host: "127.0.0.1", Log: o.Log, Unpack: unpack})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	o.Spec.Listen.Host = "127.0.0.1"
+	o.Provider, o.Staging, o.Container, o.Node = p, staging{fs, o.Spec.Staging}, "am", "127.0.0.1"
+	o.LogDir = os.Getenv("LOG_DIRS")
+	err = appmaster.Run(ctx, o)
+	end := edgeclient.LocalEnd{Final: "SUCCEEDED", Finished: time.Now().UTC()}
+	var e *appmaster.EndError
+	if errors.As(err, &e) {
+		end.Final, end.Diagnostics = string(e.Status), e.Why
+	} else if err != nil {
+		end.Final, end.Diagnostics = "FAILED", err.Error()
+	}
+	return errors.Join(err, edgeclient.WriteLocalEnd(end))
+}
+
+func unpack(ctx context.Context, archive, dir string) error {
+	_, err := packaging.Unpack(ctx, archive, dir, packaging.Limits{Ratio: -1, OutsideLinks: true}) // judged at submit
+	return err
+}
+
+// yarnAppMaster runs in a container of YARN's.
+func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
+	c, err := conf.Load(conf.Options{Dirs: []string{"."}})
+	if err != nil {
+		return err
+	}
+	credentials, err := token.ReadFile(os.Getenv("HADOOP_TOKEN_FILE_LOCATION"))
+	if err != nil {
+		return err
+	}
+	fs, err := hdfs.Open(ctx, c, o.Spec.Staging, hdfs.Options{User: o.Spec.User, Logger: o.Log})
+	if err != nil {
+		return err
+	}
+	defer fs.Close()
+	container, err := yarn.ParseContainerID(os.Getenv("CONTAINER_ID"))
+	if err != nil {
+		return err
+	}
+	p, err := yarnprovider.New(yarnprovider.Options{
+		Attempt: container.Attempt.String(), Conf: c, Credentials: credentials, User: o.Spec.User, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	addrs, err := yarn.AddressesFromConf(c)
+	if err != nil {
+		return err
+	}
+	o.Provider, o.Staging = p, staging{fs, o.Spec.Staging}
+	o.Container, o.Node, o.Attempt = container.String(), os.Getenv("NM_HOST"), int(container.Attempt.Attempt)
+	o.LogDir, _, _ = strings.Cut(os.Getenv("LOG_DIRS"), ",")
+	o.Web = appmaster.Web{ProxyHosts: proxyHosts(c, addrs), ProxyURL: os.Getenv("APPLICATION_WEB_PROXY_BASE")}
+	// A node manager that ends this process may do so because its node goes down:
+	// the ResourceManager decides whether there is a next attempt.
+	o.LeaveOnCancel = true
+	return appmaster.Run(ctx, o)
+}
+
+// proxyHosts are the hosts from which the ResourceManager's proxy asks for the
+// application's page: yarn.web-proxy.address, else the ResourceManagers.
+func proxyHosts(c *conf.Conf, addrs yarn.Addresses) []string {
+	from := addrs.Web
+	if proxy, ok := c.Get("yarn.web-proxy.address"); ok && proxy != "" {
+		from = []string{proxy}
+	}
+	var hosts []string
+	for _, a := range from {
+		host, _, _ := strings.Cut(a, ":")
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+// staging is the application's owner-only directory.
+type staging struct {
+	fs  hdfs.FS
+	url string
+}
+
+func (s staging) dir() (string, error) {
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return "", err
+	}
+	return u.Path, nil
+}
+
+func (s staging) Publish(ctx context.Context, name string, data []byte) error {
+	dir, err := s.dir()
+	if err == nil {
+		_, err = hdfs.WriteFile(ctx, s.fs, path.Join(dir, name), data, 0o600)
+	}
+	return err
+}
+
+func (s staging) Remove(ctx context.Context) error {
+	dir, err := s.dir()
+	if err == nil {
+		err = s.fs.RemoveAll(ctx, dir)
+	}
+	return err
+}

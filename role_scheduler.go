@@ -1,0 +1,105 @@
+package yarnd
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strconv"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yarnd/yarnd/appmaster/amclient"
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/engine/server"
+)
+
+// scheduler is the role of the container that owns jobs and tasks.
+func scheduler(ctx context.Context, log *slog.Logger) error {
+	m, err := join(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	fleet := &fleet{}
+	srv, err := server.New(server.Options{
+		Identity: m.id, Address: m.listen(), Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
+		Epoch: m.launch.Epoch, Bundle: m.bundle,
+	})
+	if err != nil {
+		return err
+	}
+	address, err := m.advertise(srv.Addr())
+	if err != nil {
+		return err
+	}
+	control := amclient.Attach(m.am, amclient.ControlOptions{
+		Address: address, Epoch: m.launch.Epoch,
+		OnExited: func(e *ampb.ContainerExited) {
+			srv.ContainerExited(e.GetContainer(), !e.GetBlameless(), e.GetCause())
+		},
+		OnShrink: srv.Shrink,
+	})
+	fleet.control.Store(control)
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	attached := make(chan error, 1)
+	go func() { attached <- control.Run(running) }()
+	err = srv.Serve(ctx)
+	cancel()
+	<-attached
+	return err
+}
+
+// fleet hands what the scheduler wants to the application master.
+type fleet struct {
+	control atomic.Pointer[amclient.Control] // nil until attached
+}
+
+func (f *fleet) Want(pool string, n int, reason string) {
+	if c := f.control.Load(); c != nil {
+		c.Want(pool, n, reason)
+	}
+}
+
+func (f *fleet) Release(workers []string, reason string) {
+	if c := f.control.Load(); c != nil {
+		c.Release(workers, reason)
+	}
+}
+
+// shownJobs bounds the rows of a report: it is for a page, not for an archive.
+const shownJobs = 100
+
+func (f *fleet) Report(r server.Report) {
+	c := f.control.Load()
+	if c == nil {
+		return
+	}
+	out := &ampb.Report{Busy: r.Unfinished > 0, Workers: int32(len(r.Workers)), Clients: int32(r.Clients), When: timestamppb.New(r.At)}
+	for _, w := range r.Workers {
+		out.Slots += int32(w.Slots)
+		out.Rows = append(out.Rows, &ampb.WorkerRow{Container: w.Name, Slots: int32(w.Slots), Running: int32(w.Running), Memory: int64(w.MemoryUsed)})
+	}
+	for i, j := range r.Jobs {
+		out.Waiting += int64(j.Waiting + j.Ready)
+		out.Running += int64(j.Running)
+		out.Done += int64(j.Done)
+		out.Failed += int64(j.Failed)
+		if i >= shownJobs {
+			out.JobsLeftOut++
+			continue
+		}
+		out.Jobs = append(out.Jobs, &ampb.Job{Id: strconv.FormatUint(uint64(j.ID), 10), Name: j.Name, Tasks: int64(j.Tasks),
+			Done: int64(j.Done), Running: int64(j.Running), Failed: int64(j.Failed), Started: timestamppb.New(j.Opened)})
+	}
+	c.Report(out)
+}
+
+// bundleDir is where a worker keeps what it runs, in its container's directory.
+func bundleDir() string {
+	if dir, err := os.Getwd(); err == nil {
+		return dir + "/executors"
+	}
+	return "executors"
+}

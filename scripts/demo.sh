@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# scripts/demo.sh local|hadoop: the main job, step by step, with what happened and
+# how long each step took. Everything that it makes is removed at the end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+where=$1
+bin=$PWD/bin
+work=$(mktemp -d "${TMPDIR:-/tmp}/yarnd-demo.XXXXXX")
+app=
+began=$SECONDS
+
+case $where in
+local)
+	export YARND_HOME=$work/home YARND_PROVIDER=local PATH=$bin:$PATH
+	here() { (cd "$work" && "$@"); }
+	elsewhere() { (cd / && "$@"); } # another directory is all that there is of another host
+	;;
+hadoop)
+	here() { dockertest/edge -u alice -- "$@"; }
+	elsewhere() { dockertest/edge -n edge2 -u alice -- "$@"; }
+	;;
+*)
+	echo "usage: scripts/demo.sh local|hadoop" >&2
+	exit 2
+	;;
+esac
+
+clean() {
+	[ -z "$app" ] || here yarnd kill "$app" >/dev/null 2>&1 || true
+	[ "$where" = local ] || here hadoop-java org.apache.hadoop.fs.FsShell -rm -r -f -skipTrash demo-in demo-out >/dev/null 2>&1 || true
+	rm -rf "$work"
+}
+trap clean EXIT
+
+step() { # step TITLE WHO COMMAND...: shows and times a command
+	local title=$1 who=$2 from
+	shift 2
+	printf '\n── %s\n   $ %s\n' "$title" "$*"
+	from=$(date +%s%N)
+	"$who" "$@" 2>&1 | sed 's/^/   /'
+	printf '   (%d ms)\n' $((($(date +%s%N) - from) / 1000000))
+}
+
+echo "yarnd on $([ "$where" = local ] && echo 'this machine' || echo 'Hadoop in containers')"
+goroot=$(go env GOROOT)
+mkdir -p "$work/demo-in"
+find "$goroot/src" -name '*.go' -type f -print0 | sort -z | head -z -n 3000 | xargs -0 cat | split -C 1m -d -a 3 - "$work/demo-in/part-"
+echo "text: $(du -sh "$work/demo-in" | cut -f1) of Go's own source, in $(find "$work/demo-in" -type f | wc -l) files"
+if [ "$where" = hadoop ]; then
+	tar -C "$work" -cf - demo-in | dockertest/edge -u alice -- sh -c 'rm -rf /tmp/demo && mkdir /tmp/demo && tar -C /tmp/demo -xf -'
+	here hadoop-java org.apache.hadoop.fs.FsShell -put -f /tmp/demo/demo-in demo-in
+fi
+
+printf '\n── submit a cluster of 20 workers\n   $ yarnd submit --workers 20 --worker-memory 256MiB --wait workers:20\n'
+from=$(date +%s%N)
+app=$(here yarnd submit --workers 20 --worker-memory 256MiB --name demo --wait workers:20 2> >(sed 's/^/   /' >&2))
+printf '   %s\n   (%d ms to 20 workers)\n' "$app" $((($(date +%s%N) - from) / 1000000))
+step "what runs: each line a process of its own, speaking mutual TLS" here yarnd status "$app"
+step "count words" here wordcount --app "$app" demo-in demo-out
+if [ "$where" = local ]; then
+	cat "$work"/demo-out/part-r-* | LC_ALL=C sort >"$work/ours"
+	cat "$work"/demo-in/* | LC_ALL=C tr -s ' \t\n\r\f' '\n' | LC_ALL=C sort | LC_ALL=C uniq -c | LC_ALL=C awk '$2 != "" {print $2 "\t" $1}' | LC_ALL=C sort >"$work/theirs"
+	cmp "$work/ours" "$work/theirs"
+	echo "   the same as sort | uniq -c: $(wc -l <"$work/ours") different words"
+fi
+echo; echo "── leave: nobody is connected now; the cluster stays"
+step "come back by id, from elsewhere" elsewhere yarnd connect "$app"
+step "without any code: a command for each line" elsewhere sh -c "seq 1 8 | yarnd map $app -- sh -c 'echo item {} ran as process \$\$'"
+step "scale to 5" elsewhere yarnd scale "$app" 5
+scaled() { here yarnd status "$app" -o json | grep -A5 '"name": "worker"' | grep -q '"running": 5' ; }
+for _ in $(seq 100); do scaled && break; sleep 0.2; done
+scaled || { echo "not 5 workers after 20 s" >&2; exit 1; }
+step "five workers are left" here yarnd status "$app"
+step "logs of the scheduler" here sh -c "yarnd logs $app --file stderr | tail -5"
+step "stop" elsewhere yarnd kill --graceful "$app"
+ended=$app app=
+step "it ended" here yarnd status "$ended"
+printf '\nall of it took %d s\n' $((SECONDS - began))

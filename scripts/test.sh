@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# scripts/test.sh [fast]: every test, or those that need nothing but Go.
+#
+# Each part is timed and listed at the end, with what could not run and why.
+# Where CI is set, nothing may be left out: a part that cannot run is a failure.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+mode=${1:-all}
+export CGO_ENABLED=0
+rows=() failed=0 skipped=0
+
+part() { # part NAME COMMAND...
+	local name=$1 start=$SECONDS verdict=passed
+	shift
+	printf '\n== %s\n' "$name"
+	"$@" || { verdict=FAILED; failed=$((failed + 1)); }
+	rows+=("$(printf '%-34s %-8s %5.1f min' "$name" "$verdict" "$(awk "BEGIN{print ($SECONDS-$start)/60}")")")
+	[ "$verdict" = passed ]
+}
+
+leave_out() { # leave_out NAME WHY
+	printf '\n== %s: left out: %s\n' "$1" "$2"
+	skipped=$((skipped + 1))
+	rows+=("$(printf '%-34s %-8s %s' "$1" "left out" "$2")")
+	[ -z "${CI:-}" ] || failed=$((failed + 1))
+}
+
+finish() {
+	printf '\n%s\n' "== what ran"
+	printf '  %s\n' "${rows[@]}"
+	local passed=$((${#rows[@]} - failed - skipped))
+	[ -n "${CI:-}" ] && passed=$((${#rows[@]} - failed))
+	printf 'parts: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+	[ "$failed" -eq 0 ]
+	exit
+}
+
+race() { # the packages where goroutines meet; the detector needs a C compiler
+	CGO_ENABLED=1 go test -race -timeout 15m $(scripts/racy.sh)
+}
+
+part "format and vet" make --no-print-directory lint
+part "build" make --no-print-directory build
+part "tests that need only Go" go test -timeout 15m ./...
+[ "$mode" = fast ] && finish
+
+if command -v gcc >/dev/null; then part "race detector" race; else leave_out "race detector" "needs gcc"; fi
+part "demo on this machine" make --no-print-directory demo
+
+if [ "$(id -u)" -ne 0 ] && ! docker info >/dev/null 2>&1; then
+	leave_out "real Hadoop" "needs root (to start a Docker engine) or a running Docker"
+	finish
+fi
+scripts/hadoop-was-up.sh && keep=1 || keep=
+if part "real Hadoop: bring it up" make --no-print-directory cluster-up; then
+	part "real Hadoop: protocols" scripts/hadoop-protocols.sh
+	part "real Hadoop: end to end" go test -tags hadoop -count=1 -timeout 40m ./dockertest/...
+fi
+[ -n "$keep" ] || part "real Hadoop: take it down" make --no-print-directory cluster-down
+finish
