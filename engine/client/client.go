@@ -1,0 +1,273 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/transfer"
+	"github.com/yarnd/yarnd/engine/wire"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// Client is a session with a scheduler. It is safe for concurrent use.
+type Client struct {
+	opts Options
+	pool *transfer.Pool
+
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed when the reader has ended
+	closing sync.Once
+	endErr  error // what Close returns
+
+	bundle   ownBundle
+	maxFrame atomic.Int64 // bytes that the scheduler takes
+
+	mu       sync.Mutex
+	conn     *wire.Conn   // nil while there is none
+	endpoint string       // of conn, or of the last one
+	session  string       // to resume
+	epoch    uint64       // of the scheduler of the session
+	workers  graph.Digest // the workers' own program; zero: not known
+	calls    map[uint64]*call
+	lastID   uint64
+	jobs     map[graph.JobID]*Job
+	err      error // why it has ended
+
+	defaultMu  sync.Mutex // held while the unnamed job is opened
+	defaultJob *Job
+}
+
+const (
+	firstBackoff = 50 * time.Millisecond
+	maxBackoff   = 5 * time.Second
+	byeTimeout   = 3 * time.Second
+	flushTimeout = 10 * time.Second
+	busyPause    = time.Second // after the scheduler said that it cannot take more now
+)
+
+// Dial connects to the scheduler. It tries until ctx ends or Options.Patience is
+// over, unless the error is one that will stay: ErrAuth, ErrMismatch, or one that
+// Options.Scheduler marked by Permanent.
+func Dial(ctx context.Context, o Options) (*Client, error) {
+	if o.Identity == nil || o.Scheduler == nil {
+		return nil, errors.New("client: Options without Identity or Scheduler")
+	}
+	o.setDefaults()
+	c := &Client{
+		opts: o, pool: transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log}),
+		bundle:  ownBundle{turn: make(chan struct{}, 1)},
+		stopped: make(chan struct{}),
+		calls:   map[uint64]*call{}, jobs: map[graph.JobID]*Job{},
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	conn, err := c.dial(ctx)
+	if err != nil {
+		c.cancel()
+		c.pool.Close()
+		return nil, err
+	}
+	go c.run(conn)
+	return c, nil
+}
+
+// run is the reader: it lives as long as the client.
+func (c *Client) run(conn *wire.Conn) {
+	defer close(c.stopped)
+	for {
+		err := c.read(conn)
+		conn.Close()
+		c.mu.Lock()
+		c.conn = nil
+		c.mu.Unlock()
+		if c.Err() != nil {
+			return
+		}
+		c.opts.Log.Warn("lost the scheduler, connecting again", "err", err)
+		if errors.Is(err, errBusy) {
+			c.pause(busyPause)
+		}
+		if conn, err = c.dial(c.ctx); err != nil {
+			c.end(err)
+			return
+		}
+		c.opts.Log.Info("connected to the scheduler again", "endpoint", c.endpoint)
+	}
+}
+
+// pause waits, or less when the client is closed.
+func (c *Client) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.ctx.Done():
+	}
+}
+
+func (c *Client) read(conn *wire.Conn) error {
+	defer context.AfterFunc(c.ctx, func() { conn.Close() })()
+	for {
+		k, m, err := conn.Next()
+		if err != nil {
+			return err
+		}
+		r, ok := m.(*wire.Reply)
+		if !ok {
+			return &wire.ProtocolError{Kind: k, What: "not for a client"}
+		}
+		if err := c.answer(r); err != nil {
+			return err
+		}
+	}
+}
+
+// dial connects, with back-off, and takes the connection into use.
+func (c *Client) dial(ctx context.Context) (*wire.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Patience)
+	defer cancel()
+	for wait := firstBackoff; ; wait = min(2*wait, maxBackoff) {
+		conn, err := c.dialOnce(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		named, again := fromDial(err)
+		if !again {
+			return nil, named
+		}
+		c.opts.Log.Debug("connect to the scheduler", "err", err)
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			if c.ctx.Err() != nil {
+				return nil, ErrClosed
+			}
+			return nil, &Error{Kind: ErrUnreachable, Err: fmt.Errorf("%w: %w", ErrUnreachable, err)}
+		}
+	}
+}
+
+func (c *Client) dialOnce(ctx context.Context) (*wire.Conn, error) {
+	endpoint, epoch, err := c.opts.Scheduler(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, w, err := wire.Dial(ctx, endpoint, c.opts.Identity.Client(identity.Scheduler, ""), &wire.Hello{
+		Build: build(),
+		Who:   &wire.Hello_Client{Client: &wire.ClientHello{User: c.opts.User, Host: c.opts.Host, Session: c.session}},
+	}, wire.ConnOptions{Lease: c.opts.Lease})
+	if err != nil {
+		return nil, err
+	}
+	if w.Epoch < epoch {
+		conn.Close()
+		return nil, fmt.Errorf("the scheduler at %s is of epoch %d, replaced by %d", endpoint, w.Epoch, epoch)
+	}
+	c.adopt(conn, w, endpoint)
+	return conn, nil
+}
+
+// adopt takes a new connection into use: what was pending is sent again.
+func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
+	c.mu.Lock()
+	resumed := c.session == w.Session
+	first := c.session == ""
+	c.conn, c.endpoint, c.session, c.epoch = conn, endpoint, w.Session, w.Epoch
+	c.workers = graph.Digest{}
+	copy(c.workers[:], w.Bundle)
+	c.maxFrame.Store(int64(cmp.Or(w.MaxFrame, wire.MaxFrame)))
+	jobs := slices.Collect(maps.Values(c.jobs))
+	if !resumed {
+		for _, j := range jobs {
+			j.suspended = true
+		}
+	}
+	c.sendAll(func(*call) bool { return true })
+	c.mu.Unlock()
+	if resumed || first {
+		return
+	}
+	c.opts.Log.Warn("the scheduler does not know this session any more", "epoch", w.Epoch)
+	for _, j := range jobs {
+		j.reopen()
+	}
+}
+
+// end fails all that wait, and all that will.
+func (c *Client) end(err error) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = err
+	}
+	err = c.err
+	jobs := slices.Collect(maps.Values(c.jobs))
+	c.mu.Unlock()
+	for _, j := range jobs {
+		j.fail(err)
+	}
+	c.drop(err, func(*call) bool { return true })
+}
+
+// Err returns why the client has ended by itself, or nil.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Close hands over what was submitted, for which it takes ten seconds at most,
+// ends the unnamed job, and says goodbye. Tasks of named jobs go on, and their
+// results are kept. Whoever waits gets ErrClosed. It may be called many times.
+func (c *Client) Close() error {
+	c.closing.Do(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, flushTimeout)
+		defer cancel()
+		if c.Err() == nil {
+			c.endErr = c.closeJobs(ctx)
+		}
+		c.end(ErrClosed)
+		c.mu.Lock()
+		conn := c.conn
+		c.mu.Unlock()
+		if conn != nil {
+			ctx, cancel := context.WithTimeout(c.ctx, byeTimeout)
+			defer cancel()
+			_ = conn.Bye(ctx, "the client is done") // the lease tells as well
+		}
+		c.cancel()
+		<-c.stopped
+		c.pool.Close()
+	})
+	<-c.stopped
+	return c.endErr
+}
+
+// closeJobs flushes named jobs and closes the others.
+func (c *Client) closeJobs(ctx context.Context) error {
+	c.mu.Lock()
+	jobs := slices.Collect(maps.Values(c.jobs))
+	connected := c.conn != nil
+	c.mu.Unlock()
+	var errs []error
+	for _, j := range jobs {
+		switch {
+		case j.name != "":
+			if err := j.Flush(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("job %q: not all tasks have reached the scheduler: %w", j.name, err))
+			}
+		case j.own && connected:
+			_ = j.Close(ctx) // it ends with the session's lease as well
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,262 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+const (
+	// maxFrames is how many submissions of a job may be on their way unacknowledged
+	// before tasks gather: one travels while the scheduler works on the other.
+	maxFrames = 2
+	// frameTarget is the size at which a submission goes out in any case.
+	frameTarget = 4 << 20
+	// taskCost is what a task without payload counts in bytes.
+	taskCost = 32
+	// frameRest is left of a frame for everything but one payload.
+	frameRest = 64 << 10
+)
+
+// Task is what Submit adds to a job.
+type Task struct {
+	Class   *graph.Class
+	Payload []byte // copied
+	Deps    []graph.TaskID
+	Hosts   []string // where the input lies, as node managers call the hosts
+	// Loose gives up the client's hold: the result is freed when its consumers are
+	// done.
+	Loose bool
+	// Sink, if not nil, is told Tag when the task has an outcome.
+	Sink Sink
+	Tag  uint32
+}
+
+// Sink is told of outcomes, most often by the reader: it must not block, nor call
+// the job.
+type Sink interface {
+	Ended(tag uint32)
+}
+
+// outbox is what a job has yet to hand over to the scheduler. Guarded by Job.mu.
+type outbox struct {
+	next      uint32 // index of the next task
+	classes   map[classKey]graph.ClassID
+	nextClass graph.ClassID
+	declare   []*wire.Class // not sent yet
+
+	building graph.Batch
+	hosts    map[string]uint32 // of building: positions in HostNames
+	bytes    int               // of building
+
+	flying int           // bytes unacknowledged
+	frames int           // submissions unacknowledged
+	room   chan struct{} // closed at the next acknowledgement; nil when nobody waits
+}
+
+// classKey tells classes apart.
+type classKey struct {
+	name, pool, spec string
+	kind             graph.Kind
+	bundle           graph.Digest
+	resources        graph.Resources
+	priority         int32
+	retries, deaths  uint16
+	limit            time.Duration
+}
+
+func keyOf(c *graph.Class) classKey {
+	return classKey{c.Name, c.Pool, string(c.Spec), c.Kind, c.Bundle, c.Resources, c.Priority, c.Retries, c.Deaths, c.TimeLimit}
+}
+
+// begin sets where the job's numbering goes on.
+func (o *outbox) begin(tasks, classes uint32) {
+	o.next, o.nextClass = tasks, graph.ClassID(classes)
+	o.classes = map[classKey]graph.ClassID{}
+	o.building.First = tasks
+}
+
+// class returns the class's id, and declares it before the next submission if it
+// is new.
+func (o *outbox) class(c *graph.Class) graph.ClassID {
+	key := keyOf(c)
+	id, ok := o.classes[key]
+	if !ok {
+		id = o.nextClass
+		o.nextClass++
+		o.classes[key] = id
+		o.declare = append(o.declare, wire.ClassToWire(id, c))
+	}
+	return id
+}
+
+// add appends a task to the batch that is being built.
+func (o *outbox) add(t *Task) {
+	b := &o.building
+	i := len(b.Class)
+	b.Class = append(b.Class, o.class(t.Class))
+	b.Payload = append(b.Payload, t.Payload...)
+	b.PayEnd = append(b.PayEnd, uint32(len(b.Payload)))
+	b.Deps = append(b.Deps, t.Deps...)
+	b.DepEnd = append(b.DepEnd, uint32(len(b.Deps)))
+	for _, h := range t.Hosts {
+		at, ok := o.hosts[h]
+		if !ok {
+			at = uint32(len(b.HostNames))
+			b.HostNames = append(b.HostNames, h)
+			if o.hosts == nil {
+				o.hosts = map[string]uint32{}
+			}
+			o.hosts[h] = at
+		}
+		b.Hosts = append(b.Hosts, at)
+	}
+	b.HostEnd = append(b.HostEnd, uint32(len(b.Hosts)))
+	if i%8 == 0 {
+		b.Loose = append(b.Loose, 0)
+	}
+	if t.Loose {
+		b.Loose[i/8] |= 1 << (i % 8)
+	}
+	o.next++
+}
+
+// take returns the batch that was built, and begins the next one.
+func (o *outbox) take(job graph.JobID) (b *graph.Batch, cost int) {
+	built := o.building
+	built.Job = job
+	// Columns that say nothing do not travel.
+	if len(built.Deps) == 0 {
+		built.DepEnd = nil
+	}
+	if len(built.Hosts) == 0 {
+		built.HostEnd = nil
+	}
+	if len(built.Payload) == 0 {
+		built.PayEnd = nil
+	}
+	tight := true
+	for _, bits := range built.Loose {
+		tight = tight && bits == 0
+	}
+	if tight {
+		built.Loose = nil
+	}
+	cost = o.bytes
+	o.building, o.hosts, o.bytes = graph.Batch{First: o.next}, nil, 0
+	return &built, cost
+}
+
+func (o *outbox) wake() {
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+}
+
+// Submit adds a task and returns its index. It waits while too many bytes of
+// earlier tasks have not been acknowledged. The task is held until Release.
+func (j *Job) Submit(ctx context.Context, t *Task) (uint32, error) {
+	if limit := int(j.c.maxFrame.Load()) - frameRest; len(t.Payload) > limit {
+		return 0, fmt.Errorf("an input of %d bytes: the limit is %d; pass large data as Refs to results, or read it within the task", len(t.Payload), limit)
+	}
+	cost := taskCost + len(t.Payload) + 8*len(t.Deps) + 4*len(t.Hosts)
+	j.mu.Lock()
+	for j.err == nil && j.bytes+j.flying > 0 && j.bytes+j.flying+cost > j.c.opts.InFlight {
+		if err := j.waitRoom(ctx); err != nil {
+			j.mu.Unlock()
+			return 0, err
+		}
+	}
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return 0, j.err
+	}
+	if j.bytes > 0 && j.bytes+cost > min(frameTarget, int(j.c.maxFrame.Load())-frameRest) {
+		j.flush(true)
+	}
+	index := j.next
+	j.outbox.add(t)
+	j.bytes += cost
+	cell := j.hold(index)
+	cell.sink, cell.tag = t.Sink, t.Tag
+	j.watch()
+	j.flush(false)
+	return index, nil
+}
+
+// waitRoom waits for the next acknowledgement. Called with j.mu, which it gives up
+// meanwhile.
+func (j *Job) waitRoom(ctx context.Context) error {
+	j.flush(true)
+	if j.room == nil {
+		j.room = make(chan struct{})
+	}
+	room := j.room
+	j.mu.Unlock()
+	defer j.mu.Lock()
+	select {
+	case <-room:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// flush sends what was built, unless enough is on its way; force sends it in any
+// case. Called with j.mu.
+func (j *Job) flush(force bool) {
+	if len(j.building.Class) == 0 || (!force && j.frames >= maxFrames) || j.err != nil {
+		return
+	}
+	if len(j.declare) > 0 {
+		m := &wire.Classes{Job: uint32(j.id), Class: j.declare}
+		j.declare = nil
+		k := &call{job: j, req: &wire.Request{Body: &wire.Request_Classes{Classes: m}}, done: func(_ *wire.Reply, err error) {
+			if err != nil {
+				j.fail(fmt.Errorf("declare a kind of task: %w", err))
+			}
+		}}
+		if j.c.start(k) != nil {
+			return // whoever ended the job or the client fails all that wait
+		}
+	}
+	b, cost := j.outbox.take(j.id)
+	j.flying += cost
+	j.frames++
+	_ = j.c.start(&call{ // see above
+		job:  j,
+		req:  &wire.Request{Body: &wire.Request_Submit{Submit: wire.BatchToWire(b)}},
+		done: func(_ *wire.Reply, err error) { j.submitted(b, cost, err) },
+	})
+}
+
+// submitted takes the acknowledgement of a batch.
+func (j *Job) submitted(b *graph.Batch, cost int, err error) {
+	if err != nil {
+		j.fail(fmt.Errorf("submit tasks %d to %d: %w", b.First, int(b.First)+b.Len()-1, err))
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.flying -= cost
+	j.frames--
+	j.flush(false)
+	j.outbox.wake()
+}
+
+// Flush waits until the scheduler has acknowledged all tasks submitted and all
+// releases made so far.
+func (j *Job) Flush(ctx context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.err == nil && (j.frames > 0 || len(j.building.Class) > 0 || j.letting.sending) {
+		if err := j.waitRoom(ctx); err != nil {
+			return err
+		}
+	}
+	return j.err
+}

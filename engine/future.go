@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/codec"
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Future is the result of a task, once it is there. It is safe for concurrent use,
+// and small: a program may hold a million.
+type Future[T any] struct {
+	job   *client.Job // nil only with err
+	index uint32
+	codec *codec.Codec[T]
+	name  string
+	err   error // it could not be submitted
+}
+
+// Status is how far a task has come, as this client knows.
+type Status uint8
+
+const (
+	Pending   Status = iota // submitted, not ended
+	Done                    // there is a result
+	Failed                  // Result tells why
+	Cancelled               // by a client
+	Released                // its result was let go of
+)
+
+var statusNames = [...]string{"pending", "done", "failed", "cancelled", "released"}
+
+// String returns the status in one word.
+func (s Status) String() string { return statusNames[s] }
+
+// ID returns the task's id; its Job is 0 for one that could not be submitted. Within
+// a named job, the index finds the future again: see [JobFuture].
+func (f *Future[T]) ID() TaskID {
+	if f.err != nil {
+		return TaskID{}
+	}
+	return TaskID{Job: f.job.ID(), Index: f.index}
+}
+
+// Name returns the name of the task's function or command; "" for a future that was
+// found again.
+func (f *Future[T]) Name() string { return f.name }
+
+// Result waits for the task and returns its result; without one, a [*TaskError] says
+// why. It may be asked many times; a large result is fetched each time. When ctx
+// ends, the wait ends and the task goes on.
+func (f *Future[T]) Result(ctx context.Context) (T, error) {
+	var zero T
+	if f.err != nil {
+		return zero, f.err
+	}
+	data, own, err := f.job.Result(ctx, f.index)
+	if err != nil {
+		return zero, f.public(err)
+	}
+	return f.codec.Decode(data, own)
+}
+
+// public gives a failure its public form.
+func (f *Future[T]) public(err error) error {
+	if failure, ok := errors.AsType[*graph.Failure](err); ok {
+		return taskError(failure, f.ID(), f.name)
+	}
+	return err
+}
+
+var closed = func() <-chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
+
+// Done returns a channel that is closed when the task has ended, whichever way.
+func (f *Future[T]) Done() <-chan struct{} {
+	if f.err != nil {
+		return closed
+	}
+	return f.job.Done(f.index)
+}
+
+// Status tells how far the task has come. It does not ask the scheduler.
+func (f *Future[T]) Status() Status {
+	if f.err != nil {
+		return Failed
+	}
+	switch out := f.job.Peek(f.index); {
+	case out == nil:
+		return Pending
+	case errors.Is(out.Err, ErrReleased):
+		return Released
+	case out.Failure != nil && out.Failure.Kind == FailCancelled:
+		return Cancelled
+	case out.Failure != nil || out.Err != nil:
+		return Failed
+	}
+	return Done
+}
+
+// Cancel ends the task if it has not ended, and all tasks that depend on it. Their
+// results are errors that are [ErrCancelled].
+func (f *Future[T]) Cancel(ctx context.Context) error {
+	if f.err != nil {
+		return f.err
+	}
+	return f.job.Cancel(ctx, f.index)
+}
+
+// Release lets go of the task: its result is freed unless another task, or a
+// published name, still needs it; a task that nobody needs is not run. Who waits for
+// the result gets [ErrReleased].
+func (f *Future[T]) Release() {
+	if f.err == nil {
+		f.job.Release(f.index)
+	}
+}
+
+// Ref returns the promise of the result, for the inputs of other tasks.
+func (f *Future[T]) Ref() Ref[T] {
+	if f.err != nil {
+		return codec.RefErr[T](f.err)
+	}
+	return codec.RefTo[T](f.ID())
+}
+
+// Ref is a value or the promise of one: see [codec.Ref]. As a part of a task's
+// input, however deep, it is an edge of the graph.
+type Ref[T any] = codec.Ref[T]
+
+// Value returns a Ref that carries v itself.
+func Value[T any](v T) Ref[T] { return codec.RefOf(v) }

@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/executor"
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// SubmitOption changes how one Submit, Call or Map runs.
+type SubmitOption interface{ submission(*submission) }
+
+// TaskOption changes how a task runs. Given to Define or Command it holds for every
+// run, given to Submit, Call or Map for these.
+type TaskOption interface {
+	SubmitOption
+	CommandOption
+	class(*graph.Class)
+}
+
+// CommandOption changes how a command runs.
+type CommandOption interface{ command(*commandSettings) }
+
+// submission is what a run is submitted with, besides its input.
+type submission struct {
+	class  graph.Class
+	job    *client.Job // nil: the client's unnamed one
+	hosts  []string
+	loose  bool
+	window int
+}
+
+type commandSettings struct {
+	class graph.Class
+	spec  executor.CommandSpec
+}
+
+type classOption func(*graph.Class)
+
+func (o classOption) class(c *graph.Class)       { o(c) }
+func (o classOption) submission(s *submission)   { o(&s.class) }
+func (o classOption) command(s *commandSettings) { o(&s.class) }
+
+type submitOption func(*submission)
+
+func (o submitOption) submission(s *submission) { o(s) }
+
+type commandOption func(*executor.CommandSpec)
+
+func (o commandOption) command(s *commandSettings) { o(&s.spec) }
+
+// Retries allows n further attempts after the task failed by its own doing: an
+// error, a panic, an exit code. Without it there are none. What befalls a task from
+// outside (a lost worker, a preemption) is made up for in any case.
+func Retries(n int) TaskOption {
+	return classOption(func(c *graph.Class) { c.Retries = clamp(n) })
+}
+
+// Deaths sets how many executor processes may die while they run the task before it
+// is given up; without it three.
+func Deaths(n int) TaskOption {
+	return classOption(func(c *graph.Class) { c.Deaths = clamp(n) })
+}
+
+// Priority lets the task run before ready ones of lower priority, of all jobs.
+// Without it a task has 0.
+func Priority(p int) TaskOption {
+	return classOption(func(c *graph.Class) { c.Priority = int32(p) })
+}
+
+// TimeLimit bounds each attempt. Its end is a failure.
+func TimeLimit(d time.Duration) TaskOption {
+	return classOption(func(c *graph.Class) { c.TimeLimit = d })
+}
+
+// Memory says how many bytes the task needs at its peak.
+func Memory(bytes uint64) TaskOption {
+	return classOption(func(c *graph.Class) { c.Resources.Memory = bytes })
+}
+
+// Slots says how many of a worker's slots the task takes; without it one.
+func Slots(n int) TaskOption {
+	return classOption(func(c *graph.Class) { c.Resources.Slots = clamp(n) })
+}
+
+// Pool restricts the task to the workers of a pool.
+func Pool(name string) TaskOption {
+	return classOption(func(c *graph.Class) { c.Pool = name })
+}
+
+func clamp(n int) uint16 { return uint16(min(max(n, 0), 1<<16-1)) }
+
+// Hosts names the hosts on which the task would find its input, as the node managers
+// call them. It runs there if a worker there is free soon enough.
+func Hosts(names ...string) SubmitOption {
+	return submitOption(func(s *submission) { s.hosts = names })
+}
+
+// InJob adds the task to a job.
+func InJob(j *Job) SubmitOption {
+	return submitOption(func(s *submission) { s.job = j.j })
+}
+
+// Loose lets the cluster free the result as soon as the tasks that depend on it are
+// done: for intermediate results that the client does not ask for.
+func Loose() SubmitOption {
+	return submitOption(func(s *submission) { s.loose = true })
+}
+
+const defaultWindow = 1 << 20
+
+// Window sets how many tasks of a Map may be submitted and not yet ended; without it
+// about a million.
+func Window(n int) SubmitOption {
+	return submitOption(func(s *submission) { s.window = max(n, 1) })
+}

@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/codec"
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Task is a function or a command that can be run on the cluster. It is safe for
+// concurrent use.
+type Task[In, Out any] struct {
+	class graph.Class
+	in    func(dst []byte, deps []TaskID, v In) ([]byte, []TaskID, error)
+	out   *codec.Codec[Out]
+}
+
+// Define makes fn runnable on the cluster under a name. It belongs into a package
+// variable: the program on the workers must know the name as well. In and Out are
+// values as described in package codec; In may hold Refs.
+//
+// Define panics when the name is taken, or when In or Out cannot be sent.
+//
+// fn may run more than once for one input: when a worker dies, when a lost result
+// is needed again. Its context ends when the task is cancelled or its time is up,
+// and holds a [TaskInfo].
+func Define[In, Out any](name string, fn func(context.Context, In) (Out, error), o ...TaskOption) *Task[In, Out] {
+	in, err := codec.For[In]()
+	if err != nil {
+		panic(fmt.Sprintf("engine: Define(%q): input %v", name, err))
+	}
+	out, err := codec.For[Out]()
+	if err != nil {
+		panic(fmt.Sprintf("engine: Define(%q): result %v", name, err))
+	}
+	if out.HasRefs() {
+		panic(fmt.Sprintf("engine: Define(%q): the result type %s holds Refs, which only inputs can", name, out.Type()))
+	}
+	if fn == nil {
+		panic(fmt.Sprintf("engine: Define(%q): no function", name))
+	}
+	registry.add(name, adapt(name, in, out, fn))
+	t := &Task[In, Out]{class: graph.Class{Name: name, Kind: graph.KindGo}, in: in.Append, out: out}
+	for _, opt := range o {
+		opt.class(&t.class)
+	}
+	return t
+}
+
+// Name returns the function's name, or the command's first word.
+func (t *Task[In, Out]) Name() string { return t.class.Name }
+
+// Submit runs the task with an input, some time. It waits only when a lot has been
+// submitted that the scheduler has not yet taken. It never returns nil: if it could
+// not be submitted, the future says why.
+func (t *Task[In, Out]) Submit(ctx context.Context, c *Client, in In, o ...SubmitOption) *Future[Out] {
+	s, err := t.prepare(ctx, c, o)
+	if err != nil {
+		return t.failed(nil, err)
+	}
+	index, err := t.submit(ctx, s, in, nil, 0)
+	if err != nil {
+		return t.failed(s.job, err)
+	}
+	return &Future[Out]{job: s.job, index: index, codec: t.out, name: t.class.Name}
+}
+
+func (t *Task[In, Out]) failed(job *client.Job, err error) *Future[Out] {
+	return &Future[Out]{job: job, codec: t.out, name: t.class.Name, err: fmt.Errorf("submit %s: %w", t.class.Name, err)}
+}
+
+// Call runs the task, waits for it and releases it. When ctx ends the task is
+// let go of: it ends, unless it runs already.
+func (t *Task[In, Out]) Call(ctx context.Context, c *Client, in In, o ...SubmitOption) (Out, error) {
+	f := t.Submit(ctx, c, in, o...)
+	defer f.Release()
+	return f.Result(ctx)
+}
+
+// Map runs the task for every input. The inputs are pulled by a goroutine of their
+// own, as fast as the cluster takes them and not more than [Window] ahead of the
+// tasks that have ended, until inputs are exhausted or ctx ends. What was submitted
+// by then goes on.
+func (t *Task[In, Out]) Map(ctx context.Context, c *Client, inputs iter.Seq[In], o ...SubmitOption) *Batch[Out] {
+	b := newBatch[Out](t.class.Name, t.out)
+	s, err := t.prepare(ctx, c, o)
+	if err != nil {
+		b.finish(fmt.Errorf("submit %s: %w", t.class.Name, err))
+		return b
+	}
+	b.job = s.job
+	go func() {
+		b.finish(b.pull(ctx, s.window, func(yield func(submitter) bool) {
+			for in := range inputs {
+				if !yield(func(tag uint32) (uint32, error) { return t.submit(ctx, s, in, b, tag) }) {
+					return
+				}
+			}
+		}))
+	}()
+	return b
+}
+
+// prepare settles everything about a submission but its input.
+func (t *Task[In, Out]) prepare(ctx context.Context, c *Client, o []SubmitOption) (*submission, error) {
+	s := &submission{class: t.class, window: defaultWindow}
+	for _, opt := range o {
+		opt.submission(s)
+	}
+	var err error
+	if s.job == nil {
+		if s.job, err = c.c.Unnamed(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if s.class.Kind == graph.KindGo && !builtin(s.class.Name) {
+		if s.class.Bundle, err = c.c.Bundle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// encodeError is about one input; others may be fine.
+type encodeError struct{ error }
+
+func (e encodeError) Unwrap() error { return e.error }
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+type buffer struct {
+	payload []byte
+	deps    []TaskID
+}
+
+// keptBuffer is the largest buffer that is used again.
+const keptBuffer = 1 << 20
+
+func (t *Task[In, Out]) submit(ctx context.Context, s *submission, in In, sink client.Sink, tag uint32) (uint32, error) {
+	buf := buffers.Get().(*buffer)
+	defer func() {
+		if cap(buf.payload) <= keptBuffer {
+			buffers.Put(buf)
+		}
+	}()
+	var err error
+	if buf.payload, buf.deps, err = t.in(buf.payload[:0], buf.deps[:0], in); err != nil {
+		return 0, encodeError{err}
+	}
+	return s.job.Submit(ctx, &client.Task{
+		Class: &s.class, Payload: buf.payload, Deps: buf.deps, Hosts: s.hosts, Loose: s.loose, Sink: sink, Tag: tag,
+	})
+}
