@@ -159,12 +159,8 @@ func (c *Client) connect(d *dialing, tok *token.Token) {
 			defer context.AfterFunc(c.ctx, func() { cn.end("close", ErrClosed) })()
 			cn.wg.Wait()
 		})
-		switch {
-		case c.closed:
-			d.err = ErrClosed
-		case d.stale:
-		default:
-			c.cur = cn
+		if !d.stale {
+			c.cur = cn // also after Close: the end of c.ctx ends cn
 		}
 	}
 	if c.dial == d {

@@ -50,6 +50,10 @@ func TestIdentity(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
 					t.Fatalf("%v, want %q", err, tc.wantErr)
 				}
+				var re *RemoteError
+				if tc.name == "name refused" && (!errors.As(err, &re) || !Is(err, "AccessControlException")) {
+					t.Errorf("%#v hides the server's exception", err)
+				}
 				if tc.wantNotAsked && !NotSent(err) {
 					t.Errorf("%v: the call counts as sent", err)
 				}
@@ -124,12 +128,15 @@ func TestFatalEndsTheConnection(t *testing.T) {
 	s, release := server(t, hadooptest.Options{})
 	defer close(release)
 	c := newTestClient(t, s.Addr(), Options{})
+	s.SetFault(func(call *hadooptest.Call) hadooptest.Fault {
+		if call.ID == 1 {
+			return hadooptest.Fault{}
+		}
+		return hadooptest.Fault{Exception: &hadooptest.Exception{Class: "a.b.Bad", Message: "cannot read that", Fatal: true}}
+	})
 	other := make(chan error, 1)
 	go func() { _, err := say(t.Context(), c, echo, "wait"); other <- err }()
 	eventually(t, "a call in flight", func() bool { return pendingCalls(c) == 1 })
-	s.SetFault(func(call *hadooptest.Call) hadooptest.Fault {
-		return hadooptest.Fault{Exception: &hadooptest.Exception{Class: "a.b.Bad", Message: "cannot read that", Fatal: true}}
-	})
 	_, err := say(t.Context(), c, echo, "x")
 	var re *RemoteError
 	if !errors.As(err, &re) || !re.Fatal {
@@ -370,6 +377,26 @@ func TestSetToken(t *testing.T) {
 		t.Errorf("the call in flight finished as %q", got)
 	}
 	eventually(t, "the old connection is gone", func() bool { return s.Conns() == 1 })
+}
+
+// A token that changes while a connection is being made with the old one: the call goes out under the new one.
+func TestSetTokenWhileConnecting(t *testing.T) {
+	s, _ := server(t, hadooptest.Options{Passwords: passwords, TokenOnly: true})
+	dialled, open := make(chan struct{}, 2), make(chan struct{})
+	c := newTestClient(t, s.Addr(), Options{Token: tokenFor("old"), Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dialled <- struct{}{}
+		<-open
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}})
+	who := make(chan string, 1)
+	go func() { who <- string(mustSay(t, c, "x").GetIdentifier()) }()
+	<-dialled
+	c.SetToken(*tokenFor("new"))
+	close(open)
+	if got := <-who; got != "new" {
+		t.Errorf("called as %q", got)
+	}
+	eventually(t, "the unused connection is gone", func() bool { return s.Conns() == 1 })
 }
 
 func TestClose(t *testing.T) {

@@ -74,9 +74,6 @@ func (cn *conn) enroll(c *call) bool {
 	if cn.err != nil || cn.retired {
 		return false
 	}
-	if cn.idle != nil {
-		cn.idle.Stop()
-	}
 	cn.pending[c.id] = c
 	return true
 }
@@ -275,7 +272,7 @@ func (cn *conn) end(op string, err error) {
 	}
 }
 
-// endIfIdle is the idle timer's. A call that enrolled just before it fired keeps the connection.
+// endIfIdle is the idle timer's. While calls wait it does nothing: the last of them sets the timer again.
 func (cn *conn) endIfIdle() {
 	if !cn.waiting() {
 		cn.retire()

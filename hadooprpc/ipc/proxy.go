@@ -40,6 +40,7 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		t     = p.tickets.next()
 		pace  = newPace(p.opts, len(p.clients))
 		began = time.Now()
+		last  error // why the attempt before failed
 	)
 	for {
 		at := p.active.Load()
@@ -48,9 +49,13 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 			return nil
 		}
 		v := judge(err, m)
+		if v == giveUp && last != nil && ctx.Err() != nil {
+			return p.unreachable(ctx, last, began) // what went wrong says more than that time ran out
+		}
 		if v == giveUp {
 			return err
 		}
+		last = err
 		if v == elsewhere {
 			// Only the first of several calls that met the same failure moves on.
 			p.active.CompareAndSwap(at, at+1)

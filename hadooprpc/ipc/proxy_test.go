@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,6 +228,32 @@ func TestFailoverUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+}
+
+// Calls that share a failure count as one: the second must not move on to the address that just failed.
+func TestFailoverOncePerFailure(t *testing.T) {
+	s, _ := server(t, hadooptest.Options{})
+	var dead atomic.Int32
+	fail := make(chan struct{})
+	px := NewProxy([]string{"dead:1", s.Addr()}, testProtocol, Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == "dead:1" {
+			dead.Add(1)
+			<-fail
+			return nil, syscall.ECONNREFUSED
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}})
+	defer px.Close()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { mustSay(t, px, "x") })
+	}
+	eventually(t, "all wait for the dead server", func() bool { return len(px.clients[0].slots) == 4 })
+	close(fail)
+	wg.Wait()
+	if n := dead.Load(); n != 1 || px.active.Load() != 1 {
+		t.Errorf("the dead server was dialled %d times, active is %d", n, px.active.Load())
+	}
 }
 
 func TestStandbyInsideAuthentication(t *testing.T) {

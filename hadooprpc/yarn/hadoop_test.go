@@ -355,7 +355,9 @@ func (u *unmanaged) ended(t *testing.T, ctx context.Context, id yarn.ContainerID
 	return yarn.ExitStatus(u.done[id].GetExitStatus())
 }
 
-func command(s string) *pb.ContainerLaunchContext { return &pb.ContainerLaunchContext{Command: []string{s}} }
+func command(s string) *pb.ContainerLaunchContext {
+	return &pb.ContainerLaunchContext{Command: []string{s}}
+}
 
 func TestUnmanagedApplicationMaster(t *testing.T) {
 	c, ctx := client(t), within(t, 2*time.Minute)
