@@ -1,12 +1,20 @@
 # Targets for the test cluster: included by the Makefile, and usable alone with make -f dockertest/cluster.mk.
 #
-#   make cluster-up [CLUSTER=simple] [HADOOP=3.4.2] [NAME=simple]
+#   make cluster-up      [CLUSTER=simple] [HADOOP=3.4.2] [CLUSTER_NAME=simple]
+#   make cluster-status  [CLUSTER=simple] [CLUSTER_NAME=simple]
+#   make cluster-down    [CLUSTER=…] [CLUSTER_NAME=…]      without either: every cluster
 #
-# CLUSTER is the composition. NAME lets a second cluster of the same composition live beside the first.
+# CLUSTER is the composition. CLUSTER_NAME lets a second cluster of the same composition live beside the first.
 CLUSTER ?= simple
-NAME    ?= $(CLUSTER)
+CLUSTER_NAME ?= $(CLUSTER)
 HADOOP  ?=
 
-.PHONY: cluster-up cluster-down cluster-status
-cluster-up cluster-down cluster-status: cluster-%:
-	@CGO_ENABLED=0 go run ./dockertest/cmd/cluster -c '$(CLUSTER)' -name '$(NAME)' -hadoop '$(HADOOP)' $*
+cluster-command = @CGO_ENABLED=0 go run ./dockertest/cmd/cluster -c '$(CLUSTER)' -name '$(CLUSTER_NAME)' -hadoop '$(HADOOP)'
+
+.PHONY: cluster-up cluster-status cluster-down
+cluster-up:
+	$(cluster-command) up
+cluster-status:
+	$(cluster-command) status
+cluster-down:
+	$(cluster-command) $(if $(filter-out file,$(origin CLUSTER) $(origin CLUSTER_NAME)),down,down-all)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/ory/dockertest/v3"
 	"github.com/ory/dockertest/v3/docker"
@@ -38,6 +40,43 @@ func Down(ctx context.Context, name string, log *slog.Logger) error {
 		log.Info("stopped the Docker engine that we had started: no container was left")
 	}
 	return err
+}
+
+// Names returns the clusters that have left a container, a network or a file behind, in order.
+func Names() ([]string, error) {
+	dir, err := cache.Find()
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]bool{}
+	entries, err := os.ReadDir(dir.Path("clusters"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		found[e.Name()] = true
+	}
+	if pool, err := dockerd.Connect(); err == nil {
+		boxes, err := pool.Client.ListContainers(docker.ListContainersOptions{
+			All: true, Filters: map[string][]string{"label": {labelCluster}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		networks, err := pool.Client.ListNetworks()
+		if err != nil {
+			return nil, err
+		}
+		for _, box := range boxes {
+			found[box.Labels[labelCluster]] = true
+		}
+		for _, n := range networks {
+			if name := n.Labels[labelCluster]; name != "" {
+				found[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
 func remove(pool *dockertest.Pool, dir cache.Dir, name string) error {

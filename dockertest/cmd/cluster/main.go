@@ -19,6 +19,7 @@ const usage = `usage: cluster [-c COMPOSITION] [-name NAME] [-hadoop VERSION] VE
 
   up                  bring the cluster up, or repair it
   down                remove it and all it wrote
+  down-all            remove every cluster
   status              say what runs and what is amiss; exit code 1 unless healthy
   kill  HOST DAEMON   SIGKILL one daemon        start HOST [DAEMON]  start a host, or one daemon
   stop  HOST          end a whole host          pause, unpause HOST  freeze it, let it go on
@@ -65,6 +66,17 @@ func run(ctx context.Context, composition, name, hadoop string, args []string) e
 		return nil
 	case "down":
 		return cluster.Down(ctx, name, log)
+	case "down-all":
+		names, err := cluster.Names()
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := cluster.Down(ctx, name, log); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	c, err := cluster.Find(ctx, name)
 	if err != nil {
