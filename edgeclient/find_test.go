@@ -63,7 +63,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("Find(%q) = %s, %v; want %s", arg, r.ID, err, want)
 		}
 	}
-	for arg, code := range map[string]Code{"001": Usage, "name:twin": Usage, "name:b": NotFound, "name:": Usage, "foo": Usage, "": Usage, "77": NotFound,
+	for arg, code := range map[string]Code{"name:twin": Usage, "name:b": NotFound, "name:": Usage, "foo": Usage, "": Usage, "77": NotFound,
 		"application_1_1": NotFound} {
 		if r, err := c.Find(t.Context(), arg); CodeOf(err) != code {
 			t.Errorf("Find(%q) = %s, %v; want code %d", arg, r.ID, err, code)

@@ -43,21 +43,21 @@ func endsWith(s, end string) bool {
 	return len(s) >= len(end) && s[len(s)-len(end):] == end
 }
 
-// eachLog walks aggregated logs in the order in which they lie in the files.
+// eachLog walks aggregated logs, node by node. A node's damaged file does not hide
+// the others: its error comes at the end.
 func eachLog(ctx context.Context, logs *logagg.Logs, yield func(LogFile) error) error {
-	for container, err := range logs.Containers(ctx) {
+	var damaged []error
+	for file, err := range logs.Files(ctx, logagg.Filter{}) {
 		if err != nil {
-			return fsFault("cannot read aggregated logs", err)
+			damaged = append(damaged, err)
+			continue
 		}
-		for file, err := range container.Files() {
-			if err != nil {
-				return fsFault("cannot read the logs of "+container.ID, err)
-			}
-			f := LogFile{Container: container.ID, Node: container.Node, Name: file.Name, Size: file.Size, Content: file}
-			if err := yield(f); err != nil {
-				return err
-			}
+		if err := yield(LogFile{Container: file.Container, Node: file.Node, Name: file.Name, Size: file.Size, Content: file}); err != nil {
+			return err
 		}
+	}
+	if err := errors.Join(damaged...); err != nil {
+		return fsFault("some logs cannot be read", err)
 	}
 	return nil
 }

@@ -94,7 +94,10 @@ func (r Request) withDefaults() Request {
 	return r
 }
 
-// check refuses what can be refused without asking anybody.
+// Check refuses, as a Usage fault, what can be refused without asking anybody.
+func (r Request) Check() error { return r.withDefaults().check() }
+
+// check is Check of a request with its defaults.
 func (r Request) check() error {
 	if r.Workers < 0 || r.Workers > MaxWorkers {
 		return usagef(fmt.Sprintf("Use --workers 0 to %d", MaxWorkers), "%d workers are out of range", r.Workers)

@@ -96,6 +96,9 @@ func (y *yarnCluster) FinishedLogs(ctx context.Context, r Report, yield func(Log
 		}
 		return wrap(NotFound, "no aggregated logs of "+r.ID, err, next)
 	}
+	if pending := logs.Pending(); len(pending) > 0 {
+		y.opts.Progress("the logs are not complete yet: %s still upload", strings.Join(pending, ", "))
+	}
 	return eachLog(ctx, logs, yield)
 }
 

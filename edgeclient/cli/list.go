@@ -15,7 +15,7 @@ func (c *command) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List applications of type YARND",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.open(cmd.Context(), "")
 			if err != nil {

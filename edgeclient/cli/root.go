@@ -76,7 +76,7 @@ while nobody is connected, and lets its owner come back with the application id.
   yarnd kill last                    ends it and leaves nothing`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -191,4 +191,23 @@ func appArg(n int, usage string) cobra.PositionalArgs {
 		}
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%s takes %s", cmd.CommandPath(), usage), Next: "See " + cmd.CommandPath() + " --help"}
 	}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%s takes no argument, but got %q", cmd.CommandPath(), args[0]), Next: "See " + cmd.CommandPath() + " --help"}
+}
+
+// knownCommand refuses what is no command, and says which one is near.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	next := "See yarnd --help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		next = "Did you mean yarnd " + strings.Join(near, ", or yarnd ") + "?"
+	}
+	return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("unknown command %q", args[0]), Next: next}
 }

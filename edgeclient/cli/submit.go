@@ -24,14 +24,12 @@ standard output. The cluster lives until it is killed or idle for --idle-timeout
 whether anybody is connected or not.`,
 		Example: `  yarnd submit --workers 20 --worker-memory 2GiB
   APP=$(yarnd submit --workers 4 --env venv.tar.gz --wait workers:4)`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("submit takes no argument, but got %q", args[0]), Next: "See yarnd submit --help"}
-		},
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := parseWait(wait, &r); err != nil {
+				return err
+			}
+			if err := r.Check(); err != nil {
 				return err
 			}
 			client, err := c.open(cmd.Context(), "")
