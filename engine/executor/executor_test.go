@@ -115,6 +115,7 @@ func TestMain(m *testing.M) {
 	if InChild() {
 		os.Exit(Main(os.Args[2:], testFuncs))
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // of the executors
 	if marker := os.Getenv(workerEnv); marker != "" {
 		workerMain(marker)
 	}

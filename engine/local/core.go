@@ -1,0 +1,382 @@
+package local
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// Config are a core's limits. The zero value has the defaults.
+type Config struct {
+	Slots      int    // of tasks that run at once; 0 is 1
+	Fetches    int    // under way at once; 0 is 16
+	FetchBytes uint64 // of fetches under way, unless there is just one; 0 is 128 MiB
+}
+
+// state is where an attempt is.
+type state uint8
+
+const (
+	waiting  state = iota // for missing inputs
+	ready                 // for slots; in Core.ready
+	running               // given out in Output.Run, takes slots
+	stopping              // like running, but nobody wants to know how it ends
+)
+
+// attempt is a task that was assigned and has not left.
+type attempt struct {
+	Assignment
+	state   state
+	seq     uint64 // order of assignment
+	missing int    // inputs that are neither inline nor held; 0 unless waiting
+	slot    int    // position in the heap while ready
+}
+
+// slots returns how many slots the attempt takes.
+func (a *attempt) slots() int { return max(1, int(a.Class.Resources.Slots)) }
+
+// Core is the state of a worker. It is not safe for concurrent use.
+type Core struct {
+	cfg  Config
+	self graph.WorkerID // 0: no connection
+	out  Output
+	done Output // the one that the caller has
+
+	seq      uint64
+	attempts map[Key]*attempt
+	ready    readyQueue
+	free     int // slots: cfg.Slots less those of running and stopping attempts
+
+	held    map[Key]uint64 // results in the store, with their sizes
+	fetches map[Key]*fetch
+	queue   []Key  // fetches to begin, in order; may hold keys that are no more
+	flying  int    // fetches under way
+	bytes   uint64 // their sizes
+}
+
+// New returns the core of a worker without a connection.
+func New(cfg Config) *Core {
+	cfg.Slots = max(cfg.Slots, 1)
+	if cfg.Fetches == 0 {
+		cfg.Fetches = 16
+	}
+	if cfg.FetchBytes == 0 {
+		cfg.FetchBytes = 128 << 20
+	}
+	return &Core{
+		cfg: cfg, free: cfg.Slots,
+		attempts: map[Key]*attempt{}, held: map[Key]uint64{}, fetches: map[Key]*fetch{},
+	}
+}
+
+// Step takes one event. It panics on answers to what was never asked: those are
+// mistakes of the worker, not of its peers.
+func (c *Core) Step(e Event) {
+	switch e := e.(type) {
+	case Joined:
+		c.joined(e.Self)
+	case Left:
+		c.left()
+	case Assigned:
+		for i := range e.Tasks {
+			c.assign(&e.Tasks[i])
+		}
+	case Stop:
+		for _, k := range e.Tasks {
+			c.stop(k)
+		}
+	case Retract:
+		for _, k := range e.Tasks {
+			c.retract(k)
+		}
+	case Free:
+		for _, k := range e.Tasks {
+			c.freed(k)
+		}
+	case Copy:
+		for _, o := range e.Tasks {
+			c.copy(o)
+		}
+	case Fetched:
+		c.fetched(e.Key)
+	case FetchFailed:
+		c.fetchFailed(e.Key)
+	case Ended:
+		c.ended(&e)
+	case Lost:
+		c.lost(e.Key)
+	default:
+		panic(fmt.Sprintf("local: unknown event %T", e))
+	}
+}
+
+// Output starts what can be started and returns what is to be done since the last
+// call. It is valid until the next call.
+func (c *Core) Output() *Output {
+	c.startReady()
+	c.startFetches()
+	c.out, c.done = c.done, c.out
+	c.out.reset()
+	return &c.done
+}
+
+// AppendHeld appends what is held, in order: the inventory.
+func (c *Core) AppendHeld(dst []Held) []Held {
+	from := len(dst)
+	for k, size := range c.held {
+		dst = append(dst, Held{k, size})
+	}
+	slices.SortFunc(dst[from:], func(a, b Held) int { return a.Key.Compare(b.Key) })
+	return dst
+}
+
+// Counts returns how many attempts take slots (also those being stopped), and how
+// many wait for inputs or slots.
+func (c *Core) Counts() (active, queued int) {
+	for _, a := range c.attempts {
+		if a.state >= running {
+			active++
+		}
+	}
+	return active, len(c.attempts) - active
+}
+
+func (c *Core) joined(self graph.WorkerID) {
+	c.self = self
+	for _, k := range c.sortedAttempts() {
+		c.stop(k)
+	}
+}
+
+func (c *Core) left() {
+	c.self = 0
+	for _, k := range c.sortedAttempts() {
+		if a := c.attempts[k]; a.state < running {
+			c.forget(a)
+		}
+	}
+	for _, f := range c.sortedFetches() {
+		f.keep = false
+		c.unwanted(f)
+	}
+	// What the last turn had to say has nobody to hear it.
+	o := &c.out
+	o.Started, o.Done, o.Failed = nil, nil, nil
+	o.Retracted, o.Missing, o.Copied = nil, nil, nil
+}
+
+func (c *Core) assign(t *Assignment) {
+	if c.attempts[t.Key] != nil {
+		return
+	}
+	a := &attempt{Assignment: *t, seq: c.seq, slot: -1}
+	c.seq++
+	if a.slots() > c.cfg.Slots {
+		c.out.Failed = append(c.out.Failed, Failed{Key: t.Key, Failure: &graph.Failure{
+			Kind:    graph.FailSetup,
+			Message: fmt.Sprintf("%s needs %d slots: this worker has %d", t.Class.Name, a.slots(), c.cfg.Slots),
+		}})
+		return
+	}
+	c.attempts[t.Key] = a
+	c.await(a)
+}
+
+// await looks for a's inputs: it becomes ready, or waits for fetches, or fails.
+func (c *Core) await(a *attempt) {
+	a.state = waiting
+	a.missing = 0
+	for i := range a.Inputs {
+		in := &a.Inputs[i]
+		if _, ok := c.held[in.Key]; in.IsInline() || ok {
+			continue
+		}
+		if !c.want(in, a) {
+			c.failInput(a, in.Key, c.self)
+			return
+		}
+		a.missing++
+	}
+	if a.missing == 0 {
+		c.makeReady(a)
+	}
+}
+
+func (c *Core) makeReady(a *attempt) {
+	a.state = ready
+	heap.Push(&c.ready, a)
+}
+
+// startReady gives slots to ready attempts.
+func (c *Core) startReady() {
+	for len(c.ready) > 0 && c.ready[0].slots() <= c.free {
+		a := heap.Pop(&c.ready).(*attempt)
+		if !c.complete(a) {
+			c.await(a) // an input was freed meanwhile
+			continue
+		}
+		a.state = running
+		c.free -= a.slots()
+		c.out.Run = append(c.out.Run, &a.Assignment)
+		if c.self != 0 {
+			c.out.Started = append(c.out.Started, a.Key)
+		}
+	}
+}
+
+// complete reports whether all of a's inputs are here.
+func (c *Core) complete(a *attempt) bool {
+	for i := range a.Inputs {
+		if in := &a.Inputs[i]; !in.IsInline() {
+			if _, ok := c.held[in.Key]; !ok {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// stop ends an attempt that nobody wants to hear of any more.
+func (c *Core) stop(k Key) {
+	switch a := c.attempts[k]; {
+	case a == nil || a.state == stopping:
+	case a.state == running:
+		a.state = stopping
+		c.out.Cancel = append(c.out.Cancel, k)
+	default:
+		c.forget(a)
+	}
+}
+
+func (c *Core) retract(k Key) {
+	a := c.attempts[k]
+	ok := a != nil && a.state < running
+	if ok {
+		c.forget(a)
+	}
+	c.out.Retracted = append(c.out.Retracted, Retracted{k, ok})
+}
+
+// forget removes an attempt that does not run.
+func (c *Core) forget(a *attempt) {
+	if a.state == ready {
+		heap.Remove(&c.ready, a.slot)
+	} else if a.missing > 0 {
+		for i := range a.Inputs {
+			if f := c.fetches[a.Inputs[i].Key]; f != nil {
+				f.leave(a)
+				c.unwanted(f)
+			}
+		}
+	}
+	delete(c.attempts, a.Key)
+}
+
+func (c *Core) ended(e *Ended) {
+	a := c.attempts[e.Key]
+	if a == nil || a.state < running {
+		panic(fmt.Sprintf("local: attempt %v ended, which does not run", e.Key))
+	}
+	delete(c.attempts, e.Key)
+	c.free += a.slots()
+	if a.state == stopping {
+		if e.Kept {
+			c.out.Drop = append(c.out.Drop, e.Key)
+		}
+		return
+	}
+	if e.Kept {
+		c.held[e.Key] = e.Size
+	}
+	switch {
+	case c.self == 0: // nobody to tell; what is held goes into the inventory
+	case e.Failure == nil:
+		c.out.Done = append(c.out.Done, Done{Key: e.Key, Size: e.Size, Kept: e.Kept, Inline: e.Inline, Took: e.Took})
+	default:
+		f := Failed{Key: e.Key, Failure: e.Failure}
+		if e.Input != (Key{}) {
+			f.Input, f.Holder = e.Input.Task, c.self
+		}
+		c.out.Failed = append(c.out.Failed, f)
+	}
+}
+
+func (c *Core) freed(k Key) {
+	if _, ok := c.held[k]; ok {
+		delete(c.held, k)
+		c.out.Drop = append(c.out.Drop, k)
+	}
+	if f := c.fetches[k]; f != nil {
+		f.keep = false
+		c.unwanted(f)
+	}
+}
+
+func (c *Core) lost(k Key) {
+	if _, ok := c.held[k]; !ok {
+		return
+	}
+	delete(c.held, k)
+	c.out.Drop = append(c.out.Drop, k)
+	if c.self != 0 {
+		c.out.Missing = append(c.out.Missing, k)
+	}
+}
+
+// failInput fails a waiting attempt for an input that nobody gives.
+func (c *Core) failInput(a *attempt, in Key, holder graph.WorkerID) {
+	c.forget(a)
+	if holder == c.self {
+		c.out.Missing = append(c.out.Missing, in)
+	}
+	c.out.Failed = append(c.out.Failed, Failed{Key: a.Key, Failure: inputFailure(in), Input: in.Task, Holder: holder})
+}
+
+func inputFailure(in Key) *graph.Failure {
+	return &graph.Failure{Kind: graph.FailInput, Message: fmt.Sprintf("the result of task %s could not be fetched from any of its holders", in.Task)}
+}
+
+func (c *Core) sortedAttempts() []Key {
+	keys := make([]Key, 0, len(c.attempts))
+	for k := range c.attempts {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, Key.Compare)
+	return keys
+}
+
+// readyQueue is a heap of attempts: higher priority first, then older ones.
+type readyQueue []*attempt
+
+func (q readyQueue) Len() int { return len(q) }
+
+func (q readyQueue) Less(i, j int) bool {
+	if p, r := q[i].Class.Priority, q[j].Class.Priority; p != r {
+		return p > r
+	}
+	return q[i].seq < q[j].seq
+}
+
+func (q readyQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].slot, q[j].slot = i, j
+}
+
+// Push implements heap.Interface.
+func (q *readyQueue) Push(x any) {
+	a := x.(*attempt)
+	a.slot = len(*q)
+	*q = append(*q, a)
+}
+
+// Pop implements heap.Interface.
+func (q *readyQueue) Pop() any {
+	last := len(*q) - 1
+	a := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	a.slot = -1
+	return a
+}

@@ -1,0 +1,37 @@
+// Package local is a worker's core: it decides what the worker runs, fetches and
+// drops. It is pure: events go in (Step), what is to be done comes out (Output);
+// no clock, no I/O, no goroutine. The worker's loop owns it (package worker).
+//
+// # An attempt's way
+//
+//	            inputs missing          inputs here          slots free
+//	Assigned ──► waiting ─────────────► ready ─────────────► running ──► ended
+//	               │  ▲ an input is freed │                     │ Stop
+//	               │  └───────────────────┤                     ▼
+//	               └── Stop, Retract, ────┴──► forgotten ◄── stopping (ends unheard)
+//	                   a lost connection
+//
+// Attempts are named by task and attempt number, so a task that was stopped here
+// and assigned here again is two attempts, and nothing said about the old one
+// touches the new one. Every attempt that was assigned leaves in exactly one way:
+// done, failed, retracted, or stopped.
+//
+// Ready attempts run by priority, then in the order in which they were assigned. An
+// attempt that needs several slots is not overtaken by others while it waits for
+// them.
+//
+// # Inputs
+//
+// An input that is not held is fetched once, however many attempts wait for it,
+// from its holders one after the other. Fetches are bounded in number and bytes.
+// What was fetched is kept and reported (Copied): the scheduler frees it when
+// nobody needs it any more. When no holder is left, all that wait fail with
+// graph.FailInput.
+//
+// # Connections
+//
+// Each connection is a new incarnation of the worker (Joined). A lost one (Left)
+// forgets all that did not run yet; what runs goes on until the next Joined,
+// because its result can be told in the inventory then. What still runs at that
+// point is stopped: the scheduler has given it up.
+package local

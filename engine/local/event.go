@@ -1,0 +1,120 @@
+package local
+
+import "github.com/yarnd/yarnd/engine/graph"
+
+// Key names an attempt, and the result that it gave.
+type Key struct {
+	Task    graph.TaskID
+	Attempt graph.Attempt
+}
+
+// Compare orders keys by task, then attempt.
+func (k Key) Compare(l Key) int {
+	if c := k.Task.Compare(l.Task); c != 0 {
+		return c
+	}
+	return int(int64(k.Attempt) - int64(l.Attempt))
+}
+
+// Assignment is an attempt for this worker.
+type Assignment struct {
+	Key
+	Class   *graph.Class
+	Payload []byte
+	Inputs  []Input
+}
+
+// Input is a result that an attempt needs.
+type Input struct {
+	Key
+	Size    uint64
+	Inline  []byte           // the result itself, when there are no holders
+	Holders []graph.WorkerID // who has it, best first; 0 is the scheduler
+}
+
+// IsInline reports whether the input came along.
+func (in *Input) IsInline() bool { return len(in.Holders) == 0 }
+
+// Event is one thing that happened outside the core.
+type Event interface{ event() }
+
+type (
+	// Joined begins a connection, under a new worker id.
+	Joined struct {
+		Self graph.WorkerID
+	}
+
+	// Left ends it.
+	Left struct{}
+
+	// Assigned gives attempts to this worker. Those it knows already are ignored.
+	Assigned struct {
+		Tasks []Assignment
+	}
+
+	// Stop ends attempts, without an answer. Unknown ones are ignored.
+	Stop struct {
+		Tasks []Key
+	}
+
+	// Retract asks for attempts back; each is answered in Output.Retracted.
+	Retract struct {
+		Tasks []Key
+	}
+
+	// Free drops results. Unknown ones are ignored.
+	Free struct {
+		Tasks []Key
+	}
+
+	// Copy asks for results to be fetched and kept.
+	Copy struct {
+		Tasks []CopyOrder
+	}
+
+	// Fetched says that a fetch of Output.Fetch ended well: the store has it.
+	Fetched struct {
+		Key Key
+	}
+
+	// FetchFailed says that a fetch of Output.Fetch did not.
+	FetchFailed struct {
+		Key Key
+	}
+
+	// Ended says that an attempt of Output.Run ended, in whatever way.
+	Ended struct {
+		Key
+		Failure *graph.Failure // nil: there is a result
+		Size    uint64         // of the result, bytes
+		Kept    bool           // the store has it; else it is Inline
+		Inline  []byte
+		Took    uint32 // microseconds
+		// Input, for a graph.FailInput, is which one this worker could not read.
+		Input Key
+	}
+
+	// Lost says that the store does not have a result that it should.
+	Lost struct {
+		Key Key
+	}
+)
+
+// CopyOrder asks for a result to be fetched from a holder.
+type CopyOrder struct {
+	Key
+	Size uint64
+	From graph.WorkerID
+}
+
+func (Joined) event()      {}
+func (Left) event()        {}
+func (Assigned) event()    {}
+func (Stop) event()        {}
+func (Retract) event()     {}
+func (Free) event()        {}
+func (Copy) event()        {}
+func (Fetched) event()     {}
+func (FetchFailed) event() {}
+func (Ended) event()       {}
+func (Lost) event()        {}

@@ -1,0 +1,71 @@
+package local
+
+import "github.com/yarnd/yarnd/engine/graph"
+
+// Output is what the core wants done, all of it, in this order. The first part is
+// for this worker, the second tells the scheduler.
+type Output struct {
+	// Cancel and Abandon may name what has ended in the same turn; that is to be
+	// ignored.
+	Cancel  []Key         // attempts that run: end them; Ended answers
+	Abandon []Key         // fetches under way: end them; Fetched or FetchFailed answers
+	Drop    []Key         // results: delete them from the store
+	Run     []*Assignment // start them; every input is inline or in the store; Ended answers
+	Fetch   []Fetch       // into the store; Fetched or FetchFailed answers
+
+	Started   []Key
+	Done      []Done
+	Failed    []Failed
+	Retracted []Retracted
+	Copied    []Held // results of others that are here now
+	Missing   []Key  // results that the scheduler thinks are here, and are not, or not any more
+}
+
+// Fetch asks for a result of another.
+type Fetch struct {
+	Key
+	Size uint64
+	From graph.WorkerID
+}
+
+// Done is an attempt with a result.
+type Done struct {
+	Key
+	Size   uint64
+	Kept   bool // this worker holds it; else it is Inline
+	Inline []byte
+	Took   uint32 // microseconds
+}
+
+// Failed is an attempt without a result, or a Copy that could not be made.
+type Failed struct {
+	Key
+	Failure *graph.Failure
+	Input   graph.TaskID   // for graph.FailInput: which one
+	Holder  graph.WorkerID // and who was asked last
+}
+
+// Retracted answers a Retract: OK means that the attempt had not started and is
+// forgotten.
+type Retracted struct {
+	Key
+	OK bool
+}
+
+// Held is a result that is here.
+type Held struct {
+	Key
+	Size uint64
+}
+
+// reset empties o and keeps its memory.
+func (o *Output) reset() {
+	clear(o.Run) // let payloads go
+	clear(o.Done)
+	clear(o.Failed)
+	*o = Output{
+		Cancel: o.Cancel[:0], Abandon: o.Abandon[:0], Drop: o.Drop[:0], Run: o.Run[:0], Fetch: o.Fetch[:0],
+		Started: o.Started[:0], Done: o.Done[:0], Failed: o.Failed[:0],
+		Retracted: o.Retracted[:0], Missing: o.Missing[:0], Copied: o.Copied[:0],
+	}
+}
