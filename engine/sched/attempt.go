@@ -166,12 +166,16 @@ func (c *Core) staleDone(w *worker, f *Finished) {
 	}
 }
 
+// maxSize bounds the size of a result that is believed, so that sums do not
+// overflow.
+const maxSize = 1 << 48
+
 // finish gives an active task its result.
 func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint64) {
 	t := j.task(i)
 	c.leaveActive(j, i)
 	c.apply(j, i, m)
-	t.where, t.size, t.waiting = holder, size, 0
+	t.where, t.size, t.waiting = holder, min(size, maxSize), 0
 	t.flags &^= flagInline | flagSuspect
 	if j.lost != nil {
 		delete(j.lost, i)
@@ -180,11 +184,11 @@ func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint
 		t.flags |= flagInline
 		c.cut(j, i)
 	} else {
-		c.workers[holder].hold(size)
+		c.workers[holder].hold(t.size)
 	}
 	if j.held(i) {
 		t.flags |= flagSeen
-		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Size: size, Inline: holder == 0})
+		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Size: t.size, Inline: holder == 0})
 	}
 	for jk, k := range c.consumers(j, i) {
 		tk := jk.task(k)

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -10,7 +11,7 @@ import (
 // not add up. It is for tests and for finding out what a sick scheduler suffers
 // from; a healthy one never returns an error.
 func (c *Core) Check() error {
-	k := &checker{c: c, accounts: map[graph.WorkerID]*account{}, lanes: map[*lane]int{}}
+	k := &checker{c: c, accounts: map[graph.WorkerID]*account{}, lanes: map[*lane][]uint32{}}
 	for id := range c.workers {
 		k.accounts[id] = &account{}
 	}
@@ -25,7 +26,7 @@ func (c *Core) Check() error {
 type checker struct {
 	c        *Core
 	accounts map[graph.WorkerID]*account
-	lanes    map[*lane]int
+	lanes    map[*lane][]uint32 // their ready tasks
 	ready    int
 	asked    int
 }
@@ -123,7 +124,9 @@ func (k *checker) place(j *job, i uint32) error {
 	switch {
 	case t.state == StateReady && t.flags&flagSuspect == 0:
 		k.ready++
-		k.lanes[cl.lane]++
+		k.lanes[cl.lane] = append(k.lanes[cl.lane], i)
+	case t.state == StateReady && !slices.Contains(k.c.suspects, j.name(i)):
+		return fmt.Errorf("suspect in no queue")
 	case t.state.Given():
 		a := k.accounts[t.where]
 		if a == nil {
@@ -173,13 +176,42 @@ func (k *checker) sums() error {
 		return fmt.Errorf("free %d, surplus %d, solo %d, ready %d; counted %d, %d, %d, %d",
 			c.free, c.surplus, c.solos, c.ready, free, surplus, solos, k.ready)
 	}
-	for l, n := range k.lanes {
-		if l.ready != n || !l.listed {
-			return fmt.Errorf("lane of job %d: %d ready (listed %v), counted %d", l.job.id, l.ready, l.listed, n)
+	for l, ready := range k.lanes {
+		if l.ready != len(ready) || !l.listed {
+			return fmt.Errorf("lane of job %d: %d ready (listed %v), counted %d", l.job.id, l.ready, l.listed, len(ready))
+		}
+		queued := l.queued()
+		for _, i := range ready {
+			if !queued[i] {
+				return fmt.Errorf("task %v is ready and in no queue", l.job.name(i))
+			}
 		}
 	}
 	if !c.todo.empty() {
 		return fmt.Errorf("consequences not drawn: %+v", c.todo)
 	}
 	return nil
+}
+
+// queued returns what is in any of the lane's queues.
+func (l *lane) queued() map[uint32]bool {
+	in := map[uint32]bool{}
+	add := func(d *deque) {
+		for _, i := range d.items[d.head:] {
+			in[i] = true
+		}
+	}
+	add(&l.deps)
+	for _, d := range l.near {
+		add(d)
+	}
+	for _, q := range l.hosted {
+		add(&q.deque)
+	}
+	for _, r := range append(l.roots.heap, l.roots.tail) {
+		for i := r.from; i < r.to; i++ {
+			in[i] = true
+		}
+	}
+	return in
 }

@@ -180,14 +180,14 @@ func (c *Core) sweepLanes() {
 	})
 }
 
-// hadTurn moves the n-th lane of the list behind its equals that were served
-// less.
+// hadTurn moves the n-th lane of the list behind its equals that were not served
+// more.
 func (c *Core) hadTurn(n int) {
 	l := c.lanes[n]
 	l.served += uint64(l.slots)
 	for ; n+1 < len(c.lanes); n++ {
 		next := c.lanes[n+1]
-		if next.priority != l.priority || next.served >= l.served {
+		if next.priority != l.priority || next.served > l.served {
 			return
 		}
 		c.lanes[n], c.lanes[n+1] = next, l

@@ -51,6 +51,9 @@ const (
 // that a worker gets no more than one attempt ahead.
 var unknownTook = bucket(60_000_000)
 
+// maxSlots is the most that a worker can have.
+const maxSlots = 1<<16 - 1
+
 // open reports whether w may be given tasks from the lanes.
 func (w *worker) open() bool { return w.phase == working && !w.solo }
 
@@ -106,7 +109,7 @@ func (w *worker) unhold(size uint64) {
 }
 
 func (c *Core) stepJoined(ev WorkerJoined) {
-	if ev.Worker <= c.newestWorker || ev.Slots < 1 {
+	if ev.Worker <= c.newestWorker || ev.Slots < 1 || ev.Slots > maxSlots {
 		c.reject(BadWorker)
 		return
 	}

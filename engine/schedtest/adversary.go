@@ -185,7 +185,9 @@ func (w *World) mischief() {
 		m = w.machines[w.rng.IntN(len(w.machines))]
 	}
 	connected := m != nil && m.conn.m == m
-	switch n := w.rng.IntN(8); {
+	switch n := w.rng.IntN(9); {
+	case n == 8 && w.plan.has("missing") && connected:
+		w.loseOne(m)
 	case n == 0 && w.plan.has("crash") && m != nil:
 		// Twice a death may be held against what ran; a third could be the end of
 		// a task that did nothing.
@@ -207,6 +209,22 @@ func (w *World) mischief() {
 			w.notice(c, false)
 		}
 	}
+}
+
+// loseOne makes a machine lose a result, as a full disk may, and say so; or
+// somebody says so although it is there.
+func (w *World) loseOne(m *machine) {
+	held := m.inventory()
+	if len(held) == 0 {
+		return
+	}
+	at := held[w.rng.IntN(len(held))].TaskAttempt
+	if w.chance(3) {
+		w.step(sched.Missing{Worker: m.conn.id, Tasks: []sched.TaskAttempt{{Task: at.Task}}})
+		return
+	}
+	delete(m.results, at)
+	m.conn.say(sched.Missing{Worker: m.conn.id, Tasks: []sched.TaskAttempt{at}})
 }
 
 func (w *World) retire() {

@@ -48,3 +48,12 @@ func TestSimulation(t *testing.T) {
 		})
 	}
 }
+
+// TestReplay plays plans twice: a run is a function of its plan.
+func TestReplay(t *testing.T) {
+	for seed := range uint64(100) {
+		if a, b := Run(plan(seed+1)), Run(plan(seed+1)); a.Hash != b.Hash || a.Tasks != b.Tasks {
+			t.Fatalf("seed %d: two runs differ", seed+1)
+		}
+	}
+}

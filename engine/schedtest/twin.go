@@ -29,6 +29,7 @@ type twinTask struct {
 
 	live     sched.TaskAttempt // zero: none
 	worker   graph.WorkerID    // of live
+	started  bool              // live was said to run
 	last     graph.Attempt     // highest attempt ever given
 	done     bool
 	inline   bool
@@ -44,7 +45,7 @@ type twinTask struct {
 
 func (t *twinTask) open() bool { return !t.done && t.failed == 0 && !t.gone }
 
-func (t *twinTask) endAttempt() { t.live, t.worker = sched.TaskAttempt{}, 0 }
+func (t *twinTask) endAttempt() { t.live, t.worker, t.started = sched.TaskAttempt{}, 0, false }
 
 // see takes an event in, after the core did. What the core is free to decide,
 // whether a task whose attempt ended is tried again, is looked up there.
@@ -84,6 +85,12 @@ func (tw *twin) see(ev sched.Event) {
 		}
 	case sched.WorkerLeft:
 		tw.left(ev.Worker)
+	case sched.Started:
+		for _, a := range ev.Tasks {
+			if t := tw.isLive(ev.Worker, a); t != nil {
+				t.started = true
+			}
+		}
 	case sched.Done:
 		for _, f := range ev.Tasks {
 			tw.finished(ev.Worker, f)
@@ -342,7 +349,7 @@ func (tw *twin) compare() error {
 		case must == "failed" && (s == sched.StateFailed || s == sched.StateCancelled) && got.Kind == t.failed:
 		case must == "forgotten" && s == sched.StateForgotten:
 		case must == "done" && s == sched.StateDone && got.Attempt == t.attempt:
-		case must == "given" && s.Given() && got.Attempt == t.live.Attempt && got.Worker == t.worker:
+		case must == "given" && s.Given() && (s == sched.StateRunning) == t.started && got.Attempt == t.live.Attempt && got.Worker == t.worker:
 		case must == "active" && (s == sched.StateWaiting || s == sched.StateReady):
 		case must == "released" && s == sched.StateReleased:
 		default:
