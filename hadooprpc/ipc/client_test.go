@@ -312,7 +312,10 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); mustSay(t, c, "wait") }()
 	eventually(t, "a call in flight", func() bool { return pendingCalls(c) == 1 })
-	time.AfterFunc(100*time.Millisecond, func() { close(release) }) // several idle times later
+	began := time.Now()
+	eventually(t, "several idle times passed", func() bool { return time.Since(began) > 100*time.Millisecond })
+	mustSay(t, c, "on the same connection")
+	close(release)
 	<-done
 	if s.Accepted() != 1 {
 		t.Error("a connection with a waiting call counted as idle")
