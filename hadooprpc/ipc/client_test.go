@@ -69,6 +69,26 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+func TestWhoWeAre(t *testing.T) {
+	for _, tc := range []struct {
+		auth       sasl.Method
+		user, real string
+		want       string
+	}{
+		{sasl.Simple, "alice", "", "alice/"}, {sasl.Simple, "alice", "oozie", "alice/oozie"},
+		{sasl.Token, "alice", "", "none"}, {sasl.Token, "alice", "oozie", "none"},
+		{sasl.Kerberos, "alice", "", "none"}, {sasl.Kerberos, "alice", "oozie@R", "alice/oozie@R"},
+	} {
+		got := "none"
+		if info := whoWeAre(tc.auth, Options{User: tc.user, RealUser: tc.real}); info != nil {
+			got = info.GetEffectiveUser() + "/" + info.GetRealUser()
+		}
+		if got != tc.want {
+			t.Errorf("%s, %s for %s: %s, want %s", tc.auth, tc.real, tc.user, got, tc.want)
+		}
+	}
+}
+
 func TestRepliesOutOfOrderOnOneConnection(t *testing.T) {
 	s, release := server(t, hadooptest.Options{})
 	c := newTestClient(t, s.Addr(), Options{})

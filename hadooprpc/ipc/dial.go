@@ -66,10 +66,6 @@ func reason(ctx context.Context) error {
 
 func (cn *conn) introduce(protocol string, o Options, tok *token.Token) error {
 	mechs := o.mechanisms(tok)
-	info := &pb.UserInformation{EffectiveUser: proto.String(o.User)}
-	if o.RealUser != "" {
-		info.RealUser = proto.String(o.RealUser)
-	}
 	var out []byte
 	if len(mechs) == 0 && !o.Secure {
 		cn.auth = sasl.Simple
@@ -77,10 +73,7 @@ func (cn *conn) introduce(protocol string, o Options, tok *token.Token) error {
 	} else if err := cn.authenticate(mechs, o.Secure); err != nil {
 		return err
 	}
-	if cn.auth == sasl.Token {
-		info = nil // the token says who we are; a name beside it is an error
-	}
-	context := &pb.IpcConnectionContext{UserInfo: info, Protocol: proto.String(protocol)}
+	context := &pb.IpcConnectionContext{UserInfo: whoWeAre(cn.auth, o), Protocol: proto.String(protocol)}
 	frame, err := wire.AppendFrame(nil, setupHeader(wire.CallContext), context)
 	if err != nil {
 		return err
@@ -90,6 +83,20 @@ func (cn *conn) introduce(protocol string, o Options, tok *token.Token) error {
 	}
 	_, err = cn.nc.Write(out)
 	return err
+}
+
+// whoWeAre is the name to give, nil for none. A token says who we are, and a name beside it is an error; so does a
+// Kerberos ticket, unless we act for somebody else. Source: ProtoUtil.makeIpcConnectionContext, and what
+// Server.Connection.processConnectionContext makes of it (3.4.2).
+func whoWeAre(auth sasl.Method, o Options) *pb.UserInformation {
+	if auth == sasl.Token || auth == sasl.Kerberos && o.RealUser == "" {
+		return nil
+	}
+	info := &pb.UserInformation{EffectiveUser: proto.String(o.User)}
+	if o.RealUser != "" {
+		info.RealUser = proto.String(o.RealUser)
+	}
+	return info
 }
 
 // authenticate plays the SASL exchange and puts the agreed protection in force.

@@ -16,10 +16,10 @@ import (
 
 // Options tell who calls and how patiently. The zero value works on a cluster without security.
 type Options struct {
-	// User is who we say we are where the server believes names; "" takes DefaultUser. With Kerberos, the full
-	// principal. Tokens carry their own user.
+	// User is who we say we are where the server believes names; "" takes DefaultUser. Tokens and tickets carry their
+	// own user.
 	User string
-	// RealUser is set when we act for User as a proxy user.
+	// RealUser is our own name when we act for User as a proxy user: with Kerberos, the full principal.
 	RealUser string
 	// Token authenticates by a Hadoop token. Schedulers' and NodeManagers' ports demand one even on clusters
 	// without security. nil: none.
