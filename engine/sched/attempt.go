@@ -143,7 +143,10 @@ func (c *Core) stepDone(ev Done) {
 			c.staleDone(w, f)
 			continue
 		}
-		j.classOf(t).took.add(int64(f.Duration))
+		cl := j.classOf(t)
+		cl.took.add(int64(f.Duration))
+		cl.lane.took.add(int64(f.Duration))
+		w.sick = 0
 		holder := ev.Worker
 		if f.Inline {
 			holder = 0
@@ -256,6 +259,7 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 			final = y.other > maxOther
 		}
 	default:
+		c.setupFailed(w)
 		y.other++
 		final = y.other > min(maxOther, cl.deaths())
 	}

@@ -44,7 +44,9 @@ func (c *Core) fillSolo() {
 		return
 	}
 	for _, w := range c.crew {
-		if w.solo && w.queued == 0 && !c.giveSuspect(w) {
+		switch {
+		case !w.solo:
+		case w.queued == 0 && !c.giveSuspect(w), !w.alone && len(c.suspects) == 0:
 			c.setSolo(w, false)
 		}
 	}
@@ -74,7 +76,7 @@ func (c *Core) fillSolo() {
 }
 
 func (c *Core) setSolo(w *worker, solo bool) {
-	c.change(w, func() { w.solo = solo })
+	c.change(w, func() { w.solo, w.alone = solo, false })
 	if solo {
 		c.solos++
 	} else {
@@ -101,6 +103,7 @@ func (c *Core) giveSuspect(w *worker) bool {
 	c.suspects = slices.Delete(c.suspects, n, n+1)
 	j, _ := c.find(id)
 	c.give(w, j, id.Index)
+	w.alone = true
 	return true
 }
 
@@ -108,4 +111,36 @@ func (c *Core) giveSuspect(w *worker) bool {
 func (c *Core) isSuspect(id graph.TaskID) bool {
 	j, t := c.find(id)
 	return j != nil && t.state == StateReady && t.flags&flagSuspect != 0
+}
+
+// A worker on which executors do not start fails tasks faster than the others
+// run them, and would draw all of them to itself. After a few it rests, while
+// there are others.
+const (
+	sickAfter = 3
+	restFirst = 10_000 // milliseconds; doubled each time
+)
+
+func (c *Core) setupFailed(w *worker) {
+	if w.sick++; w.sick < sickAfter || w.resting {
+		return
+	}
+	w.rested = c.now + restFirst<<min(w.sick-sickAfter, 5)
+	c.change(w, func() { w.resting = true })
+	c.scatter(w)
+	c.resting++
+}
+
+// wake ends rests that are over, and all if nobody else is there.
+func (c *Core) wake() {
+	if c.resting == 0 {
+		return
+	}
+	others := slices.ContainsFunc(c.crew, (*worker).open)
+	for _, w := range c.crew {
+		if w.resting && (c.now >= w.rested || !others) {
+			c.change(w, func() { w.resting = false })
+			c.resting--
+		}
+	}
 }

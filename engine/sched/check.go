@@ -156,6 +156,7 @@ func (k *checker) place(j *job, i uint32) error {
 
 func (k *checker) sums() error {
 	c, free, surplus, solos := k.c, 0, 0, 0
+	resting := 0
 	for id, a := range k.accounts {
 		w := c.workers[id]
 		if b := (account{w.inflight, w.queued, w.running, w.asked, w.results, w.load, w.bytes}); b != *a {
@@ -168,13 +169,16 @@ func (k *checker) sums() error {
 		if w.solo {
 			solos++
 		}
+		if w.resting {
+			resting++
+		}
 		if w.phase == retired && w.inflight > 0 {
 			return fmt.Errorf("worker %d is retired and has %d attempts", id, w.inflight)
 		}
 	}
-	if free != c.free || surplus != c.surplus || solos != c.solos || k.ready != c.ready {
-		return fmt.Errorf("free %d, surplus %d, solo %d, ready %d; counted %d, %d, %d, %d",
-			c.free, c.surplus, c.solos, c.ready, free, surplus, solos, k.ready)
+	if free != c.free || surplus != c.surplus || solos != c.solos || k.ready != c.ready || resting != c.resting {
+		return fmt.Errorf("free %d, surplus %d, solo %d, ready %d, resting %d; counted %d, %d, %d, %d, %d",
+			c.free, c.surplus, c.solos, c.ready, c.resting, free, surplus, solos, k.ready, resting)
 	}
 	for l, ready := range k.lanes {
 		if l.ready != len(ready) || !l.listed {
@@ -187,8 +191,35 @@ func (k *checker) sums() error {
 			}
 		}
 	}
+	if err := k.promises(); err != nil {
+		return err
+	}
 	if !c.todo.empty() {
 		return fmt.Errorf("consequences not drawn: %+v", c.todo)
+	}
+	return nil
+}
+
+// promises checks what is under way between workers.
+func (k *checker) promises() error {
+	busy, claims := map[*worker]int{}, map[graph.WorkerID]int{}
+	for _, t := range k.c.transfers {
+		j, row := k.c.find(t.task)
+		if t.from.phase == left || t.to.phase == left || j == nil || row.state != StateDone {
+			return fmt.Errorf("copy of %v from %d to %d is under way", t.task, t.from.id, t.to.id)
+		}
+		busy[t.from]++
+	}
+	for id, w := range k.c.claims {
+		if j, t := k.c.find(id); j == nil || !t.state.Given() || t.flags&flagRetract == 0 {
+			return fmt.Errorf("task %v is claimed and not under retraction", id)
+		}
+		claims[w]++
+	}
+	for _, w := range k.c.workers {
+		if w.claims != claims[w.id] || w.leaving.busy != busy[w] {
+			return fmt.Errorf("worker %d has %d claims and %d copies, counted %d and %d", w.id, w.claims, w.leaving.busy, claims[w.id], busy[w])
+		}
 	}
 	return nil
 }
@@ -208,7 +239,7 @@ func (l *lane) queued() map[uint32]bool {
 	for _, q := range l.hosted {
 		add(&q.deque)
 	}
-	for _, r := range append(l.roots.heap, l.roots.tail) {
+	for _, r := range slices.Concat(l.roots.heap, rangeHeap{l.roots.tail}) {
 		for i := r.from; i < r.to; i++ {
 			in[i] = true
 		}

@@ -63,6 +63,7 @@ type Core struct {
 	ready     int                             // tasks that are Ready in lanes
 	suspects  []graph.TaskID                  // tasks that run alone, when Ready
 	solos     int                             // workers with solo set
+	resting   int                             // workers with resting set
 	free      int                             // slots of working workers that nothing is assigned to
 	surplus   int                             // workers that have more than their slots can run
 	claims    map[graph.TaskID]graph.WorkerID // attempts under retraction → for whom
@@ -136,6 +137,7 @@ func (c *Core) Step(ev Event) {
 // Output gives ready tasks to workers and returns all that is to be done since
 // the last call. It is the caller's until the next call.
 func (c *Core) Output() *Output {
+	c.wake()
 	c.fill()
 	c.rebalance()
 	c.drain()

@@ -5,7 +5,7 @@ package sched
 func (c *Core) fill() {
 	c.sweepLanes()
 	c.fillSolo()
-	if c.ready > 0 {
+	if c.ready > 0 && c.free > 0 {
 		c.fillFree()
 	}
 	if c.ready > 0 {

@@ -26,6 +26,7 @@ type lane struct {
 	ready  int    // tasks of the lane that are Ready and not suspects
 	served uint64 // slots given so far: the lane's place among its equals
 	listed bool   // in Core.lanes
+	took   average
 
 	deps   deque                     // have inputs, may run anywhere as well
 	near   map[graph.WorkerID]*deque // have inputs, most of them on this worker
@@ -63,6 +64,13 @@ func (d *deque) popFront() uint32 {
 	d.head++
 	d.rewind()
 	return i
+}
+
+func (d *deque) empty() {
+	if d.head = 0; cap(d.items) > 1024 {
+		d.items = nil
+	}
+	d.items = d.items[:0]
 }
 
 func (d *deque) rewind() {
@@ -175,9 +183,20 @@ func (c *Core) sweepLanes() {
 		if l.ready > 0 {
 			return false
 		}
-		*l = lane{job: l.job, priority: l.priority, pool: l.pool, slots: l.slots, served: l.served}
+		l.empty()
 		return true
 	})
+}
+
+// empty drops what is left in the queues. It keeps small ones for next time.
+func (l *lane) empty() {
+	l.listed = false
+	l.deps.empty()
+	clear(l.near)
+	clear(l.hosted)
+	l.hosts = l.hosts[:0]
+	l.roots.tail = indexRange{}
+	l.roots.heap = l.roots.heap[:0]
 }
 
 // hadTurn moves the n-th lane of the list behind its equals that were not served

@@ -106,13 +106,10 @@ func (c *Core) waitOn(w *worker, l *lane) int64 {
 	return load / int64(w.slots)
 }
 
-// estimate is what a task of the lane takes, in microseconds, going by the first
-// class of the lane that ran.
+// estimate is what a task of the lane takes, in microseconds.
 func (l *lane) estimate() int64 {
-	for k := range l.job.classes {
-		if cl := &l.job.classes[k]; cl.lane == l && cl.took.known {
-			return cl.took.micros()
-		}
+	if l.took.known {
+		return l.took.micros()
 	}
 	return tooks[unknownTook]
 }

@@ -170,6 +170,33 @@ func TestPreemptionIsNobodysFault(t *testing.T) {
 	s.want("still wanted", task.State, StateReady)
 }
 
+// Executors do not start on worker 1. It must not draw all tasks to itself.
+func TestWorkerThatStartsNothingRests(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(make([][]uint32, 30)...)
+	s.step(WorkerJoined{Worker: 1, Slots: 1}, WorkerJoined{Worker: 2, Slots: 1})
+	attempts := 0
+	for turn := range 200 {
+		out := s.output()
+		for _, a := range out.Assign {
+			if a.Worker == 1 {
+				attempts++
+				s.step(failed(1, a.Task.Index, a.Attempt, graph.FailSetup))
+			} else {
+				s.step(Done{2, []Finished{{TaskAttempt: TaskAttempt{a.Task, a.Attempt}, Duration: 100_000}}})
+			}
+		}
+		s.step(Tick{int64(turn) * 100})
+	}
+	j, _ := s.c.Job(1)
+	s.want("all done", j.Counts[StateDone], uint32(30))
+	if attempts > 8 {
+		t.Errorf("%d attempts on a worker that starts nothing", attempts)
+	}
+	s.step(WorkerLeft{Worker: 2})
+	s.want("the only worker does not rest", s.output().Assign[0].Worker, graph.WorkerID(1))
+}
+
 // A worker is given one more task than it can run until the core knows how long
 // they take, then as many as take 20 ms.
 func TestPrefillFollowsDuration(t *testing.T) {

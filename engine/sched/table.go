@@ -92,14 +92,6 @@ func (t *table[T]) add(v T) {
 	t.n++
 }
 
-// bytes returns the memory that the table takes.
-func (t *table[T]) capacity() (n int) {
-	for _, c := range t.chunks {
-		n += cap(c)
-	}
-	return n
-}
-
 func pack(t graph.TaskID) uint64 { return uint64(t.Job)<<32 | uint64(t.Index) }
 
 func unpack(v uint64) graph.TaskID {

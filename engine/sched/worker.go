@@ -17,6 +17,11 @@ type worker struct {
 	memory uint64 // bytes for results, 0: unknown
 	phase  phase
 	solo   bool // kept free for a suspect, or running one
+	alone  bool // running one
+
+	sick    int   // executors that did not start, since one did
+	resting bool  // gets nothing new until rested
+	rested  int64 // milliseconds
 
 	// What it was given and has not ended yet.
 	inflight int           // attempts
@@ -55,7 +60,7 @@ var unknownTook = bucket(60_000_000)
 const maxSlots = 1<<16 - 1
 
 // open reports whether w may be given tasks from the lanes.
-func (w *worker) open() bool { return w.phase == working && !w.solo }
+func (w *worker) open() bool { return w.phase == working && !w.solo && !w.resting }
 
 func (w *worker) freeSlots() int {
 	if !w.open() {
@@ -140,6 +145,9 @@ func (c *Core) stepLeft(ev WorkerLeft) {
 	c.takeAttempts(w, ev.Blame)
 	if w.solo {
 		c.setSolo(w, false)
+	}
+	if w.resting {
+		c.resting--
 	}
 	delete(c.workers, w.id)
 	if w.inflight != 0 || w.queued != 0 || w.load != 0 || w.running != 0 || w.asked != 0 || w.results != 0 || w.bytes != 0 {

@@ -118,3 +118,52 @@ func (s scan) run(seed uint64) (w *Timed, idle float64) {
 	total := float64(w.Last-max(start, begin)) * float64(s.workers*s.slots)
 	return w, 1 - float64(w.BusyTime)/total
 }
+
+// Work that was dealt out before a worker joined, or that turns out uneven, moves
+// to whoever is idle.
+func TestIdleTime(t *testing.T) {
+	for _, k := range []struct {
+		name     string
+		workers  int
+		slots    int
+		late     int // of the workers, join after a second and a half
+		tasks    int
+		duration func(i uint32) int64 // microseconds
+		idle     float64
+	}{
+		{"late workers", 8, 1, 7, 64, func(uint32) int64 { return 1_000_000 }, 0.2},
+		{"late workers, short tasks", 8, 2, 7, 20000, func(uint32) int64 { return 2000 }, 0.1},
+		{"uneven", 10, 1, 0, 400, func(i uint32) int64 { return 1000 * (1 + int64(i*i%97)) }, 0.1},
+		{"a few long ones among short ones", 10, 2, 0, 2000, func(i uint32) int64 {
+			if i%200 == 0 {
+				return 2_000_000
+			}
+			return 10_000
+		}, 0.45}, // the last long one begins when half of the work is done
+		{"tiny", 4, 1, 0, 50_000, func(uint32) int64 { return 20 }, 0.1},
+		{"200 workers", 200, 1, 0, 5000, func(i uint32) int64 { return 5000 + int64(i%7)*1000 }, 0.15},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			w := NewTimed(sched.Config{})
+			w.Latency = 200
+			w.Duration = func(id graph.TaskID) int64 { return k.duration(id.Index) }
+			var slots, late int64
+			for n := range k.workers {
+				at := int64(0)
+				if n >= k.workers-k.late {
+					at = 1_500_000
+					late += at * int64(k.slots)
+				}
+				slots += int64(k.slots)
+				w.At(at, sched.WorkerJoined{Worker: graph.WorkerID(n + 1), Slots: k.slots})
+			}
+			w.submitAt(0, 1, graph.Class{}, k.tasks, nil)
+			w.Run(1 << 40)
+			idle := 1 - float64(w.BusyTime)/float64(w.Last*slots-late)
+			t.Logf("idle %.3f, %d ms, %d turns, %d assignments, %d retractions", idle, w.Last/1000, w.Turns, w.Assigns, w.Retracts)
+			if w.Ended != k.tasks || idle > k.idle {
+				t.Errorf("%d of %d ended, idle %.3f, want at most %.3f", w.Ended, k.tasks, idle, k.idle)
+			}
+		})
+	}
+}
