@@ -329,8 +329,12 @@ func (k executorKey) String() string {
 	return k.kind.String()
 }
 
-// Close ends all executors and the tasks in them, and waits. It may be called many
-// times.
+// closeTime is how long executors have to end when the manager is closed.
+const closeTime = 2 * time.Second
+
+// Close ends all executors and the tasks in them, without Options.Grace, and waits.
+// It waits for ever for a function inside this process that does not end. It may be
+// called many times.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -342,6 +346,7 @@ func (m *Manager) Close() error {
 	m.cancel()
 	for _, p := range live {
 		p.end()
+		time.AfterFunc(closeTime, p.kill) // nothing happens if it has ended
 	}
 	for _, p := range live {
 		<-p.done

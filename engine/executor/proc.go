@@ -15,7 +15,7 @@ type processInfo struct {
 	zombie    bool
 	vsize     uint64 // bytes
 	rss       uint64 // bytes
-	cpu       uint64 // clock ticks (1/100 s) of user and system time
+	cpu       uint64 // clock ticks (1/100 s) of user and system time, its own and that of children it waited for
 }
 
 // table is the machine's processes at one moment.
@@ -73,7 +73,7 @@ func parseStat(pid int, line []byte) (processInfo, bool) {
 		pid:    pid,
 		ppid:   int(number(4)),
 		zombie: f[0][0] == 'Z' || f[0][0] == 'X',
-		cpu:    number(14) + number(15),
+		cpu:    number(14) + number(15) + number(16) + number(17),
 		vsize:  number(23),
 		rss:    number(24) * uint64(os.Getpagesize()),
 	}, true

@@ -102,7 +102,7 @@ func (c *Core) Step(e Event) {
 	case Fetched:
 		c.fetched(e.Key)
 	case FetchFailed:
-		c.fetchFailed(e.Key)
+		c.fetchFailed(e.Key, e.Here)
 	case Ended:
 		c.ended(&e)
 	case Lost:
@@ -328,10 +328,15 @@ func (c *Core) lost(k Key) {
 // failInput fails a waiting attempt for an input that nobody gives.
 func (c *Core) failInput(a *attempt, in Key, holder graph.WorkerID) {
 	c.forget(a)
+	c.out.Failed = append(c.out.Failed, c.inputFailed(a.Key, in, holder))
+}
+
+// inputFailed is the report of an attempt, or Copy, whose input cannot be had.
+func (c *Core) inputFailed(k, in Key, holder graph.WorkerID) Failed {
 	if holder == c.self {
 		c.out.Missing = append(c.out.Missing, in)
 	}
-	c.out.Failed = append(c.out.Failed, Failed{Key: a.Key, Failure: inputFailure(in), Input: in.Task, Holder: holder})
+	return Failed{Key: k, Failure: inputFailure(in), Input: in.Task, Holder: holder}
 }
 
 func inputFailure(in Key) *graph.Failure {

@@ -80,6 +80,9 @@ type (
 	// FetchFailed says that a fetch of Output.Fetch did not.
 	FetchFailed struct {
 		Key Key
+		// Here says why, when it is this worker's fault: it has no room. Then no other
+		// holder is asked, and none is blamed.
+		Here *graph.Failure
 	}
 
 	// Ended says that an attempt of Output.Run ended, in whatever way.

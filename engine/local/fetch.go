@@ -66,17 +66,10 @@ func (c *Core) copy(o CopyOrder) {
 	}
 	f := c.fetch(o.Key, o.Size, []graph.WorkerID{o.From})
 	if f == nil {
-		c.failCopy(o.Key, o.From)
+		c.out.Failed = append(c.out.Failed, c.inputFailed(o.Key, o.Key, o.From))
 		return
 	}
 	f.keep = true
-}
-
-func (c *Core) failCopy(k Key, holder graph.WorkerID) {
-	if holder == c.self {
-		c.out.Missing = append(c.out.Missing, k)
-	}
-	c.out.Failed = append(c.out.Failed, Failed{Key: k, Failure: inputFailure(k), Input: k.Task, Holder: holder})
 }
 
 // wanted reports whether anybody wants f.
@@ -147,23 +140,33 @@ func (c *Core) fetched(k Key) {
 	}
 }
 
-func (c *Core) fetchFailed(k Key) {
+func (c *Core) fetchFailed(k Key, here *graph.Failure) {
 	f := c.landed(k)
 	f.abandoned = false
 	switch {
 	case !f.wanted():
 		delete(c.fetches, k)
-	case len(f.untried) > 0:
+	case here == nil && len(f.untried) > 0:
 		c.queue = append(c.queue, k)
 	default:
-		delete(c.fetches, k)
-		if f.keep {
-			c.failCopy(k, f.from)
-		}
-		for _, a := range slices.Clone(f.waiters) {
-			if c.attempts[a.Key] == a { // not yet failed for another place of the input
-				c.failInput(a, k, f.from)
-			}
+		c.giveUp(f, here)
+	}
+}
+
+// giveUp fails all that want a fetch: for what is wrong here, or for its holders.
+func (c *Core) giveUp(f *fetch, here *graph.Failure) {
+	delete(c.fetches, f.Key)
+	if f.keep && here == nil { // a copy that has no room is not made
+		c.out.Failed = append(c.out.Failed, c.inputFailed(f.Key, f.Key, f.from))
+	}
+	for _, a := range slices.Clone(f.waiters) {
+		switch {
+		case c.attempts[a.Key] != a: // failed already, for another place of the input
+		case here == nil:
+			c.failInput(a, f.Key, f.from)
+		default:
+			c.forget(a)
+			c.out.Failed = append(c.out.Failed, Failed{Key: a.Key, Failure: here})
 		}
 	}
 }

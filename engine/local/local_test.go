@@ -103,7 +103,7 @@ func TestInputIsFetchedOnce(t *testing.T) {
 		assignment(key(2, 1), class(0, 0), in), assignment(key(3, 1), class(0, 0), in, in),
 		assignment(key(4, 1), class(0, 0), Input{Key: key(8, 1), Inline: []byte("x")}),
 	}}), Output{Fetch: []Fetch{{key(1, 3), 100, 4}}, Run: runs(key(4, 1)), Started: []Key{key(4, 1)}})
-	expect(t, turn(c, FetchFailed{key(1, 3)}), Output{Fetch: []Fetch{{key(1, 3), 100, 5}}})
+	expect(t, turn(c, FetchFailed{Key: key(1, 3)}), Output{Fetch: []Fetch{{key(1, 3), 100, 5}}})
 	expect(t, turn(c, Fetched{key(1, 3)}), Output{
 		Copied: []Held{{key(1, 3), 100}}, Run: runs(key(2, 1)), Started: []Key{key(2, 1)},
 	})
@@ -127,10 +127,17 @@ func TestNoHolderLeft(t *testing.T) {
 		Fetch: []Fetch{{key(1, 1), 1, 4}}, Missing: []Key{key(9, 1)},
 		Failed: []Failed{{Key: key(4, 1), Failure: inputFailure(key(9, 1)), Input: key(9, 1).Task, Holder: 7}},
 	})
-	expect(t, turn(c, FetchFailed{key(1, 1)}), Output{Failed: []Failed{
+	expect(t, turn(c, FetchFailed{Key: key(1, 1)}), Output{Failed: []Failed{
 		{Key: key(2, 1), Failure: inputFailure(key(1, 1)), Input: key(1, 1).Task, Holder: 4},
 		{Key: key(3, 1), Failure: inputFailure(key(1, 1)), Input: key(1, 1).Task, Holder: 4},
 	}})
+}
+
+func TestNoRoomHere(t *testing.T) {
+	c := joined(Config{})
+	turn(c, Assigned{[]Assignment{assignment(key(2, 1), class(0, 0), input(key(1, 1), 1, 4, 5))}})
+	full := &graph.Failure{Kind: graph.FailMemory}
+	expect(t, turn(c, FetchFailed{Key: key(1, 1), Here: full}), Output{Failed: []Failed{{Key: key(2, 1), Failure: full}}})
 }
 
 func TestStopAndRetract(t *testing.T) {
@@ -158,7 +165,7 @@ func TestAbandonedFetchWantedAgain(t *testing.T) {
 	expect(t, turn(c, Stop{[]Key{key(1, 1)}}, Assigned{[]Assignment{assignment(key(2, 1), class(0, 0), in)}}),
 		Output{Abandon: []Key{key(9, 1)}})
 	// Its failure says nothing about the holder.
-	expect(t, turn(c, FetchFailed{key(9, 1)}), Output{Fetch: []Fetch{{key(9, 1), 1, 4}}})
+	expect(t, turn(c, FetchFailed{Key: key(9, 1)}), Output{Fetch: []Fetch{{key(9, 1), 1, 4}}})
 	expect(t, turn(c, Fetched{key(9, 1)}), Output{Copied: []Held{{key(9, 1), 1}}, Run: runs(key(2, 1)), Started: []Key{key(2, 1)}})
 }
 
@@ -176,7 +183,7 @@ func TestCopyAndLost(t *testing.T) {
 	c := joined(Config{})
 	o := CopyOrder{Key: key(1, 1), Size: 3, From: 4}
 	expect(t, turn(c, Copy{[]CopyOrder{o}}), Output{Fetch: []Fetch{{key(1, 1), 3, 4}}})
-	expect(t, turn(c, FetchFailed{key(1, 1)}), Output{Failed: []Failed{{Key: key(1, 1), Failure: inputFailure(key(1, 1)), Input: key(1, 1).Task, Holder: 4}}})
+	expect(t, turn(c, FetchFailed{Key: key(1, 1)}), Output{Failed: []Failed{{Key: key(1, 1), Failure: inputFailure(key(1, 1)), Input: key(1, 1).Task, Holder: 4}}})
 	turn(c, Copy{[]CopyOrder{o}})
 	expect(t, turn(c, Fetched{key(1, 1)}), Output{Copied: []Held{{key(1, 1), 3}}})
 	expect(t, turn(c, Copy{[]CopyOrder{o}}), Output{Copied: []Held{{key(1, 1), 3}}})
@@ -190,7 +197,7 @@ func TestReconnect(t *testing.T) {
 		assignment(key(4, 1), class(0, 0)), assignment(key(5, 1), class(0, 0), input(key(9, 1), 1, 4)),
 	}})
 	expect(t, turn(c, Left{}), Output{Abandon: []Key{key(9, 1)}})
-	expect(t, turn(c, Ended{Key: key(1, 1), Size: 8, Kept: true}, Ended{Key: key(2, 1), Inline: []byte("x")}, FetchFailed{key(9, 1)}), Output{})
+	expect(t, turn(c, Ended{Key: key(1, 1), Size: 8, Kept: true}, Ended{Key: key(2, 1), Inline: []byte("x")}, FetchFailed{Key: key(9, 1)}), Output{})
 	expect(t, turn(c, Joined{Self: 8}), Output{Cancel: []Key{key(3, 1)}})
 	if got, want := c.AppendHeld(nil), []Held{{key(1, 1), 8}}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
@@ -223,7 +230,7 @@ func TestFetchLimits(t *testing.T) {
 }
 
 func TestUnaskedAnswersPanic(t *testing.T) {
-	for _, e := range []Event{Ended{Key: key(1, 1)}, Fetched{key(1, 1)}, FetchFailed{key(1, 1)}, nil} {
+	for _, e := range []Event{Ended{Key: key(1, 1)}, Fetched{key(1, 1)}, FetchFailed{Key: key(1, 1)}, nil} {
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -441,7 +448,11 @@ func (w *world) answerFetch() {
 	delete(w.flying, k)
 	delete(w.abandon, k)
 	if w.rnd.IntN(3) == 0 {
-		w.step(FetchFailed{k})
+		e := FetchFailed{Key: k}
+		if w.rnd.IntN(4) == 0 {
+			e.Here = &graph.Failure{Kind: graph.FailMemory}
+		}
+		w.step(e)
 		return
 	}
 	w.store[k] = f.Size

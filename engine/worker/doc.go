@@ -1,0 +1,22 @@
+// Package worker is the process that runs tasks: it connects to the scheduler,
+// does what it is told, and keeps results for whoever comes for them.
+//
+//	                 ┌────────────────── loop (owns local.Core) ───────────────┐
+//	scheduler ◄─────►│ link: dials, reads frames            store: results      │◄──── peers,
+//	          frames │ executor.Manager: runs attempts      transfer.Server     │ fetch clients
+//	                 │ transfer.Pool: fetches inputs        bundles             │
+//	                 └─────────────────────────────────────────────────────────┘
+//
+// One goroutine, the loop, owns the core and all tables. Everything else is an
+// adapter that does one thing, tells the loop how it ended, and never decides. The
+// loop never waits for an adapter: it handles all events that are there, takes the
+// core's output once, and sends what there is to report in one frame of each kind.
+//
+// # Connections
+//
+// A worker never gives up its scheduler by itself: when the connection ends, even
+// with a goodbye, it asks for the endpoint again (another scheduler may have taken
+// over) and connects anew, at once and then with growing pauses. What it finished
+// meanwhile it names in the inventory. It ends when it is told to (Retire) or its
+// context does, and then leaves no process and no file behind.
+package worker

@@ -1,0 +1,273 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/local"
+	"github.com/yarnd/yarnd/engine/transfer"
+	"github.com/yarnd/yarnd/engine/wire"
+	"github.com/yarnd/yarnd/identity"
+)
+
+const firstPause = 50 * time.Millisecond
+
+// link keeps the worker connected until the loop and then ctx end.
+func (w *worker) link(ctx context.Context) {
+	var epoch uint64
+	for pause := time.Duration(0); ; {
+		if pause > 0 && !sleep(ctx, pause+rand.N(pause/2)) {
+			return
+		}
+		conn, welcome, err := w.connect(ctx, epoch)
+		if err == nil {
+			epoch = max(epoch, welcome.Epoch)
+			began := time.Now()
+			err = w.read(ctx, conn, welcome)
+			if time.Since(began) > w.opts.Backoff {
+				pause = 0 // it was a good one: the first try is at once
+			}
+		}
+		select {
+		case <-w.ended:
+			return
+		default:
+		}
+		w.opts.Log.Warn("not connected to the scheduler", "err", err)
+		pause = min(max(2*pause, firstPause), w.opts.Backoff)
+	}
+}
+
+// connect asks where the scheduler is and greets it.
+func (w *worker) connect(ctx context.Context, epoch uint64) (*wire.Conn, *wire.Welcome, error) {
+	endpoint, want, err := w.opts.Scheduler(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask for the scheduler: %w", err)
+	}
+	name := w.opts.Identity.Subject().Name
+	hello := &wire.Hello{
+		Build: w.opts.Version, Bundle: w.opts.Bundle[:],
+		Who: &wire.Hello_Worker{Worker: &wire.WorkerHello{
+			Name: name, Host: w.opts.Host, Pool: w.opts.Pool,
+			Slots: uint32(w.opts.Slots), Memory: w.opts.Memory,
+			DataAddress: w.dataAddress, Pid: uint32(os.Getpid()),
+		}},
+	}
+	conn, welcome, err := wire.Dial(ctx, endpoint, w.opts.Identity.Client(identity.Scheduler, ""), hello, wire.ConnOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if newest := max(epoch, want); welcome.Epoch < newest {
+		conn.Close()
+		return nil, nil, fmt.Errorf("the scheduler at %s is of epoch %d: there has been one of epoch %d", endpoint, welcome.Epoch, newest)
+	}
+	w.opts.Log.Info("connected to the scheduler", "endpoint", endpoint, "worker", welcome.Id, "epoch", welcome.Epoch)
+	return conn, welcome, nil
+}
+
+// read hands a connection and its frames to the loop, until it ends.
+func (w *worker) read(ctx context.Context, conn *wire.Conn, welcome *wire.Welcome) error {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if !w.send(connected{conn, welcome}) {
+		return wire.ErrClosed
+	}
+	for {
+		k, m, err := conn.Next()
+		if err == nil && !w.send(frame{conn, k, m}) {
+			err = wire.ErrClosed
+		}
+		if err != nil {
+			w.send(disconnected{conn})
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// connected is a new connection. The scheduler counts the worker as joined when the
+// inventory is complete.
+type connected struct {
+	conn    *wire.Conn
+	welcome *wire.Welcome
+}
+
+// inventoryRows is how many results one inventory frame names.
+const inventoryRows = 1 << 16
+
+func (e connected) handle(w *worker) {
+	w.forgetPeers()
+	w.conn, w.self, w.done = e.conn, graph.WorkerID(e.welcome.Id), 0
+	w.scheduler.Store(&transfer.Peer{Role: identity.Scheduler, Address: e.conn.NetConn().RemoteAddr().String()})
+	w.core.Step(local.Joined{Self: w.self})
+	held := w.core.AppendHeld(nil)
+	for {
+		m := &wire.Held{}
+		for _, h := range held[:min(len(held), inventoryRows)] {
+			m.Add(h.Task, h.Attempt, h.Size)
+		}
+		held = held[m.Len():]
+		m.More = len(held) > 0
+		w.push(wire.KindInventory, m)
+		if !m.More {
+			return
+		}
+	}
+}
+
+// disconnected is the end of a connection.
+type disconnected struct{ conn *wire.Conn }
+
+func (e disconnected) handle(w *worker) {
+	if w.conn != e.conn {
+		return
+	}
+	w.conn = nil
+	w.core.Step(local.Left{})
+}
+
+// push queues a frame. A connection that cannot take it ends, and its reader says
+// so.
+func (w *worker) push(k wire.Kind, m proto.Message) {
+	if w.conn == nil {
+		return
+	}
+	if err := w.conn.Push(k, m); err != nil {
+		w.conn.CloseWith(err)
+	}
+}
+
+// frame is what the scheduler says.
+type frame struct {
+	conn *wire.Conn
+	kind wire.Kind
+	m    proto.Message
+}
+
+func (e frame) handle(w *worker) {
+	if w.conn != e.conn {
+		return // of a connection that has ended
+	}
+	if err := w.obey(e.kind, e.m); err != nil {
+		w.opts.Log.Error("the scheduler broke the protocol", "kind", e.kind.String(), "err", err)
+		w.conn.CloseWith(err)
+	}
+}
+
+// obey does what a frame says.
+func (w *worker) obey(k wire.Kind, m proto.Message) error {
+	switch m := m.(type) {
+	case *wire.Classes:
+		w.learn(m)
+	case *wire.Peers:
+		for i := range m.Len() {
+			if p := m.At(i); p.Address != "" {
+				w.peers[p.Worker] = p
+			} else {
+				delete(w.peers, p.Worker)
+			}
+		}
+	case *wire.Assign:
+		return w.assigned(m)
+	case *wire.Copy:
+		orders := make([]local.CopyOrder, m.Len())
+		for i := range orders {
+			t, a, size, from := m.At(i)
+			orders[i] = local.CopyOrder{Key: local.Key{Task: t, Attempt: a}, Size: size, From: from}
+		}
+		w.core.Step(local.Copy{Tasks: orders})
+	case *wire.Tasks:
+		keys := make([]local.Key, m.Len())
+		for i := range keys {
+			keys[i].Task, keys[i].Attempt = m.At(i)
+		}
+		switch k {
+		case wire.KindStop:
+			w.core.Step(local.Stop{Tasks: keys})
+		case wire.KindRetract:
+			w.core.Step(local.Retract{Tasks: keys})
+		case wire.KindFree:
+			w.core.Step(local.Free{Tasks: keys})
+		}
+	case *wire.Retire:
+		w.opts.Log.Info("retired", "reason", m.Reason)
+		w.retired = true
+	default:
+		return &wire.ProtocolError{Kind: k, What: "not for a worker"}
+	}
+	return nil
+}
+
+// learn adds classes to a job, or forgets a job of which none are named.
+func (w *worker) learn(m *wire.Classes) {
+	job := graph.JobID(m.Job)
+	if len(m.Class) == 0 {
+		delete(w.classes, job)
+		return
+	}
+	table := w.classes[job]
+	if table == nil {
+		table = map[graph.ClassID]*graph.Class{}
+		w.classes[job] = table
+	}
+	for _, c := range m.Class {
+		id, class := wire.ClassFromWire(c)
+		table[id] = &class
+	}
+}
+
+var errNoClass = errors.New("an attempt of a class that was not declared")
+
+func (w *worker) assigned(m *wire.Assign) error {
+	tasks := make([]local.Assignment, m.Len())
+	for i := range tasks {
+		row := m.At(i)
+		class := w.classes[row.Task.Job][row.Class]
+		if class == nil {
+			return fmt.Errorf("%w: task %s, class %d", errNoClass, row.Task, row.Class)
+		}
+		t := &tasks[i]
+		t.Key = local.Key{Task: row.Task, Attempt: row.Attempt}
+		t.Class, t.Payload = class, row.Payload
+		if n := row.Inputs(); n > 0 {
+			t.Inputs = make([]local.Input, n)
+			for j := range t.Inputs {
+				in := row.Input(j)
+				t.Inputs[j] = local.Input{Key: local.Key{Task: in.Task, Attempt: in.Attempt}, Size: in.Size, Inline: in.Inline}
+				for _, h := range in.Holders {
+					t.Inputs[j].Holders = append(t.Inputs[j].Holders, graph.WorkerID(h))
+				}
+			}
+		}
+	}
+	w.core.Step(local.Assigned{Tasks: tasks})
+	return nil
+}
+
+// peer returns from whom to fetch what a worker holds, or the scheduler (0).
+func (w *worker) peer(id graph.WorkerID) (transfer.Peer, bool) {
+	if id == 0 {
+		p := w.scheduler.Load()
+		return *p, p != nil
+	}
+	l, ok := w.peers[id]
+	return transfer.Peer{Role: identity.Worker, Name: l.Name, Address: l.Address}, ok
+}

@@ -1,0 +1,114 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/executor"
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/local"
+	"github.com/yarnd/yarnd/engine/store"
+	"github.com/yarnd/yarnd/engine/transfer"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// event is something that an adapter tells the loop.
+type event interface{ handle(*worker) }
+
+// worker is the loop and what it owns. The fields of the first group are fixed, or
+// safe for concurrent use; those of the second are the loop's alone.
+type worker struct {
+	opts        Options
+	dataAddress string
+	events      chan event
+	ended       chan struct{} // closed when the loop takes no more events
+	store       *store.Store
+	pool        *transfer.Pool
+	exec        *executor.Manager
+	bundles     *bundles
+	scheduler   atomic.Pointer[transfer.Peer] // its data plane; nil before the first connection
+	tasks       sync.WaitGroup                // attempts and fetches under way
+
+	core    *local.Core
+	conn    *wire.Conn // nil: not connected
+	self    graph.WorkerID
+	classes map[graph.JobID]map[graph.ClassID]*graph.Class
+	peers   map[graph.WorkerID]graph.Location
+	running map[local.Key]context.CancelFunc
+	fetches map[local.Key]context.CancelFunc
+	done    uint64 // results given since the last connection
+	retired bool
+	load    loadMeter
+}
+
+func (w *worker) init() {
+	w.ended = make(chan struct{})
+	w.running = map[local.Key]context.CancelFunc{}
+	w.fetches = map[local.Key]context.CancelFunc{}
+	w.forgetPeers()
+}
+
+// forgetPeers drops what the last scheduler said.
+func (w *worker) forgetPeers() {
+	w.classes = map[graph.JobID]map[graph.ClassID]*graph.Class{}
+	w.peers = map[graph.WorkerID]graph.Location{}
+}
+
+// send gives an event to the loop. It reports false when the loop has ended.
+func (w *worker) send(e event) bool {
+	select {
+	case w.events <- e:
+		return true
+	case <-w.ended:
+		return false
+	}
+}
+
+// run is the loop. It returns when the worker is retired or ctx ends, with all
+// attempts and fetches ended.
+func (w *worker) run(ctx context.Context) {
+	// The link, tasks and fetches have a context that outlives ctx for a goodbye.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var link sync.WaitGroup
+	link.Go(func() { w.link(work) })
+	load := time.NewTicker(w.opts.LoadEvery)
+	defer load.Stop()
+	for !w.retired {
+		select {
+		case e := <-w.events:
+			e.handle(w)
+			w.handleWaiting()
+		case <-load.C:
+			w.sendLoad()
+		case <-ctx.Done():
+			w.retired = true
+		}
+		w.act(work)
+	}
+	w.goodbye()
+	close(w.ended)
+	w.exec.Close() // ends what runs, at once
+	stop()
+	w.tasks.Wait()
+	link.Wait()
+}
+
+// handleWaiting handles the events that are there, but not those that come in
+// meanwhile: reports must get out.
+func (w *worker) handleWaiting() {
+	for range len(w.events) {
+		(<-w.events).handle(w)
+	}
+}
+
+// goodbye tells the scheduler that this worker ends in order.
+func (w *worker) goodbye() {
+	if w.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	w.conn.Bye(ctx, "the worker ends") //nolint:errcheck // it ends either way
+}

@@ -1,0 +1,259 @@
+package worker
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/yarnd/yarnd/engine/executor"
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+func TestFunctionsAndDependencies(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{})
+	c.worker("c3", Options{})
+	cl := c.client()
+	fill, sum, pid := cl.function("fill"), cl.function("sum"), cl.function("pid")
+	if got := string(cl.result(cl.submit(pid, ""))); got == strconv.Itoa(os.Getpid()) {
+		t.Error("a function of the own binary ran inside the worker")
+	}
+	small, large := cl.submit(fill, "100"), cl.submit(fill, "100000")
+	var parts []uint32
+	for range 8 {
+		parts = append(parts, cl.submit(fill, "20000"))
+	}
+	total := cl.submit(sum, "", append(parts, small, large)...)
+	if got := string(cl.result(total)); got != "260100" {
+		t.Errorf("sum %s", got)
+	}
+	if got := cl.result(large); len(got) != 100000 || strings.Trim(string(got), "x") != "" {
+		t.Errorf("large result: %d bytes", len(got))
+	}
+}
+
+func TestFunctionsInsideTheWorker(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{Funcs: testFuncs})
+	cl := c.client()
+	if got := string(cl.result(cl.submit(cl.function("pid"), ""))); got != strconv.Itoa(os.Getpid()) {
+		t.Errorf("it ran in process %s", got)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{Host: "nm1"})
+	cl := c.client()
+	bad := cl.submit(cl.function("fail"), "")
+	after := cl.submit(cl.function("sum"), "", bad)
+	o := cl.outcome(bad)
+	if f := o.Failure; f == nil || f.Kind != graph.FailUser || f.Message != "no luck" || f.Host != "nm1" {
+		t.Errorf("%+v", f)
+	}
+	if f := cl.outcome(after).Failure; f == nil || f.Kind != graph.FailUpstream || f.Task.Index != bad {
+		t.Errorf("%+v", f)
+	}
+	if f := cl.outcome(cl.submit(cl.function("no such function"), "")).Failure; f == nil || f.Kind != graph.FailSetup {
+		t.Errorf("%+v", f)
+	}
+	// An executor that dies is started again, and the task is tried again.
+	if got := string(cl.result(cl.submit(cl.function("once"), ""))); got == "1" {
+		t.Errorf("attempt %s", got)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "data"), []byte("shipped\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t)
+	c.worker("c2", Options{WorkDir: dir})
+	cl := c.client()
+	spec, err := json.Marshal(executor.CommandSpec{Argv: []string{"sh", "-c", "cat data; echo {} $YARND_TASK"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := cl.submit(cl.class(graph.Class{Name: "sh", Kind: graph.KindCommand, Spec: spec}), "item")
+	var r executor.CommandResult
+	if err := cbor.Unmarshal(cl.result(i), &r); err != nil {
+		t.Fatal(err)
+	}
+	if want := "shipped\nitem " + (graph.TaskID{Job: graph.JobID(cl.job), Index: i}).String() + "\n"; string(r.Stdout) != want {
+		t.Errorf("stdout %q, want %q", r.Stdout, want)
+	}
+}
+
+func TestBundleOfAClient(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t)
+	c.worker("c2", Options{Bundle: graph.Digest{1}})
+	c.worker("c3", Options{Bundle: graph.Digest{1}})
+	cl := c.client()
+	d := cl.putBundle(self)
+	class := cl.class(graph.Class{Name: "pid", Bundle: d})
+	first := cl.many(20, class, "")
+	for i := range uint32(20) {
+		if got := string(cl.result(first + i)); got == strconv.Itoa(os.Getpid()) {
+			t.Error("a bundle ran inside the worker")
+		}
+	}
+}
+
+func TestManyTasks(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{})
+	c.worker("c3", Options{})
+	cl := c.client()
+	echo := cl.function("echo")
+	cl.result(cl.submit(echo, "warm"))
+	start := time.Now()
+	const n = 10_000
+	first := cl.many(n, echo, "hello")
+	for i := range uint32(n) {
+		if got := string(cl.result(first + i)); got != "hello" {
+			t.Fatalf("task %d: %q", first+i, got)
+		}
+	}
+	t.Logf("%d tasks in %v", n, time.Since(start))
+}
+
+func TestSpill(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{Memory: 1 << 20})
+	cl := c.client()
+	fill := cl.function("fill")
+	var parts []uint32
+	for range 6 {
+		parts = append(parts, cl.submit(fill, "400000"))
+	}
+	if got := string(cl.result(cl.submit(cl.function("sum"), "", parts...))); got != "2400000" {
+		t.Errorf("sum %s", got)
+	}
+	for _, i := range parts {
+		if got := cl.result(i); len(got) != 400000 {
+			t.Errorf("%d bytes", len(got))
+		}
+	}
+}
+
+func TestCancelAndSlots(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{Slots: 2})
+	cl := c.client()
+	wait := cl.function("wait")
+	a, b := cl.submit(wait, ""), cl.submit(wait, "")
+	next := cl.submit(cl.function("echo"), "next")
+	waitFor(t, "two run", func() bool { l := cl.load(); return l.Running == 2 && l.Rss > 0 })
+	cl.ask(&wire.Request{Body: &wire.Request_Cancel{Cancel: &wire.Cancel{Job: cl.job, Index: []uint32{a}}}})
+	if f := cl.outcome(a).Failure; f == nil || f.Kind != graph.FailCancelled {
+		t.Errorf("%+v", f)
+	}
+	if got := string(cl.result(next)); got != "next" {
+		t.Errorf("%q", got)
+	}
+	cl.ask(&wire.Request{Body: &wire.Request_Cancel{Cancel: &wire.Cancel{Job: cl.job, Index: []uint32{b}}}})
+	cl.outcome(b)
+	waitFor(t, "none run", func() bool { return cl.load().Running == 0 })
+}
+
+func TestLostWorker(t *testing.T) {
+	c := newCluster(t)
+	doomed := c.worker("c2", Options{})
+	cl := c.client()
+	large := cl.submit(cl.function("fill"), "50000")
+	cl.outcome(large)
+	c.worker("c3", Options{})
+	waitFor(t, "both are there", func() bool { return len(cl.workers()) == 2 })
+	doomed.stop()
+	// The result went with the worker; whoever needs it has it computed again.
+	if got := string(cl.result(cl.submit(cl.function("sum"), "", large))); got != "50000" {
+		t.Errorf("sum %s", got)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	c := newCluster(t)
+	a, b := c.worker("c2", Options{}), c.worker("c3", Options{})
+	cl := c.client()
+	waitFor(t, "both are there", func() bool { return len(cl.workers()) == 2 })
+	fill := cl.function("fill")
+	var parts []uint32
+	for range 20 {
+		parts = append(parts, cl.submit(fill, "30000"))
+	}
+	for _, i := range parts {
+		cl.outcome(i)
+	}
+	c.srv.Shrink("worker", 1)
+	select {
+	case <-a.done:
+	case <-b.done:
+	case <-time.After(patience):
+		t.Fatal("no worker was retired")
+	}
+	if got := string(cl.result(cl.submit(cl.function("sum"), "", parts...))); got != "600000" {
+		t.Errorf("sum %s", got)
+	}
+	waitFor(t, "one is left", func() bool { return len(cl.workers()) == 1 })
+}
+
+// TestSchedulerIsReplaced: workers outlive their scheduler, even one that says
+// goodbye, and serve the next one with what they hold.
+func TestSchedulerIsReplaced(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{})
+	cl := c.client()
+	cl.outcome(cl.submit(cl.function("fill"), "50000"))
+	file := filepath.Join(t.TempDir(), "go on")
+	cl.submit(cl.function("until"), file)
+	waitFor(t, "it runs", func() bool { return cl.load().Running == 1 })
+	c.stopServer()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.startServer()
+	cl = c.client()
+	waitFor(t, "the worker is back", func() bool { w := cl.workers(); return len(w) == 1 && w[0].Load != nil })
+	if got := string(cl.result(cl.submit(cl.function("echo"), "again"))); got != "again" {
+		t.Errorf("%q", got)
+	}
+	// The new scheduler knows nothing of the old results and frees them.
+	waitFor(t, "old results are freed", func() bool { return cl.load().MemoryUsed == 0 })
+}
+
+// TestOldSchedulerIsRefused: a scheduler of a lower epoch never gets the worker.
+func TestOldSchedulerIsRefused(t *testing.T) {
+	c := newCluster(t)
+	c.stopServer()
+	c.epoch = 8
+	c.startServer()
+	c.worker("c2", Options{})
+	cl := c.client()
+	waitFor(t, "it joins", func() bool { return len(cl.workers()) == 1 })
+	c.stopServer()
+	c.epoch = 2
+	c.startServer() // epoch 3
+	cl = c.client()
+	asked := c.asked.Load()
+	waitFor(t, "it tries", func() bool { return c.asked.Load() >= asked+3 })
+	if got := cl.workers(); len(got) != 0 {
+		t.Errorf("it joined a scheduler of an older epoch: %v", got)
+	}
+	c.stopServer()
+	c.epoch = 8
+	c.startServer()
+	cl = c.client()
+	waitFor(t, "it joins the next", func() bool { return len(cl.workers()) == 1 })
+}
