@@ -36,8 +36,7 @@ const numberBits = 40
 // Epoch counts the activations of the ResourceManager before this container was allocated.
 func (c ContainerID) Epoch() int64 { return c.ID >> numberBits }
 
-// Number is the container's number within its attempt and epoch. The first container of an attempt is its
-// application master.
+// Number is the container's number within its attempt and epoch: it starts again at 1 with each epoch.
 func (c ContainerID) Number() int64 { return c.ID & (1<<numberBits - 1) }
 
 // NodeID is the address of a NodeManager's ContainerManagementProtocol.
