@@ -18,7 +18,6 @@ import (
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
-	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 	"github.com/yarnd/yarnd/identity"
 	"github.com/yarnd/yarnd/packaging"
@@ -85,52 +84,52 @@ func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
 	if err != nil {
 		return err
 	}
-	credentials, err := token.ReadFile(os.Getenv("HADOOP_TOKEN_FILE_LOCATION"))
-	if err != nil {
-		return err
-	}
 	fs, err := hdfs.Open(ctx, c, o.Spec.Staging, hdfs.Options{User: o.Spec.User, Logger: o.Log})
 	if err != nil {
 		return err
 	}
 	defer fs.Close()
-	container, err := yarn.ParseContainerID(os.Getenv("CONTAINER_ID"))
+	po, self, err := yarnprovider.FromEnv(c)
 	if err != nil {
 		return err
 	}
-	p, err := yarnprovider.New(yarnprovider.Options{
-		Attempt: container.Attempt.String(), Conf: c, Credentials: credentials, User: o.Spec.User, Log: o.Log})
+	po.Log = o.Log
+	p, err := yarnprovider.New(po)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	addrs, err := yarn.AddressesFromConf(c)
-	if err != nil {
+	o.Provider, o.Staging = p, staging{fs, o.Spec.Staging}
+	o.Container, o.Node, o.Attempt, o.LogDir = self.Container.String(), self.Node, int(self.Container.Attempt.Attempt), self.LogDir
+	if o.Web, err = webOf(c, self.ProxyBase); err != nil {
 		return err
 	}
-	o.Provider, o.Staging = p, staging{fs, o.Spec.Staging}
-	o.Container, o.Node, o.Attempt = container.String(), os.Getenv("NM_HOST"), int(container.Attempt.Attempt)
-	o.LogDir, _, _ = strings.Cut(os.Getenv("LOG_DIRS"), ",")
-	o.Web = appmaster.Web{ProxyHosts: proxyHosts(c, addrs), ProxyURL: os.Getenv("APPLICATION_WEB_PROXY_BASE")}
 	// A node manager that ends this process may do so because its node goes down:
 	// the ResourceManager decides whether there is a next attempt.
 	o.LeaveOnCancel = true
 	return appmaster.Run(ctx, o)
 }
 
-// proxyHosts are the hosts from which the ResourceManager's proxy asks for the
-// application's page: yarn.web-proxy.address, else the ResourceManagers.
-func proxyHosts(c *conf.Conf, addrs yarn.Addresses) []string {
+// webOf says who may ask for the application's page, and where everybody else
+// finds it: the web proxy of yarn.web-proxy.address, else the ResourceManagers'.
+func webOf(c *conf.Conf, base string) (appmaster.Web, error) {
+	addrs, err := yarn.AddressesFromConf(c)
+	if err != nil {
+		return appmaster.Web{}, err
+	}
 	from := addrs.Web
 	if proxy, ok := c.Get("yarn.web-proxy.address"); ok && proxy != "" {
 		from = []string{proxy}
 	}
-	var hosts []string
+	var w appmaster.Web
 	for _, a := range from {
 		host, _, _ := strings.Cut(a, ":")
-		hosts = append(hosts, host)
+		w.ProxyHosts = append(w.ProxyHosts, host)
 	}
-	return hosts
+	if len(from) > 0 {
+		w.ProxyURL = "http://" + from[0] + base
+	}
+	return w, nil
 }
 
 // staging is the application's owner-only directory.

@@ -3,7 +3,6 @@ package yarnd
 import (
 	"context"
 	"log/slog"
-	"os"
 	"strconv"
 	"sync/atomic"
 
@@ -94,12 +93,4 @@ func (f *fleet) Report(r server.Report) {
 			Done: int64(j.Done), Running: int64(j.Running), Failed: int64(j.Failed), Started: timestamppb.New(j.Opened)})
 	}
 	c.Report(out)
-}
-
-// bundleDir is where a worker keeps what it runs, in its container's directory.
-func bundleDir() string {
-	if dir, err := os.Getwd(); err == nil {
-		return dir + "/executors"
-	}
-	return "executors"
 }

@@ -3,15 +3,17 @@ package yarnd
 import (
 	"context"
 	"log/slog"
-	"os"
 
 	"github.com/yarnd/yarnd/engine"
 	engineworker "github.com/yarnd/yarnd/engine/worker"
 )
 
-// resultShare is the part of a worker's memory that results may take: the rest is
-// for the tasks that run.
-const resultShare = 0.4
+// Shares of a worker's container memory: results stay below the first, and the
+// largest executor is ended at the second, before YARN ends the whole container.
+const (
+	resultShare = 0.40
+	limitShare  = 0.95
+)
 
 // worker is the role of the containers that run tasks.
 func worker(ctx context.Context, log *slog.Logger) error {
@@ -20,21 +22,21 @@ func worker(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer m.close()
-	host := m.launch.Node
-	if host == "" {
-		host, _ = os.Hostname()
-	}
+	memory := float64(m.launch.Resource.MemoryMiB << 20)
 	return engineworker.Run(ctx, engineworker.Options{
-		Identity:  m.id,
-		Scheduler: m.scheduler,
-		Name:      m.launch.Container,
-		Host:      host,
-		Pool:      m.launch.Pool,
-		Slots:     m.launch.Resource.VCores,
-		Memory:    uint64(float64(m.launch.Resource.MemoryMiB<<20) * resultShare),
-		Dir:       bundleDir(),
-		Listen:    m.listen(),
-		Funcs:     engine.Builtins(), // what a program defined runs in executors: it may crash
-		Log:       log,
+		Identity:    m.id,
+		Scheduler:   m.scheduler,
+		Host:        m.launch.Node,
+		Pool:        m.launch.Pool,
+		Slots:       m.launch.Resource.VCores,
+		Memory:      uint64(memory * resultShare),
+		MemoryLimit: uint64(memory * limitShare),
+		Dir:         ".", // the container's, which YARN removes
+		Listen:      m.listen(),
+		Bundle:      m.bundle,
+		Funcs:       engine.Builtins(), // what a program defined runs in executors: it may crash
+		Adopt:       true,
+		Version:     Version,
+		Log:         log,
 	})
 }
