@@ -92,11 +92,20 @@ func (r *remote) try(ctx context.Context, c *client, op, p string, unknown int, 
 	}
 	if e := mapRemote(op, p, err); e != nil && alive {
 		r.pool.give(c)
+		if e.Kind == fs.ErrPermission && e.Detail == "" {
+			e.Detail = "to the user " + r.user
+		}
 		return e
 	}
 	c.discard()
-	return &transportError{cmp.Or(c.guard.cause(), err, errClosed)}
+	if !alive {
+		return &transportError{errNoAnswer}
+	}
+	return &transportError{cmp.Or(c.guard.cause(), err)}
 }
+
+// errNoAnswer is a call that was given up when its context ended.
+var errNoAnswer = errors.New("no answer in time")
 
 // transportError keeps a cause from being taken for an [*Error].
 type transportError struct{ cause error }
@@ -119,7 +128,7 @@ func (r *remote) hopeless(err error, attempt int) bool {
 // context ended, or because no NameNode answered in time.
 func (r *remote) ended(ctx context.Context, op, p string, err error) error {
 	if ctx.Err() != nil {
-		return &Error{Op: op, Path: p, Err: errors.Join(context.Cause(ctx), err)}
+		return &Error{Op: op, Path: p, Err: fmt.Errorf("%w (last: %v)", context.Cause(ctx), err)}
 	}
 	return &Error{Op: op, Path: r.root() + p, Kind: ErrUnreachable, Err: err,
 		Detail: fmt.Sprintf("no NameNode answered (tried %s): %v", strings.Join(r.pool.addresses, ", "), err),

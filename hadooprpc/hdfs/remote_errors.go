@@ -56,7 +56,7 @@ var sentinels = []struct{ theirs, ours error }{
 
 // mapRemote turns an answer of the NameNode into an [*Error]; nil means that
 // err is no answer but a failure of the connection, or no error.
-func mapRemote(op, p string, err error) error {
+func mapRemote(op, p string, err error) *Error {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e
 	}
@@ -71,7 +71,7 @@ func mapRemote(op, p string, err error) error {
 	return nil
 }
 
-func fromException(op, p, class, message string, err error) error {
+func fromException(op, p, class, message string, err error) *Error {
 	detail, _, _ := strings.Cut(message, "\n")
 	e := &Error{Op: op, Path: p, Detail: detail, Exception: class, Err: err}
 	e.Kind = exceptionKinds[class[strings.LastIndexByte(class, '.')+1:]]

@@ -23,10 +23,7 @@ func (r *remote) rpc(ctx context.Context, op, p, method string, req, resp proto.
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
-		return &Error{Op: op, Path: p, Err: errors.Join(context.Cause(ctx), err)}
-	}
-	if e := (*ipc.RemoteError)(nil); errors.As(err, &e) && !ipc.IsStandby(err) {
+	if e := (*ipc.RemoteError)(nil); errors.As(err, &e) && ctx.Err() == nil && !ipc.IsStandby(err) {
 		return fromException(op, p, e.Class, e.Message, err)
 	}
 	return r.ended(ctx, op, p, err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -48,8 +49,7 @@ func Upload(ctx context.Context, fsys FS, name string, src io.Reader, opts Uploa
 		}
 	}
 	for attempt := 1; ; attempt++ {
-		temp := temporaryName(target)
-		info, err := uploadOnce(ctx, fsys, temp, target, src, opts)
+		info, err := uploadOnce(ctx, fsys, target, src, opts)
 		if err == nil {
 			return info, nil
 		}
@@ -88,16 +88,30 @@ type sourceError struct{ err error }
 func (e *sourceError) Error() string { return "cannot read the source: " + e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
-func uploadOnce(ctx context.Context, fsys FS, temp, target string, src io.Reader, opts UploadOptions) (info FileInfo, err error) {
-	create := opts.CreateOptions
-	create.Overwrite = false
-	w, err := fsys.Create(ctx, temp, create)
-	if err != nil {
-		// The request may have been carried out although its answer was lost.
+// createTemporary makes a new file beside target. One that is there already
+// can only be our own, from a request that was carried out although its answer
+// was lost: it is removed, and another name taken.
+func createTemporary(ctx context.Context, fsys FS, target string, opts CreateOptions) (Writer, string, error) {
+	opts.Overwrite = false
+	for attempt := 1; ; attempt++ {
+		temp := temporaryName(target)
+		w, err := fsys.Create(ctx, temp, opts)
+		if err == nil {
+			return w, temp, nil
+		}
 		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 			discard(ctx, fsys, temp)
 		}
-		return FileInfo{}, renamed(err, temp, target)
+		if !errors.Is(err, fs.ErrExist) || attempt == uploadAttempts {
+			return nil, "", renamed(err, temp, target)
+		}
+	}
+}
+
+func uploadOnce(ctx context.Context, fsys FS, target string, src io.Reader, opts UploadOptions) (info FileInfo, err error) {
+	w, temp, err := createTemporary(ctx, fsys, target, opts.CreateOptions)
+	if err != nil {
+		return FileInfo{}, err
 	}
 	defer func() {
 		if err != nil {
@@ -124,9 +138,9 @@ func uploadOnce(ctx context.Context, fsys FS, temp, target string, src io.Reader
 		return FileInfo{}, &Error{Op: "upload", Path: target, Kind: ErrLength,
 			Detail: fmt.Sprintf("%d bytes were sent, the file system has %d", n, info.Length)}
 	}
-	if info.Perm != create.perm() {
+	if info.Perm != opts.perm() {
 		return FileInfo{}, &Error{Op: "upload", Path: target, Kind: fs.ErrPermission,
-			Detail: fmt.Sprintf("the file has mode %#o, not the %#o asked for", info.Perm.Perm(), create.perm().Perm())}
+			Detail: fmt.Sprintf("the file has mode %#o, not the %#o asked for", info.Perm.Perm(), opts.perm().Perm())}
 	}
 	rename := fsys.RenameNew
 	if opts.Overwrite {
@@ -152,7 +166,7 @@ func mustNotExist(ctx context.Context, fsys FS, target string) error {
 
 // renamed puts the name that the caller knows in place of the temporary one.
 func renamed(err error, temp, target string) error {
-	if e := (*Error)(nil); errors.As(err, &e) && e.Path == temp {
+	if e := (*Error)(nil); errors.As(err, &e) && strings.Contains(e.Path, temp) {
 		e.Op, e.Path = "upload", target
 	}
 	return err
