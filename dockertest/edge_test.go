@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/dockertest"
+	"github.com/yarnd/yarnd/dockertest/cluster"
 )
 
 func TestEdgePassesEverythingThrough(t *testing.T) {
@@ -34,6 +36,27 @@ func TestEdgePassesEverythingThrough(t *testing.T) {
 	args := []string{"printf", "%s|", "two words", "", `quo"te`, "$HOME", "*", "a\nb"}
 	if r := c.Edge("alice").Run(t, args...); r.Stdout != "two words||quo\"te|$HOME|*|a\nb|" {
 		t.Errorf("arguments became %q", r.Stdout)
+	}
+}
+
+// Exec and Output are the way onto hosts that are no edge nodes.
+func TestExecOnAnyHost(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	var stdout, stderr bytes.Buffer
+	code, err := c.Exec(t.Context(), cluster.Command{
+		Host: "nm2", User: "yarn", Env: []string{"X=1"}, Argv: []string{"sh", "-c", "whoami; echo $X; cat; echo oops >&2; exit 9"},
+		Stdin: strings.NewReader("input\n"), Stdout: &stdout, Stderr: &stderr,
+	})
+	if err != nil || code != 9 || stdout.String() != "yarn\n1\ninput\n" || stderr.String() != "oops\n" {
+		t.Errorf("code %d, %v, stdout %q, stderr %q", code, err, &stdout, &stderr)
+	}
+	if _, err := c.Output(t.Context(), "nm2", "", "sh", "-c", "echo why >&2; exit 1"); err == nil || !strings.Contains(err.Error(), "why") {
+		t.Errorf("%v; want what the command said", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := c.Exec(ctx, cluster.Command{Host: "nm2", Argv: []string{"sleep", "5"}}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a command longer than its context: %v", err)
 	}
 }
 

@@ -175,10 +175,11 @@ func started(c cache.Dir) (int, bool) {
 }
 
 // running says whether pid is a dockerd. The name is looked at because process ids are used again. A zombie has no
-// executable.
+// executable; one that was upgraded under its process has "dockerd (deleted)".
 func running(pid int) bool {
 	exe, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "exe"))
-	return err == nil && strings.HasPrefix(filepath.Base(exe), "dockerd")
+	name, _, _ := strings.Cut(filepath.Base(exe), " ")
+	return err == nil && name == "dockerd"
 }
 
 // tail returns the last 2 KiB of a file.
