@@ -1,0 +1,36 @@
+package enginetest
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/executor"
+)
+
+// Main is what TestMain calls: it runs the tests, and looks for goroutines that they
+// left behind. In a process that a cluster started, it is a worker's or an executor's
+// whole life.
+func Main(m *testing.M) {
+	Processes()
+	goleak.VerifyTestMain(m)
+}
+
+// Processes is the part of Main for programs that are no tests, and for a TestMain
+// with plans of its own: in a process that a cluster started it does not return.
+func Processes() {
+	if executor.InChild() {
+		os.Exit(executor.Main(os.Args[2:], engine.Funcs()))
+	}
+	if file := os.Getenv(envWorker); file != "" {
+		os.Unsetenv(envWorker) // not for its children
+		os.Exit(runWorker(file))
+	}
+}
+
+func stderrLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
