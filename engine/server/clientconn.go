@@ -75,7 +75,7 @@ func (s *Server) readClient(conn *wire.Conn) error {
 		if in.done == nil {
 			continue
 		}
-		select { // at most one large reply is on its way, and WaitRoom sees it
+		select { // then WaitRoom sees a large reply
 		case <-in.done:
 		case <-s.loop.done:
 			return wire.ErrClosed
@@ -106,9 +106,16 @@ func (in *request) prepare() error {
 	return nil
 }
 
-// bulky reports whether the reply may be large.
+// largeSubmit is where a submit counts as bulky.
+const largeSubmit = 1 << 20
+
+// bulky reports whether the request is, or the reply may be, large. At most one
+// such of a connection waits for the loop.
 func (in *request) bulky() bool {
-	switch in.req.Body.(type) {
+	switch b := in.req.Body.(type) {
+	case *wire.Request_Submit:
+		m := b.Submit
+		return len(m.Payload)+8*(len(m.Class)+len(m.DepIndex)+len(m.Host)) > largeSubmit
 	case *wire.Request_Locate, *wire.Request_ListJobs, *wire.Request_ListNames, *wire.Request_ListTasks, *wire.Request_ListWorkers, *wire.Request_Watch:
 		return true
 	}

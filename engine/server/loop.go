@@ -201,6 +201,15 @@ func (l *loop) finish() {
 func (l *loop) goodbye() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	go func() { // nobody shall hang on an input that is not taken any more
+		for {
+			select {
+			case <-l.inbox:
+			case <-l.done:
+				return
+			}
+		}
+	}()
 	var wg sync.WaitGroup
 	bye := func(c *wire.Conn) {
 		if c != nil {

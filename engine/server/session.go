@@ -29,6 +29,11 @@ type sessionOpened struct {
 	opened chan<- *session // capacity 1
 }
 
+const (
+	maxSessions = 10_000 // of all clients, those away included
+	maxWatches  = 10_000 // of one session
+)
+
 func (in sessionOpened) origin() *wire.Conn { return in.conn }
 
 func (in sessionOpened) handle(l *loop) {
@@ -37,6 +42,11 @@ func (in sessionOpened) handle(l *loop) {
 		l.detach(s) // the old connection may not know yet that it is broken
 		l.log.Info("client is back", "client", s.id, "user", s.user, "jobs", len(s.jobs))
 	} else {
+		if len(l.sessions) >= maxSessions {
+			// Refuse waits for the answer to be written: not here.
+			go in.conn.Refuse(wire.Errorf(wire.Unavailable, "the scheduler has %d clients: try again later", maxSessions))
+			return
+		}
 		l.lastClient++
 		s = &session{id: l.lastClient, token: rand.Text(), user: in.user, jobs: map[graph.JobID]*job{}}
 		l.sessions[s.token] = s

@@ -36,6 +36,9 @@ func (l *loop) requestWatch(s *session, id uint64, m *wire.Watch) error {
 	if s.watches[id] != nil {
 		return wire.Errorf(wire.Invalid, "request %d is a watch already", id)
 	}
+	if len(s.watches) >= maxWatches {
+		return wire.Errorf(wire.TooLarge, "%d watches in one session", maxWatches)
+	}
 	if int(m.From) > len(j.ends.log) {
 		return wire.Errorf(wire.Invalid, "watch from %d: only %d tasks of %s have ended", m.From, len(j.ends.log), j.title())
 	}

@@ -68,13 +68,18 @@ func (in workerJoined) handle(l *loop) {
 		w.conn.CloseWith(wire.Errorf(wire.Conflict, "a newer connection of this worker has joined"))
 		return
 	}
-	w.joined = l.now
-	l.workers[w.id], l.workerNames[w.name] = w, w
-	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "results", len(in.held), "address", w.hello.DataAddress)
 	l.step(sched.WorkerJoined{
 		Worker: w.id, Host: w.hello.Host, Pool: w.hello.Pool,
 		Slots: int(w.hello.Slots), Memory: w.hello.Memory, Held: in.held,
 	})
+	if _, ok := l.core.Worker(w.id); !ok {
+		l.log.Error("the core refused a worker", "worker", w.id, "name", w.name)
+		w.conn.CloseWith(wire.Errorf(wire.Internal, "the scheduler cannot take this worker: connect again"))
+		return
+	}
+	w.joined = l.now
+	l.workers[w.id], l.workerNames[w.name] = w, w
+	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "results", len(in.held), "address", w.hello.DataAddress)
 	if old != nil {
 		l.leave(old, false, "it connected anew")
 	}

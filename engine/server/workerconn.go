@@ -24,6 +24,7 @@ func (s *Server) serveWorker(conn *wire.Conn, hello *wire.Hello, peer identity.S
 		conn.Refuse(wire.AsError(err))
 		return
 	}
+	h.DataAddress = reachable(h.DataAddress, conn.NetConn().RemoteAddr())
 	w := &worker{
 		id: graph.WorkerID(s.lastWorker.Add(1)), name: h.Name, hello: h, conn: conn,
 		classes: map[graph.JobID]bitset{}, peers: map[graph.WorkerID]bool{},
@@ -59,6 +60,19 @@ func checkWorker(h *wire.WorkerHello, peer identity.Subject) error {
 		return wire.Errorf(wire.Invalid, "data address %q: %v", h.DataAddress, err)
 	}
 	return nil
+}
+
+// reachable puts the host that a worker connects from into a data address that
+// names none.
+func reachable(address string, remote net.Addr) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return address
+	}
+	if from, _, err := net.SplitHostPort(remote.String()); err == nil {
+		return net.JoinHostPort(from, port)
+	}
+	return address
 }
 
 func readInventory(conn *wire.Conn) ([]sched.Held, error) {

@@ -2589,7 +2589,8 @@ func (x *CloseJob) GetJob() uint32 {
 
 // Watch asks for the outcomes of a job's tasks in the order in which they ended,
 // from position from of that order (0: from the first), as a stream of replies
-// with the request's id, each an Ended. The stream ends with an error (the job was
+// with the request's id, each an Ended. A task comes again when its result was lost
+// and has been computed anew. The stream ends with an error (the job was
 // closed) or when a later request stops it by its id.
 type Watch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
