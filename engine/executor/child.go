@@ -222,7 +222,7 @@ func failKindOf(cause error) graph.FailKind {
 func (c *child) sendResult(call uint64, data []byte, took time.Duration) {
 	size := uint64(len(data))
 	for len(data) > chunkSize {
-		if c.out.write(kindChunk, func(b []byte) []byte { return appendChunk(b, call, data[:chunkSize]) }) != nil {
+		if c.out.write(kindChunk, func(b []byte) []byte { return appendChunk(b, call, size, data[:chunkSize]) }) != nil {
 			return
 		}
 		data = data[chunkSize:]

@@ -107,7 +107,7 @@ var hidden = []string{"HADOOP_TOKEN_FILE_LOCATION", EnvTask, EnvAttempt, envChil
 func commandEnv(base []string, s *CommandSpec, r *run) []string {
 	env := slices.DeleteFunc(slices.Clone(base), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains(hidden, name)
+		return slices.Contains(hidden, name) || isMemLimit(v)
 	})
 	for name, value := range s.Env {
 		env = append(env, name+"="+value) // the last one counts

@@ -65,7 +65,7 @@
 //	Read    read u64, call u64, input u32, offset u64, length u32 (at most 256 KiB)
 //	Data    read u64, ok u8, bytes (or why not, as text)
 //	Began   call u64, pid u32
-//	Chunk   call u64, bytes
+//	Chunk   call u64, size of the whole result u64, bytes
 //	Done    call u64, took µs u64, size of the whole result u64, bytes
 //	Failed  JSON {call, kind, message, stack, exit_code, output, took_us}
 //

@@ -246,6 +246,15 @@ func TestUnknownFunction(t *testing.T) {
 	}
 }
 
+func TestUnknownKind(t *testing.T) {
+	m := manager(t, Options{})
+	task := goTask("f", "")
+	task.Class.Kind = graph.KindPython
+	if f := m.Run(t.Context(), task).Failure; f == nil || f.Kind != graph.FailSetup || !strings.Contains(f.Message, "python") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestOneProcessForManyCalls(t *testing.T) {
 	m := manager(t, Options{})
 	var wg sync.WaitGroup
@@ -407,8 +416,8 @@ func TestBundles(t *testing.T) {
 		return path
 	}
 	paths := map[graph.Digest]string{good: self, bad: script("echo no such flag >&2; exit 64"), hangs: script("sleep 1000")}
-	m := manager(t, Options{
-		Own: graph.Digest{9}, Funcs: testFuncs, StartTime: 700 * time.Millisecond,
+	o := Options{
+		Own: graph.Digest{9}, Funcs: testFuncs,
 		Backoff: [2]time.Duration{time.Millisecond, time.Millisecond},
 		Bundle: func(_ context.Context, d graph.Digest) (string, error) {
 			if p, ok := paths[d]; ok {
@@ -416,7 +425,8 @@ func TestBundles(t *testing.T) {
 			}
 			return "", errors.New("the scheduler does not have it")
 		},
-	})
+	}
+	m := manager(t, o)
 	of := func(d graph.Digest) *Task {
 		task := goTask("pid", "")
 		task.Class.Bundle = d
@@ -431,11 +441,15 @@ func TestBundles(t *testing.T) {
 	for d, c := range map[graph.Digest]struct {
 		text string
 		code int32
+		wait time.Duration
 	}{
-		bad:   {"no such flag", 64},
-		gone:  {"does not have it", 0},
-		hangs: {"not ready", 143},
+		bad:   {"no such flag", 64, 0},
+		gone:  {"does not have it", 0, 0},
+		hangs: {"not ready", 143, 300 * time.Millisecond},
 	} {
+		o := o
+		o.StartTime = c.wait
+		m := manager(t, o)
 		f := m.Run(t.Context(), of(d)).Failure
 		if f == nil || f.Kind != graph.FailSetup || !strings.Contains(f.Message, c.text) || f.ExitCode != c.code {
 			t.Errorf("%v: %+v", d[0], f)

@@ -141,6 +141,20 @@ func (f *family) reap() {
 	}
 }
 
+// tree returns the processes of the machine, or just this one while it has no
+// children: an idle worker reads one file.
+func (f *family) tree() (t table) {
+	children := 0
+	f.do(func() { children = len(f.known) })
+	if children > 0 {
+		return processes()
+	}
+	if p, ok := readStat(os.Getpid(), make([]byte, 1024)); ok {
+		t = append(t, p)
+	}
+	return t
+}
+
 // strays returns this process's children that the family did not start: orphans of
 // its descendants.
 func (f *family) strays() []int {

@@ -33,7 +33,8 @@ const (
 	maxToWorker = 2 << 20
 	// chunkSize is how results and inputs are cut.
 	chunkSize = 256 << 10
-	firstRead = 64 << 10
+	// firstRead is how much memory a frame gets before any of it has arrived.
+	firstRead = 4 * chunkSize
 )
 
 // protocolError says how the other side broke the protocol.

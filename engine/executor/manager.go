@@ -44,7 +44,7 @@ type Options struct {
 	Grace          time.Duration    // from asking a task to end to killing it; 0 is 10 s
 	StartTime      time.Duration    // an executor may take to be ready; 0 is 30 s
 	IdleTime       time.Duration    // after which an unused executor is ended; 0 is 5 min
-	Backoff        [2]time.Duration // before executors are started again: first and longest; 0 is 50 ms, 10 s
+	Backoff        [2]time.Duration // before executors are started again: first and longest; 0 is 20 ms, 2 s
 	Log            *slog.Logger     // nil discards
 	onStart        func(pid int)    // tests
 }
@@ -63,10 +63,10 @@ func (o *Options) setDefaults() {
 		o.IdleTime = 5 * time.Minute
 	}
 	if o.Backoff[0] == 0 {
-		o.Backoff[0] = 50 * time.Millisecond
+		o.Backoff[0] = 20 * time.Millisecond
 	}
 	if o.Backoff[1] == 0 {
-		o.Backoff[1] = 10 * time.Second
+		o.Backoff[1] = 2 * time.Second
 	}
 	if o.Stdout == nil {
 		o.Stdout = io.Discard
@@ -159,6 +159,9 @@ func NewManager(o Options) (*Manager, error) {
 // FailCancelled then. Run returns when the task has ended or its executor has.
 func (m *Manager) Run(ctx context.Context, t *Task) Result {
 	key := m.keyOf(t)
+	if key.kind != graph.KindGo && key.kind != graph.KindCommand {
+		return Result{Failure: &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this worker has no executor for tasks of kind %s", key.kind)}}
+	}
 	for {
 		p, err := m.get(ctx, key)
 		if err != nil {
@@ -287,7 +290,7 @@ func (m *Manager) penalize(s *slot) {
 
 // healthyAfter is how long an executor must have lived for its death to be
 // forgotten.
-const healthyAfter = 30 * time.Second
+const healthyAfter = 5 * time.Second
 
 // retire takes p out of its slot, so that it gets no more calls.
 func (m *Manager) retire(p *process) {

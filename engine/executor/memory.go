@@ -31,7 +31,7 @@ const (
 // sees it exceeded kills everything, the worker and its results included.
 func (m *Manager) watch() {
 	for wait := calmly; pause(m.ctx, wait); {
-		t := processes()
+		t := m.family.tree()
 		u := t.sum(os.Getpid())
 		m.mu.Lock()
 		m.usage = u

@@ -169,14 +169,17 @@ func parseBegan(b []byte) (call uint64, pid int, err error) {
 	return call, pid, p.end()
 }
 
-func appendChunk(dst []byte, call uint64, data []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(dst, call), data...)
+// appendChunk begins a Chunk body; size is the whole result's.
+func appendChunk(dst []byte, call, size uint64, data []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, call)
+	dst = binary.BigEndian.AppendUint64(dst, size)
+	return append(dst, data...)
 }
 
-func parseChunk(b []byte) (call uint64, data []byte, err error) {
+func parseChunk(b []byte) (call, size uint64, data []byte, err error) {
 	p := parser{b: b}
-	call = p.u64()
-	return call, p.b, p.err
+	call, size = p.u64(), p.u64()
+	return call, size, p.b, p.err
 }
 
 // appendDone ends a result: how long it took, how long it is, its last piece.

@@ -9,11 +9,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -127,13 +130,11 @@ func (p *process) inside() {
 func (p *process) spawn() (err error) {
 	path, name := p.m.opts.Self, goExecutor
 	if path == "" {
-		path = "/proc/self/exe"
+		path = ownPath()
 	}
 	switch {
 	case p.key.kind == graph.KindCommand:
 		name = commandExecutor
-	case p.key.kind != graph.KindGo:
-		return fmt.Errorf("this worker has no executor for tasks of kind %s", p.key.kind)
 	case !p.key.bundle.IsZero():
 		if p.m.opts.Bundle == nil {
 			return errors.New("this worker takes no bundles")
@@ -143,17 +144,39 @@ func (p *process) spawn() (err error) {
 		}
 	}
 	cmd := exec.Command(path, "executor", name)
-	if path == "/proc/self/exe" {
-		if self, err := os.Executable(); err == nil {
-			cmd.Args[0] = self // as a process list shows it
-		}
-	}
 	cmd.Dir = p.m.opts.Dir
 	if cmd.Env = p.m.opts.Environ; cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], envChild+"=1")
+	if limit := p.m.opts.MemoryLimit; limit > 0 && !slices.ContainsFunc(cmd.Env, isMemLimit) {
+		// The garbage collector works harder before the task is killed.
+		cmd.Env = append(cmd.Env, fmt.Sprintf("%s%d", goMemLimit, uint64(collectShare*float64(limit))))
+	}
 	return p.connect(cmd)
+}
+
+const (
+	goMemLimit   = "GOMEMLIMIT="
+	collectShare = 0.7 // of the worker's memory that an executor may fill before it collects at all costs
+)
+
+func isMemLimit(v string) bool { return strings.HasPrefix(v, goMemLimit) }
+
+// ownPath returns this process's executable: by its name, which process lists show,
+// as long as that is still the same file.
+func ownPath() string {
+	const running = "/proc/self/exe"
+	path, err := os.Executable()
+	if err != nil {
+		return running
+	}
+	named, err1 := os.Stat(path)
+	real, err2 := os.Stat(running)
+	if err1 != nil || err2 != nil || !os.SameFile(named, real) {
+		return running
+	}
+	return path
 }
 
 // connect gives the process its pipes and starts it.
@@ -186,6 +209,9 @@ func (p *process) connect(cmd *exec.Cmd) (err error) {
 		return err
 	}
 	_ = life // it is closed with the others, or by this process's death
+	for _, f := range []*os.File{in, out} {
+		enlarge(f)
+	}
 	cmd.ExtraFiles = theirs[:3]
 	cmd.Stdout, cmd.Stderr = theirs[3], theirs[4]
 	p.in, p.out = &frameWriter{w: in}, out
@@ -200,6 +226,16 @@ func (p *process) connect(cmd *exec.Cmd) (err error) {
 		f(cmd.Process.Pid)
 	}
 	return nil
+}
+
+// enlarge gives a pipe room for several chunks, where the user's share of pipe
+// memory allows (pipe(7)): fewer switches between the processes.
+func enlarge(f *os.File) {
+	if c, err := f.SyscallConn(); err == nil {
+		c.Control(func(fd uintptr) { //nolint:errcheck // it is a wish
+			unix.FcntlInt(fd, unix.F_SETPIPE_SZ, 4*chunkSize) //nolint:errcheck // it is a wish
+		})
+	}
 }
 
 func closeFiles(files []*os.File) {
@@ -345,10 +381,15 @@ func (p *process) handle(k kind, body []byte) error {
 		}
 		return err
 	case kindChunk:
-		id, data, err := parseChunk(body)
+		id, size, data, err := parseChunk(body)
 		if err != nil {
 			return err
 		}
+		p.with(id, func(c *call) {
+			if c.data == nil { // room for all of it, as far as that is to be believed
+				c.data = make([]byte, 0, min(size, believed))
+			}
+		})
 		p.gather(id, data)
 		return nil
 	case kindDone:
@@ -367,6 +408,9 @@ func (p *process) handle(k kind, body []byte) error {
 	}
 	return protocolError(fmt.Sprintf("frame %d", k))
 }
+
+// believed is how much memory the announcement of a result is worth.
+const believed = 16 << 20
 
 func (p *process) with(id uint64, f func(*call)) {
 	p.mu.Lock()

@@ -82,6 +82,9 @@ func TestMain(m *testing.M) {
 	if executor.InChild() {
 		os.Exit(executor.Main(os.Args[2:], testFuncs))
 	}
+	if config := os.Getenv(workerEnv); config != "" {
+		os.Exit(workerProcess(config))
+	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // of the executors
 	goleak.VerifyTestMain(m)
 }

@@ -65,7 +65,7 @@ func (w *worker) connect(ctx context.Context, epoch uint64) (*wire.Conn, *wire.W
 		return nil, nil, err
 	}
 	if newest := max(epoch, want); welcome.Epoch < newest {
-		conn.Close()
+		conn.Bye(ctx, "a newer scheduler has been here") //nolint:errcheck // it closes either way
 		return nil, nil, fmt.Errorf("the scheduler at %s is of epoch %d: there has been one of epoch %d", endpoint, welcome.Epoch, newest)
 	}
 	w.opts.Log.Info("connected to the scheduler", "endpoint", endpoint, "worker", welcome.Id, "epoch", welcome.Epoch)

@@ -246,11 +246,14 @@ func TestOldSchedulerIsRefused(t *testing.T) {
 	c.epoch = 2
 	c.startServer() // epoch 3
 	cl = c.client()
+	lonely := cl.submit(cl.function("echo"), "anybody?")
 	asked := c.asked.Load()
 	waitFor(t, "it tries", func() bool { return c.asked.Load() >= asked+3 })
-	if got := cl.workers(); len(got) != 0 {
-		t.Errorf("it joined a scheduler of an older epoch: %v", got)
+	cl.mu.Lock()
+	if o, ok := cl.ended[lonely]; ok {
+		t.Errorf("it works for a scheduler of an older epoch: %+v", o)
 	}
+	cl.mu.Unlock()
 	c.stopServer()
 	c.epoch = 8
 	c.startServer()
