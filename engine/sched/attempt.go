@@ -206,7 +206,8 @@ func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint
 
 const (
 	defaultDeaths = 3
-	maxOther      = 16 // setbacks of a task that are nobody's fault for certain
+	maxOther      = 16  // setbacks of a task that are nobody's fault for certain
+	maxStray      = 256 // inputs that could not be had from workers that had left
 )
 
 func (c *Core) stepFailed(ev Failed) {
@@ -257,6 +258,9 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 		if c.inputGone(j, i, f) {
 			y.other++
 			final = y.other > maxOther
+		} else {
+			y.stray++
+			final = y.stray > maxStray
 		}
 	default:
 		c.setupFailed(w)
@@ -274,8 +278,13 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 }
 
 // inputGone drops the copy that an attempt could not fetch. It reports whether
-// there was one: a holder that has left meanwhile is nobody's setback.
+// that is a setback: a holder that has left meanwhile is none. An inline result,
+// which the scheduler itself did not give, is not dropped: it is known to be there,
+// and cannot be computed again.
 func (c *Core) inputGone(j *job, i uint32, f *FailedAttempt) bool {
+	if f.Holder == 0 {
+		return true
+	}
 	for e, to := j.edgesOf(i); e < to; e++ {
 		if jd, d := c.dep(j, i, e); jd != nil && jd.name(d) == f.Input {
 			return c.copyGone(jd, d, f.Holder)

@@ -36,8 +36,8 @@ func (c *Core) goBackSuspect(j *job, i uint32) {
 }
 
 // fillSolo gives suspects to workers that have nothing else. If there is none,
-// some of the crew, at most a quarter, are kept from new tasks until they have
-// ended theirs.
+// some of the crew are kept from new tasks until they have ended theirs. While
+// there is other work, suspects get at most a quarter of the crew.
 func (c *Core) fillSolo() {
 	c.suspects = slices.DeleteFunc(c.suspects, func(id graph.TaskID) bool { return !c.isSuspect(id) })
 	if len(c.suspects) == 0 && c.solos == 0 {
@@ -51,7 +51,7 @@ func (c *Core) fillSolo() {
 		}
 	}
 	for _, w := range c.crew {
-		if len(c.suspects) == 0 {
+		if len(c.suspects) == 0 || c.ready > 0 && !c.maySolo() {
 			return
 		}
 		if w.open() && w.queued == 0 && c.mayRunSuspect(w) {
@@ -59,7 +59,7 @@ func (c *Core) fillSolo() {
 			c.giveSuspect(w)
 		}
 	}
-	for len(c.suspects) > 0 && c.solos < max(1, len(c.crew)/4) {
+	for len(c.suspects) > 0 && c.maySolo() {
 		var least *worker
 		for _, w := range c.crew {
 			if w.open() && c.mayRunSuspect(w) && (least == nil || w.load < least.load) {
@@ -74,6 +74,8 @@ func (c *Core) fillSolo() {
 		c.askBack(least)
 	}
 }
+
+func (c *Core) maySolo() bool { return c.solos < max(1, len(c.crew)/4) }
 
 func (c *Core) setSolo(w *worker, solo bool) {
 	c.change(w, func() { w.solo, w.alone = solo, false })

@@ -41,6 +41,7 @@ type tally struct {
 	user   uint16 // failures that user code is to blame for
 	deaths uint16 // of the executor or worker while it ran alone
 	other  uint16 // inputs that live holders did not give, executors that did not start
+	stray  uint16 // inputs that holders did not give which had left
 }
 
 func (j *job) task(i uint32) *task { return j.tasks.at(i) }

@@ -197,6 +197,69 @@ func TestWorkerThatStartsNothingRests(t *testing.T) {
 	s.want("the only worker does not rest", s.output().Assign[0].Worker, graph.WorkerID(1))
 }
 
+// Whatever a worker says about its inputs, a task is not tried for ever.
+func TestInputsThatCannotBeHad(t *testing.T) {
+	for _, k := range []struct {
+		name   string
+		inline bool
+		holder graph.WorkerID
+		tries  graph.Attempt
+	}{
+		{"the scheduler's own", true, 0, maxOther + 1},
+		{"of nobody", false, 9, maxStray + 1},
+	} {
+		s := tell(t, Config{})
+		s.submit(nil, []uint32{0})
+		s.step(WorkerJoined{Worker: 1, Slots: 1})
+		s.output()
+		s.step(Done{1, []Finished{{TaskAttempt: attempt(0, 1), Size: 10, Inline: k.inline}}})
+		for {
+			out := s.output()
+			if len(out.Assign) == 0 {
+				break
+			}
+			f := failed(1, 1, out.Assign[0].Attempt, graph.FailInput)
+			f.Tasks[0].Input, f.Tasks[0].Holder = id(0), k.holder
+			s.step(f)
+		}
+		task, _ := s.c.Task(id(1))
+		s.want(k.name, []any{task.State, task.Kind, task.Attempt}, []any{StateFailed, graph.FailInput, k.tries})
+	}
+}
+
+// Suspects get a quarter of the workers, not more.
+func TestSuspectsDoNotTakeOver(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(make([][]uint32, 80)...)
+	s.step(WorkerJoined{Worker: 1, Slots: 6})
+	var first []TaskAttempt
+	for _, a := range s.output().Assign[:6] {
+		first = append(first, TaskAttempt{a.Task, a.Attempt})
+	}
+	for w := graph.WorkerID(2); w < 10; w++ {
+		s.step(WorkerJoined{Worker: w, Slots: 1})
+	}
+	s.output()
+	s.step(started(1, first...), WorkerLeft{Worker: 1, Blame: true})
+	s.want("six suspects", len(s.c.suspects), 6)
+	s.output()
+	s.want("two workers kept for them", s.c.solos, 2)
+	for w := graph.WorkerID(2); w < 10; w++ {
+		for _, a := range s.c.liveOn(s.c.workers[w]) {
+			s.step(Done{w, []Finished{{TaskAttempt: a, Duration: 1_000_000}}})
+		}
+	}
+	s.output()
+	s.want("four left", len(s.c.suspects), 4)
+	busy := 0
+	for _, w := range s.c.crew {
+		if !w.solo && w.queued > 0 {
+			busy++
+		}
+	}
+	s.want("the others work on", busy, 6)
+}
+
 // A worker is given one more task than it can run until the core knows how long
 // they take, then as many as take 20 ms.
 func TestPrefillFollowsDuration(t *testing.T) {
