@@ -60,7 +60,7 @@ func (c *AMClient) unlock() { <-c.turn }
 
 // Register announces the application master: the host and port of its own service (port -1 for none), and the
 // address of its web page ("" for none). It comes first, and again when IsNotRegistered says so; after it, all asks,
-// releases and blacklisted nodes must be sent (again).
+// releases and blacklisted nodes must be sent (again). Registering while registered is refused (IsInvalidRequest).
 func (c *AMClient) Register(ctx context.Context, host string, port int32, trackingURL string) (*pb.RegisterApplicationMasterResponse, error) {
 	if err := c.lock(ctx); err != nil {
 		return nil, err
@@ -119,7 +119,8 @@ func (c *AMClient) send(ctx context.Context, req *pb.AllocateRequest) error {
 	return nil
 }
 
-// roll puts a new token to use. The ResourceManager sends it with every response until we reconnect with it.
+// roll puts a new token to use. The ResourceManager sends it with every response until we reconnect with it, and takes
+// it at once, long before the old one ends. Seen on 3.4.2 with keys that roll every 61 s, across failovers.
 func (c *AMClient) roll(t token.Token) {
 	c.mu.Lock()
 	old := c.token
@@ -168,7 +169,8 @@ func (c *AMClient) Finish(ctx context.Context, status pb.FinalApplicationStatus,
 	})
 }
 
-// AMRMToken finds an attempt's token among its credentials, by its kind: its service may be empty.
+// AMRMToken finds an attempt's token among its credentials, by its kind: its service is empty, also where it comes with
+// the report of an unmanaged application (seen on 3.4.2).
 func AMRMToken(c *token.Credentials) (token.Token, bool) {
 	return c.Select(token.KindAMRM)
 }

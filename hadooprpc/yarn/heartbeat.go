@@ -20,7 +20,8 @@ import (
 //	                                 lost ── repeat ok ──► clean, response carried
 //	                                 lost ── repeat, outcome unknown ──► lost
 //
-// Source: org.apache.hadoop.yarn.server.resourcemanager.ApplicationMasterService.allocate (3.4.2).
+// Source: org.apache.hadoop.yarn.server.resourcemanager.ApplicationMasterService.allocate; seen so on 3.4.2, where any
+// other number, older or newer, is an InvalidApplicationMasterRequestException.
 type heartbeat struct {
 	responseID int32
 	lost       *pb.AllocateRequest  // what must be repeated, nil when nothing must

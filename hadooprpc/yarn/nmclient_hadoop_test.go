@@ -1,0 +1,164 @@
+//go:build hadoop
+
+package yarn_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+func TestContainerMemoryLimit(t *testing.T) {
+	c, ctx := client(t), within(t, time.Minute)
+	u := startUnmanaged(t, ctx, c)
+	if _, err := u.am.Register(ctx, "localhost", -1, ""); err != nil {
+		t.Fatal(err)
+	}
+	con := u.obtain(t, ctx, 1, 64)[0]
+	id, _, _ := u.start(t, ctx, con, command("head -c 300000000 /dev/zero | tail -c 300000000 | sleep 60"))
+	if got := u.ended(t, ctx, id); got != yarn.ExitExceededPmem || !got.AppFault() {
+		t.Errorf("ended with %v", got)
+	}
+}
+
+func TestLocalizeReinitializeAndResize(t *testing.T) {
+	c, ctx := client(t), within(t, 90*time.Second)
+	_, cf := addresses(t)
+	fs, err := hdfs.Open(ctx, cf, "", hdfs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fs.Close()
+	name := fmt.Sprintf("%s/hadooprpc-test-%d", fs.Home(), os.Getpid())
+	info, err := hdfs.WriteFile(ctx, fs, name, []byte("a file\n"), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fs.Remove(context.WithoutCancel(ctx), name)
+	resource := func(link string) []*pb.StringLocalResourceMap {
+		return []*pb.StringLocalResourceMap{{Key: proto.String(link), Value: &pb.LocalResource{
+			Resource: hdfsURL(t, fs, name), Size: proto.Int64(info.Length), Timestamp: proto.Int64(info.ModTimeMs),
+			Type: pb.LocalResourceType_FILE.Enum(), Visibility: pb.LocalResourceVisibility_APPLICATION.Enum(),
+		}}}
+	}
+	u := startUnmanaged(t, ctx, c)
+	if _, err := u.am.Register(ctx, "localhost", -1, ""); err != nil {
+		t.Fatal(err)
+	}
+	con := u.obtain(t, ctx, 1, 128)[0]
+	launch := command("test -s first && exec sleep 300")
+	launch.LocalResources = resource("first")
+	launch.Environment = []*pb.StringStringMap{{Key: proto.String("HADOOP_USER_NAME"), Value: proto.String(ipc.DefaultUser())}}
+	id, node, tok := u.start(t, ctx, con, launch)
+	running := func() bool {
+		st, _, err := u.nm.ContainerStatuses(ctx, node, tok, id)
+		if err != nil || len(st) != 1 {
+			t.Fatal(st, err)
+		}
+		if st[0].GetState() == pb.ContainerState_C_COMPLETE {
+			t.Fatalf("ended: %v %s", yarn.ExitStatus(st[0].GetExitStatus()), st[0].GetDiagnostics())
+		}
+		return st[0].GetContainerSubState() == pb.ContainerSubState_CSS_RUNNING
+	}
+	waitFor(t, ctx, "running container", running)
+
+	if err := u.nm.Localize(ctx, node, tok, id, resource("second")); err != nil {
+		t.Errorf("localize: %v", err)
+	}
+	waitFor(t, ctx, "second file", func() bool {
+		st, failed, err := u.nm.LocalizationStatuses(ctx, node, tok, id)
+		if err != nil || len(failed) > 0 || len(st) != 1 {
+			t.Fatal(st, failed, err)
+		}
+		for _, s := range st[0].GetLocalizationStatuses() {
+			if s.GetResourceKey() == "second" {
+				return s.GetLocalizationState() == pb.LocalizationState_L_COMPLETED
+			}
+		}
+		return false
+	})
+	again := command("test -s first && exec sleep 301")
+	again.LocalResources, again.Environment = resource("first"), launch.Environment
+	if err := u.nm.ReInitialize(ctx, node, tok, id, again, false); err != nil {
+		t.Fatalf("reinitialize: %v", err)
+	}
+	waitFor(t, ctx, "restart after reinitialize", running)
+	// While the old process is being killed the container still counts as running, and further changes are refused.
+	once := func(what string, f func() error) {
+		t.Helper()
+		waitFor(t, ctx, what, func() bool {
+			err := f()
+			if err != nil && !strings.Contains(err.Error(), "isReInitializing=true") {
+				t.Fatalf("%s: %v", what, err)
+			}
+			return err == nil
+		})
+	}
+	once("rollback", func() error { return u.nm.Rollback(ctx, node, tok, id) })
+	waitFor(t, ctx, "restart after rollback", running)
+	once("second reinitialize", func() error { return u.nm.ReInitialize(ctx, node, tok, id, again, false) })
+	waitFor(t, ctx, "restart after reinitialize", running)
+	once("commit", func() error { return u.nm.Commit(ctx, node, tok, id) })
+	once("restart", func() error { return u.nm.Restart(ctx, node, tok, id) })
+	waitFor(t, ctx, "restart", running)
+	u.resize(t, ctx, con)
+}
+
+// resize grows a container: asked of the scheduler, put into force at the node with the token that comes back.
+func (u *unmanaged) resize(t *testing.T, ctx context.Context, con *pb.Container) {
+	req := &pb.AllocateRequest{UpdateRequests: []*pb.UpdateContainerRequest{{
+		ContainerVersion: proto.Int32(con.GetVersion()), ContainerId: con.GetId(),
+		UpdateType: pb.ContainerUpdateType_INCREASE_RESOURCE.Enum(), Capability: yarn.NewResource(256, 1, nil),
+	}}}
+	resp := u.allocate(t, ctx, req)
+	waitFor(t, ctx, "updated container", func() bool {
+		if len(resp.GetUpdateErrors()) > 0 {
+			t.Fatal(resp.GetUpdateErrors())
+		}
+		if len(resp.GetUpdatedContainers()) == 0 {
+			resp = u.allocate(t, ctx, &pb.AllocateRequest{})
+		}
+		return len(resp.GetUpdatedContainers()) > 0
+	})
+	grown := resp.GetUpdatedContainers()[0].GetContainer()
+	node := yarn.NodeIDFromPB(con.GetNodeId())
+	res, err := u.nm.UpdateContainers(ctx, node, u.tokens[node], grown.GetContainerToken())
+	if err != nil || len(res.Failed) > 0 || len(res.Succeeded) != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	id := yarn.ContainerIDFromPB(con.GetId())
+	waitFor(t, ctx, "larger container", func() bool {
+		st, _, err := u.nm.ContainerStatuses(ctx, node, u.tokens[node], id)
+		return err == nil && len(st) == 1 && st[0].GetCapability().GetMemory() == 256
+	})
+}
+
+func hdfsURL(t *testing.T, fs hdfs.FS, name string) *pb.URL {
+	t.Helper()
+	raw, err := fs.URL(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, ok := strings.CutPrefix(raw, "hdfs://")
+	host, path, ok2 := strings.Cut(rest, "/")
+	if !ok || !ok2 {
+		t.Fatalf("URL %q", raw)
+	}
+	u := &pb.URL{Scheme: proto.String("hdfs"), File: proto.String("/" + path)}
+	if n, err := yarn.ParseNodeID(host); err == nil {
+		u.Host, u.Port = proto.String(n.Host), proto.Int32(n.Port)
+	} else {
+		u.Host = proto.String(host)
+	}
+	return u
+}
