@@ -41,17 +41,18 @@ type loop struct {
 
 	published atomic.Pointer[published]
 
-	core     *reconcile.Core
-	members  map[string]*member // containers whose processes may join
-	starts   uint64
-	sched    *attachment // nil while there is none
-	endpoint *ampb.Endpoint
-	report   *ampb.Report
-	watches  int // open Watch streams
-	exits    []*ampb.Exit
-	revision uint64
-	dirty    bool
-	finish   *reconcile.Finish
+	core      *reconcile.Core
+	members   map[string]*member // containers whose processes may join
+	allocated map[string]int     // Allocated events by pool
+	starts    uint64
+	sched     *attachment // nil while there is none
+	endpoint  *ampb.Endpoint
+	report    *ampb.Report
+	watches   int // open Watch streams
+	exits     []*ampb.Exit
+	revision  uint64
+	dirty     bool
+	finish    *reconcile.Finish
 }
 
 // member is a container that was started.
@@ -91,7 +92,7 @@ func newLoop(o Options) (*loop, error) {
 	l := &loop{
 		opt: o, log: o.Log, ca: ca, id: id, prov: o.Provider, attempt: max(1, o.Attempt), began: time.Now(),
 		calls: make(chan func()), ended: make(chan struct{}), closed: make(chan struct{}),
-		members: map[string]*member{},
+		members: map[string]*member{}, allocated: map[string]int{},
 	}
 	l.core = reconcile.New(reconcile.Options{
 		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt),
@@ -202,8 +203,11 @@ func (l *loop) do(ctx context.Context, f func()) bool {
 
 // step lets the core decide and does what it says.
 func (l *loop) step(ev reconcile.Event) {
-	switch ev.(type) {
+	switch ev := ev.(type) {
 	case reconcile.Tick, reconcile.Presence:
+	case reconcile.Allocated:
+		l.allocated[ev.Pool]++
+		l.dirty = true
 	default:
 		l.dirty = true
 		l.log.Debug("event", "event", fmt.Sprintf("%T%+v", ev, ev))
@@ -218,7 +222,7 @@ func (l *loop) act(a reconcile.Action) {
 	l.log.Debug("action", "action", fmt.Sprintf("%T%+v", a, a))
 	switch a := a.(type) {
 	case reconcile.Ask:
-		l.prov.Ask(a.Pool, a.N)
+		l.prov.Ask(a.Pool, a.N, l.allocated[a.Pool])
 	case reconcile.ReleaseContainer:
 		l.prov.Release(a.ID)
 	case reconcile.StopContainer:

@@ -90,6 +90,9 @@ func (k *Control) signal() {
 // Run keeps the line up until the context ends, or until the application master
 // refuses this scheduler for good: because its container should not run any more,
 // or because a later one has attached. Then the error is an *Error that is Refused.
+//
+// A connection that is refused at its handshake is tried again: behind that address
+// there may be somebody else by now, and the application master elsewhere.
 func (k *Control) Run(ctx context.Context) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		began := time.Now()

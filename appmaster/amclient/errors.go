@@ -2,6 +2,7 @@ package amclient
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -67,5 +68,7 @@ func (c *Client) wrap(ctx context.Context, op string, err error) error {
 // the other is. A server's judgment arrives as a TLS alert.
 func isRefusal(err error) bool {
 	var rejected *identity.RejectedError
-	return errors.As(err, &rejected) || strings.Contains(err.Error(), "remote error: tls:")
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &rejected) || errors.As(err, &unknown) || errors.As(err, &invalid) || strings.Contains(err.Error(), "remote error: tls:")
 }

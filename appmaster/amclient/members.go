@@ -50,7 +50,7 @@ func KeepRenewed(ctx context.Context, c *Client, id *identity.Identity) {
 			return
 		}
 		for {
-			err := c.renew(ctx, id)
+			err := c.Renew(ctx, id)
 			if err == nil {
 				break
 			}
@@ -64,7 +64,8 @@ func KeepRenewed(ctx context.Context, c *Client, id *identity.Identity) {
 	}
 }
 
-func (c *Client) renew(ctx context.Context, id *identity.Identity) error {
+// Renew gets a new certificate for the identity, which must be this client's own.
+func (c *Client) Renew(ctx context.Context, id *identity.Identity) error {
 	csr, err := id.CSR()
 	if err != nil {
 		return err
