@@ -5,22 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"testing"
 
 	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/engine/enginetest"
 )
 
-// example is a cluster for the examples, which have no testing.TB of their own: a
-// program gets its client from Connect, Submit or Local of the root package.
+// example runs an example with a client of a small cluster. A program gets its client
+// from Connect, Submit or Local of the root package.
 func example(run func(context.Context, *engine.Client)) {
-	testing.Init()
-	ok := testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{
-		Name: "example",
-		F:    func(t *testing.T) { run(t.Context(), enginetest.New(t, 2)) },
-	}})
-	if !ok {
-		fmt.Println("failed")
+	err := enginetest.Run(context.Background(), func(t enginetest.TB) {
+		run(t.Context(), enginetest.New(t, 2))
+	})
+	if err != nil {
+		fmt.Println(err)
 	}
 }
 

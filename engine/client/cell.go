@@ -173,21 +173,21 @@ func (j *Job) Hold(index uint32) {
 		c.set(&Outcome{Err: j.err}, new(sinks))
 		return
 	}
-	// What the watch has told already was not kept; what is asked now and has not
-	// ended yet the watch will tell.
 	j.locate(index, func(o *Outcome) {
-		if o == nil {
-			return
-		}
 		var to sinks
 		j.mu.Lock()
-		if c := j.find(index); c != nil {
+		switch c := j.find(index); {
+		case c == nil: // released meanwhile
+		case o != nil:
 			c.set(o, &to)
+		default:
+			// It has not ended. What a watch has told so far was not kept, but of this
+			// task it can only have told since we asked, when the cell was here.
+			j.watch()
 		}
 		j.mu.Unlock()
 		to.tell()
 	})
-	j.watch()
 }
 
 var closedChan = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()

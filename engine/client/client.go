@@ -82,8 +82,9 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 // run is the reader: it lives as long as the client.
 func (c *Client) run(conn *wire.Conn) {
 	defer close(c.stopped)
+	fruitless := firstBackoff // the pause after a connection on which nothing was said
 	for {
-		err := c.read(conn)
+		replies, err := c.read(conn)
 		conn.Close()
 		c.mu.Lock()
 		c.conn = nil
@@ -92,8 +93,14 @@ func (c *Client) run(conn *wire.Conn) {
 			return
 		}
 		c.opts.Log.Warn("lost the scheduler, connecting again", "err", err)
-		if errors.Is(err, errBusy) {
+		switch {
+		case errors.Is(err, errBusy):
 			c.pause(busyPause)
+		case replies > 0:
+			fruitless = firstBackoff
+		default:
+			c.pause(fruitless)
+			fruitless = min(2*fruitless, maxBackoff)
 		}
 		if conn, err = c.dial(c.ctx); err != nil {
 			c.end(err)
@@ -113,20 +120,22 @@ func (c *Client) pause(d time.Duration) {
 	}
 }
 
-func (c *Client) read(conn *wire.Conn) error {
+// read takes replies until the connection ends, and returns how many there were.
+func (c *Client) read(conn *wire.Conn) (replies int, _ error) {
 	defer context.AfterFunc(c.ctx, func() { conn.Close() })()
 	for {
 		k, m, err := conn.Next()
 		if err != nil {
-			return err
+			return replies, err
 		}
 		r, ok := m.(*wire.Reply)
 		if !ok {
-			return &wire.ProtocolError{Kind: k, What: "not for a client"}
+			return replies, &wire.ProtocolError{Kind: k, What: "not for a client"}
 		}
 		if err := c.answer(r); err != nil {
-			return err
+			return replies, err
 		}
+		replies++
 	}
 }
 
@@ -134,6 +143,7 @@ func (c *Client) read(conn *wire.Conn) error {
 func (c *Client) dial(ctx context.Context) (*wire.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Patience)
 	defer cancel()
+	var last error // that was not our own giving up
 	for wait := firstBackoff; ; wait = min(2*wait, maxBackoff) {
 		conn, err := c.dialOnce(ctx)
 		if err == nil {
@@ -142,6 +152,9 @@ func (c *Client) dial(ctx context.Context) (*wire.Conn, error) {
 		named, again := fromDial(err)
 		if !again {
 			return nil, named
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err
 		}
 		c.opts.Log.Debug("connect to the scheduler", "err", err)
 		t := time.NewTimer(wait)
@@ -152,7 +165,7 @@ func (c *Client) dial(ctx context.Context) (*wire.Conn, error) {
 			if c.ctx.Err() != nil {
 				return nil, ErrClosed
 			}
-			return nil, &Error{Kind: ErrUnreachable, Err: fmt.Errorf("%w: %w", ErrUnreachable, err)}
+			return nil, &Error{Kind: ErrUnreachable, Err: fmt.Errorf("%w: %w", ErrUnreachable, last)}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/enginetest"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/server"
 	"github.com/yarnd/yarnd/identity"
@@ -64,11 +65,11 @@ func TestMany(t *testing.T) {
 // Submit waits when too much is not acknowledged, and the wait ends with its context.
 func TestBackpressure(t *testing.T) {
 	c := startCluster(t, server.Options{})
-	p := startProxy(t, c.srv.Addr().String())
-	cl := c.client(client.Options{Scheduler: p.endpoint, InFlight: 10_000, Lease: 300 * time.Millisecond})
+	p := enginetest.StartProxy(t, c.srv.Addr().String())
+	cl := c.client(client.Options{Scheduler: p.Endpoint, InFlight: 10_000, Lease: 300 * time.Millisecond})
 	j := unnamed(t, cl)
-	p.setDeaf(true)
-	p.cut()
+	p.Deaf(true)
+	p.Cut()
 	payload := make([]byte, 1000)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -87,7 +88,7 @@ func TestBackpressure(t *testing.T) {
 	if n < 5 || n > 10 {
 		t.Errorf("%d tasks of 1000 bytes were taken without a scheduler, with room for 10000 bytes", n)
 	}
-	p.setDeaf(false)
+	p.Deaf(false)
 	c.worker("w1")
 	wantResult(t, j, uint32(n-1), string(payload))
 	submit(t, j, "more")
@@ -111,8 +112,8 @@ func TestInputTooLarge(t *testing.T) {
 func TestReconnect(t *testing.T) {
 	c := startCluster(t, server.Options{})
 	c.worker("w1")
-	p := startProxy(t, c.srv.Addr().String())
-	j := unnamed(t, c.client(client.Options{Scheduler: p.endpoint}))
+	p := enginetest.StartProxy(t, c.srv.Addr().String())
+	j := unnamed(t, c.client(client.Options{Scheduler: p.Endpoint}))
 
 	const n = 3000
 	for i := range n {
@@ -125,7 +126,7 @@ func TestReconnect(t *testing.T) {
 			if i%100 == 99 { // half of the time there is a connection, with replies on it
 				wantResult(t, j, uint32(i-40), fmt.Sprint("item-", i-40))
 			}
-			p.cut()
+			p.Cut()
 		}
 	}
 	for i := range uint32(n) {
@@ -292,18 +293,16 @@ func TestComeBack(t *testing.T) {
 func TestSchedulerReplaced(t *testing.T) {
 	old, fresh := startCluster(t, server.Options{}), startCluster(t, server.Options{})
 	fresh.worker("w1")
-	p := startProxy(t, old.srv.Addr().String())
-	cl := old.client(client.Options{Scheduler: p.endpoint})
+	p := enginetest.StartProxy(t, old.srv.Addr().String())
+	cl := old.client(client.Options{Scheduler: p.Endpoint})
 	j := unnamed(t, cl)
 	n, err := cl.Job(t.Context(), "named")
 	if err != nil {
 		t.Fatal(err)
 	}
 	a, b := submit(t, j, "a"), submit(t, n, "b")
-	p.mu.Lock()
-	p.to = fresh.srv.Addr().String()
-	p.mu.Unlock()
-	p.cut()
+	p.Redirect(fresh.srv.Addr().String())
+	p.Cut()
 	wantError(t, j, a, client.ErrLost)
 	wantError(t, n, b, client.ErrLost)
 	again := unnamed(t, cl)
@@ -315,8 +314,8 @@ func TestSchedulerReplaced(t *testing.T) {
 func TestSessionRanOut(t *testing.T) {
 	c := startCluster(t, server.Options{Session: 50 * time.Millisecond})
 	c.worker("w1")
-	p := startProxy(t, c.srv.Addr().String())
-	cl := c.client(client.Options{Scheduler: p.endpoint})
+	p := enginetest.StartProxy(t, c.srv.Addr().String())
+	cl := c.client(client.Options{Scheduler: p.Endpoint})
 	j := unnamed(t, cl)
 	n, err := cl.Job(t.Context(), "named")
 	if err != nil {
@@ -324,15 +323,15 @@ func TestSessionRanOut(t *testing.T) {
 	}
 	wantResult(t, n, submit(t, n, "before"), "before")
 	lost := submit(t, j, "wait")
-	p.setDeaf(true)
-	p.cut()
+	p.Deaf(true)
+	p.Cut()
 	during := submit(t, n, "during")
 	other := c.client(client.Options{})
 	eventually(t, "the session ends", func() bool {
 		jobs, err := other.Jobs(t.Context())
 		return err == nil && len(jobs) == 1
 	})
-	p.setDeaf(false)
+	p.Deaf(false)
 	wantError(t, j, lost, client.ErrLost)
 	wantResult(t, n, during, "during")
 	wantResult(t, n, submit(t, n, "after"), "after")
@@ -340,12 +339,12 @@ func TestSessionRanOut(t *testing.T) {
 
 func TestPatienceEnds(t *testing.T) {
 	c := startCluster(t, server.Options{})
-	p := startProxy(t, c.srv.Addr().String())
-	cl := c.client(client.Options{Scheduler: p.endpoint, Patience: 200 * time.Millisecond})
+	p := enginetest.StartProxy(t, c.srv.Addr().String())
+	cl := c.client(client.Options{Scheduler: p.Endpoint, Patience: 200 * time.Millisecond})
 	j := unnamed(t, cl)
 	i := submit(t, j, "a")
-	p.setDeaf(true)
-	p.cut()
+	p.Deaf(true)
+	p.Cut()
 	wantError(t, j, i, client.ErrUnreachable)
 	if _, err := cl.Workers(t.Context()); !errors.Is(err, client.ErrUnreachable) {
 		t.Errorf("a question after that: %v", err)
@@ -395,7 +394,14 @@ func TestDialErrors(t *testing.T) {
 	if err := try(client.Options{Identity: me, Patience: 100 * time.Millisecond, Scheduler: func(context.Context) (string, uint64, error) { return "127.0.0.1:1", 0, nil }}); !errors.Is(err, client.ErrUnreachable) {
 		t.Errorf("nobody listens: %v", err)
 	}
-	if err := try(client.Options{Identity: me, Patience: 100 * time.Millisecond, Scheduler: func(context.Context) (string, uint64, error) { return c.srv.Addr().String(), 7, nil }}); !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "epoch") {
+	asked := 0
+	replaced := func(context.Context) (string, uint64, error) {
+		if asked++; asked == 2 {
+			cancel()
+		}
+		return c.srv.Addr().String(), 7, nil
+	}
+	if err := try(client.Options{Identity: me, Scheduler: replaced}); !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "epoch") {
 		t.Errorf("a scheduler that was replaced: %v", err)
 	}
 }
@@ -427,9 +433,9 @@ func TestBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := startCluster(t, server.Options{Dir: t.TempDir()})
-	p := startProxy(t, c.srv.Addr().String())
-	cl := c.client(client.Options{Scheduler: p.endpoint, OwnBundle: true, Executable: static})
-	time.AfterFunc(3*time.Millisecond, p.cut)
+	p := enginetest.StartProxy(t, c.srv.Addr().String())
+	cl := c.client(client.Options{Scheduler: p.Endpoint, OwnBundle: true, Executable: static})
+	time.AfterFunc(3*time.Millisecond, p.Cut)
 	d, err := cl.Bundle(t.Context())
 	if err != nil || d.IsZero() {
 		t.Fatal(d, err)

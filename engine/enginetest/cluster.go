@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/yarnd/yarnd/engine"
@@ -16,12 +15,26 @@ import (
 	"github.com/yarnd/yarnd/identity"
 )
 
+// TB is what a cluster needs of a test: every testing.TB is one. See Run for programs
+// that are no tests.
+type TB interface {
+	Helper()
+	Context() context.Context
+	TempDir() string
+	Cleanup(func())
+	Failed() bool
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
+
 // joinTimeout is how long workers may take to join.
 const joinTimeout = 30 * time.Second
 
 // New starts a scheduler and n workers in this process, waits until they have joined
 // and returns a client.
-func New(t testing.TB, n int) *engine.Client {
+func New(t TB, n int) *engine.Client {
 	t.Helper()
 	return Start(t, Options{Workers: n}).Client()
 }
@@ -38,7 +51,7 @@ type Options struct {
 
 // Cluster is a running cluster.
 type Cluster struct {
-	t    testing.TB
+	t    TB
 	opts Options
 	ca   *identity.CA
 	dir  string
@@ -50,7 +63,7 @@ type Cluster struct {
 
 // Start starts a cluster that ends with the test, and waits until its workers have
 // joined.
-func Start(t testing.TB, o Options) *Cluster {
+func Start(t TB, o Options) *Cluster {
 	t.Helper()
 	if o.Slots == 0 {
 		o.Slots = 2

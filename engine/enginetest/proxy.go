@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"testing"
 )
 
 // Proxy stands between a client and the scheduler, and breaks connections when told.
@@ -20,7 +19,7 @@ type Proxy struct {
 }
 
 // StartProxy starts a proxy to an address. It ends with the test.
-func StartProxy(t testing.TB, to string) *Proxy {
+func StartProxy(t TB, to string) *Proxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

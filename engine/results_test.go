@@ -1,0 +1,109 @@
+package engine_test
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/enginetest"
+)
+
+// Results are kept until they are released, and then their memory is free.
+func TestReleaseFreesMemory(t *testing.T) {
+	suite(t, enginetest.Options{}, func(t *testing.T, c *enginetest.Cluster) {
+		client, ctx := c.Client(), t.Context()
+		used := func() (sum uint64) {
+			workers, err := client.Workers(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range workers {
+				sum += w.MemoryUsed
+			}
+			return sum
+		}
+		var in []blobOf
+		for i := range 8 {
+			in = append(in, blobOf{Fill: byte(i), Size: 1 << 20})
+		}
+		b := blob.Map(ctx, client, slices.Values(in))
+		got, err := b.Gather(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, data := range got {
+			if !bytes.Equal(data, bytes.Repeat([]byte{byte(i)}, 1<<20)) {
+				t.Errorf("blob %d is wrong", i)
+			}
+		}
+		eventually(t, "8 MiB are held", func() bool { return used() >= 8<<20 })
+		b.Release()
+		eventually(t, "all is freed", func() bool { return used() == 0 })
+		if _, err := b.At(0).Result(deadline(t)); !errors.Is(err, engine.ErrReleased) {
+			t.Errorf("a released result: %v", err)
+		}
+		if b.At(0).Status() != engine.Released {
+			t.Errorf("status %v", b.At(0).Status())
+		}
+		n, err := square.Call(ctx, client, 12)
+		if err != nil || n != 144 {
+			t.Errorf("Call: %d, %v", n, err)
+		}
+	})
+}
+
+// Results go from worker to worker, and large ones from workers to the client.
+func TestLargeResults(t *testing.T) {
+	suite(t, enginetest.Options{Workers: 3, Slots: 1}, func(t *testing.T, c *enginetest.Cluster) {
+		client, ctx := c.Client(), t.Context()
+		const size = 3 << 20
+		var in []blobOf
+		for i := range 6 {
+			in = append(in, blobOf{Fill: byte(i), Size: size})
+		}
+		b := blob.Map(ctx, client, slices.Values(in))
+		refs, err := b.Refs(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[byte]int{0: size, 1: size, 2: size, 3: size, 4: size, 5: size}
+		var sums []*engine.Future[map[byte]int]
+		for range 3 {
+			sums = append(sums, weigh.Submit(ctx, client, refs))
+		}
+		for _, f := range sums {
+			got, err := f.Result(deadline(t))
+			if err != nil || !maps.Equal(got, all) {
+				t.Errorf("%v, %v", got, err)
+			}
+		}
+		i := 0
+		for data, err := range b.All(deadline(t)) {
+			if err != nil || len(data) != size || data[size-1] != byte(i) {
+				t.Errorf("blob %d: %d bytes, %v", i, len(data), err)
+			}
+			i++
+		}
+		if i != 6 {
+			t.Errorf("%d blobs", i)
+		}
+	})
+}
+
+func TestScatter(t *testing.T) {
+	suite(t, enginetest.Options{}, func(t *testing.T, c *enginetest.Cluster) {
+		client, ctx := c.Client(), t.Context()
+		big := engine.Scatter(ctx, client, bytes.Repeat([]byte{7}, 2<<20))
+		small := engine.Scatter(ctx, client, []byte("x"))
+		want(t, weigh.Submit(ctx, client, []engine.Ref[[]byte]{big.Ref(), small.Ref()}), map[byte]int{7: 2 << 20, 'x': 1})
+		if data, err := big.Result(deadline(t)); err != nil || len(data) != 2<<20 {
+			t.Errorf("%d bytes, %v", len(data), err)
+		}
+		if data, err := small.Result(deadline(t)); err != nil || string(data) != "x" {
+			t.Errorf("%q, %v", data, err)
+		}
+	})
+}
