@@ -82,8 +82,8 @@ func (c *Cluster) AwaitApp(t testing.TB, id string, timeout time.Duration, wante
 }
 
 // RunCommand submits an application that is one container of that many MB running a shell command, and returns its id:
-// the simplest application there is, for tests of the cluster. It never registers, so it stays ACCEPTED while it runs and
-// FAILED is its end.
+// the simplest application there is, for tests of the cluster. It never registers: it stays ACCEPTED while it runs, the
+// ResourceManager gives it up after 30 s, and FAILED is its end.
 func (c *Cluster) RunCommand(t testing.TB, user string, memoryMB int, command string) string {
 	t.Helper()
 	var fresh struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ory/dockertest/v3/docker"
 )
@@ -27,8 +28,12 @@ type Command struct {
 // Exec runs the command to its end and returns its exit code: 127 if there is no such command, 128+n if signal n
 // ended it. An error means that the code is not known. When ctx ends, Exec returns; the command stays.
 func (c *Cluster) Exec(ctx context.Context, cmd Command) (int, error) {
+	argv := cmd.Argv
+	if len(cmd.Env) > 0 { // the client refuses CreateExecOptions.Env unless it was told the engine's API version
+		argv = slices.Concat([]string{"env"}, cmd.Env, argv)
+	}
 	exec, err := c.pool.Client.CreateExec(docker.CreateExecOptions{
-		Container: c.Container(cmd.Host), User: cmd.User, Env: cmd.Env, Cmd: cmd.Argv, Context: ctx,
+		Container: c.Container(cmd.Host), User: cmd.User, Cmd: argv, Context: ctx,
 		AttachStdin: cmd.Stdin != nil, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {

@@ -154,7 +154,7 @@ func (c *Cluster) discardOthers(fingerprint string) error {
 	}
 	for _, box := range boxes {
 		if box.Labels[labelFingerprint] != fingerprint || !written(c.dir(), fingerprint) {
-			c.log.Info("replacing a cluster that was made from another description", "cluster", c.spec.Name)
+			c.log.Info("replacing a cluster that was made from another description, version or checkout", "cluster", c.spec.Name)
 			return remove(c.pool, c.cache, c.spec.Name)
 		}
 	}
