@@ -29,8 +29,8 @@
 //     Watch is a cursor in it, so a client that comes back goes on where it was.
 //   - session: a client's; it outlives its connection by Options.Session.
 //   - worker: one incarnation. A connection that breaks leaves it "away" for
-//     Options.Grace; the same worker coming back is a new incarnation, which joins
-//     with its inventory before the old one leaves, so no result is lost between.
+//     Options.Grace; the same worker coming back is a new incarnation, which says
+//     what it holds before the old one leaves, so no result is lost between.
 //
 // # Errors
 //

@@ -217,7 +217,7 @@ func (c *cluster) fetch(t graph.TaskID, a graph.Attempt) []byte {
 
 // ---- a worker ------------------------------------------------------------------
 
-func workerHello(name string, slots uint32) *wire.Hello {
+func helloOf(name string, slots uint32) *wire.Hello {
 	return &wire.Hello{Protocol: wire.Version, ProtocolMin: wire.Version, Who: &wire.Hello_Worker{Worker: &wire.WorkerHello{
 		Name: name, Host: "host-" + name, Pool: "worker", Slots: slots, Memory: 1 << 30, DataAddress: "127.0.0.1:1", Pid: 42,
 	}}}
@@ -226,7 +226,7 @@ func workerHello(name string, slots uint32) *wire.Hello {
 // worker joins a scripted worker that brings results along.
 func (c *cluster) worker(name string, slots uint32, held *wire.Held) *peer {
 	c.t.Helper()
-	return c.join(name, workerHello(name, slots), held)
+	return c.join(name, helloOf(name, slots), held)
 }
 
 func (c *cluster) join(name string, hello *wire.Hello, held *wire.Held) *peer {
@@ -247,7 +247,7 @@ func (c *cluster) join(name string, hello *wire.Hello, held *wire.Held) *peer {
 // inline when they are small.
 func (c *cluster) autoWorker(name string, slots uint32, run func(wire.Assignment) []byte) *peer {
 	c.t.Helper()
-	p, err := c.dial(identity.Worker, name, workerHello(name, slots))
+	p, err := c.dial(identity.Worker, name, helloOf(name, slots))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -53,11 +53,13 @@ func (l *loop) listJobs(reply *wire.Reply) {
 	reply.Body = &wire.Reply_Jobs{Jobs: m}
 }
 
-// allWorkers returns the workers in the order in which they joined.
+// allWorkers returns the settled workers in the order in which they joined.
 func (l *loop) allWorkers() []*worker {
 	ws := make([]*worker, 0, len(l.workers))
 	for _, w := range l.workers {
-		ws = append(ws, w)
+		if w.settled {
+			ws = append(ws, w)
+		}
 	}
 	slices.SortFunc(ws, func(a, b *worker) int { return cmp.Compare(a.id, b.id) })
 	return ws

@@ -47,6 +47,7 @@ type loop struct {
 
 	workers     map[graph.WorkerID]*worker
 	workerNames map[string]*worker // the newest incarnation of each
+	lastWorker  graph.WorkerID
 
 	sessions   map[string]*session // by token
 	clients    map[*wire.Conn]*session
@@ -159,10 +160,12 @@ func (l *loop) step(ev sched.Event) {
 func (l *loop) tick() {
 	l.step(sched.Tick{Now: l.now.Sub(l.start).Milliseconds()})
 	for _, w := range l.workers {
-		if w.conn == nil && l.now.After(w.awayUntil) {
-			l.leave(w, true, "its connection broke and it did not come back")
-		} else if w.exit != nil && l.now.After(w.awayUntil) {
+		switch {
+		case w.superseded || !l.now.After(w.awayUntil):
+		case w.exit != nil:
 			l.leave(w, w.exit.blame, w.exit.why)
+		case w.conn == nil:
+			l.leave(w, true, "its connection broke and it did not come back")
 		}
 	}
 	for _, s := range l.sessions {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/transfer"
@@ -26,8 +25,6 @@ type Server struct {
 	data     *transfer.Server
 	bundles  *bundleStore // nil without a directory
 	gate     gate
-
-	lastWorker atomic.Uint32 // incarnation numbers given out
 
 	mu      sync.Mutex
 	conns   map[net.Conn]struct{}

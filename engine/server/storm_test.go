@@ -29,7 +29,7 @@ type moody struct {
 
 // live is one connection: it returns when the connection ends.
 func (w *moody) live(ctx context.Context) error {
-	conn, _, err := wire.Dial(ctx, w.c.srv.Addr().String(), w.c.tls(identity.Worker, w.name), workerHello(w.name, 4), wire.ConnOptions{})
+	conn, _, err := wire.Dial(ctx, w.c.srv.Addr().String(), w.c.tls(identity.Worker, w.name), helloOf(w.name, 4), wire.ConnOptions{})
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func TestReachable(t *testing.T) {
 		"nm1.example:70": "nm1.example:70", "10.0.0.1:70": "10.0.0.1:70",
 		":70": "127.0.0.1:70", "0.0.0.0:70": "127.0.0.1:70", "[::]:70": "127.0.0.1:70",
 	} {
-		hello := workerHello("w", 1)
+		hello := helloOf("w", 1)
 		hello.GetWorker().DataAddress = given
 		w := c.join("w", hello, nil)
 		cl := c.client("alice", "")

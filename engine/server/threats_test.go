@@ -94,7 +94,7 @@ func TestStrangersAreRefused(t *testing.T) {
 				return
 			}
 			// Nothing that it says may be looked at, least of all answered.
-			nc.Write(appendFrame(t, nil, wire.KindHello, workerHello("w", 1)))
+			nc.Write(appendFrame(t, nil, wire.KindHello, helloOf("w", 1)))
 			if said := closed(t, nc); len(said) > 0 {
 				t.Errorf("was answered %q", said)
 			}
@@ -118,17 +118,17 @@ func TestStrangersAreRefused(t *testing.T) {
 func TestHelloMustFitTheCertificate(t *testing.T) {
 	c := start(t, Options{})
 	asClient := clientHello("alice", "")
-	noAddress := workerHello("w", 1)
+	noAddress := helloOf("w", 1)
 	noAddress.GetWorker().DataAddress = "nowhere"
 	for name, try := range map[string]struct {
 		role  identity.Role
 		hello *wire.Hello
 		code  wire.Code
 	}{
-		"a worker under another name": {identity.Worker, workerHello("v", 1), wire.Refused},
+		"a worker under another name": {identity.Worker, helloOf("v", 1), wire.Refused},
 		"a worker as client":          {identity.Worker, asClient, wire.Refused},
-		"a client as worker":          {identity.Client, workerHello("w", 1), wire.Refused},
-		"a worker without slots":      {identity.Worker, workerHello("w", 0), wire.Invalid},
+		"a client as worker":          {identity.Client, helloOf("w", 1), wire.Refused},
+		"a worker without slots":      {identity.Worker, helloOf("w", 0), wire.Invalid},
 		"a worker without address":    {identity.Worker, noAddress, wire.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestHelloMustFitTheCertificate(t *testing.T) {
 
 func TestMaliciousFrames(t *testing.T) {
 	c := start(t, Options{})
-	hello := appendFrame(t, nil, wire.KindHello, workerHello("w", 1))
+	hello := appendFrame(t, nil, wire.KindHello, helloOf("w", 1))
 	joined := appendFrame(t, hello, wire.KindInventory, &wire.Held{})
 	client := appendFrame(t, nil, wire.KindHello, clientHello("w", ""))
 	twoGiB := []byte{0x80, 0, 0, 0, byte(wire.KindInventory), 1, 2, 3}
@@ -242,7 +242,7 @@ func TestSlowSenders(t *testing.T) {
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() { // a byte now and then does not extend it
-		hello := appendFrame(t, nil, wire.KindHello, workerHello("w", 1))
+		hello := appendFrame(t, nil, wire.KindHello, helloOf("w", 1))
 		for _, b := range hello[:len(hello)-1] {
 			select {
 			case <-stop:

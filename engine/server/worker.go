@@ -10,17 +10,25 @@ import (
 
 // worker is one incarnation of a worker.
 //
-//	joined ──connection breaks──► away ──grace passes──────────► left, blamed
-//	   │                           ├──comes back (incarnation n+1 joins)──► left
-//	   │                           └──container exited──► left, as it says
-//	   ├──Bye, silence, violation──► left
-//	   └──drained: Retire is sent──Bye──► left
+//	Hello──► settling ──inventory is complete──► settled
+//	settling ──connection ends──► left; the incarnation before it is itself again
+//	settled ──connection breaks──► away ──grace passes──► left, blamed
+//	                                    ├──comes back (incarnation n+1 settles)──► left
+//	                                    └──container exited──► left, as it says
+//	settled ──Bye, silence, violation──► left
+//	settled ──drained: Retire is sent──Bye──► left
 type worker struct {
 	id     graph.WorkerID
 	name   string // its container
 	hello  *wire.WorkerHello
 	joined time.Time
 	conn   *wire.Conn // nil while it is away
+
+	// previous is the incarnation before, which stays until this one has said what
+	// it brings along: so no result is without a holder in between.
+	previous   *worker
+	superseded bool // it is somebody's previous
+	settled    bool // its inventory is complete; before that it is not shown to anybody
 
 	// awayUntil is when a worker without a connection, or one whose container is
 	// said to have exited, leaves.
@@ -50,45 +58,51 @@ func (w *worker) state(cordoned bool) string {
 
 // ---- inputs --------------------------------------------------------------------
 
-// workerJoined is a worker whose inventory is complete.
-type workerJoined struct {
-	w    *worker
-	held []sched.Held
+// workerHello is a worker's Hello. It joins with nothing, and is welcomed with its
+// incarnation number; what it holds follows. joined yields the incarnation.
+type workerHello struct {
+	conn   *wire.Conn
+	hello  *wire.WorkerHello
+	joined chan<- *worker // capacity 1
 }
 
-func (in workerJoined) origin() *wire.Conn { return in.w.conn }
+func (in workerHello) origin() *wire.Conn { return in.conn }
 
-// handle adds the new incarnation before the old one leaves: results that the
-// worker brings along are never without a holder in between.
-func (in workerJoined) handle(l *loop) {
-	w := in.w
-	old := l.workerNames[w.name]
-	if old != nil && old.id > w.id {
-		// Two connections crossed: the later one counts.
-		w.conn.CloseWith(wire.Errorf(wire.Conflict, "a newer connection of this worker has joined"))
-		return
+func (in workerHello) handle(l *loop) {
+	l.lastWorker++
+	w := &worker{
+		id: l.lastWorker, name: in.hello.Name, hello: in.hello, joined: l.now, conn: in.conn,
+		classes: map[graph.JobID]bitset{}, peers: map[graph.WorkerID]bool{},
+		previous: l.workerNames[in.hello.Name],
 	}
-	l.step(sched.WorkerJoined{
-		Worker: w.id, Host: w.hello.Host, Pool: w.hello.Pool,
-		Slots: int(w.hello.Slots), Memory: w.hello.Memory, Held: in.held,
-	})
-	if _, ok := l.core.Worker(w.id); !ok {
-		l.log.Error("the core refused a worker", "worker", w.id, "name", w.name)
-		w.conn.CloseWith(wire.Errorf(wire.Internal, "the scheduler cannot take this worker: connect again"))
-		return
+	if w.previous != nil {
+		w.previous.superseded = true
 	}
-	w.joined = l.now
 	l.workers[w.id], l.workerNames[w.name] = w, w
-	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "results", len(in.held), "address", w.hello.DataAddress)
-	if old != nil {
+	in.conn.Welcome(&wire.Welcome{ //nolint:errcheck // the reader notices
+		Build: l.opts.Version, Epoch: l.opts.Epoch, Id: uint32(w.id), Bundle: bundleBytes(l.opts.Bundle),
+	})
+	l.step(sched.WorkerJoined{
+		Worker: w.id, Host: w.hello.Host, Pool: w.hello.Pool, Slots: int(w.hello.Slots), Memory: w.hello.Memory,
+	})
+	in.joined <- w
+}
+
+// settle ends a worker's joining: its inventory is complete.
+func (l *loop) settle(w *worker) {
+	w.settled = true
+	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "address", w.hello.DataAddress)
+	for old := w.previous; old != nil; old = old.previous {
 		l.leave(old, false, "it connected anew")
 	}
+	w.previous = nil
 }
 
 // workerFrame is a frame of a worker, converted. Only its own fields are set.
 type workerFrame struct {
 	w      *worker
 	event  sched.Event      // nil for a Load
+	last   bool             // of the inventory, which event holds
 	done   *wire.Done       // with a sched.Done
 	failed []*graph.Failure // with a sched.Failed, row by row
 	load   *wire.Load
@@ -113,6 +127,9 @@ func (in workerFrame) handle(l *loop) {
 	if in.done != nil {
 		l.keepInline(in.done)
 	}
+	if in.last {
+		l.settle(in.w)
+	}
 }
 
 // workerGone is the end of a worker's connection.
@@ -129,6 +146,10 @@ func (in workerGone) handle(l *loop) {
 		return
 	}
 	switch {
+	case w.superseded:
+		w.conn = nil // what follows is its successor's affair
+	case !w.settled:
+		l.leave(w, false, "it did not say what it holds: "+in.err.Error())
 	case w.exit != nil:
 		l.leave(w, w.exit.blame, w.exit.why)
 	case !wire.Gone(in.err) || silent(in.err):
@@ -185,6 +206,7 @@ func (l *loop) leave(w *worker, blame bool, why string) {
 	delete(l.workers, w.id)
 	if l.workerNames[w.name] == w {
 		delete(l.workerNames, w.name)
+		l.restore(w.previous, w.exit)
 	}
 	if w.conn != nil {
 		w.conn.Close()
@@ -197,6 +219,20 @@ func (l *loop) leave(w *worker, blame bool, why string) {
 			delete(other.peers, w.id)
 			l.outboxOf(other).peers.Add(graph.Location{Worker: w.id})
 		}
+	}
+}
+
+// restore makes an incarnation whose successor left before it had settled the
+// newest again: unless its container has exited, the worker may yet come back.
+func (l *loop) restore(w *worker, exit *containerExited) {
+	if w == nil {
+		return
+	}
+	w.superseded, w.exit = false, exit
+	w.awayUntil = l.now.Add(l.opts.Grace)
+	l.workerNames[w.name] = w
+	if w.conn == nil && !w.settled {
+		l.leave(w, false, "it did not say what it holds")
 	}
 }
 

@@ -25,26 +25,19 @@ func (s *Server) serveWorker(conn *wire.Conn, hello *wire.Hello, peer identity.S
 		return
 	}
 	h.DataAddress = reachable(h.DataAddress, conn.NetConn().RemoteAddr())
-	w := &worker{
-		id: graph.WorkerID(s.lastWorker.Add(1)), name: h.Name, hello: h, conn: conn,
-		classes: map[graph.JobID]bitset{}, peers: map[graph.WorkerID]bool{},
+	joined := make(chan *worker, 1)
+	if !s.loop.send(workerHello{conn: conn, hello: h, joined: joined}) {
+		conn.Refuse(wire.Errorf(wire.Unavailable, "the scheduler is closing"))
+		return
 	}
-	err := conn.Welcome(&wire.Welcome{Build: s.opts.Version, Epoch: s.opts.Epoch, Id: uint32(w.id), Bundle: bundleBytes(s.opts.Bundle)})
-	var held []sched.Held
-	if err == nil {
-		held, err = readInventory(conn)
-	}
-	if err != nil {
-		s.opts.Log.Warn("worker did not join", "name", h.Name, "err", err)
+	select {
+	case w := <-joined:
+		err := s.readWorker(conn, w)
 		hangUp(conn, err)
-		return
+		s.loop.send(workerGone{w: w, err: err})
+	case <-s.loop.done:
+	case <-conn.Done(): // the loop panicked over it
 	}
-	if !s.loop.send(workerJoined{w: w, held: held}) {
-		return
-	}
-	err = s.readWorker(conn, w)
-	hangUp(conn, err)
-	s.loop.send(workerGone{w: w, err: err})
 }
 
 func checkWorker(h *wire.WorkerHello, peer identity.Subject) error {
@@ -75,36 +68,25 @@ func reachable(address string, remote net.Addr) string {
 	return address
 }
 
-func readInventory(conn *wire.Conn) ([]sched.Held, error) {
-	var held []sched.Held
-	for {
-		k, m, err := conn.Next()
-		if err != nil {
-			return nil, err
-		}
-		inv, ok := m.(*wire.Held)
-		if !ok || k != wire.KindInventory {
-			return nil, &wire.ProtocolError{Kind: k, What: "before the inventory"}
-		}
-		if len(held)+inv.Len() > maxInventory {
-			return nil, &wire.ProtocolError{Kind: k, What: "more results than an inventory may hold"}
-		}
-		held = appendHeld(held, inv)
-		if !inv.More {
-			return held, nil
-		}
-	}
-}
-
-// readWorker converts a worker's frames for the loop until the connection ends.
+// readWorker converts a worker's frames for the loop until the connection ends. The
+// inventory comes first.
 func (s *Server) readWorker(conn *wire.Conn, w *worker) error {
-	for {
+	rows := 0
+	for settled := false; ; {
 		k, m, err := conn.Next()
 		if err != nil {
 			return err
 		}
 		in := workerFrame{w: w}
-		if err := in.convert(k, m); err != nil {
+		if inv, ok := m.(*wire.Held); ok && k == wire.KindInventory && !settled {
+			if rows += inv.Len(); rows > maxInventory {
+				return &wire.ProtocolError{Kind: k, What: "more results than an inventory may hold"}
+			}
+			in.event = sched.Copied{Worker: w.id, Tasks: heldRows(inv)}
+			settled, in.last = !inv.More, !inv.More
+		} else if !settled {
+			return &wire.ProtocolError{Kind: k, What: "before the inventory was complete"}
+		} else if err := in.convert(k, m); err != nil {
 			return err
 		}
 		if !s.loop.send(in) {
@@ -134,7 +116,7 @@ func (in *workerFrame) convert(k wire.Kind, m proto.Message) error {
 		if k != wire.KindCopied {
 			return &wire.ProtocolError{Kind: k, What: "after the inventory was complete"}
 		}
-		in.event = sched.Copied{Worker: id, Tasks: appendHeld(nil, m)}
+		in.event = sched.Copied{Worker: id, Tasks: heldRows(m)}
 	case *wire.Tasks:
 		switch tasks := attempts(m); k {
 		case wire.KindStarted:
@@ -183,11 +165,11 @@ func attempts(m *wire.Tasks) []sched.TaskAttempt {
 	return rows
 }
 
-func appendHeld(rows []sched.Held, m *wire.Held) []sched.Held {
-	for i := range m.Len() {
-		var h sched.Held
+func heldRows(m *wire.Held) []sched.Held {
+	rows := make([]sched.Held, m.Len())
+	for i := range rows {
+		h := &rows[i]
 		h.Task, h.Attempt, h.Size = m.At(i)
-		rows = append(rows, h)
 	}
 	return rows
 }

@@ -21,6 +21,15 @@ func (c *client) workers() []*wire.WorkerInfo {
 	return c.call(&wire.Request{Body: &wire.Request_ListWorkers{ListWorkers: &wire.ListWorkers{}}}).GetWorkers().Worker
 }
 
+// state returns the state of the i-th worker, or "".
+func (c *client) state(i int) string {
+	c.t.Helper()
+	if ws := c.workers(); i < len(ws) {
+		return ws[i].State
+	}
+	return ""
+}
+
 func (c *client) awaitWorkers(n int) {
 	c.t.Helper()
 	eventually(c.t, fmt.Sprintf("%d workers", n), func() bool { return len(c.workers()) == n })
@@ -114,7 +123,7 @@ func TestBlamelessEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc.Write(appendFrame(t, appendFrame(t, nil, wire.KindHello, workerHello("mute", 1)), wire.KindInventory, &wire.Held{}))
+	nc.Write(appendFrame(t, appendFrame(t, nil, wire.KindHello, helloOf("mute", 1)), wire.KindInventory, &wire.Held{}))
 	r := wire.NewReader(nc, wire.MaxFrame)
 	for {
 		k, body, err := r.Next()
@@ -156,7 +165,7 @@ func TestContainerExitIsExact(t *testing.T) {
 		}
 		eventually(t, "the task runs", func() bool { return cl.call(openByID(job)).GetJob().Running == 1 })
 		w.conn.Close()
-		eventually(t, "it is away", func() bool { return cl.workers()[0].State == "away" })
+		eventually(t, "it is away", func() bool { return cl.state(0) == "away" })
 		c.srv.ContainerExited(name, true, "killed for its memory (exit -104)")
 		cl.awaitWorkers(0)
 	}
@@ -188,7 +197,7 @@ func TestReconnect(t *testing.T) {
 
 			if !halfOpen {
 				w.conn.Close()
-				eventually(t, "it is away", func() bool { return cl.workers()[0].State == "away" })
+				eventually(t, "it is away", func() bool { return cl.state(0) == "away" })
 			}
 			held := &wire.Held{}
 			held.Add(first.Task, first.Attempt, 1<<20)
@@ -223,6 +232,55 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// A worker that says hello and leaves before it has said what it holds is never
+// seen; the incarnation before it is not forgotten over that.
+func TestLeavesUnsettled(t *testing.T) {
+	c := start(t, Options{Grace: time.Hour})
+	cl := c.client("alice", "")
+	w := c.worker("w", 1, nil)
+	cl.awaitWorkers(1)
+	hesitate := func() {
+		t.Helper()
+		p, err := c.dial(identity.Worker, "w", helloOf("w", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ws := cl.workers(); len(ws) != 1 || ws[0].Id != w.welcome.Id {
+			t.Errorf("workers %v", ws)
+		}
+		p.conn.Close()
+		eventually(t, "it has left", func() bool {
+			return onLoop(c, func(l *loop) bool { return len(l.workers) == 1 && l.workerNames["w"].settled })
+		})
+	}
+	hesitate()
+	if s := cl.state(0); s != "running" {
+		t.Errorf("the first incarnation is %q", s)
+	}
+	w.conn.Close()
+	eventually(t, "it is away", func() bool { return cl.state(0) == "away" })
+	hesitate()
+	if s := cl.state(0); s != "away" {
+		t.Errorf("the first incarnation is %q", s)
+	}
+	// Three at once: all but the one that settles leave.
+	var last *peer
+	for range 3 {
+		p, err := c.dial(identity.Worker, "w", helloOf("w", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.conn.Close() })
+		last = p
+	}
+	last.send(wire.KindInventory, &wire.Held{})
+	last.read(nil)
+	eventually(t, "one is left", func() bool {
+		ws := cl.workers()
+		return len(ws) == 1 && ws[0].Id == last.welcome.Id && onLoop(c, func(l *loop) int { return len(l.workers) }) == 1
+	})
+}
+
 // Many join at once, in whatever order their inventories arrive.
 func TestManyJoinAtOnce(t *testing.T) {
 	c := start(t, Options{})
@@ -232,7 +290,7 @@ func TestManyJoinAtOnce(t *testing.T) {
 	peers := make([]*peer, n)
 	for i := range n {
 		wg.Go(func() {
-			p, err := c.dial(identity.Worker, fmt.Sprintf("w%d", i), workerHello(fmt.Sprintf("w%d", i), 1))
+			p, err := c.dial(identity.Worker, fmt.Sprintf("w%d", i), helloOf(fmt.Sprintf("w%d", i), 1))
 			if err != nil {
 				t.Error(err)
 				return
@@ -266,7 +324,7 @@ func TestPeersAreIntroduced(t *testing.T) {
 	a.send(wire.KindDone, finish(expect[*wire.Assign](a, wire.KindAssign), 1<<20, ""))
 	eventually(t, "it is done", func() bool { return cl.call(openByID(job)).GetJob().Done == 1 })
 	// The consumer may run on b alone.
-	hello := workerHello("b", 1)
+	hello := helloOf("b", 1)
 	hello.GetWorker().Pool = "other"
 	b := c.join("b", hello, nil)
 	cl.call(classes(job, &graph.Class{Name: "f", Kind: graph.KindGo}, &graph.Class{Name: "g", Kind: graph.KindGo, Pool: "other"}))
@@ -292,12 +350,16 @@ func TestPanicIsContained(t *testing.T) {
 	c := start(t, Options{})
 	cl, other := c.client("alice", ""), c.client("bob", "")
 	job := other.newJob("")
-	c.srv.loop.send(drained{conn: nil}) // harmless: no session
-	for conn := range onLoop(c, func(l *loop) map[*wire.Conn]*session { return l.clients }) {
-		if s := onLoop(c, func(l *loop) *session { return l.clients[conn] }); s.user == "alice" {
-			c.srv.loop.send(panics{conn})
+	var alice *wire.Conn
+	onLoop(c, func(l *loop) bool {
+		for conn, s := range l.clients {
+			if s.user == "alice" {
+				alice = conn
+			}
 		}
-	}
+		return true
+	})
+	c.srv.loop.send(panics{alice})
 	if err := cl.waitEnd(); err == nil {
 		t.Error("the connection lives")
 	}

@@ -95,7 +95,7 @@ func TestConnEndsWithoutAWord(t *testing.T) {
 
 // An idle connection outlives its lease by pings, a silent one does not.
 func TestConnLease(t *testing.T) {
-	const lease = 200 * time.Millisecond
+	const lease = time.Second
 	w, s := conns(t, ConnOptions{Lease: lease})
 	failed := make(chan error, 1)
 	go func() {
@@ -106,7 +106,7 @@ func TestConnLease(t *testing.T) {
 	select {
 	case err := <-failed:
 		t.Fatalf("an idle connection ended: %v", err)
-	case <-time.After(5 * lease):
+	case <-time.After(3 * lease):
 	}
 	w.Close()
 	<-failed

@@ -12,7 +12,7 @@
 //	worker                      scheduler                     client
 //	  | Hello ----------------------> |                          |
 //	  | <-------------------- Welcome |                          |
-//	  | Inventory ------------------> | joined                   |
+//	  | Inventory ------------------> | settled                  |
 //	  |                               | <-- Request{OpenJob} ... |
 //	  |                               | Reply{JobInfo} --------> |
 //	  |                               | <-- Request{Submit} ---- |

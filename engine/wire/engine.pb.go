@@ -37,7 +37,8 @@ const (
 
 // Hello is the first frame of whoever dials, answered by Welcome. A worker's
 // next frames are its inventory (Held, the last one with more unset, also when
-// it holds nothing); it counts as joined when that is complete.
+// it holds nothing); tasks may be assigned to it meanwhile. When it is complete,
+// the worker's incarnation before it, if there is one, has left.
 type Hello struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Protocol    uint32                 `protobuf:"varint,1,opt,name=protocol,proto3" json:"protocol,omitempty"`                          // highest version spoken
