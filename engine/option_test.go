@@ -1,0 +1,123 @@
+package engine_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/enginetest"
+)
+
+var ticks atomic.Int64
+
+// tick tells in which order its calls ran. It is for workers within the test.
+var tick = engine.Define("tick", func(context.Context, engine.Ref[int]) (int64, error) { return ticks.Add(1), nil })
+
+// A task runs where its input lies, if there is room.
+func TestHosts(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 4})
+	client := c.Client()
+	for range 3 {
+		for _, host := range []string{"host3", "host1", "host4", "host2"} {
+			info, err := about.Call(t.Context(), client, struct{}{}, engine.Hosts("elsewhere", host))
+			if err != nil || info.Host != host {
+				t.Errorf("ran on %s instead of %s, %v", info.Host, host, err)
+			}
+		}
+	}
+}
+
+// Of tasks that become ready together the one of the highest priority runs first.
+func TestPriority(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 1, Slots: 1})
+	client, ctx := c.Client(), t.Context()
+	g := gate{Dir: t.TempDir()}
+	first := wait.Submit(ctx, client, g).Ref()
+	var low []*engine.Future[int64]
+	for range 5 {
+		low = append(low, tick.Submit(ctx, client, first, engine.Priority(-1)))
+	}
+	high := tick.Submit(ctx, client, first, engine.Priority(10))
+	mid := tick.Submit(ctx, client, first)
+	if err := job(t, client).Flush(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.open(); err != nil {
+		t.Fatal(err)
+	}
+	order := []int64{}
+	for _, f := range append([]*engine.Future[int64]{high, mid}, low...) {
+		n, err := f.Result(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, n)
+	}
+	if order[0] > order[1] || order[1] > min(order[2], order[3], order[4], order[5], order[6]) {
+		t.Errorf("high, mid and five low ones ran in the order %v", order)
+	}
+}
+
+var used atomic.Int64
+
+// occupy takes slots for a moment, and tells how many were taken meanwhile.
+var occupy = engine.Define("occupy", func(_ context.Context, slots int64) (int64, error) {
+	total := used.Add(slots)
+	defer used.Add(-slots)
+	time.Sleep(time.Millisecond) // it has work to do
+	return max(total, used.Load()), nil
+})
+
+// A worker never runs more than its slots, however many a task takes.
+func TestSlots(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 1, Slots: 3})
+	client := c.Client()
+	var all []*engine.Future[int64]
+	for i := range 100 {
+		slots := 1 + i%3
+		all = append(all, occupy.Submit(t.Context(), client, int64(slots), engine.Slots(slots)))
+	}
+	most := int64(0)
+	for _, f := range all {
+		n, err := f.Result(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, n)
+	}
+	if most != 3 {
+		t.Errorf("up to %d of 3 slots were taken", most)
+	}
+}
+
+// A task runs only on workers of its pool.
+func TestPool(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 1})
+	client, ctx := c.Client(), t.Context()
+	elsewhere := square.Submit(ctx, client, 2, engine.Pool("gpu"))
+	want(t, square.Submit(ctx, client, 3, engine.Pool("worker")), 9)
+	if elsewhere.Status() != engine.Pending {
+		t.Errorf("status %v without a worker of the pool", elsewhere.Status())
+	}
+	if err := elsewhere.Cancel(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantTaskError(t, elsewhere, engine.FailCancelled)
+}
+
+// What only its consumers hold is gone after them.
+func TestLoose(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 1})
+	client, ctx := c.Client(), t.Context()
+	var loose []engine.Ref[[]byte]
+	for range 4 {
+		loose = append(loose, blob.Submit(ctx, client, blobOf{Fill: 1, Size: 1 << 20}, engine.Loose()).Ref())
+	}
+	want(t, weigh.Submit(ctx, client, loose), map[byte]int{1: 4 << 20})
+	eventually(t, "nothing is held", func() bool {
+		workers, err := client.Workers(ctx)
+		return err == nil && workers[0].Done == 5 && workers[0].MemoryUsed == 0
+	})
+}
