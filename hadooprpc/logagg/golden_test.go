@@ -375,3 +375,11 @@ func seeds(f *testing.F, name string) [][]byte {
 	}
 	return all
 }
+
+// TestUnknownCompression wants to be told which compression it is.
+func TestUnknownCompression(t *testing.T) {
+	_, err := decompress(bytes.NewReader(nil), region{}, "lzo")
+	if err == nil || !strings.Contains(err.Error(), "lzo") || !strings.Contains(err.Error(), "yarn logs") {
+		t.Errorf("error %v", err)
+	}
+}
