@@ -32,6 +32,8 @@
 //     (task.kin). A result inline at the scheduler cannot be lost: lineage ends
 //     there.
 //   - A death is blamed only on a task that was alone (blame.go).
+//   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
+//     that waits (for locality, for a copy, for a worker's rest) goes on.
 //   - Cost: a row is one cache line, an edge 12 bytes, neither holds a pointer;
 //     consequences are a list, never a recursion; a turn looks at each worker a
 //     few times and at each task only when something happened to it.
@@ -44,7 +46,8 @@
 //	core.go              Step, Output, consequences
 //	submit.go refs.go    jobs come and go; who wants what
 //	attempt.go blame.go  attempts: given, started, done, failed, retracted
-//	worker.go retire.go  workers: joined, left, drained; copies of results
+//	worker.go retire.go  workers: joined, left, drained
+//	results.go           where results are; lost, found again, freed
 //	lane.go place.go     ready queues; which queue a task waits in
 //	fill.go rebalance.go who gets what, and who gives it back
 //	query.go check.go    looking, and counting everything again

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -35,12 +36,20 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	const parts = 8
+	var phantoms atomic.Int64
+	t.Cleanup(func() {
+		if n := phantoms.Load(); n > int64(*schedules)/200 {
+			t.Errorf("%d results in %d schedules were not where the core believed", n, *schedules)
+		}
+	})
 	for part := range uint64(parts) {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
 			for n := part; n < uint64(*schedules); n += parts {
 				p := plan(*from + n)
-				if r := Run(p); r.Err != nil {
+				r := Run(p)
+				phantoms.Add(int64(r.Phantoms))
+				if r.Err != nil {
 					small := Shrink(p)
 					t.Fatalf("%v\nshrunk: %v\nreplay: go test ./engine/schedtest -run Simulation %v", r.Err, Run(small).Err, small)
 				}

@@ -381,7 +381,11 @@ func (t *twinTask) must() string {
 // adopt takes in whether the core gave a task up whose attempt has just ended.
 func (tw *twin) adopt(t *twinTask) {
 	got, ok := tw.core.Task(t.id)
-	if !ok || got.State != sched.StateFailed || got.Kind == graph.FailUpstream {
+	if !ok {
+		t.fail(graph.FailUser) // it was the last of a closed job, which is gone
+		return
+	}
+	if got.State != sched.StateFailed || got.Kind == graph.FailUpstream {
 		return
 	}
 	if err := tw.mayFail(t.id, got.Kind, t.told); err != nil && tw.err == nil {

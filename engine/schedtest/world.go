@@ -33,6 +33,8 @@ type World struct {
 	gone    map[graph.JobID]bool
 	told    map[graph.TaskID]graph.FailKind
 	healing bool
+
+	phantoms int
 }
 
 // job is a client's view of a job.
