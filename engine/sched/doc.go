@@ -22,7 +22,9 @@
 //     make no sense, or are about an attempt that is not the live one, change
 //     nothing and are counted by [Reason].
 //   - A result counts only if its task, attempt and worker match a live
-//     assignment. There is at most one per task. So nothing that is late, doubled
+//     assignment. There is at most one per task. (A worker that reconnects may
+//     still bring the last attempt's result, as long as no newer one was given.)
+//     So nothing that is late, doubled
 //     or from a worker that was given up can do harm, and no state is needed for
 //     "cancelled, but still running somewhere".
 //   - A task is wanted if the job holds it, somebody pins it, or an active task

@@ -19,7 +19,7 @@ func (c *Core) nowHolds(w *worker, h Held) {
 		}
 		c.transferArrived(w, h.Task)
 		return
-	case t.state.Active() && j.lost[i] == h.Attempt && h.Attempt != 0:
+	case t.state.Active() && h.Attempt != 0 && (h.Attempt == j.lost[i] || h.Attempt == max(t.attempt, j.top[i])):
 		c.recover(j, i, w, h)
 		return
 	}
@@ -27,11 +27,14 @@ func (c *Core) nowHolds(w *worker, h Held) {
 	c.out.Free = append(c.out.Free, Order{w.id, h.Task, h.Attempt})
 }
 
-// recover takes an accepted result back that was thought lost, instead of the
-// one that is being computed: who saw it sees the same again.
+// recover takes in a result that a worker brings along after a reconnect, for a
+// task that is about to be computed again. It is either the accepted one that was
+// thought lost: who saw it sees the same again. Or it is of the last attempt that
+// anybody was given, which ended while its worker could not be heard: an attempt
+// is given once, so nobody else can have made it.
 func (c *Core) recover(j *job, i uint32, w *worker, h Held) {
 	t := j.task(i)
-	if t.state.Given() {
+	if t.state.Given() && t.attempt != h.Attempt {
 		c.stop(j, i)
 	}
 	if t.attempt != h.Attempt {

@@ -94,6 +94,28 @@ func TestSeenResultComesBack(t *testing.T) {
 	s.want("attempts are never used twice", s.output().Assign[0].Attempt, graph.Attempt(3))
 }
 
+// A worker ends its attempt while it is cut off. It comes back, as a new worker,
+// before or after the old one was given up.
+func TestResultMadeWhileCutOffCounts(t *testing.T) {
+	for _, noticed := range []bool{false, true} {
+		s := tell(t, Config{})
+		s.submit(nil)
+		s.step(WorkerJoined{Worker: 1, Slots: 1})
+		s.output()
+		s.step(started(1, attempt(0, 1)))
+		if noticed {
+			s.step(WorkerLeft{Worker: 1})
+		}
+		s.step(WorkerJoined{Worker: 2, Slots: 1, Held: []Held{{attempt(0, 1), 1 << 20}}})
+		if !noticed {
+			s.step(WorkerLeft{Worker: 1})
+		}
+		out := s.output()
+		s.want("it counts", out.Ended, []Ended{{Task: id(0), Attempt: 1, Size: 1 << 20}})
+		s.want("nothing is done again", len(out.Assign)+len(out.Free)+len(out.Stop), 0)
+	}
+}
+
 func TestPoisonIsFoundAloneAndBystandersGoFree(t *testing.T) {
 	s := tell(t, Config{})
 	s.submit(nil, nil)

@@ -38,8 +38,10 @@ func TestSimulation(t *testing.T) {
 	const parts = 8
 	var phantoms atomic.Int64
 	t.Cleanup(func() {
-		if n := phantoms.Load(); n > int64(*schedules)/200 {
-			t.Errorf("%d results in %d schedules were not where the core believed", n, *schedules)
+		n := phantoms.Load()
+		t.Logf("%d schedules, %d results were not where the core believed", *schedules, n)
+		if n > int64(*schedules)/200 {
+			t.Error("that is too many for a race that hardly ever happens")
 		}
 	})
 	for part := range uint64(parts) {

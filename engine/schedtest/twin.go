@@ -188,7 +188,7 @@ func (tw *twin) holds(w graph.WorkerID, h sched.Held) {
 	case t == nil:
 	case t.done && !t.inline && t.attempt == h.Attempt && !slices.Contains(t.holders, w):
 		t.holders = append(t.holders, w)
-	case t.open() && t.wanted && t.lost == h.Attempt && h.Attempt != 0:
+	case t.open() && t.wanted && h.Attempt != 0 && (t.lost == h.Attempt || t.last == h.Attempt):
 		t.endAttempt()
 		t.done, t.attempt, t.lost, t.holders = true, h.Attempt, 0, []graph.WorkerID{w}
 		t.told = t.told || t.held || t.pins > 0
