@@ -59,9 +59,11 @@ type Provider interface {
 	Done() <-chan struct{}
 	Err() error
 
-	// Ask sets how many containers of a pool are still to be allocated. The number
-	// replaces the one before and goes down by itself with each Allocated.
-	Ask(pool string, n int)
+	// Ask sets how many more containers of a pool are to be allocated, beyond
+	// those whose Allocated the caller had received when it decided; seen is how
+	// many these were in all. So an ask says how many there shall be in total: it
+	// replaces the one before, and counts what is on its way to the caller.
+	Ask(pool string, n, seen int)
 
 	// Start starts the pool's command in an allocated container. The secrets get
 	// into its credentials file, which HADOOP_TOKEN_FILE_LOCATION names.

@@ -57,8 +57,9 @@ type Provider struct {
 
 	mu     sync.Mutex
 	pools  map[string]*spec.Pool
-	order  []string // of pools
-	asked  map[string]int
+	order  []string        // of pools
+	asked  map[string]int  // by pool: how many there shall have been in all
+	given  map[string]int  // by pool: how many there were
 	boxes  map[string]*box // containers that have not ended
 	past   map[string]bool // ids of containers that had a process, for their logs
 	nextID int
@@ -104,7 +105,7 @@ func New(o Options) (*Provider, error) {
 		opt: o, log: o.Log, queue: provider.NewQueue(), spawn: spawn, ctx: ctx, cancel: cancel,
 		files: &localizer{dir: filepath.Join(dir, "filecache"), unpack: o.Unpack},
 		slots: make(chan struct{}, 8), done: make(chan struct{}),
-		pools: map[string]*spec.Pool{}, asked: map[string]int{}, boxes: map[string]*box{}, past: map[string]bool{},
+		pools: map[string]*spec.Pool{}, asked: map[string]int{}, given: map[string]int{}, boxes: map[string]*box{}, past: map[string]bool{},
 	}
 	if o.EnforceMemory {
 		p.wg.Go(p.watchMemory)
@@ -138,12 +139,12 @@ func (p *Provider) Register(_ context.Context, r provider.Registration) (provide
 	return provider.Registered{}, nil
 }
 
-// Ask sets how many containers of a pool are still to be allocated.
-func (p *Provider) Ask(pool string, n int) {
+// Ask sets how many more containers of a pool are to be allocated.
+func (p *Provider) Ask(pool string, n, seen int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pools[pool] != nil {
-		p.asked[pool] = n
+		p.asked[pool] = seen + n
 		p.allocate()
 	}
 }
@@ -151,8 +152,8 @@ func (p *Provider) Ask(pool string, n int) {
 // allocate gives what was asked for as far as there is room, under mu.
 func (p *Provider) allocate() {
 	for _, name := range p.order {
-		for p.asked[name] > 0 && !p.closed && (p.opt.Capacity == 0 || len(p.boxes) < p.opt.Capacity) {
-			p.asked[name]--
+		for p.given[name] < p.asked[name] && !p.closed && (p.opt.Capacity == 0 || len(p.boxes) < p.opt.Capacity) {
+			p.given[name]++
 			p.nextID++
 			// The application master is number 1, as under YARN.
 			id := fmt.Sprintf("container_%s_01_%06d", strings.TrimPrefix(p.opt.App, "local_"), p.nextID+1)

@@ -92,8 +92,8 @@ func TestCapacity(t *testing.T) {
 	if _, err := p.Register(context.Background(), provider.Registration{Pools: pools}); err != nil {
 		t.Fatal(err)
 	}
-	p.Ask("b", 1)
-	p.Ask("a", 3)
+	p.Ask("b", 1, 0)
+	p.Ask("a", 3, 0)
 	first := next[reconcile.Allocated](t, p)
 	next[reconcile.Allocated](t, p)
 	select {
@@ -120,7 +120,7 @@ func TestProgramThatIsNotExecutable(t *testing.T) {
 	if _, err := p.Register(context.Background(), provider.Registration{Pools: []spec.Pool{pool}}); err != nil {
 		t.Fatal(err)
 	}
-	p.Ask("w", 3)
+	p.Ask("w", 3, 0)
 	for range 3 {
 		p.Start(next[reconcile.Allocated](t, p).ID, nil)
 	}
@@ -154,7 +154,7 @@ func TestArchives(t *testing.T) {
 		if _, err := p.Register(context.Background(), provider.Registration{Pools: []spec.Pool{pool}}); err != nil {
 			t.Fatal(err)
 		}
-		p.Ask("w", 2)
+		p.Ask("w", 2, 0)
 		for range 2 {
 			p.Start(next[reconcile.Allocated](t, p).ID, nil)
 		}
@@ -203,7 +203,7 @@ func master() {
 		Files: []spec.File{{Name: "yarnd", URL: "file://" + self, Size: st.Size(), ModTime: st.ModTime().UnixMilli()}}}
 	_, err = p.Register(context.Background(), provider.Registration{Pools: []spec.Pool{pool}})
 	fatal(err)
-	p.Ask("w", 3)
+	p.Ask("w", 3, 0)
 	for ev := range p.Events() {
 		switch ev := ev.(type) {
 		case reconcile.Allocated:

@@ -1,0 +1,354 @@
+package yarn
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/provider"
+	"github.com/yarnd/yarnd/appmaster/reconcile"
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/token"
+	hadoop "github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+// Options of a Provider. Scheduler and Credentials are required; FromEnv fills
+// them in for a process that YARN has started.
+type Options struct {
+	// Scheduler are the ResourceManagers' scheduler addresses, host:port.
+	Scheduler []string
+	// Credentials are those of the application master. Containers get all but the
+	// AMRM token.
+	Credentials *token.Credentials
+	// User is whose application it is. Containers get it as HADOOP_USER_NAME,
+	// unless Secure.
+	User   string
+	Secure bool
+	// Env is added to each container's environment. Keys and values are used as
+	// they are, within double quotes of a shell: see spec.Pool.Env for what a
+	// person wrote.
+	Env map[string]string
+
+	Heartbeat time.Duration // 0 is 1 s
+	Eager     time.Duration // the shortest time between heartbeats; 0 is 100 ms
+	Parallel  int           // containers started or stopped at a time; 0 is 32
+
+	IPC ipc.Options  // of both lines; Token is set here
+	Log *slog.Logger // nil discards
+}
+
+// Provider gets containers from YARN. It implements provider.Provider.
+type Provider struct {
+	opt    Options
+	log    *slog.Logger
+	queue  *provider.Queue
+	am     *hadoop.AMClient
+	nm     *hadoop.NMClient
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	slots  chan struct{} // bounds how many NodeManager calls there are
+	wake   chan struct{} // an order waits for the heartbeat
+	done   chan struct{} // closed when we are superseded
+	beat   chan struct{} // closed to end the heartbeat alone
+	beaten chan struct{} // closed when the heartbeat has ended
+
+	wg       sync.WaitGroup // one for each NodeManager call
+	once     sync.Once      // Close
+	endBeat  sync.Once
+	register provider.Registration
+
+	mu       sync.Mutex
+	err      error // why done is closed
+	pools    []*pool
+	boxes    map[hadoop.ContainerID]*box
+	past     map[hadoop.ContainerID]place // of containers that have ended, for their logs
+	tokens   map[hadoop.NodeID]token.Token
+	releases map[hadoop.ContainerID]struct{} // what the ResourceManager is to take back
+	progress float32
+	changed  time.Time // when an ask was changed or answered
+	beating  bool      // there is a heartbeat to wait for
+	closed   bool
+}
+
+// pool counts one pool's containers.
+type pool struct {
+	spec     *spec.Pool
+	priority int32
+	total    int // how many there shall have been in all
+	given    int // how many there were
+	sent     int // how many the ResourceManager has outstanding; -1: send in any case
+}
+
+func (p *pool) missing() int { return max(0, p.total-p.given) }
+
+// place is where a container's log is.
+type place struct{ http, user string }
+
+// state of a container on this side.
+type state uint8
+
+const (
+	allocated state = iota // ours, and nothing runs in it
+	starting               // its NodeManager was told to start it
+	running                // its NodeManager has accepted that
+)
+
+// box is a container that has not ended, as far as we know.
+type box struct {
+	id    hadoop.ContainerID
+	pb    *pb.Container
+	node  hadoop.NodeID
+	pool  *pool
+	state state
+	stop  bool // it is to end
+	warn  int  // preemption that was told: 0 none, 1 negotiable, 2 strict
+}
+
+// New returns a provider. It does nothing before Register.
+func New(o Options) (*Provider, error) {
+	if len(o.Scheduler) == 0 || o.Credentials == nil {
+		return nil, errors.New("yarn provider: Options need Scheduler and Credentials")
+	}
+	amrm, ok := hadoop.AMRMToken(o.Credentials)
+	if !ok {
+		return nil, errors.New("yarn provider: the credentials hold no AMRM token: this process was not started as an application master by YARN")
+	}
+	o.Heartbeat = cmp.Or(o.Heartbeat, time.Second)
+	o.Eager = cmp.Or(o.Eager, 100*time.Millisecond)
+	o.Parallel = cmp.Or(o.Parallel, 32)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	toRM := o.IPC
+	toRM.Token = &amrm
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Provider{
+		opt: o, log: o.Log, queue: provider.NewQueue(),
+		am: hadoop.NewAMClient(hadoop.Options{Addresses: o.Scheduler, IPC: toRM}), nm: hadoop.NewNMClient(o.IPC),
+		ctx: ctx, cancel: cancel, slots: make(chan struct{}, o.Parallel), wake: make(chan struct{}, 1),
+		done: make(chan struct{}), beat: make(chan struct{}), beaten: make(chan struct{}),
+		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]place{},
+		tokens: map[hadoop.NodeID]token.Token{}, releases: map[hadoop.ContainerID]struct{}{},
+	}, nil
+}
+
+// Name is "yarn".
+func (p *Provider) Name() string { return "yarn" }
+
+// Events is the channel of what happens.
+func (p *Provider) Events() <-chan reconcile.Event { return p.queue.Out() }
+
+// Done is closed when the ResourceManager has no more use for this attempt.
+func (p *Provider) Done() <-chan struct{} { return p.done }
+
+// Err tells why Done is closed.
+func (p *Provider) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// Register registers with the ResourceManager and starts the heartbeat. It tries
+// until it has an answer or the context ends.
+func (p *Provider) Register(ctx context.Context, r provider.Registration) (provider.Registered, error) {
+	p.register = r
+	for i := range r.Pools {
+		p.pools = append(p.pools, &pool{spec: &r.Pools[i], priority: int32(i + 1)})
+	}
+	var resp *pb.RegisterApplicationMasterResponse
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		var err error
+		if resp, err = p.registerOnce(ctx); err == nil {
+			break
+		}
+		var remote *ipc.RemoteError
+		if errors.As(err, &remote) && !ipc.IsStandby(err) && !ipc.IsRetriable(err) {
+			return provider.Registered{}, fmt.Errorf("the ResourceManager refused the registration: %w", err)
+		}
+		p.log.Warn("cannot register yet", "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return provider.Registered{}, fmt.Errorf("cannot register with the ResourceManager: %w", err)
+		}
+	}
+	if err := p.checkTypes(resp); err != nil {
+		return provider.Registered{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.beating = true
+	go p.heartbeat()
+	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
+	most := resp.GetMaximumCapability()
+	return provider.Registered{
+		Maximum: spec.Resource{VCores: int(most.GetVirtualCores()), MemoryMiB: most.GetMemory()},
+		Adopted: p.adopt(resp.GetContainersFromPreviousAttempts()),
+	}, nil
+}
+
+func (p *Provider) registerOnce(ctx context.Context) (*pb.RegisterApplicationMasterResponse, error) {
+	return p.am.Register(ctx, p.register.Host, int32(p.register.Port), p.register.TrackingURL)
+}
+
+// checkTypes refuses pools that want what the cluster does not have: the
+// ResourceManager itself skips what it does not know without a word.
+func (p *Provider) checkTypes(resp *pb.RegisterApplicationMasterResponse) error {
+	if len(resp.GetResourceTypes()) == 0 {
+		return nil // a ResourceManager that does not tell
+	}
+	for _, pool := range p.pools {
+		for name := range pool.spec.Resource.Named {
+			known := false
+			for _, t := range resp.GetResourceTypes() {
+				known = known || t.GetName() == name
+			}
+			if !known {
+				return fmt.Errorf("pool %s wants %s, which this cluster does not have", pool.spec.Name, name)
+			}
+		}
+	}
+	return nil
+}
+
+// adopt takes over containers of earlier attempts, under mu.
+func (p *Provider) adopt(list []*pb.Container) []reconcile.Adoptee {
+	var out []reconcile.Adoptee
+	for _, c := range list {
+		id := hadoop.ContainerIDFromPB(c.GetId())
+		if p.boxes[id] != nil {
+			continue
+		}
+		b := &box{id: id, pb: c, node: hadoop.NodeIDFromPB(c.GetNodeId()), pool: p.byPriority(c), state: running}
+		p.boxes[id] = b
+		a := reconcile.Adoptee{ID: id.String(), Node: b.node.Host}
+		if b.pool != nil {
+			a.Pool = b.pool.spec.Name
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func (p *Provider) byPriority(c *pb.Container) *pool {
+	i := int(c.GetPriority().GetPriority()) - 1
+	if i < 0 || i >= len(p.pools) {
+		return nil
+	}
+	return p.pools[i]
+}
+
+func (p *Provider) learnTokens(list []*pb.NMToken) {
+	for _, t := range list {
+		p.tokens[hadoop.NodeIDFromPB(t.GetNodeId())] = hadoop.TokenFromPB(t.GetToken())
+	}
+}
+
+// Ask sets how many more containers of a pool are to be allocated.
+func (p *Provider) Ask(name string, n, seen int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pool := range p.pools {
+		if pool.spec.Name == name && pool.total != n+seen {
+			pool.total = n + seen
+			p.changed = time.Now()
+			p.signal()
+		} else if pool.spec.Name == name && n > 0 {
+			// The same number again: the caller thinks that it got lost.
+			pool.sent = -1
+			p.signal()
+		}
+	}
+}
+
+// Progress tells the ResourceManager how far the application is.
+func (p *Provider) Progress(done float32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.progress = min(max(done, 0), 1)
+}
+
+func (p *Provider) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Describe tells what is known of a container.
+func (p *Provider) Describe(id string) provider.Description {
+	cid, err := hadoop.ParseContainerID(id)
+	if err != nil {
+		return provider.Description{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.boxes[cid]
+	if b == nil {
+		return provider.Description{}
+	}
+	d := provider.Description{Node: b.node.Host}
+	if b.state != allocated && b.pb.GetNodeHttpAddress() != "" {
+		d.Logs = "http://" + b.pb.GetNodeHttpAddress() + "/node/containerlogs/" + id + "/" + p.opt.User
+	}
+	return d
+}
+
+// Unregister tells the ResourceManager how the application ended.
+func (p *Provider) Unregister(ctx context.Context, f provider.Final) error {
+	p.stopHeartbeat()
+	status := pb.FinalApplicationStatus_APP_FAILED
+	switch f.Status {
+	case reconcile.Succeeded:
+		status = pb.FinalApplicationStatus_APP_SUCCEEDED
+	case reconcile.Killed:
+		status = pb.FinalApplicationStatus_APP_KILLED
+	case reconcile.Failed:
+	}
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := p.am.Finish(ctx, status, f.Diagnostics, f.URL)
+		if err == nil || hadoop.IsAttemptNotFound(err) {
+			return err
+		}
+		p.log.Warn("cannot unregister yet", "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("cannot unregister from the ResourceManager: %w", err)
+		}
+	}
+}
+
+// stopHeartbeat ends the heartbeat and waits for it. It can be called twice, and
+// when there is none.
+func (p *Provider) stopHeartbeat() {
+	p.endBeat.Do(func() { close(p.beat) })
+	p.mu.Lock()
+	beating := p.beating
+	p.mu.Unlock()
+	if beating {
+		<-p.beaten
+	}
+}
+
+// Close ends all calls. It does not unregister.
+func (p *Provider) Close() error {
+	p.once.Do(func() {
+		p.mu.Lock()
+		p.closed = true
+		p.mu.Unlock()
+		p.cancel()
+		p.am.Close()
+		p.nm.Close()
+		p.stopHeartbeat()
+		p.wg.Wait()
+		p.queue.Close()
+	})
+	return nil
+}
