@@ -1,6 +1,9 @@
 package server
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // fleetPump calls a Fleet from a goroutine of its own, so that a slow one does not
 // hold up the scheduler. Of reports only the newest waits; releases all do: there
@@ -74,8 +77,14 @@ func (p *fleetPump) deliver() {
 	}
 }
 
-// close ends run and waits for it.
-func (p *fleetPump) close() {
+// close ends run and waits for it, but not for ever: a call into a Fleet that hangs
+// cannot be ended from here.
+func (p *fleetPump) close() bool {
 	close(p.quit)
-	<-p.stopped
+	select {
+	case <-p.stopped:
+		return true
+	case <-time.After(closeTimeout):
+		return false
+	}
 }

@@ -98,7 +98,11 @@ func (l *loop) run() {
 	defer close(l.done)
 	if l.fleet != nil {
 		go l.fleet.run()
-		defer l.fleet.close()
+		defer func() {
+			if !l.fleet.close() {
+				l.log.Error("the fleet does not return from a call: left behind")
+			}
+		}()
 	}
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
@@ -165,7 +169,7 @@ func (l *loop) tick() {
 		case w.exit != nil:
 			l.leave(w, w.exit.blame, w.exit.why)
 		case w.conn == nil:
-			l.leave(w, true, "its connection broke and it did not come back")
+			l.leave(w, w.crashed, "its connection broke and it did not come back")
 		}
 	}
 	for _, s := range l.sessions {

@@ -33,6 +33,7 @@ type worker struct {
 	// awayUntil is when a worker without a connection, or one whose container is
 	// said to have exited, leaves.
 	awayUntil time.Time
+	crashed   bool             // its connection broke by itself: what it runs may have killed it
 	exit      *containerExited // said by the fleet while the connection was there
 	retired   bool
 	load      *wire.Load // the last one; nil before
@@ -157,6 +158,7 @@ func (in workerGone) handle(l *loop) {
 	default:
 		l.log.Info("worker's connection broke", "worker", w.id, "name", w.name, "err", in.err)
 		w.conn = nil
+		w.crashed = !ownDoing(in.err)
 		w.awayUntil = l.now.Add(l.opts.Grace)
 	}
 }

@@ -174,6 +174,13 @@ func heldRows(m *wire.Held) []sched.Held {
 	return rows
 }
 
+// ownDoing reports whether err is this side's reason to close a connection that
+// the worker would have kept.
+func ownDoing(err error) bool {
+	_, ours := errors.AsType[*wire.Error](err)
+	return ours || errors.Is(err, wire.ErrSlow)
+}
+
 // silent reports whether err is the end of a lease rather than of a connection: the
 // worker, or the way to it, hangs, which no task is to blame for.
 func silent(err error) bool {

@@ -425,3 +425,18 @@ func TestClose(t *testing.T) {
 		t.Errorf("serving again: %v", err)
 	}
 }
+
+// A worker whose connection this side gave up is away without blame.
+func TestOwnDoing(t *testing.T) {
+	for err, want := range map[error]bool{
+		wire.ErrSlow: true, wire.Errorf(wire.Internal, "a panic"): true,
+		io.EOF: false, io.ErrUnexpectedEOF: false, errors.New("connection reset"): false,
+	} {
+		if ownDoing(err) != want {
+			t.Errorf("%v: %v", err, !want)
+		}
+		if !wire.Gone(err) {
+			t.Errorf("%v: the worker may not come back", err)
+		}
+	}
+}
