@@ -32,6 +32,9 @@ type attempt struct {
 	seq     uint64 // order of assignment
 	missing int    // inputs that are neither inline nor held; 0 unless waiting
 	slot    int    // position in the heap while ready
+	// next, while stopping, is an assignment of the same number that waits for this
+	// one's end: a fresh scheduler numbers its tasks anew.
+	next *Assignment
 }
 
 // slots returns how many slots the attempt takes.
@@ -76,7 +79,7 @@ func New(cfg Config) *Core {
 func (c *Core) Step(e Event) {
 	switch e := e.(type) {
 	case Joined:
-		c.joined(e.Self)
+		c.joined(e)
 	case Left:
 		c.left()
 	case Assigned:
@@ -143,8 +146,13 @@ func (c *Core) Counts() (active, queued int) {
 	return active, len(c.attempts) - active
 }
 
-func (c *Core) joined(self graph.WorkerID) {
-	c.self = self
+func (c *Core) joined(e Joined) {
+	c.self = e.Self
+	if e.Fresh {
+		for _, h := range c.AppendHeld(nil) {
+			c.freed(h.Key)
+		}
+	}
 	for _, k := range c.sortedAttempts() {
 		c.stop(k)
 	}
@@ -155,6 +163,8 @@ func (c *Core) left() {
 	for _, k := range c.sortedAttempts() {
 		if a := c.attempts[k]; a.state < running {
 			c.forget(a)
+		} else {
+			a.next = nil
 		}
 	}
 	for _, f := range c.sortedFetches() {
@@ -168,7 +178,10 @@ func (c *Core) left() {
 }
 
 func (c *Core) assign(t *Assignment) {
-	if c.attempts[t.Key] != nil {
+	if old := c.attempts[t.Key]; old != nil {
+		if old.state == stopping {
+			old.next = t
+		}
 		return
 	}
 	a := &attempt{Assignment: *t, seq: c.seq, slot: -1}
@@ -241,7 +254,9 @@ func (c *Core) complete(a *attempt) bool {
 // stop ends an attempt that nobody wants to hear of any more.
 func (c *Core) stop(k Key) {
 	switch a := c.attempts[k]; {
-	case a == nil || a.state == stopping:
+	case a == nil:
+	case a.state == stopping:
+		a.next = nil
 	case a.state == running:
 		a.state = stopping
 		c.out.Cancel = append(c.out.Cancel, k)
@@ -252,8 +267,10 @@ func (c *Core) stop(k Key) {
 
 func (c *Core) retract(k Key) {
 	a := c.attempts[k]
-	ok := a != nil && a.state < running
-	if ok {
+	ok := a != nil && (a.state < running || a.next != nil)
+	if ok && a.next != nil {
+		a.next = nil
+	} else if ok {
 		c.forget(a)
 	}
 	c.out.Retracted = append(c.out.Retracted, Retracted{k, ok})
@@ -284,6 +301,9 @@ func (c *Core) ended(e *Ended) {
 	if a.state == stopping {
 		if e.Kept {
 			c.out.Drop = append(c.out.Drop, e.Key)
+		}
+		if a.next != nil {
+			c.assign(a.next)
 		}
 		return
 	}

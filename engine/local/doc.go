@@ -33,5 +33,7 @@
 // Each connection is a new incarnation of the worker (Joined). A lost one (Left)
 // forgets all that did not run yet; what runs goes on until the next Joined,
 // because its result can be told in the inventory then. What still runs at that
-// point is stopped: the scheduler has given it up.
+// point is stopped: the scheduler has given it up. A scheduler of a new epoch knows
+// no task of the old one and numbers its own from the beginning: then nothing of
+// before may be taken for something of now (Joined.Fresh).
 package local

@@ -205,6 +205,26 @@ func TestReconnect(t *testing.T) {
 	expect(t, turn(c, Ended{Key: key(3, 1)}), Output{})
 }
 
+// TestFreshScheduler: its tasks have the numbers of old ones, and are others.
+func TestFreshScheduler(t *testing.T) {
+	c := joined(Config{Slots: 2})
+	again := Assigned{[]Assignment{assignment(key(1, 1), class(0, 0)), assignment(key(2, 1), class(0, 0))}}
+	turn(c, again)
+	turn(c, Left{}, Ended{Key: key(1, 1), Size: 9, Kept: true})
+	expect(t, turn(c, Joined{Self: 1, Fresh: true}), Output{Drop: []Key{key(1, 1)}, Cancel: []Key{key(2, 1)}})
+	if held := c.AppendHeld(nil); len(held) != 0 {
+		t.Errorf("it still holds %v", held)
+	}
+	expect(t, turn(c, again), Output{Run: runs(key(1, 1)), Started: []Key{key(1, 1)}})
+	expect(t, turn(c, Ended{Key: key(2, 1), Size: 5, Kept: true}),
+		Output{Drop: []Key{key(2, 1)}, Run: runs(key(2, 1)), Started: []Key{key(2, 1)}})
+	// Stopped, assigned, and then stopped or asked back before the old one ended.
+	turn(c, Left{}, Joined{Self: 1, Fresh: true}, again)
+	expect(t, turn(c, Stop{[]Key{key(1, 1)}}, Retract{[]Key{key(2, 1), key(2, 1)}}),
+		Output{Retracted: []Retracted{{key(2, 1), true}, {key(2, 1), false}}})
+	expect(t, turn(c, Ended{Key: key(1, 1)}, Ended{Key: key(2, 1)}), Output{})
+}
+
 func TestFetchLimits(t *testing.T) {
 	c := joined(Config{Fetches: 3, FetchBytes: 100})
 	var tasks []Assignment
@@ -252,8 +272,8 @@ type world struct {
 
 	next     uint32
 	assigned map[Key]*Assignment // not yet ended in any way
-	stopped  map[Key]bool        // by the scheduler or a lost connection, still in assigned's place
 	running  map[Key]*Assignment
+	ghosts   map[Key]bool // run, though nobody wants to know how they end
 	cancel   map[Key]bool
 	flying   map[Key]Fetch
 	abandon  map[Key]bool
@@ -290,7 +310,7 @@ func (w *world) turn() {
 		delete(w.store, k)
 	}
 	for _, a := range o.Run {
-		if w.assigned[a.Key] == nil || w.running[a.Key] != nil {
+		if w.assigned[a.Key] == nil || w.running[a.Key] != nil { // never two of one number
 			t.Fatalf("run of %v, which is not assigned or runs", a.Key)
 		}
 		for i := range a.Inputs {
@@ -385,9 +405,10 @@ func (w *world) assign() {
 		w.next++
 		if w.rnd.IntN(5) == 0 && w.next > 3 { // another attempt of an old task
 			k = key(w.rnd.Uint32N(w.next-1), graph.Attempt(2+w.rnd.IntN(5)))
-			if w.ends[k] > 0 || w.assigned[k] != nil || w.running[k] != nil {
+			if w.assigned[k] != nil || w.ends[k] > 0 && !w.ghosts[k] {
 				continue
 			}
+			delete(w.ends, k) // of the same number, but another: the old one is being stopped
 		}
 		a := assignment(k, class(int32(w.rnd.IntN(3)), uint16(w.rnd.IntN(w.cfg.Slots+2))))
 		for range w.rnd.IntN(4) {
@@ -416,6 +437,7 @@ func (w *world) unassign(k Key) {
 	if w.assigned[k] != nil {
 		w.end(k)
 	}
+	w.ghosts[k] = w.running[k] != nil
 }
 
 func (w *world) finish() {
@@ -433,9 +455,10 @@ func (w *world) finish() {
 		e.Kept, e.Size = true, 10
 		w.store[k] = 10
 	}
-	if w.self == 0 {
+	if w.self == 0 && !w.ghosts[k] {
 		w.unassign(k) // nobody is told
 	}
+	delete(w.ghosts, k)
 	w.step(e)
 }
 
@@ -464,7 +487,7 @@ func (w *world) leave() {
 	w.self = 0
 	w.step(Left{})
 	for k := range w.assigned {
-		if w.running[k] == nil {
+		if w.running[k] == nil || w.ghosts[k] {
 			w.unassign(k)
 		}
 	}
@@ -472,7 +495,8 @@ func (w *world) leave() {
 
 func (w *world) join() {
 	w.self = graph.WorkerID(1 + w.rnd.IntN(8))
-	w.step(Joined{w.self})
+	fresh := w.rnd.IntN(3) == 0
+	w.step(Joined{Self: w.self, Fresh: fresh})
 	for k := range w.running {
 		w.unassign(k)
 	}
@@ -530,7 +554,7 @@ func TestSimulation(t *testing.T) {
 	for seed := range uint64(300) {
 		w := &world{
 			t: t, rnd: rand.New(rand.NewPCG(seed, 1)), cfg: Config{Slots: 1 + int(seed%4), Fetches: 1 + int(seed%5), FetchBytes: 80},
-			assigned: map[Key]*Assignment{}, running: map[Key]*Assignment{}, cancel: map[Key]bool{},
+			assigned: map[Key]*Assignment{}, running: map[Key]*Assignment{}, ghosts: map[Key]bool{}, cancel: map[Key]bool{},
 			flying: map[Key]Fetch{}, abandon: map[Key]bool{}, store: map[Key]uint64{}, ends: map[Key]int{},
 		}
 		w.c = New(w.cfg)

@@ -117,7 +117,10 @@ func (e connected) handle(w *worker) {
 	w.forgetPeers()
 	w.conn, w.self, w.done = e.conn, graph.WorkerID(e.welcome.Id), 0
 	w.scheduler.Store(&transfer.Peer{Role: identity.Scheduler, Address: e.conn.NetConn().RemoteAddr().String()})
-	w.core.Step(local.Joined{Self: w.self})
+	// Schedulers do not hand their state on yet: one of a new epoch begins anew.
+	fresh := w.epoch != 0 && w.epoch != e.welcome.Epoch
+	w.epoch = e.welcome.Epoch
+	w.core.Step(local.Joined{Self: w.self, Fresh: fresh})
 	held := w.core.AppendHeld(nil)
 	for {
 		m := &wire.Held{}

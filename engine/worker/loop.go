@@ -34,6 +34,7 @@ type worker struct {
 	core    *local.Core
 	conn    *wire.Conn // nil: not connected
 	self    graph.WorkerID
+	epoch   uint64 // of the last scheduler; 0: none yet
 	classes map[graph.JobID]map[graph.ClassID]*graph.Class
 	peers   map[graph.WorkerID]graph.Location
 	running map[local.Key]context.CancelFunc
