@@ -23,6 +23,7 @@ type Cluster struct {
 }
 
 func submit(ctx context.Context, o edgeclient.Options, spec Spec) (*Cluster, error) {
+	o.VmSize = AddressSpace
 	edge, err := edgeclient.Open(ctx, o)
 	if err != nil {
 		return nil, err

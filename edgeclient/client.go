@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -142,7 +143,18 @@ func endedFault(r Report) error {
 
 func describe(r Report) string {
 	if r.State == StateAccepted && r.Diagnostics != "" {
-		return "ACCEPTED, waiting: " + firstLine(r.Diagnostics)
+		return "ACCEPTED, waiting: " + reason(r.Diagnostics)
 	}
 	return string(r.State)
+}
+
+// reason is the sentence in a ResourceManager's diagnostics, without the date
+// before it and the queue's accounts after it.
+func reason(diagnostics string) string {
+	s := firstLine(diagnostics)
+	if _, after, ok := strings.Cut(s, "] "); ok && strings.HasPrefix(s, "[") {
+		s = after
+	}
+	s, _, _ = strings.Cut(s, " Details :")
+	return strings.TrimRight(s, " .")
 }

@@ -44,7 +44,7 @@ step() { # step TITLE WHO COMMAND...: shows and times a command
 echo "yarnd on $([ "$where" = local ] && echo 'this machine' || echo 'Hadoop in containers')"
 goroot=$(go env GOROOT)
 mkdir -p "$work/demo-in"
-find "$goroot/src" -name '*.go' -type f -print0 | sort -z | head -z -n 3000 | xargs -0 cat | split -C 1m -d -a 3 - "$work/demo-in/part-"
+find "$goroot/src" -name '*.go' -type f -print0 | sort -z | sed -z -n '1,3000p' | xargs -0 cat | split -C 1m -d -a 3 - "$work/demo-in/part-"
 echo "text: $(du -sh "$work/demo-in" | cut -f1) of Go's own source, in $(find "$work/demo-in" -type f | wc -l) files"
 if [ "$where" = hadoop ]; then
 	tar -C "$work" -cf - demo-in | dockertest/edge -u alice -- sh -c 'rm -rf /tmp/demo && mkdir /tmp/demo && tar -C /tmp/demo -xf -'
@@ -53,7 +53,8 @@ fi
 
 printf '\n── submit a cluster of 20 workers\n   $ yarnd submit --workers 20 --worker-memory 256MiB --wait workers:20\n'
 from=$(date +%s%N)
-app=$(here yarnd submit --workers 20 --worker-memory 256MiB --name demo --wait workers:20 2> >(sed 's/^/   /' >&2))
+app=$(here yarnd submit --workers 20 --worker-memory 256MiB --name demo --wait workers:20 2>"$work/stderr") || { cat "$work/stderr" >&2; exit 1; }
+sed 's/^/   /' "$work/stderr"
 printf '   %s\n   (%d ms to 20 workers)\n' "$app" $((($(date +%s%N) - from) / 1000000))
 step "what runs: each line a process of its own, speaking mutual TLS" here yarnd status "$app"
 step "count words" here wordcount --app "$app" demo-in demo-out
@@ -67,7 +68,7 @@ echo; echo "── leave: nobody is connected now; the cluster stays"
 step "come back by id, from elsewhere" elsewhere yarnd connect "$app"
 step "without any code: a command for each line" elsewhere sh -c "seq 1 8 | yarnd map $app -- sh -c 'echo item {} ran as process \$\$'"
 step "scale to 5" elsewhere yarnd scale "$app" 5
-scaled() { here yarnd status "$app" -o json | grep -A5 '"name": "worker"' | grep -q '"running": 5' ; }
+scaled() { here yarnd status "$app" -o json | tr -d '\n ' | grep -q '"name":"worker","wanted":5,.*"running":5,.*"work":{"workers":5,'; }
 for _ in $(seq 100); do scaled && break; sleep 0.2; done
 scaled || { echo "not 5 workers after 20 s" >&2; exit 1; }
 step "five workers are left" here yarnd status "$app"

@@ -41,6 +41,6 @@ through and ends with its exit code. yarnd's own failures end with 125.`,
 			return err
 		},
 	}
-	cmd.Flags().StringToStringVar(&env, "env", nil, "environment variables of the command, NAME=VALUE")
+	cmd.Flags().Var((*vars)(&env), "env", "environment variable of the command; may be repeated")
 	return cmd
 }

@@ -51,7 +51,7 @@ on standard error), and with another code of yarnd's when it could not do its wo
 	f.StringVar(&o.items, "items", "-", "file with one item a line; - is standard input")
 	f.IntVar(&o.retries, "retries", 0, "further attempts for an item whose command fails")
 	f.DurationVar(&o.limit, "time-limit", 0, "end a command that takes longer")
-	f.StringToStringVar(&o.env, "env", nil, "environment variables of the command, NAME=VALUE")
+	f.Var((*vars)(&o.env), "env", "environment variable of the command; may be repeated")
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
 )
 
@@ -151,7 +152,7 @@ func (c *command) open(ctx context.Context, app string) (*edgeclient.Client, err
 		wait = c.timeout
 	}
 	return edgeclient.Open(ctx, edgeclient.Options{
-		Provider: provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress,
+		Provider: provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, VmSize: yarnd.AddressSpace,
 	})
 }
 

@@ -52,7 +52,7 @@ whether anybody is connected or not.`,
 	f.StringVar(&r.Env, "env", "", "environment archive for the workers, PATH[#NAME]: .tar.gz, .tgz or .zip, here or hdfs://")
 	f.StringSliceVar(&r.Archives, "archives", nil, "further archives, PATH[#NAME], unpacked in the workers' directories")
 	f.StringSliceVar(&r.Files, "files", nil, "files for the workers, PATH[#NAME]")
-	f.StringToStringVar(&r.EnvVars, "worker-env", nil, "environment variables of the workers, NAME=VALUE; not for secrets")
+	f.Var((*vars)(&r.EnvVars), "worker-env", "environment variable of the workers; not for secrets; may be repeated")
 	f.StringVar(&r.Bundle, "bundle", "", "binary to run instead of this one: a static program that imports yarnd")
 	f.StringVar(&r.Name, "name", "yarnd", "the application's name")
 	f.StringVar(&r.Queue, "queue", "default", "YARN queue")

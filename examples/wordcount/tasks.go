@@ -88,7 +88,8 @@ func countSplit(ctx context.Context, in countIn) (counted, error) {
 		return counted{}, err
 	}
 	info, _ := engine.Info(ctx)
-	out := counted{Local: slices.Contains(in.Split.Blocks, info.Host), Parts: make([][]byte, in.Parts)}
+	local := strings.HasPrefix(in.Split.Path, "file:") || slices.Contains(in.Split.Blocks, info.Host)
+	out := counted{Local: local, Parts: make([][]byte, in.Parts)}
 	for word, n := range t {
 		p := partOf(word, in.Parts)
 		out.Parts[p] = appendRow(out.Parts[p], word, *n)
