@@ -97,18 +97,15 @@ func TestLastWorkerKilled(t *testing.T) {
 	}
 }
 
-// A program that the cluster has never seen comes later and runs its own functions,
-// under names that the cluster's program has too.
-func TestSecondProgram(t *testing.T) {
+// secondProgram is a function that runs a program which the cluster has never seen.
+func secondProgram(t *testing.T, c *enginetest.Cluster) func(args ...string) (string, error) {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "second")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./testdata/second")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the second program: %v\n%s", err, out)
 	}
-	c := enginetest.Start(t, enginetest.Options{Workers: 2, Processes: true})
-	client, ctx := c.Client(), t.Context()
-	want(t, square.Submit(ctx, client, 3), 9)
 	pem, err := c.Identity(identity.Client, "second").PEM()
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +114,38 @@ func TestSecondProgram(t *testing.T) {
 	if err := os.WriteFile(credential, pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return func(args ...string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), program, append([]string{c.Addr(), credential}, args...)...).CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+}
+
+// Another program than the cluster's comes later and runs its own functions, under
+// names that the cluster's program has too.
+func TestSecondProgram(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 2, Processes: true})
+	client, ctx := c.Client(), t.Context()
+	run := secondProgram(t, c)
+	want(t, square.Submit(ctx, client, 3), 9)
 	for range 2 {
-		out, err := exec.CommandContext(ctx, program, c.Addr(), credential).CombinedOutput()
-		if err != nil || strings.TrimSpace(string(out)) != "1*1;2*2;3*3;" {
+		if out, err := run(); err != nil || out != "1*1;2*2;3*3;" {
 			t.Fatalf("the second program: %v\n%s", err, out)
 		}
 	}
 	want(t, square.Submit(ctx, client, 4), 16)
+}
+
+// A program is killed as soon as the scheduler has its tasks: they go on, in that
+// program's executors, and their results are found again.
+func TestKillClient(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 2, Processes: true})
+	out, err := secondProgram(t, c)("left")
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != -1 {
+		t.Fatalf("the second program was not killed: %v\n%s", err, out)
+	}
+	left, err := c.Client().AttachJob(t.Context(), "left")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, engine.JobFuture[string](left, 3), "1;2;3;")
 }

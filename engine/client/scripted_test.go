@@ -246,6 +246,9 @@ func TestLocateTogether(t *testing.T) {
 	}
 	s.ln.Close()
 	s.wg.Wait()
+	if s.watch != 0 {
+		t.Error("all outcomes of the job were asked for, although all tasks had ended")
+	}
 	if len(asked) > 60 {
 		t.Errorf("%d questions: %v", len(asked), asked)
 	}

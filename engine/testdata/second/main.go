@@ -1,6 +1,9 @@
 // Command second is another program than the cluster's: it brings itself.
 //
-//	second SCHEDULER CREDENTIAL
+//	second SCHEDULER CREDENTIAL [JOB]
+//
+// With JOB it submits to the job of that name, and kills itself as soon as the
+// scheduler has the tasks.
 package main
 
 import (
@@ -8,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/yarnd/yarnd/engine"
@@ -26,6 +30,12 @@ var join = engine.Define("join", func(_ context.Context, in []engine.Ref[string]
 		out += r.Value() + ";"
 	}
 	return out, nil
+})
+
+// slow is still running when its program is gone.
+var slow = engine.Define("slow", func(_ context.Context, n int) (string, error) {
+	time.Sleep(200 * time.Millisecond)
+	return fmt.Sprint(n), nil
 })
 
 func main() {
@@ -56,6 +66,9 @@ func run() error {
 		return err
 	}
 	defer c.Close()
+	if len(os.Args) > 3 {
+		return vanish(ctx, c, os.Args[3])
+	}
 	refs, err := square.Map(ctx, c, slices.Values([]int{1, 2, 3})).Refs(ctx)
 	if err != nil {
 		return err
@@ -66,4 +79,20 @@ func run() error {
 	}
 	fmt.Println(out)
 	return nil
+}
+
+func vanish(ctx context.Context, c *engine.Client, name string) error {
+	job, err := c.Job(ctx, name)
+	if err != nil {
+		return err
+	}
+	refs, err := slow.Map(ctx, c, slices.Values([]int{1, 2, 3}), engine.InJob(job)).Refs(ctx)
+	if err != nil {
+		return err
+	}
+	join.Submit(ctx, c, refs, engine.InJob(job))
+	if err := job.Flush(ctx); err != nil {
+		return err
+	}
+	return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 }
