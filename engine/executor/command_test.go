@@ -14,8 +14,6 @@ import (
 	"github.com/yarnd/yarnd/engine/graph"
 )
 
-func nil2() context.Context { return context.Background() }
-
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
