@@ -3,6 +3,7 @@ package local
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,6 +24,15 @@ import (
 
 func TestMain(m *testing.M) {
 	providertest.Main()
+	if os.Getenv("TEST_LIFELINE") != "" {
+		if err := WatchLifeline(func() { os.Exit(42) }); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("ready", os.Getenv(LifelineEnv))
+		time.Sleep(time.Minute)
+		os.Exit(0)
+	}
 	if os.Getenv("TEST_MASTER_DIR") != "" {
 		master()
 	}
@@ -259,5 +269,47 @@ func TestMasterKilled(t *testing.T) {
 	}
 	if len(pids) != 3 {
 		t.Errorf("%d containers came up", len(pids))
+	}
+}
+
+// A process whose parent-death signal is lost still ends with the application
+// master: its lifeline breaks.
+func TestLifeline(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program(t).URL[len("file://"):])
+	cmd.Env = append(os.Environ(), "TEST_LIFELINE=1", LifelineEnv+"=3")
+	cmd.ExtraFiles = []*os.File{r}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "ready \n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	w.Close()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 42 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLifelineThatIsNone(t *testing.T) {
+	t.Setenv(LifelineEnv, "")
+	if err := WatchLifeline(func() { t.Error("ended") }); err != nil {
+		t.Errorf("elsewhere: %v", err)
+	}
+	for _, bad := range []string{"x", "0", "-1"} {
+		t.Setenv(LifelineEnv, bad)
+		if err := WatchLifeline(func() { t.Error("ended") }); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
 	}
 }

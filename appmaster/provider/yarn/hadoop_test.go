@@ -31,10 +31,8 @@ import (
 // These tests run on an edge node of a real cluster. The application master is
 // this process: an unmanaged one, which needs no container of its own.
 
-func TestMain(m *testing.M) {
-	providertest.Main()
-	os.Exit(m.Run())
-}
+// hadoopTag tells whether the tests against real daemons are in this binary.
+const hadoopTag = true
 
 // patience is long: others may use the cluster.
 const patience = 2 * time.Minute
