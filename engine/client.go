@@ -97,6 +97,13 @@ func (j *Job) Name() string { return j.j.Name() }
 // Info asks the scheduler for the job's counts.
 func (j *Job) Info(ctx context.Context) (JobInfo, error) { return j.j.Info(ctx) }
 
+// Tasks lists the job's tasks from an index on, at most limit of them, only those in
+// the given state ("waiting", "ready", "assigned", "running", "done", "failed",
+// "cancelled", "released") unless that is "".
+func (j *Job) Tasks(ctx context.Context, from uint32, limit int, state string) ([]TaskRow, error) {
+	return j.j.Tasks(ctx, from, limit, state)
+}
+
 // Close cancels what is unfinished, frees all results and ends the job.
 func (j *Job) Close(ctx context.Context) error { return j.j.Close(ctx) }
 

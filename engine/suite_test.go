@@ -233,3 +233,41 @@ func TestInfo(t *testing.T) {
 		}
 	})
 }
+
+func TestLists(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 1, Slots: 1})
+	client, ctx := c.Client(), t.Context()
+	g := gate{Dir: t.TempDir()}
+	f := wait.Submit(ctx, client, g)
+	bad := fail.Submit(ctx, client, "no")
+	after := inc.Submit(ctx, client, f.Ref())
+	eventually(t, "the first one runs", func() bool { return g.arrived() == 1 })
+	if err := g.open(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, after, 1)
+	wantTaskError(t, bad, engine.FailUser)
+	rows, err := job(t, client).Tasks(ctx, 0, 10, "")
+	if err != nil || len(rows) != 3 || rows[1].State != "failed" || rows[2].Class != "inc" || rows[2].State != "done" {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	rows, err = job(t, client).Tasks(ctx, 1, 10, "done")
+	if err != nil || len(rows) != 1 || rows[0].Task != after.ID() {
+		t.Errorf("done from 1: %+v, %v", rows, err)
+	}
+	many := square.Map(ctx, client, count(10_000)) // more than a page
+	if _, err := many.Gather(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	rows, err = job(t, client).Tasks(ctx, 2, 9_000, "done")
+	if err != nil || len(rows) != 9_000 || rows[8_999].Task.Index != 9_001 {
+		t.Errorf("%d rows in pages, %v", len(rows), err)
+	}
+	jobs, err := client.Jobs(ctx)
+	if err != nil || len(jobs) != 1 || jobs[0].Tasks != 10_003 || jobs[0].Failed != 1 || jobs[0].Owner != "tester" {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+	if names := engine.Names(); !slices.IsSorted(names) || !slices.Contains(names, "square") {
+		t.Errorf("names of functions: %v", names)
+	}
+}

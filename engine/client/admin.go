@@ -148,22 +148,28 @@ func (c *Client) Lookup(ctx context.Context, name string) (NameInfo, error) {
 	return nameInfo(r.GetName()), nil
 }
 
-// Tasks lists tasks of a job from an index on, at most limit, only those in the
-// given state unless that is "".
-func (c *Client) Tasks(ctx context.Context, job graph.JobID, from uint32, limit int, state string) ([]TaskRow, error) {
-	r, err := c.ask(ctx, nil, &wire.Request{Body: &wire.Request_ListTasks{ListTasks: &wire.ListTasks{
-		Job: uint32(job), From: from, Limit: uint32(limit), State: state,
-	}}})
-	if err != nil {
-		return nil, fmt.Errorf("list tasks of job %d: %w", job, err)
-	}
-	m := r.GetTasks()
+// Tasks lists the job's tasks from an index on, at most limit, only those in the given
+// state unless that is "".
+func (j *Job) Tasks(ctx context.Context, from uint32, limit int, state string) ([]TaskRow, error) {
 	var out []TaskRow
-	for i, index := range m.GetIndex() {
-		out = append(out, TaskRow{
-			Task:  graph.TaskID{Job: job, Index: index},
-			State: m.State[i], Class: m.Class[i], Worker: graph.WorkerID(m.Worker[i]), Attempt: graph.Attempt(m.Attempt[i]),
-		})
+	for len(out) < limit {
+		r, err := j.c.ask(ctx, j, &wire.Request{Body: &wire.Request_ListTasks{ListTasks: &wire.ListTasks{
+			Job: uint32(j.id), From: from, Limit: uint32(limit - len(out)), State: state,
+		}}})
+		if err != nil {
+			return nil, fmt.Errorf("list tasks of job %d: %w", j.id, err)
+		}
+		m := r.GetTasks()
+		for i, index := range m.GetIndex() {
+			out = append(out, TaskRow{
+				Task:  graph.TaskID{Job: j.id, Index: index},
+				State: m.State[i], Class: m.Class[i], Worker: graph.WorkerID(m.Worker[i]), Attempt: graph.Attempt(m.Attempt[i]),
+			})
+		}
+		if m.GetNext() <= from { // 0 at the end
+			break
+		}
+		from = m.Next
 	}
 	return out, nil
 }
