@@ -105,7 +105,7 @@ func prepare(t *testing.T, workers int) *world {
 func (w *world) begin() {
 	w.Helper()
 	if w.opt.Provider == nil {
-		p, err := local.New(local.Options{App: w.spec.ID, Dir: w.dir, Grace: time.Second, Log: w.opt.Log})
+		p, err := local.New(local.Options{App: w.spec.ID, Dir: w.dir, Grace: 5 * time.Second, Log: w.opt.Log})
 		if err != nil {
 			w.Fatal(err)
 		}
