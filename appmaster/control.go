@@ -121,6 +121,16 @@ func (l *loop) tell(m *ampb.ToScheduler) {
 	}
 }
 
+// progress is the share of known tasks that are done.
+func progress(r *ampb.Report) float32 {
+	over := r.Done + r.Failed
+	all := over + r.Waiting + r.Running
+	if all <= 0 {
+		return 0
+	}
+	return float32(over) / float32(all)
+}
+
 // hear takes a scheduler's message. It runs on the loop.
 func (l *loop) hear(a *attachment, m *ampb.FromScheduler) {
 	if l.sched != a {
@@ -149,6 +159,7 @@ func (l *loop) hear(a *attachment, m *ampb.FromScheduler) {
 	case *ampb.FromScheduler_Report:
 		m.Report.When = timestamppb.Now()
 		l.report, l.dirty = m.Report, true
+		l.prov.Progress(progress(m.Report))
 		l.presence()
 	case *ampb.FromScheduler_Announce:
 		if m.Announce.Address != "" && m.Announce.Epoch >= l.endpoint.Epoch {
