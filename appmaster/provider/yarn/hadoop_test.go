@@ -4,6 +4,7 @@ package yarn
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path"
@@ -16,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yarnd/yarnd/appmaster"
 	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/provider/providertest"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
@@ -26,6 +28,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 	hadoop "github.com/yarnd/yarnd/hadooprpc/yarn"
+	"github.com/yarnd/yarnd/identity"
 )
 
 // These tests run on an edge node of a real cluster. The application master is
@@ -231,4 +234,58 @@ func TestTooLarge(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the ResourceManager's refusal was not told")
 	}
+}
+
+// A whole application master on a real cluster whose workers cannot run: it gives
+// up, and the ResourceManager shows why, with the end of a worker's log.
+func TestCrashLoopOnTheCluster(t *testing.T) {
+	s := newSite(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := s.fs.Home() + "/.crash-test-" + strconv.Itoa(os.Getpid())
+	t.Cleanup(func() { s.fs.RemoveAll(context.Background(), dir) })
+	o := s.master(t)
+	id := hadoop.ApplicationID{}
+	if id, err = applicationOf(o); err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := &spec.Application{
+		Version: spec.Version, ID: id.String(), Name: "crash", User: o.User, Staging: "hdfs://nn/none",
+		Pools: []spec.Pool{{Name: "worker", Role: spec.RoleWorker, Count: 2, Args: []string{"providertest", "say"}, MaxRestarts: 1,
+			Resource: spec.Resource{VCores: 1, MemoryMiB: 128}, Files: []spec.File{s.upload(t, "yarnd", self, dir+"/program")}}},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	err = appmaster.Run(ctx, appmaster.Options{Spec: app, Seed: identity.NewSeed(), Provider: p, LeaveOnCancel: true})
+	var end *appmaster.EndError
+	if !errors.As(err, &end) || end.Status != reconcile.Failed {
+		t.Fatalf("%v", err)
+	}
+	rep, err := s.rm.Report(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"pool worker: 2 containers in a row did not stay up", "exited with code 7", "the end of its stderr:\nlast words"} {
+		if !strings.Contains(rep.GetDiagnostics(), want) {
+			t.Errorf("no %q in %q", want, rep.GetDiagnostics())
+		}
+	}
+	if rep.GetFinalApplicationStatus() != pb.FinalApplicationStatus_APP_FAILED {
+		t.Errorf("%v", rep.GetFinalApplicationStatus())
+	}
+}
+
+func applicationOf(o Options) (hadoop.ApplicationID, error) {
+	amrm, _ := hadoop.AMRMToken(o.Credentials)
+	var ident pb.AMRMTokenIdentifier
+	if err := proto.Unmarshal(amrm.Identifier, &ident); err != nil {
+		return hadoop.ApplicationID{}, err
+	}
+	return hadoop.AttemptIDFromPB(ident.GetAppAttemptId()).App, nil
 }
