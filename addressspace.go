@@ -6,8 +6,8 @@ import (
 	"github.com/yarnd/yarnd/engine/executor"
 )
 
-// shells is the address space of the shells that YARN puts around a container's
-// process: measured 4 to 30 MiB on Debian and Red Hat.
+// shells is an allowance for the shells that YARN puts around a container's
+// process.
 const shells = 32 << 20
 
 // AddressSpace estimates how many bytes of address space the processes of one
@@ -19,6 +19,7 @@ func AddressSpace(ctx context.Context, bundle string) (am, scheduler, worker int
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	n := int64(one)
+	const arena = 64 << 20 // Go maps its heap in such steps: two starts differ by one
+	n := (int64(one)/arena + 1) * arena
 	return n + shells, n + shells, 3*n + shells, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/client"
 )
 
 // Cluster is a running application and a connection to its scheduler. It is safe
@@ -74,7 +75,7 @@ func attach(ctx context.Context, edge *edgeclient.Client, report edgeclient.Repo
 	}
 	host, _ := os.Hostname()
 	client, err := engine.Dial(ctx, engine.Options{
-		Identity: session.Identity, Scheduler: session.Scheduler,
+		Identity: session.Identity, Scheduler: schedulerOf(edge, session),
 		User: edge.User(), Host: host, OwnBundle: ownBundle,
 	})
 	if err != nil {
@@ -82,6 +83,31 @@ func attach(ctx context.Context, edge *edgeclient.Client, report edgeclient.Repo
 		return nil, err
 	}
 	return &Cluster{Client: client, ID: report.ID, edge: edge, session: session}, nil
+}
+
+// schedulerOf tells the engine where the scheduler is, again at each reconnect,
+// and when that will never be: the application has ended.
+func schedulerOf(edge *edgeclient.Client, session *edgeclient.Session) func(context.Context) (string, uint64, error) {
+	return func(ctx context.Context) (string, uint64, error) {
+		for {
+			bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
+			address, epoch, err := session.Scheduler(bounded)
+			cancel()
+			if err == nil {
+				return address, epoch, nil
+			}
+			if ctx.Err() != nil {
+				return "", 0, context.Cause(ctx)
+			}
+			report, rerr := edge.Report(ctx, session.App.ID)
+			if rerr == nil && report.State.Ended() {
+				return "", 0, client.Permanent(edgeclient.Ended(report))
+			}
+			if bounded.Err() == nil { // it failed at once, rather than waited in vain
+				return "", 0, err
+			}
+		}
+	}
 }
 
 // Scale sets how many workers the cluster shall have and returns at once; see

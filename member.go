@@ -26,7 +26,9 @@ type member struct {
 
 // join reads what the container was told, and gets its certificate.
 func join(ctx context.Context, log *slog.Logger) (*member, error) {
-	amclient.Lifeline()
+	if err := amclient.Lifeline(); err != nil {
+		return nil, err
+	}
 	launch, err := amclient.ReadLaunch()
 	if err != nil {
 		return nil, err

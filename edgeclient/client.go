@@ -110,7 +110,7 @@ func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report,
 			c.opts.Progress("%s: %s", id, describe(r))
 		}
 		if r.Failed() || r.State.Ended() && wait != WaitFinished {
-			return true, endedFault(r)
+			return true, Ended(r)
 		}
 		switch wait {
 		case WaitNone:
@@ -131,9 +131,9 @@ func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report,
 	return last, err
 }
 
-// endedFault tells of an application that ended when it was wanted alive, or
+// Ended is the fault that tells of an application that ended when it was wanted alive, or
 // ended badly.
-func endedFault(r Report) error {
+func Ended(r Report) error {
 	f := &Fault{Code: AppFailed, What: fmt.Sprintf("%s ended %s", r.ID, r.Final), Next: "See yarnd logs " + r.ID}
 	if r.Diagnostics != "" {
 		f.Why = fmt.Errorf("%s", r.Diagnostics)

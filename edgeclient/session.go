@@ -43,7 +43,7 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 			return nil, err
 		}
 		if now.State.Ended() {
-			return nil, endedFault(now)
+			return nil, Ended(now)
 		}
 		if now.Endpoint == "" {
 			return nil, nil
@@ -99,7 +99,7 @@ func (c *Client) waitEndpoint(ctx context.Context, r Report) (Report, error) {
 	err := poll(ctx, func() (bool, error) {
 		now, err := c.cluster.Report(ctx, r.ID)
 		if err == nil && now.State.Ended() {
-			err = endedFault(now)
+			err = Ended(now)
 		}
 		if err == nil {
 			r = now

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -64,28 +65,40 @@ func (c *Client) launch(ctx context.Context, id string, r Request, p program) er
 	return nil
 }
 
-// checkAddressSpace refuses containers that YARN would kill at once for their
-// virtual memory, where the cluster's configuration says that it does so.
+// checkAddressSpace refuses containers that YARN would kill for their virtual
+// memory, where the cluster's configuration says that it does so: what the
+// processes map when they start, and all the memory that they may come to use,
+// must stay below ratio times the container's memory.
 func (c *Client) checkAddressSpace(ctx context.Context, r Request, bundle string) error {
 	ratio := c.cluster.VmRatio()
 	if ratio == 0 || c.opts.VmSize == nil {
 		return nil
 	}
+	if ratio <= 1 {
+		return &Fault{Code: Refused, What: fmt.Sprintf("this cluster limits virtual memory to %.1f times a container's memory (yarn.nodemanager.vmem-pmem-ratio), in which no Go program can run", ratio), Next: "Ask an administrator"}
+	}
 	am, scheduler, worker, err := c.opts.VmSize(ctx, bundle)
 	if err != nil {
-		return wrap(Internal, "cannot measure the program's address space", err, "")
+		return wrap(Internal, "cannot measure the program's address space", err, "See yarnd -v for more")
 	}
+	var advice []string
+	var what string
 	for _, x := range []struct {
 		role   string
 		have   int64
-		needed int64
+		mapped int64
 	}{{"am", r.AM.Memory, am}, {"scheduler", r.Scheduler.Memory, scheduler}, {"worker", r.Worker.Memory, worker}} {
-		least := mib(int64(float64(x.needed)/ratio)) * MiB
-		if x.have < least {
-			return &Fault{Code: Refused,
-				What: fmt.Sprintf("%s memory %s is too small for this cluster, which limits virtual memory to %.1f times (yarn.nodemanager.vmem-pmem-ratio): its processes need %s of address space", x.role, FormatBytes(x.have), ratio, FormatBytes(x.needed)),
-				Next: fmt.Sprintf("Try --%s-memory %s", x.role, FormatBytes(least))}
+		least := mib(int64(float64(x.mapped) / (ratio - 1)))
+		if x.have >= least*MiB || x.role == "worker" && r.Workers == 0 {
+			continue
 		}
+		if what == "" {
+			what = fmt.Sprintf("%s memory %s is too small for this cluster, which limits virtual memory to %.1f times (yarn.nodemanager.vmem-pmem-ratio): its processes map %s at their start", x.role, FormatBytes(x.have), ratio, FormatBytes(x.mapped))
+		}
+		advice = append(advice, fmt.Sprintf("--%s-memory %dMiB", x.role, least))
 	}
-	return nil
+	if advice == nil {
+		return nil
+	}
+	return &Fault{Code: Refused, What: what, Next: "Try " + strings.Join(advice, " ")}
 }

@@ -1,0 +1,88 @@
+//go:build hadoop
+
+package e2e
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/dockertest"
+)
+
+var advice = regexp.MustCompile(`Try (--am-memory [0-9]+MiB --scheduler-memory [0-9]+MiB --worker-memory [0-9]+MiB)`)
+
+// Where YARN limits virtual memory, submit refuses sizes that would be killed at
+// once, and the sizes that it names instead do work: for commands and for Go.
+func TestSmallestMemoryUnderVmemCheck(t *testing.T) {
+	c := dockertest.Running(t, "simple-vmem")
+	alice := c.Edge("alice")
+	r := alice.Run(t, "yarnd", "submit", "--workers", "1")
+	m := advice.FindStringSubmatch(r.Stderr)
+	if r.Code != 5 || m == nil || !strings.Contains(r.Stderr, "vmem-pmem-ratio") {
+		t.Fatalf("want exit code 5 and sizes that work: %v", r)
+	}
+	a := submit(t, alice, append(strings.Fields(m[1]), "--workers", "1", "--wait", "workers:1")...)
+	if got := a.must(t, "exec", "--", "echo", "alive"); got != "alive\n" {
+		t.Errorf("got %q", got)
+	}
+	alice.Must(t, "throughput", "--app", a.id, "--tasks", "1000", "--rounds", "1")
+	// The node manager looks every 3 s.
+	if got := a.must(t, "exec", "--", "sh", "-c", "sleep 7; echo alive"); got != "alive\n" {
+		t.Errorf("got %q", got)
+	}
+	if exits := a.must(t, "status", "-o", "wide"); strings.Contains(exits, "EXITED") {
+		t.Errorf("a container was killed:\n%s", exits)
+	}
+}
+
+// A command that takes more than its container may have is ended; the worker and
+// the others' work are not.
+func TestMemoryHogLeavesTheWorkerAlive(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	alice := c.Edge("alice")
+	a := submit(t, alice, "--workers", "1", "--worker-memory", "256MiB", "--wait", "workers:1")
+	worker := a.status(t).Containers[2].ID
+	r := alice.Run(t, "yarnd", "exec", a.id, "--", "python3", "-c", "x = bytearray(600 << 20); import time; time.sleep(60)")
+	if r.Code != 125 || !strings.Contains(r.Stderr, "memory") {
+		t.Errorf("want exit code 125 and memory as the reason: %v", r)
+	}
+	if got := a.must(t, "exec", "--", "echo", "alive"); got != "alive\n" {
+		t.Errorf("got %q", got)
+	}
+	if after := a.status(t).Containers[2].ID; after != worker {
+		t.Errorf("the worker was %s and is %s: it did not survive", worker, after)
+	}
+}
+
+// Nothing that a worker started lives longer than it does, whichever way it dies.
+func TestNoCommandOutlivesItsWorker(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	alice := c.Edge("alice")
+	a := submit(t, alice, "--workers", "1", "--worker-memory", "256MiB", "--wait", "workers:1")
+	ctx := t.Context()
+	client := alice.Command(ctx, "hung", "yarnd", "exec", a.id, "--", "sh", "-c", "setsid sleep 4242 & nohup sleep 4242 & sleep 4242")
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sleepers := func() int {
+		n := 0
+		for _, p := range a.processes(t) {
+			if strings.Contains(p, "sleep 4242") {
+				n++
+			}
+		}
+		return n
+	}
+	await(t, "the command and its two children run", time.Minute, func() bool { return sleepers() >= 3 })
+	killOneWorker(t, a)
+	// It is tried again on the worker that takes the dead one's place: what must go
+	// are the processes of the first.
+	a.must(t, "kill")
+	await(t, "nothing sleeps any more", time.Minute, func() bool { return sleepers() == 0 })
+	if err := client.Wait(); err == nil {
+		t.Error("the client of a killed command ended well")
+	}
+	a.leftNothing(t)
+}
