@@ -1,26 +1,37 @@
-package cli
+package cli_test
 
 import (
-	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/yarnd/yarnd"
 )
 
-// The test binary is also the program under test: scripts run it as "yarnd", and
-// it is what gets staged and plays every role of an application on this machine.
+// programs is the directory of the yarnd that the scripts run: a static binary
+// however the tests were built, since it is what gets staged and plays every role
+// of an application on this machine.
+var programs string
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"yarnd": func() {
-			yarnd.MainCode(func(ctx context.Context) int {
-				return Run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
-			})
-		},
-	})
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "yarnd-cli")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		build := exec.Command("go", "build", "-o", dir, "github.com/yarnd/yarnd/cmd/yarnd")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		programs = dir
+		return m.Run()
+	}())
 }
 
 func TestScripts(t *testing.T) {
@@ -30,6 +41,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("YARND_HOME", filepath.Join(e.WorkDir, ".state"))
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("PATH", programs+string(os.PathListSeparator)+e.Getenv("PATH"))
 			return nil
 		},
 	})
