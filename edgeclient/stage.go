@@ -115,6 +115,9 @@ func (c *Client) stage(ctx context.Context, f hdfs.FS, id string, r Request, p p
 	}
 	s := &stager{ctx: ctx, fs: f, dir: dir}
 	site := s.site(c.cluster)
+	if s.err != nil {
+		return Launch{}, s.err
+	}
 	app := application(id, r, c.cluster.User(), staging, append(shared, site...), c.cluster.Env())
 	specJSON, err := app.Encode()
 	if err != nil {

@@ -120,6 +120,7 @@ func TestNoSurvivors(t *testing.T) {
 			if g == 0 || k == 0 {
 				t.Fatal("the worker did not come up")
 			}
+			var left []string
 			c.kill(cmd.Process.Pid, g, k)
 			if c.lives {
 				waitGone(g)
@@ -128,19 +129,38 @@ func TestNoSurvivors(t *testing.T) {
 				cmd.Process.Wait()
 			}
 			start := time.Now()
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("left: %v", left)
+				}
+			})
 			waitFor(t, func() bool {
-				return len(marked(marker)) == 0
+				pids := marked(marker)
+				left = describe(pids)
+				return len(pids) == 0
 			})
 			t.Logf("nobody left after %v", time.Since(start).Round(time.Millisecond))
 		})
 	}
 }
 
-// waitGone waits until a process is gone or a zombie.
+// describe says what processes are: their pid, parent and command line.
+func describe(pids []int) []string {
+	var out []string
+	for _, pid := range pids {
+		p, _ := readStat(pid, make([]byte, 1024))
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		out = append(out, fmt.Sprintf("%d (of %d): %s", pid, p.ppid, strings.ReplaceAll(string(line), "\x00", " ")))
+	}
+	return out
+}
+
+// waitGone waits until a process has been reaped. A zombie is not enough: its first
+// thread can be one while others still end, and until the last has ended its
+// children have not fallen to anybody.
 func waitGone(pid int) {
 	for {
-		p, ok := readStat(pid, make([]byte, 1024))
-		if !ok || p.zombie {
+		if _, ok := readStat(pid, make([]byte, 1024)); !ok {
 			return
 		}
 		time.Sleep(time.Millisecond)
