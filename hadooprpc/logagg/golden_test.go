@@ -20,10 +20,11 @@ const goldenApp = "application_1700000000000_12345"
 
 func openGolden(t testing.TB, name string) *Logs {
 	t.Helper()
-	dir, err := filepath.Abs(filepath.Join("testdata/golden", name))
-	if err != nil {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata/golden", name))); err != nil {
 		t.Fatal(err)
 	}
+	fixTimes(t, dir)
 	c := conf.FromMap(map[string]string{"yarn.nodemanager.remote-app-log-dir": "file://" + dir})
 	l, err := Open(t.Context(), hdfs.NewLocal(hdfs.LocalOptions{}), c, goldenApp, "alice")
 	if err != nil {
@@ -100,7 +101,6 @@ func compare(t *testing.T, l *Logs, java []byte) {
 func TestGolden(t *testing.T) {
 	for _, name := range []string{"TFile-none", "TFile-gz", "IFile-none", "IFile-gz"} {
 		t.Run(name, func(t *testing.T) {
-			fixTimes(t, name)
 			java, err := os.ReadFile("testdata/golden/" + name + ".txt")
 			if err != nil {
 				t.Fatal(err)
@@ -117,11 +117,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// fixTimes gives the golden files their modification time, which version
-// control does not keep and TFile's logs take theirs from.
-func fixTimes(t *testing.T, name string) {
+// fixTimes gives golden files their modification time, which version control does
+// not keep and TFile's logs take theirs from.
+func fixTimes(t testing.TB, dir string) {
 	t.Helper()
-	files, err := filepath.Glob("testdata/golden/" + name + "/alice/*/2345/*/*")
+	files, err := filepath.Glob(dir + "/alice/*/2345/*/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden files (%v)", err)
 	}

@@ -267,9 +267,19 @@ func TestCrashLoopOnTheCluster(t *testing.T) {
 	if !errors.As(err, &end) || end.Status != reconcile.Failed {
 		t.Fatalf("%v", err)
 	}
-	rep, err := s.rm.Report(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
+	// The ResourceManager takes note of the end a moment after it has answered.
+	var rep *pb.ApplicationReport
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for rep.GetFinalApplicationStatus() == pb.FinalApplicationStatus_APP_UNDEFINED {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("the application has no final status: %v", rep)
+		}
+		if rep, err = s.rm.Report(ctx, id); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, want := range []string{"pool worker: 2 containers in a row did not stay up", "exited with code 7", "the end of its stderr:\nlast words"} {
 		if !strings.Contains(rep.GetDiagnostics(), want) {
