@@ -168,10 +168,11 @@ func (l *localCluster) Kill(ctx context.Context, id, why string) error {
 			return wrap(TimedOut, "cannot kill "+id, context.Cause(ctx), "")
 		}
 	}
-	if _, err := os.Stat(l.dir(id, LocalEndFile)); errors.Is(err, fs.ErrNotExist) {
-		return writeEnd(l.dir(id), LocalEnd{Final: "KILLED", Diagnostics: why, Finished: time.Now().UTC()})
+	var end LocalEnd
+	if err := readJSON(l.dir(id, LocalEndFile), &end); err == nil && end.Final != "KILLED" {
+		return nil // it ended by itself before it heard of us
 	}
-	return nil
+	return writeEnd(l.dir(id), LocalEnd{Final: "KILLED", Diagnostics: why, Finished: time.Now().UTC()})
 }
 
 // localize puts a staged file into the application master's directory: the

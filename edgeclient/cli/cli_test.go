@@ -10,8 +10,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// programs is the directory of the yarnd that the scripts run: a static binary
-// however the tests were built, since it is what gets staged and plays every role
+// programs is the directory of the yarnd and examples that the scripts run: static
+// however the tests were built, since they are what gets staged and plays every role
 // of an application on this machine.
 var programs string
 
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		build := exec.Command("go", "build", "-o", dir, "github.com/yarnd/yarnd/cmd/yarnd")
+		build := exec.Command("go", "build", "-o", dir, "github.com/yarnd/yarnd/cmd/yarnd", "github.com/yarnd/yarnd/examples/hello", "github.com/yarnd/yarnd/examples/later", "github.com/yarnd/yarnd/examples/wordcount")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
