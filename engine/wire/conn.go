@@ -192,11 +192,21 @@ func (c *Conn) Room() bool {
 
 func (c *Conn) roomLocked() bool { return len(c.pending)+c.writing < c.opts.Outbox }
 
+func (c *Conn) flushedLocked() bool { return len(c.pending)+c.writing == 0 }
+
 // WaitRoom waits until the outbox has room.
-func (c *Conn) WaitRoom(ctx context.Context) error {
+func (c *Conn) WaitRoom(ctx context.Context) error { return c.await(ctx, (*Conn).roomLocked) }
+
+// Flush waits until everything queued so far has been written.
+func (c *Conn) Flush(ctx context.Context) error { return c.await(ctx, (*Conn).flushedLocked) }
+
+// await waits until the outbox is as wanted, or the connection is closed. The writer
+// closes room after every write that leaves room; an outbox that is full is waited for
+// all the same.
+func (c *Conn) await(ctx context.Context, wanted func(*Conn) bool) error {
 	for {
 		c.mu.Lock()
-		if c.err != nil || c.roomLocked() {
+		if c.err != nil || wanted(c) {
 			defer c.mu.Unlock()
 			return c.err
 		}
@@ -288,30 +298,6 @@ func (c *Conn) writeAll(buf []byte) error {
 		buf = buf[n:]
 	}
 	return nil
-}
-
-// Flush waits until everything queued so far has been written.
-func (c *Conn) Flush(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		if c.err != nil || len(c.pending)+c.writing == 0 {
-			defer c.mu.Unlock()
-			return c.err
-		}
-		// The writer closes room after every write that leaves room; an outbox that
-		// is full is waited for all the same.
-		if c.room == nil {
-			c.room = make(chan struct{})
-		}
-		room := c.room
-		c.mu.Unlock()
-		select {
-		case <-room:
-		case <-c.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // Bye tells the peer why, waits until that is written, and closes.
