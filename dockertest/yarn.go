@@ -45,17 +45,6 @@ func (c *Cluster) App(t testing.TB, id string) App {
 	return answer.App
 }
 
-// Apps returns the applications that match a query of the ResourceManager's REST API, such as
-// url.Values{"applicationTypes": {"YARND"}, "states": {"RUNNING"}}; nil matches all.
-func (c *Cluster) Apps(t testing.TB, query url.Values) []App {
-	t.Helper()
-	var answer struct{ Apps struct{ App []App } }
-	if err := c.rest(t.Context(), http.MethodGet, "apps?"+query.Encode(), nil, &answer); err != nil {
-		t.Fatal(err)
-	}
-	return answer.Apps.App
-}
-
 // AwaitApp looks at the application until it is as wanted, and returns it. It fails the test after timeout, or at once
 // if the application is over and still not as wanted.
 func (c *Cluster) AwaitApp(t testing.TB, id string, timeout time.Duration, wanted func(App) bool) App {

@@ -83,8 +83,7 @@ var (
 		}
 		return g.N, nil
 	})
-	node   = engine.Define("node", func(_ context.Context, n cyclic) (int, error) { return n.N, nil })
-	number = engine.Define("number", func(_ context.Context, n int) (string, error) { return fmt.Sprint(n), nil })
+	node = engine.Define("node", func(_ context.Context, n cyclic) (int, error) { return n.N, nil })
 )
 
 type blobOf struct {

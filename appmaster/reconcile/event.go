@@ -52,7 +52,7 @@ type Release struct {
 }
 
 // Kill tells that a person wants a container gone. It is replaced.
-type Kill struct{ ID, Why string }
+type Kill struct{ ID string }
 
 // SchedulerAttached and SchedulerDetached tell whether there is a scheduler that
 // can answer.

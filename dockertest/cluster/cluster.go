@@ -55,9 +55,6 @@ func (c *Cluster) Composition() layout.Composition { return c.spec.Composition }
 // Container returns the name of the container that is the host with that short name.
 func (c *Cluster) Container(host string) string { return containerName(c.spec.Name, host) }
 
-// Addr returns the address of the host with that short name; the zero Addr if there is none.
-func (c *Cluster) Addr(host string) netip.Addr { return c.addrs[host] }
-
 // Exchange returns the folder of this machine that edge nodes see as layout.ExchangeDir.
 func (c *Cluster) Exchange() string { return c.dir("exchange") }
 

@@ -10,7 +10,6 @@ const (
 	ConfDir = "/etc/hadoop/conf" // HADOOP_CONF_DIR, read-only
 	LibDir  = "/opt/hadoop/lib"  // the jars, read-only
 	BinDir  = "/opt/hadoop/bin"  // our launchers: daemon, hadoop-java, edge-signal; read-only
-	WebDir  = "/opt/hadoop/web"  // the empty web applications that the hdfs jar lacks
 	LogDir  = "/var/log/hadoop"  // one file per daemon
 	// SourceDir is the repository, read-only, on edge nodes only. Its bin is on the PATH. The repository and not its bin
 	// is mounted, so that `rm -rf bin` does not leave a mount of a folder that is no more.

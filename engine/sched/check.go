@@ -28,7 +28,6 @@ type checker struct {
 	accounts map[graph.WorkerID]*account
 	lanes    map[*lane][]uint32 // their ready tasks
 	ready    int
-	asked    int
 }
 
 type account struct {

@@ -14,6 +14,3 @@ const (
 	// CallSASL carries the SASL exchange and wrapped data.
 	CallSASL int32 = -33
 )
-
-// NextCallID returns the id after id: ids of calls run from 0 to 2^31-1 and start again.
-func NextCallID(id int32) int32 { return (id + 1) & 0x7fffffff }
