@@ -202,7 +202,7 @@ func (p *Provider) forget(b *box) {
 			break
 		}
 	}
-	p.past[b.id] = place{b.pb.GetNodeHttpAddress(), p.opt.User}
+	p.past[b.id] = b.pb.GetNodeHttpAddress()
 }
 
 // nodeChanged ends the containers of a node that is lost. The ResourceManager will

@@ -40,11 +40,11 @@ func (p *Provider) ReadLog(ctx context.Context, id, file string, offset int64, b
 	if err != nil || (file != "stdout" && file != "stderr") {
 		return 0, 0, provider.ErrNoLog
 	}
-	at, ok := p.placeOf(cid)
+	node, ok := p.nodeOf(cid)
 	if !ok {
 		return 0, 0, provider.ErrNoLog
 	}
-	l := logFile{p.webUser(), at, id, file}
+	l := logFile{p.webUser(), node, id, file}
 	if offset < 0 {
 		return l.read(ctx, offset, offset, buf)
 	}
@@ -79,20 +79,22 @@ func (p *Provider) webUser() string {
 	return p.opt.User
 }
 
-func (p *Provider) placeOf(id hadoop.ContainerID) (place, bool) {
+// nodeOf returns the address of the web server of the node on which a container was
+// started.
+func (p *Provider) nodeOf(id hadoop.ContainerID) (string, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if b := p.boxes[id]; b != nil && b.state != allocated {
-		return place{b.pb.GetNodeHttpAddress(), p.opt.User}, true
+		return b.pb.GetNodeHttpAddress(), true
 	}
-	at, ok := p.past[id]
-	return at, ok
+	node, ok := p.past[id]
+	return node, ok
 }
 
 // logFile is one log of one container.
 type logFile struct {
 	user     string
-	at       place
+	node     string // its web address
 	id, name string
 }
 
@@ -103,7 +105,7 @@ func (l logFile) read(ctx context.Context, size, offset int64, buf []byte) (int,
 	if l.user != "" {
 		q.Set("user.name", l.user)
 	}
-	u := "http://" + l.at.http + "/ws/v1/node/containers/" + l.id + "/logs/" + l.name + "?" + q.Encode()
+	u := "http://" + l.node + "/ws/v1/node/containers/" + l.id + "/logs/" + l.name + "?" + q.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the log of %s: %w", l.id, err)
@@ -118,7 +120,7 @@ func (l logFile) read(ctx context.Context, size, offset int64, buf []byte) (int,
 	case resp.StatusCode == http.StatusNotFound || resp.StatusCode/100 == 3:
 		return 0, 0, provider.ErrNoLog
 	case resp.StatusCode != http.StatusOK:
-		return 0, 0, fmt.Errorf("read the log of %s: node %s answers %s", l.id, l.at.http, resp.Status)
+		return 0, 0, fmt.Errorf("read the log of %s: node %s answers %s", l.id, l.node, resp.Status)
 	}
 	return readContents(bufio.NewReaderSize(resp.Body, maxLine), size, offset, buf)
 }

@@ -48,7 +48,7 @@ func node(t *testing.T, log *string) (*Provider, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Provider{opt: Options{User: "alice"}, past: map[hadoop.ContainerID]place{cid: {strings.TrimPrefix(srv.URL, "http://"), "alice"}}}, id
+	return &Provider{opt: Options{User: "alice"}, past: map[hadoop.ContainerID]string{cid: strings.TrimPrefix(srv.URL, "http://")}}, id
 }
 
 func TestReadLog(t *testing.T) {

@@ -67,7 +67,7 @@ type Provider struct {
 	err      error // why done is closed
 	pools    []*pool
 	boxes    map[hadoop.ContainerID]*box
-	past     map[hadoop.ContainerID]place // of containers that have ended, for their logs
+	past     map[hadoop.ContainerID]string // of containers that have ended: their nodes' web addresses, for their logs
 	tokens   map[hadoop.NodeID]token.Token
 	releases map[hadoop.ContainerID]struct{} // what the ResourceManager is to take back
 	progress float32
@@ -86,9 +86,6 @@ type pool struct {
 }
 
 func (p *pool) missing() int { return max(0, p.total-p.given) }
-
-// place is where a container's log is.
-type place struct{ http, user string }
 
 // state of a container on this side.
 type state uint8
@@ -133,7 +130,7 @@ func New(o Options) (*Provider, error) {
 		am: hadoop.NewAMClient(hadoop.Options{Addresses: o.Scheduler, IPC: toRM}), nm: hadoop.NewNMClient(o.IPC),
 		ctx: ctx, cancel: cancel, slots: make(chan struct{}, o.Parallel), wake: make(chan struct{}, 1),
 		done: make(chan struct{}), beat: make(chan struct{}), beaten: make(chan struct{}),
-		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]place{},
+		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]string{},
 		tokens: map[hadoop.NodeID]token.Token{}, releases: map[hadoop.ContainerID]struct{}{},
 	}, nil
 }
