@@ -125,8 +125,8 @@ func localPath(source string) (string, bool) {
 	if rest, ok := strings.CutPrefix(source, "file:"); ok {
 		return "/" + strings.TrimLeft(rest, "/"), true
 	}
-	i := strings.Index(source, ":/")
-	return source, i < 0 || strings.Contains(source[:i], "/")
+	scheme, _, ok := strings.Cut(source, ":/")
+	return source, !ok || strings.Contains(scheme, "/")
 }
 
 // inPlace describes a file that is in a file system of the cluster already.

@@ -147,7 +147,7 @@ func (shaken) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) 
 }
 
 func (shaken) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", SecurityVersion: "1.3"}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 func (shaken) Clone() credentials.TransportCredentials { return shaken{} }

@@ -161,7 +161,7 @@ func TestPoisonThatKillsAtOnce(t *testing.T) {
 	s.submit(nil, nil, nil)
 	for w := graph.WorkerID(1); w < 20; w++ {
 		s.step(WorkerJoined{Worker: w, Slots: 1})
-		for k := 0; k < 4; k++ {
+		for range 4 {
 			for _, a := range s.output().Assign {
 				at := TaskAttempt{a.Task, a.Attempt}
 				if a.Task == id(0) {

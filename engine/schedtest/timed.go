@@ -3,6 +3,7 @@ package schedtest
 import (
 	"cmp"
 	"container/heap"
+	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/sched"
@@ -67,9 +68,6 @@ func (h *timedEvents) Pop() any {
 func NewTimed(cfg sched.Config) *Timed {
 	return &Timed{core: sched.New(cfg), workers: map[graph.WorkerID]*timedWorker{}}
 }
-
-// Core returns the core, for questions.
-func (w *Timed) Core() *sched.Core { return w.core }
 
 func (w *Timed) after(d int64, do func()) {
 	w.seq++
@@ -171,11 +169,9 @@ func (w *Timed) start(v *timedWorker) {
 }
 
 func (w *Timed) isLocal(v *timedWorker, id graph.TaskID) bool {
-	for _, h := range w.Hosts(id) {
-		if h == v.host {
-			w.Local++
-			return true
-		}
+	if slices.Contains(w.Hosts(id), v.host) {
+		w.Local++
+		return true
 	}
 	w.Away++
 	return false

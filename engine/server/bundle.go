@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -243,10 +244,7 @@ func (s *bundleStore) close() {
 		return
 	}
 	s.mu.Lock()
-	uploads := make(map[graph.Digest]*upload, len(s.uploads))
-	for d, u := range s.uploads {
-		uploads[d] = u
-	}
+	uploads := maps.Clone(s.uploads)
 	s.mu.Unlock()
 	for d, u := range uploads {
 		u.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,10 +26,7 @@ func TestTwin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]string{}
-	for k, v := range c.All() {
-		got[k] = v
-	}
+	got := maps.Collect(c.All())
 	got["fs.default.name"] = c.String("fs.default.name", "")
 	if n, err := c.Bytes("dfs.blocksize", 0); err == nil {
 		got["bytes(dfs.blocksize)"] = fmt.Sprint(n)

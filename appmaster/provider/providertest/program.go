@@ -76,9 +76,7 @@ func play(how []string) int {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
-		select {
-		case <-time.After(10 * time.Minute):
-		}
+		time.Sleep(10 * time.Minute)
 	case "grow":
 		var held [][]byte
 		for range 4096 {
