@@ -30,20 +30,28 @@ func submit(ctx context.Context, o edgeclient.Options, spec Spec) (*Cluster, err
 		return nil, err
 	}
 	report, err := edge.Submit(ctx, spec)
-	if err != nil {
-		edge.Close()
-		return nil, err
+	if err == nil { // in a full queue that may take long: ctx decides how long
+		report, err = edge.Wait(ctx, report.ID, edgeclient.WaitRunning, 0)
 	}
-	c, err := attach(ctx, edge, report, true)
-	if err != nil {
-		edge.Kill(context.WithoutCancel(ctx), report, "the submitting program could not connect")
-		edge.Close()
+	if err == nil {
+		var c *Cluster
+		if c, err = attach(ctx, edge, report, true); err == nil {
+			return c, nil
+		}
 	}
-	return c, err
+	if report.ID != "" { // nobody else has its id
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+		defer cancel()
+		err = errors.Join(err, edge.Kill(clean, report, "the submitting program could not connect"))
+	}
+	return nil, errors.Join(err, edge.Close())
 }
 
+// endTimeout bounds the end of an application whose program has given up.
+const endTimeout = time.Minute
+
 func connect(ctx context.Context, o edgeclient.Options, app string) (*Cluster, error) {
-	edge, err := edgeclient.Open(ctx, o)
+	edge, err := edgeclient.OpenFor(ctx, app, o)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +100,7 @@ func schedulerOf(edge *edgeclient.Client, session *edgeclient.Session) func(cont
 		for {
 			bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
 			address, epoch, err := session.Scheduler(bounded)
+			waited := bounded.Err() != nil
 			cancel()
 			if err == nil {
 				return address, epoch, nil
@@ -103,7 +112,7 @@ func schedulerOf(edge *edgeclient.Client, session *edgeclient.Session) func(cont
 			if rerr == nil && report.State.Ended() {
 				return "", 0, client.Permanent(edgeclient.Ended(report))
 			}
-			if bounded.Err() == nil { // it failed at once, rather than waited in vain
+			if !waited { // the engine's client pauses before it asks again
 				return "", 0, err
 			}
 		}
@@ -131,7 +140,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 func (c *Cluster) Close() error {
 	err := c.Client.Close()
 	if c.ends {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 		defer cancel()
 		err = errors.Join(err, c.edge.Kill(ctx, c.session.App, "its program closed it"))
 	}

@@ -20,7 +20,7 @@ import (
 // program at once.
 //
 // An error from run is written to standard error, and its kind decides the exit
-// code (edgeclient.Code).
+// code (see ExitCode).
 func Main(run func(context.Context) error) {
 	MainCode(func(ctx context.Context) int {
 		err := run(ctx)
@@ -28,7 +28,7 @@ func Main(run func(context.Context) error) {
 			return 0
 		}
 		fmt.Fprintf(os.Stderr, "%s: %v\n", programName(), err)
-		return int(edgeclient.CodeOf(err))
+		return int(ExitCode(err))
 	})
 }
 
@@ -104,7 +104,7 @@ func runRole(r role) int {
 		return 0
 	}
 	log.Error("this process ends", "why", err)
-	return int(edgeclient.CodeOf(err))
+	return int(ExitCode(err))
 }
 
 func logLevel() slog.Level {

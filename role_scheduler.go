@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
@@ -40,14 +41,12 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 		OnShrink: srv.Shrink,
 	})
 	fleet.control.Store(control)
-	running, cancel := context.WithCancel(ctx)
-	defer cancel()
-	attached := make(chan error, 1)
-	go func() { attached <- control.Run(running) }()
-	err = srv.Serve(ctx)
-	cancel()
-	<-attached
-	return err
+	// A scheduler that the application master refuses is one of the past: it must
+	// end, so that its workers and clients look for the present one.
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() error { return control.Run(both) })
+	g.Go(func() error { return srv.Serve(both) })
+	return g.Wait()
 }
 
 // fleet hands what the scheduler wants to the application master.

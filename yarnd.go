@@ -60,11 +60,7 @@ func Submit(ctx context.Context, spec Spec) (*Cluster, error) {
 // Connect opens a running application by what names it: its id, "last",
 // "current", "name:NAME" or a suffix of its id. Close leaves it running.
 func Connect(ctx context.Context, app string) (*Cluster, error) {
-	o := edgeclient.Options{}
-	if edgeclient.IsLocalID(app) {
-		o.Provider = "local"
-	}
-	return connect(ctx, o, app)
+	return connect(ctx, edgeclient.Options{}, app)
 }
 
 // Local starts n workers, with one slot each, as processes of this very program

@@ -58,6 +58,22 @@ func Open(_ context.Context, opts Options) (*Client, error) {
 	return &Client{cluster: cluster, opts: opts}, nil
 }
 
+// OpenFor makes a client for where an application runs: a local id, given or
+// current, says so by itself.
+func OpenFor(ctx context.Context, app string, opts Options) (*Client, error) {
+	if app == "current" {
+		id, err := Current()
+		if err != nil {
+			return nil, err
+		}
+		app = id
+	}
+	if IsLocalID(app) {
+		opts.Provider = "local"
+	}
+	return Open(ctx, opts)
+}
+
 // Close lets go of connections; applications live on.
 func (c *Client) Close() error { return c.cluster.Close() }
 
@@ -93,30 +109,45 @@ func poll(ctx context.Context, f func() (done bool, err error)) error {
 	}
 }
 
+// outage is how long a wait outlives a ResourceManager that does not answer.
+const outage = 10 * time.Minute
+
 // Wait returns when the application is as far as wait says, n workers for
-// WaitWorkers. An application that ends before is an AppFailed fault with its
-// diagnostics; one that ends well is none for WaitFinished.
+// WaitWorkers. One that failed or was killed is an AppFailed fault with its
+// diagnostics; one that ended well without coming so far is a NotFound fault.
 func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report, error) {
 	var last Report
+	var heard time.Time
 	said := ""
 	err := poll(ctx, func() (bool, error) {
 		r, err := c.cluster.Report(ctx, id)
+		if CodeOf(err) == TimedOut && last.ID != "" && ctx.Err() == nil && time.Since(heard) < outage {
+			c.opts.Progress("%s: %v", id, err) // a restart of the ResourceManager ends no wait
+			return false, nil
+		}
 		if err != nil {
 			return false, err
 		}
-		last = r
+		last, heard = r, time.Now()
 		if s := string(r.State); s != said {
 			said = s
 			c.opts.Progress("%s: %s", id, describe(r))
 		}
-		if r.Failed() || r.State.Ended() && wait != WaitFinished {
+		switch {
+		case r.Failed():
 			return true, Ended(r)
+		case r.State.Ended() && (wait == WaitWorkers || wait == WaitRunning):
+			return true, &Fault{Code: NotFound, What: fmt.Sprintf("%s has ended: %s", id, r.Final), Why: textError(r.Diagnostics), Next: "See yarnd logs " + id}
+		case r.State.Ended():
+			return true, nil
 		}
 		switch wait {
 		case WaitNone:
 			return true, nil
 		case WaitAccepted:
 			return r.State == StateAccepted || r.State == StateRunning, nil
+		case WaitRunning:
+			return r.Endpoint != "", nil
 		case WaitWorkers:
 			if r.Endpoint == "" {
 				return false, nil

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/yarnd/yarnd/hadooprpc/logagg"
 )
 
 // LogRequest chooses logs.
 type LogRequest struct {
-	Container string // id, or a unique end of one; "" is every container
+	Container string // id, or an end of some; "" is every container
 	File      string // stdout, stderr, …; "" is every file
 	Follow    bool   // of a running application: go on until ctx or the application ends
 }
@@ -19,17 +20,23 @@ type LogRequest struct {
 // Logs gives the logs of an application: live ones from its application master,
 // those of an ended one from where the cluster collected them.
 func (c *Client) Logs(ctx context.Context, r Report, req LogRequest, yield func(LogFile) error) error {
+	found := false
 	chosen := func(f LogFile) error {
-		if req.Container != "" && !endsWith(f.Container, req.Container) || req.File != "" && f.Name != req.File {
+		if !strings.HasSuffix(f.Container, req.Container) || req.File != "" && f.Name != req.File {
 			return nil
 		}
+		found = true
 		return yield(f)
 	}
 	if r.State.Ended() {
 		if r.State == StateFailed && r.Attempt == "" {
 			return &Fault{Code: NotFound, What: fmt.Sprintf("%s never started, so it has no logs", r.ID), Why: errors.New(r.Diagnostics)}
 		}
-		return c.cluster.FinishedLogs(ctx, r, chosen)
+		err := c.cluster.FinishedLogs(ctx, r, chosen)
+		if err == nil && !found && (req.Container != "" || req.File != "") {
+			err = noContainer(r, req)
+		}
+		return err
 	}
 	s, err := c.Connect(ctx, r)
 	if err != nil {
@@ -37,10 +44,6 @@ func (c *Client) Logs(ctx context.Context, r Report, req LogRequest, yield func(
 	}
 	defer s.Close()
 	return s.Logs(ctx, req, yield)
-}
-
-func endsWith(s, end string) bool {
-	return len(s) >= len(end) && s[len(s)-len(end):] == end
 }
 
 // eachLog walks aggregated logs, node by node. A node's damaged file does not hide

@@ -51,6 +51,7 @@ type Wait string
 const (
 	WaitNone     Wait = "none"
 	WaitAccepted Wait = "accepted"
+	WaitRunning  Wait = "running" // its application master has registered
 	WaitWorkers  Wait = "workers"
 	WaitFinished Wait = "finished"
 )
@@ -130,7 +131,7 @@ func (r Request) check() error {
 		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
 	}
 	switch r.Wait {
-	case WaitNone, WaitAccepted, WaitFinished:
+	case WaitNone, WaitAccepted, WaitRunning, WaitFinished:
 	case WaitWorkers:
 		if r.WaitWorkers < 1 || r.WaitWorkers > r.Workers {
 			return usagef(fmt.Sprintf("Use --wait workers:N with N from 1 to %d", r.Workers), "%d workers would never be reached by %d", r.WaitWorkers, r.Workers)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/ampb"
@@ -193,25 +195,40 @@ func (s *Session) Logs(ctx context.Context, req LogRequest, yield func(LogFile) 
 	if req.File != "" {
 		files = []string{req.File}
 	}
-	found := false
-	for _, place := range places(info) {
-		if req.Container != "" && !endsWith(place.id, req.Container) {
-			continue
-		}
-		found = true
+	chosen := slices.DeleteFunc(places(info), func(p place) bool { return !strings.HasSuffix(p.id, req.Container) })
+	switch {
+	case len(chosen) == 0:
+		return noContainer(s.App, req)
+	case req.Follow && len(chosen) > 1:
+		return usagef("Give more of the container's id", "%q is %d containers", req.Container, len(chosen))
+	}
+	// One log that cannot be read, of a container that never started or whose node
+	// is lost, does not hide the others.
+	var unread []error
+	for _, place := range chosen {
 		for _, name := range files {
 			r := &logReader{next: s.chunks(ctx, place.id, name, req.Follow)}
 			err := yield(LogFile{Container: place.id, Node: place.node, Name: name, Size: -1, Content: r})
 			r.stop()
-			if err != nil {
-				return sessionFault("cannot read "+name+" of "+place.id, err)
+			if ctx.Err() != nil {
+				return wrap(Interrupted, "cannot read "+name+" of "+place.id, context.Cause(ctx), "")
+			}
+			err = sessionFault("cannot read "+name+" of "+place.id, err)
+			if err != nil && (CodeOf(err) != NotFound || len(chosen) == 1) {
+				unread = append(unread, err)
 			}
 		}
 	}
-	if !found {
-		return &Fault{Code: NotFound, What: fmt.Sprintf("%s has no container %q", s.App.ID, req.Container), Next: "See yarnd status " + s.App.ID}
+	return errors.Join(unread...)
+}
+
+// noContainer says that an application has no log that a request chooses.
+func noContainer(r Report, req LogRequest) error {
+	what := fmt.Sprintf("%s has no log of a container %q", r.ID, req.Container)
+	if req.File != "" {
+		what += fmt.Sprintf(" called %q", req.File)
 	}
-	return nil
+	return &Fault{Code: NotFound, What: what, Next: "See yarnd status " + r.ID + " -o wide"}
 }
 
 type place struct{ id, node string }

@@ -15,8 +15,9 @@ import (
 // directory.
 const siteFile = "core-site.xml"
 
-// secretKey matches properties that stay at home.
-var secretKey = regexp.MustCompile(`(?i)password|secret|credential|\.key$|access\.key|token\.file|sas\.|keytab`)
+// secretKey matches properties that stay at home: the defaults of
+// hadoop.security.sensitive-config-keys (core-default.xml), and wider.
+var secretKey = regexp.MustCompile(`(?i)password|secret|credential|keystore\.pass|access[.-]?key|account\.key|encryption\.key|server-side-encryption\.key|\.key$|session\.token|refresh\.token|oauth.*token|token\.file|sas\b|sas\.|keytab|private`)
 
 // siteXML writes what the site's files and -D set. Hadoop's defaults are left to
 // the readers.

@@ -18,6 +18,14 @@ func TestSiteXMLRoundTrip(t *testing.T) {
 	<property><name>a.b</name><value>x &lt; ${fs.defaultFS}</value></property>
 	<property><name>ssl.server.keystore.password</name><value>hunter2</value></property>
 	<property><name>fs.s3a.secret.key</name><value>hunter2</value></property>
+	<property><name>fs.s3a.session.token</name><value>hunter2</value></property>
+	<property><name>fs.s3a.bucket.b.access.key</name><value>hunter2</value></property>
+	<property><name>fs.s3a.encryption.key</name><value>hunter2</value></property>
+	<property><name>fs.azure.account.key.acc.blob.core.windows.net</name><value>hunter2</value></property>
+	<property><name>fs.azure.account.oauth2.refresh.token</name><value>hunter2</value></property>
+	<property><name>fs.azure.sas.container.account</name><value>hunter2</value></property>
+	<property><name>ssl.client.truststore.keystore.pass</name><value>hunter2</value></property>
+	<property><name>hadoop.security.credential.provider.path</name><value>hunter2</value></property>
 	</configuration>`
 	if err := os.WriteFile(filepath.Join(dir, "core-site.xml"), []byte(site), 0o600); err != nil {
 		t.Fatal(err)

@@ -272,11 +272,20 @@ func (c *Client) sweep(ctx context.Context, f hdfs.FS, except string) {
 		}
 		looked++
 		r, err := c.cluster.Report(ctx, id)
-		gone := CodeOf(err) == NotFound && time.Since(time.UnixMilli(e.ModTimeMs)) > abandoned
+		// Another cluster's applications, on the same file system, are unknown here.
+		ours := clusterOf(id) == clusterOf(except)
+		gone := CodeOf(err) == NotFound && ours && time.Since(time.UnixMilli(e.ModTimeMs)) > abandoned
 		if gone || err == nil && r.State.Ended() {
 			c.opts.Log.Debug("sweeping up", "app", id, "err", f.RemoveAll(ctx, e.Path))
 		}
 	}
+}
+
+// clusterOf is the part of an id that a start of a ResourceManager, or one that
+// recovers its state, shares with all its applications.
+func clusterOf(id string) string {
+	parts := strings.Split(id, "_")
+	return strings.Join(parts[:min(2, len(parts))], "_")
 }
 
 // fsFault gives a file system's error a person's words.

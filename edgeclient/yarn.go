@@ -105,7 +105,10 @@ func (y *yarnCluster) call(ctx context.Context, what string, f func(context.Cont
 
 func (y *yarnCluster) fault(what string, err error) error {
 	var remote *ipc.RemoteError
+	var rejected *yarn.RejectedError
 	switch {
+	case errors.As(err, &rejected):
+		return &Fault{Code: Refused, What: what, Why: errors.New(firstLine(rejected.Diagnostics)), Next: "Change what it names and submit again"}
 	case yarn.IsNotFound(err):
 		return &Fault{Code: NotFound, What: what, Why: err, Next: "See yarnd list --all"}
 	case errors.As(err, &remote) && ipc.Is(err, "AccessControlException"):

@@ -78,6 +78,9 @@ func (y *yarnCluster) Kill(ctx context.Context, app, why string) error {
 		return &Fault{Code: Usage, What: "cannot kill", Why: err}
 	}
 	if err := y.rm.KillAndWait(ctx, id, why); err != nil {
+		if ctx.Err() != nil {
+			return wrap(TimedOut, app+" has not ended yet", context.Cause(ctx), "Run yarnd kill again")
+		}
 		return y.fault("cannot kill "+app, err)
 	}
 	return nil

@@ -2,7 +2,6 @@ package edgeclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -83,24 +82,18 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	if err != nil {
 		return err
 	}
-	var report *pb.ApplicationReport
-	err = y.call(ctx, "cannot submit "+l.ID, func(ctx context.Context) (err error) {
-		report, err = y.rm.SubmitAndWait(ctx, sc)
+	err = y.call(ctx, "cannot submit "+l.ID, func(ctx context.Context) error {
+		_, err := y.rm.SubmitAndWait(ctx, sc)
 		return err
 	})
-	if err == nil && report.GetYarnApplicationState() == pb.ApplicationState_FAILED {
-		err = &Fault{Code: Refused, What: "the ResourceManager refuses " + l.ID, Why: errors.New(firstLine(report.GetDiagnostics())), Next: "Change what it names and submit again"}
-	}
-	if err == nil {
-		return nil
+	if err == nil || CodeOf(err) == Refused {
+		return err
 	}
 	// Whether it arrived is unknown: make sure that it does not run.
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), y.opts.CallTimeout)
 	defer cancel()
-	if report == nil || !reportOf(report).State.Ended() {
-		if e := y.rm.KillAndWait(clean, id, "the submission failed"); e != nil && !yarn.IsNotFound(e) {
-			y.opts.Log.Warn("cannot end an application whose submission failed", "app", l.ID, "err", e)
-		}
+	if e := y.rm.KillAndWait(clean, id, "the submission failed"); e != nil && !yarn.IsNotFound(e) {
+		y.opts.Log.Warn("cannot end an application whose submission failed", "app", l.ID, "err", e)
 	}
 	return err
 }

@@ -128,15 +128,15 @@ func await(t *testing.T, what string, within time.Duration, cond func() bool) {
 
 var nodes = []string{"nm1", "nm2", "nm3"}
 
-// processes lists what runs in containers of an application, by node: everything
-// whose working directory is one of the application's, or whose command line or
-// open program says yarnd there.
+// processes lists what runs for an application, by node: everything whose working
+// directory is one of its containers, or that has its id in its environment, as
+// what a container starts has wherever it goes.
 func (a app) processes(t *testing.T) []string {
 	t.Helper()
 	var out []string
 	for _, n := range nodes {
 		list, err := a.edge.Cluster.Output(t.Context(), n, "root", "sh", "-c",
-			fmt.Sprintf(`for p in /proc/[0-9]*; do c=$(readlink $p/cwd); case "$c" in *%s*) echo "%s ${p#/proc/} $(tr '\0' ' ' <$p/cmdline)";; esac; done; true`, a.id, n))
+			fmt.Sprintf(`for p in /proc/[0-9]*; do c=$(readlink $p/cwd 2>/dev/null); if case "$c" in *%[1]s*) true;; *) grep -qs %[1]s $p/environ;; esac; then echo "%[2]s ${p#/proc/} $(tr '\0' ' ' <$p/cmdline 2>/dev/null)"; fi; done; true`, a.id, n))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,7 @@ func TestBadInput(t *testing.T) {
 		{"memory above the maximum", []string{"yarnd", "submit", "--workers", "1", "--worker-memory", "500GiB"}, 5, []string{"500GiB", "4GiB", "yarn.scheduler.maximum-allocation-mb", "Try --worker-memory"}},
 		{"vcores above the maximum", []string{"yarnd", "submit", "--workers", "1", "--worker-vcores", "999"}, 5, []string{"999", "Try --worker-vcores"}},
 		{"unknown queue", []string{"yarnd", "submit", "--queue", "nowhere"}, 5, []string{`no queue "nowhere"`, "default", "etl"}},
+		{"parent queue", []string{"yarnd", "submit", "--queue", "root"}, 5, []string{"root"}},
 		{"missing archive", []string{"yarnd", "submit", "--env", "missing.tar.gz"}, 2, []string{"missing.tar.gz", "no such file"}},
 		{"wrong HADOOP_CONF_DIR", []string{"env", "HADOOP_CONF_DIR=/nonexistent", "yarnd", "submit"}, 2, []string{"/nonexistent", "HADOOP_CONF_DIR"}},
 		{"stale id", []string{"yarnd", "connect", "application_1000000000000_0001"}, 3, []string{"application_1000000000000_0001"}},

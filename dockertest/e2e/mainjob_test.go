@@ -33,7 +33,7 @@ func TestMainJob(t *testing.T) {
 		t.Errorf("%d containers run, want 22: nothing more than asked for", rm.RunningContainers)
 	}
 	code, page := get(t, c, rm.TrackingURL)
-	if code != 200 || !strings.Contains(string(page), a.id) {
+	if code != 200 || !strings.Contains(string(page), a.id) || strings.Count(string(page), "container_") < 20 {
 		t.Errorf("%s through the proxy: %d\n%s", rm.TrackingURL, code, page)
 	}
 

@@ -52,7 +52,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var code exit
 	if err == nil {
 		return 0
@@ -61,7 +61,11 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		return int(code)
 	}
 	fmt.Fprintf(s.Err, "yarnd: %s\n", printable(err.Error()))
-	return int(edgeclient.CodeOf(err))
+	end := yarnd.ExitCode(err)
+	if cmd.Name() == "exec" && end != edgeclient.Interrupted {
+		end = edgeclient.Remote // other codes are the remote command's
+	}
+	return int(end)
 }
 
 func (c *command) root() *cobra.Command {
@@ -100,7 +104,7 @@ while nobody is connected, and lets its owner come back with the application id.
 
 // prepare runs before every command.
 func (c *command) prepare(cmd *cobra.Command, _ []string) error {
-	if err := flagsFromEnv(cmd.Flags()); err != nil {
+	if err := flagsFromEnv(cmd.Name(), cmd.Flags()); err != nil {
 		return err
 	}
 	if err := checkOutput(c.output); err != nil {
@@ -118,11 +122,16 @@ func (c *command) prepare(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// flagsFromEnv gives flags that were not typed the value of YARND_<FLAG>.
-func flagsFromEnv(flags *pflag.FlagSet) error {
+// flagsFromEnv gives flags that were not typed the value of YARND_<FLAG>, which is
+// YARND_<COMMAND>_<FLAG> for what means something else in another command.
+func flagsFromEnv(command string, flags *pflag.FlagSet) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "YARND_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := f.Name
+		if command != "submit" && (f.Name == "env" || f.Name == "name" || f.Name == "queue") {
+			name = command + "-" + name
+		}
+		name = "YARND_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		value, set := os.LookupEnv(name)
 		if !set || f.Changed || err != nil {
 			return
@@ -136,23 +145,12 @@ func flagsFromEnv(flags *pflag.FlagSet) error {
 
 // open connects to where app runs: a local id says so by itself.
 func (c *command) open(ctx context.Context, app string) (*edgeclient.Client, error) {
-	if app == "current" {
-		id, err := edgeclient.Current()
-		if err != nil {
-			return nil, err
-		}
-		app = id
-	}
-	provider := c.provider
-	if edgeclient.IsLocalID(app) {
-		provider = "local"
-	}
 	wait := callTimeout
 	if c.timeout > 0 {
 		wait = c.timeout
 	}
-	return edgeclient.Open(ctx, edgeclient.Options{
-		Provider: provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, VmSize: yarnd.AddressSpace,
+	return edgeclient.OpenFor(ctx, app, edgeclient.Options{
+		Provider: c.provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, VmSize: yarnd.AddressSpace,
 	})
 }
 
@@ -166,7 +164,7 @@ func (c *command) logger() *slog.Logger {
 // progress tells a person what happens; scripts that want silence say -q.
 func (c *command) progress(format string, args ...any) {
 	if !c.quiet {
-		fmt.Fprintf(c.Err, format+"\n", args...)
+		fmt.Fprintln(c.Err, printable(fmt.Sprintf(format, args...)))
 	}
 }
 

@@ -37,7 +37,11 @@ func main() {
 		flags.Int64Var(&o.memory, "worker-memory", 512, "MiB of each of those workers")
 		flags.IntVar(&o.parts, "parts", 4, "how many output files")
 		flags.DurationVar(&o.pause, "pause", 0, "rest so long in each task, to have something to look at")
-		if err := flags.Parse(os.Args[1:]); err != nil {
+		err := flags.Parse(os.Args[1:])
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		if err != nil {
 			return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See wordcount --help"}
 		}
 		if flags.NArg() < 2 || o.parts < 1 || o.workers < 0 || o.app != "" && o.workers > 0 {
@@ -58,14 +62,14 @@ type options struct {
 	out     string
 }
 
-func run(ctx context.Context, o options) error {
+func run(ctx context.Context, o options) (err error) {
 	cluster, err := open(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer cluster.Close()
 	if o.workers > 0 {
-		defer cluster.Stop(context.WithoutCancel(ctx))
+		defer func() { err = errors.Join(err, cluster.Stop(context.WithoutCancel(ctx))) }()
 	}
 	files, err := openFiles(ctx, edgeclient.IsLocalID(cluster.ID))
 	if err != nil {

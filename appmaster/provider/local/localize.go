@@ -15,7 +15,7 @@ import (
 )
 
 // localizer puts files into containers' directories. What must be changed for
-// that, an archive or a program that is not executable, is made once and shared by
+// that, an archive or a file that is not executable, is made once and shared by
 // all containers of the application.
 type localizer struct {
 	dir    string
@@ -48,8 +48,8 @@ func (l *localizer) localize(ctx context.Context, f *spec.File, dir string) erro
 	switch {
 	case f.Archive:
 		source, err = l.once(source, func(to string) error { return l.unpackTo(ctx, source, to) })
-	case f.Name == spec.ProgramName && st.Mode()&0o100 == 0:
-		source, err = l.once(source, func(to string) error { return copyProgram(source, to) })
+	case st.Mode()&0o100 == 0: // a NodeManager makes every file executable
+		source, err = l.once(source, func(to string) error { return copyExecutable(source, to) })
 	}
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (l *localizer) unpackTo(ctx context.Context, archive, to string) error {
 	return l.unpack(ctx, archive, to)
 }
 
-func copyProgram(from, to string) error {
+func copyExecutable(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
