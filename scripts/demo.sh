@@ -27,7 +27,7 @@ esac
 
 clean() {
 	[ -z "$app" ] || here yarnd kill "$app" >/dev/null 2>&1 || true
-	[ "$where" = local ] || here hadoop-java org.apache.hadoop.fs.FsShell -rm -r -f -skipTrash demo-in demo-out >/dev/null 2>&1 || true
+	[ "$where" = local ] || here sh -c 'hadoop-java org.apache.hadoop.fs.FsShell -rm -r -f -skipTrash demo-in demo-out; rm -rf /tmp/demo' >/dev/null 2>&1 || true
 	rm -rf "$work"
 }
 trap clean EXIT

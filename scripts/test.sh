@@ -51,10 +51,12 @@ if [ "$(id -u)" -ne 0 ] && ! docker info >/dev/null 2>&1; then
 	leave_out "real Hadoop" "needs root (to start a Docker engine) or a running Docker"
 	finish
 fi
-scripts/hadoop-was-up.sh && keep=1 || keep=
+before=$(scripts/clusters.sh)
 if part "real Hadoop: bring it up" make --no-print-directory cluster-up; then
 	part "real Hadoop: protocols" scripts/hadoop-protocols.sh
 	part "real Hadoop: end to end" go test -tags hadoop -count=1 -timeout 40m ./dockertest/...
 fi
-[ -n "$keep" ] || part "real Hadoop: take it down" make --no-print-directory cluster-down
+for c in $(scripts/clusters.sh); do
+	case " $before " in *" $c "*) ;; *) part "real Hadoop: take $c down" make --no-print-directory cluster-down "CLUSTER=$c" ;; esac
+done
 finish
