@@ -13,7 +13,8 @@ const shells = 32 << 20
 // AddressSpace estimates how many bytes of address space the processes of one
 // container of each role take together, by starting the bundle without work. A
 // worker is three processes: itself, and an executor each for functions and for
-// commands; what a command itself takes comes on top.
+// commands; what a command itself takes comes on top, and so does one more such
+// process for each program that clients bring, for some minutes after its last task.
 func AddressSpace(ctx context.Context, bundle string) (am, scheduler, worker int64, err error) {
 	one, err := executor.ProbeVmSize(ctx, bundle)
 	if err != nil {
