@@ -73,15 +73,6 @@ func (c *Core) Job(id graph.JobID) (Job, bool) {
 	return Job{ID: id, Closed: j.closed, Tasks: j.tasks.n, Classes: uint32(len(j.classes)), Counts: j.counts}, true
 }
 
-// Class returns a class as it was declared, without its Spec.
-func (c *Core) Class(id graph.JobID, class graph.ClassID) (graph.Class, bool) {
-	j := c.jobs[id]
-	if j == nil || int(class) >= len(j.classes) {
-		return graph.Class{}, false
-	}
-	return j.classes[class].Class, true
-}
-
 // Worker is what is known of one worker.
 type Worker struct {
 	ID       graph.WorkerID
@@ -104,14 +95,6 @@ func (c *Core) Worker(id graph.WorkerID) (Worker, bool) {
 		ID: id, Pool: w.pool, Slots: w.slots, Phase: [...]string{"working", "leaving", "left", "left"}[w.phase],
 		Assigned: w.inflight, Running: w.running, Results: w.results, Bytes: w.bytes,
 	}, true
-}
-
-// Workers appends the ids of all workers, in the order in which they joined.
-func (c *Core) Workers(dst []graph.WorkerID) []graph.WorkerID {
-	for _, w := range c.crew {
-		dst = append(dst, w.id)
-	}
-	return dst
 }
 
 // Busy reports whether any task is active: the cluster is not idle.

@@ -91,7 +91,7 @@ func (w *World) submit(j *job) {
 		} else {
 			j.held = append(j.held, id)
 		}
-		w.oracle.specs[id] = &spec{id, j.classes[class], deps}
+		w.oracle.specs[id] = &spec{j.classes[class], deps}
 	}
 	j.next += uint32(n)
 	w.step(sched.Submit{Batch: b})

@@ -15,7 +15,6 @@ type behaviour struct {
 
 // spec is a task as its client wrote it down.
 type spec struct {
-	id   graph.TaskID
 	does *behaviour
 	deps []graph.TaskID
 }
