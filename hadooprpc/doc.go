@@ -15,8 +15,9 @@
 //
 // Each builds on those below it:
 //
-//	yarn ──► ipc ──► sasl ──► wire ──► pb        hdfs ──► conf, token
-//	 │        └────► token
+//	yarn ──► ipc ──► sasl ──► pb        logagg ──► hdfs ──► conf, ipc
+//	 │        ├────► wire
+//	 │        └────► token ──► pb
 //	 └─────► conf (by its Get method only)
 //
 // A program that lists applications is in examples/listapps.

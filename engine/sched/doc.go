@@ -24,9 +24,8 @@
 //   - A result counts only if its task, attempt and worker match a live
 //     assignment. There is at most one per task. (A worker that reconnects may
 //     still bring the last attempt's result, as long as no newer one was given.)
-//     So nothing that is late, doubled
-//     or from a worker that was given up can do harm, and no state is needed for
-//     "cancelled, but still running somewhere".
+//     So nothing that is late, doubled or from a worker that was given up can do
+//     harm, and no state is needed for "cancelled, but still running somewhere".
 //   - A task is wanted if the job holds it, somebody pins it, or an active task
 //     needs its result (refs.go). What is wanted is computed, and computed again
 //     when its result is lost; what is not is dropped, freed and forgotten.
@@ -52,5 +51,7 @@
 //	results.go           where results are; lost, found again, freed
 //	lane.go place.go     ready queues; which queue a task waits in
 //	fill.go rebalance.go who gets what, and who gives it back
+//	duration.go          how long tasks of a class take
+//	reject.go            why events changed nothing
 //	query.go check.go    looking, and counting everything again
 package sched
