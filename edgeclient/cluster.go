@@ -55,13 +55,12 @@ type Cluster interface {
 type State string
 
 const (
-	StateNew       State = "NEW"
-	StateSubmitted State = "SUBMITTED"
-	StateAccepted  State = "ACCEPTED" // waiting for its application master
-	StateRunning   State = "RUNNING"
-	StateFinished  State = "FINISHED" // ended by itself; see Report.Final
-	StateFailed    State = "FAILED"
-	StateKilled    State = "KILLED"
+	StateNew      State = "NEW"
+	StateAccepted State = "ACCEPTED" // waiting for its application master
+	StateRunning  State = "RUNNING"
+	StateFinished State = "FINISHED" // ended by itself; see Report.Final
+	StateFailed   State = "FAILED"
+	StateKilled   State = "KILLED"
 )
 
 // Ended reports whether s is a last state.
@@ -96,11 +95,10 @@ func (r Report) Failed() bool {
 
 // Filter chooses applications to list.
 type Filter struct {
-	States []State // nil: those that have not ended
-	All    bool    // every state
-	User   string  // "" is everybody
-	Name   string
-	Queue  string
+	All   bool   // those that have ended too
+	User  string // "" is everybody
+	Name  string
+	Queue string
 }
 
 // Launch is what starts an application master.

@@ -73,9 +73,15 @@ func (l *localCluster) Report(ctx context.Context, id string) (Report, error) {
 		}
 		return r, nil
 	}
-	var address spec.Address
 	text, err := hdfs.ReadFile(ctx, l.fs, filepath.Join(stagingRoot, id, spec.AddressFile), 1<<20)
-	if err == nil && json.Unmarshal(text, &address) == nil && len(address.AM) > 0 {
+	if err != nil { // not there yet
+		return r, nil
+	}
+	address, err := spec.DecodeAddress(text)
+	if err != nil {
+		return r, &Fault{Code: Mismatch, What: "cannot read the address of " + id, Why: err, Next: "Use the yarnd that submitted it"}
+	}
+	if len(address.AM) > 0 {
 		r.State, r.Endpoint, r.TrackingURL = StateRunning, address.AM[0], address.Web
 	}
 	return r, nil

@@ -187,9 +187,14 @@ func (c *Client) upload(ctx context.Context, f hdfs.FS, p program) ([]spec.File,
 	}
 	specs := append([]packaging.Spec{{Source: p.bundle.Path, Name: spec.ProgramName, Kind: packaging.File}}, p.files...)
 	var out []spec.File
-	for _, s := range specs {
+	for i, s := range specs {
 		start := time.Now()
-		res, err := cache.Put(ctx, s)
+		var res packaging.Resource
+		if i == 0 { // what was checked is what must run
+			res, err = cache.PutBundle(ctx, p.bundle, s.Name)
+		} else {
+			res, err = cache.Put(ctx, s)
+		}
 		if err != nil {
 			return nil, fsFault("cannot upload "+s.Source, err)
 		}

@@ -18,6 +18,7 @@ const (
 	Unreachable Cause = "its node could not be reached"
 	StoppedByUs Cause = "stopped on request"
 	StoppedByRM Cause = "stopped by the resource manager"
+	OverLogs    Cause = "wrote more logs than the cluster allows"
 )
 
 // YARN's container exit statuses
@@ -33,6 +34,8 @@ const (
 	StatusByAM       int32 = -105
 	StatusByRM       int32 = -106
 	StatusAppDone    int32 = -107
+	StatusDisplaced  int32 = -108 // an opportunistic container made room for a guaranteed one
+	StatusLogs       int32 = -109
 	statusSignalBase int32 = 128
 )
 
@@ -41,8 +44,10 @@ const (
 // by SIGTERM reports 143.
 func CauseOf(status int32, asked bool) Cause {
 	switch status {
-	case StatusPreempted:
+	case StatusPreempted, StatusDisplaced:
 		return Preempted
+	case StatusLogs:
+		return OverLogs
 	case StatusMemory:
 		return OverMemory
 	case StatusVMemory:
@@ -70,7 +75,7 @@ func (c Cause) Blameless() bool {
 	switch c {
 	case BadDisks, Preempted, Lost, Unreachable, StoppedByUs, StoppedByRM:
 		return true
-	case Exited, Signalled, OverMemory, OverVMemory, Unstarted:
+	case Exited, Signalled, OverMemory, OverVMemory, OverLogs, Unstarted:
 		return false
 	}
 	return false
