@@ -26,7 +26,7 @@ failures end with 125, an interrupt with 130.`,
 			return c.withCluster(ctx, args[0], func(cluster *yarnd.Cluster) error {
 				result, err := yarnd.Command(args[1:], engine.KeepExit(), engine.Env(env)).Call(ctx, cluster.Client, "{}") // so that "{}" means itself
 				var te *yarnd.TaskError
-				if errors.As(err, &te) && te.ExitCode > signalled {
+				if errors.As(err, &te) && te.Kind == engine.FailUser && te.ExitCode > signalled { // not one that yarnd sent
 					c.Err.Write(te.Output)
 					c.progress("yarnd: %s", te.Error())
 					return exit(te.ExitCode)
