@@ -130,9 +130,9 @@ func (c *Client) stage(ctx context.Context, f hdfs.FS, id string, r Request, p p
 	}
 	s.put(spec.ClientFile, credential)
 	l := Launch{ID: id, Request: r, Staging: staging, Env: c.cluster.Env()}
-	l.Files = append(l.Files, local(shared[0], true), s.put(spec.SpecFile, specJSON), s.put(spec.SeedFile, seed.Encode()))
+	l.Files = append(l.Files, localFile(shared[0], true), s.put(spec.SpecFile, specJSON), s.put(spec.SeedFile, seed.Encode()))
 	for _, x := range site {
-		l.Files = append(l.Files, local(x, false))
+		l.Files = append(l.Files, localFile(x, false))
 	}
 	return l, s.err
 }
@@ -174,7 +174,7 @@ func (s *stager) site(c Cluster) []spec.File {
 	return []spec.File{{Name: f.Link, URL: f.URL, Size: f.Size, ModTime: f.ModTimeMs, Visibility: spec.ApplicationOnly}}
 }
 
-func local(f spec.File, private bool) LocalFile {
+func localFile(f spec.File, private bool) LocalFile {
 	return LocalFile{Link: f.Name, URL: f.URL, Size: f.Size, ModTimeMs: f.ModTime, Private: private}
 }
 

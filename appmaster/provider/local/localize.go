@@ -49,7 +49,7 @@ func (l *localizer) localize(ctx context.Context, f *spec.File, dir string) erro
 	case f.Archive:
 		source, err = l.once(source, func(to string) error { return l.unpackTo(ctx, source, to) })
 	case st.Mode()&0o100 == 0: // a NodeManager makes every file executable
-		source, err = l.once(source, func(to string) error { return copyExecutable(source, to) })
+		source, err = l.once(source, func(to string) error { return CopyExecutable(source, to) })
 	}
 	if err != nil {
 		return err
@@ -89,7 +89,9 @@ func (l *localizer) unpackTo(ctx context.Context, archive, to string) error {
 	return l.unpack(ctx, archive, to)
 }
 
-func copyExecutable(from, to string) error {
+// CopyExecutable copies a file to one that does not exist yet, executable by its
+// owner, whatever the mode of the first.
+func CopyExecutable(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err

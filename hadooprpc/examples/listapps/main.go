@@ -1,4 +1,4 @@
-// Listapps lists the applications of a YARN cluster. It shows that a Go program needs nothing but hadooprpc for that:
+// Command listapps lists the applications of a YARN cluster. It shows that a Go program needs nothing but hadooprpc for that:
 // no Java, no command line tools.
 //
 //	listapps                       running and waiting applications, as configured in HADOOP_CONF_DIR

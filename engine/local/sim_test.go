@@ -1,0 +1,358 @@
+package local
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// world drives a core with random events and checks what must always hold.
+type world struct {
+	t    *testing.T
+	rnd  *rand.Rand
+	c    *Core
+	cfg  Config
+	self graph.WorkerID
+
+	next     uint32
+	assigned map[Key]*Assignment // not yet ended in any way
+	running  map[Key]*Assignment
+	ghosts   map[Key]bool // run, though nobody wants to know how they end
+	cancel   map[Key]bool
+	flying   map[Key]Fetch
+	abandon  map[Key]bool
+	store    map[Key]uint64
+	ends     map[Key]int // reports of each attempt
+}
+
+func (w *world) step(e Event) { w.c.Step(e) }
+
+// turn takes the output and checks it against the model.
+func (w *world) turn() {
+	t := w.t
+	o := w.c.Output()
+	for _, k := range o.Cancel {
+		if w.cancel[k] {
+			t.Fatalf("%v is cancelled twice", k)
+		}
+		if w.running[k] != nil { // else it ended in this turn
+			w.cancel[k] = true
+		}
+	}
+	for _, k := range o.Abandon {
+		if w.abandon[k] {
+			t.Fatalf("%v is abandoned twice", k)
+		}
+		if _, ok := w.flying[k]; ok { // else it was answered in this turn
+			w.abandon[k] = true
+		}
+	}
+	for _, k := range o.Drop {
+		if _, ok := w.store[k]; !ok {
+			t.Fatalf("drop of %v, which the store does not have", k)
+		}
+		delete(w.store, k)
+	}
+	for _, a := range o.Run {
+		if w.assigned[a.Key] == nil || w.running[a.Key] != nil { // never two of one number
+			t.Fatalf("run of %v, which is not assigned or runs", a.Key)
+		}
+		for i := range a.Inputs {
+			if in := &a.Inputs[i]; !in.IsInline() {
+				if _, ok := w.store[in.Key]; !ok {
+					t.Fatalf("%v runs without its input %v", a.Key, in.Key)
+				}
+			}
+		}
+		w.running[a.Key] = a
+	}
+	slots := 0
+	for _, a := range w.running {
+		slots += max(1, int(a.Class.Resources.Slots))
+	}
+	if slots > w.cfg.Slots {
+		t.Fatalf("%d slots taken of %d", slots, w.cfg.Slots)
+	}
+	var bytes uint64
+	for _, f := range o.Fetch {
+		if _, ok := w.flying[f.Key]; ok {
+			t.Fatalf("%v is fetched twice at once", f.Key)
+		}
+		if _, ok := w.store[f.Key]; ok {
+			t.Fatalf("%v is fetched though it is here", f.Key)
+		}
+		if f.From == w.self {
+			t.Fatalf("%v is fetched from itself", f.Key)
+		}
+		w.flying[f.Key] = f
+	}
+	for _, f := range w.flying {
+		bytes += f.Size
+	}
+	if len(w.flying) > w.cfg.Fetches || len(w.flying) > 1 && bytes > w.cfg.FetchBytes {
+		t.Fatalf("%d fetches of %d bytes", len(w.flying), bytes)
+	}
+	for _, d := range o.Done {
+		w.end(d.Key)
+	}
+	for _, f := range o.Failed {
+		if f.Failure.Kind == graph.FailInput && w.assigned[f.Key] == nil {
+			continue // a Copy
+		}
+		w.end(f.Key)
+	}
+	for _, r := range o.Retracted {
+		if r.OK {
+			w.end(r.Key)
+		}
+	}
+	for _, h := range o.Copied {
+		if w.store[h.Key] != h.Size && !slices.Contains(o.Drop, h.Key) {
+			t.Fatalf("copied %v of %d bytes, the store has %d", h.Key, h.Size, w.store[h.Key])
+		}
+	}
+	if w.self == 0 && len(o.Started)+len(o.Done)+len(o.Failed)+len(o.Retracted)+len(o.Missing)+len(o.Copied) > 0 {
+		t.Fatal("reports without a connection")
+	}
+}
+
+// end counts one way in which an assigned attempt left.
+func (w *world) end(k Key) {
+	if w.assigned[k] == nil {
+		w.t.Fatalf("end of %v, which is not assigned", k)
+	}
+	delete(w.assigned, k)
+	w.ends[k]++
+	if w.ends[k] > 1 {
+		w.t.Fatalf("%v ended %d times", k, w.ends[k])
+	}
+}
+
+func (w *world) someKey() Key { return key(w.rnd.Uint32N(w.next+2), graph.Attempt(1+w.rnd.IntN(3))) }
+
+func pick[V any](w *world, m map[Key]V) (Key, bool) {
+	if len(m) == 0 {
+		return Key{}, false
+	}
+	keys := make([]Key, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, Key.Compare)
+	return keys[w.rnd.IntN(len(keys))], true
+}
+
+func (w *world) assign() {
+	var tasks []Assignment
+	for range 1 + w.rnd.IntN(5) {
+		k := key(w.next, 1)
+		w.next++
+		if w.rnd.IntN(5) == 0 && w.next > 3 { // another attempt of an old task
+			k = key(w.rnd.Uint32N(w.next-1), graph.Attempt(2+w.rnd.IntN(5)))
+			if w.assigned[k] != nil || w.ends[k] > 0 && !w.ghosts[k] {
+				continue
+			}
+			delete(w.ends, k) // of the same number, but another: the old one is being stopped
+		}
+		a := assignment(k, class(int32(w.rnd.IntN(3)), uint16(w.rnd.IntN(w.cfg.Slots+2))))
+		for range w.rnd.IntN(4) {
+			in := input(key(1000+w.rnd.Uint32N(30), 1), uint64(w.rnd.IntN(60)))
+			in.Size = uint64(in.Task.Index % 60)
+			for range w.rnd.IntN(4) {
+				in.Holders = append(in.Holders, graph.WorkerID(w.rnd.IntN(9)))
+			}
+			if len(in.Holders) == 0 {
+				in.Inline = make([]byte, in.Size)
+			}
+			a.Inputs = append(a.Inputs, in)
+		}
+		tasks = append(tasks, a)
+		w.assigned[k] = &tasks[len(tasks)-1]
+		if len(a.Inputs) == 0 && int(a.Class.Resources.Slots) <= w.cfg.Slots && w.rnd.IntN(10) == 0 {
+			tasks = append(tasks, a) // a duplicate, of an attempt that does not fail at once
+		}
+	}
+	w.step(Assigned{tasks})
+}
+
+// unassign is what Stop and a lost connection do to attempts. What the core said of
+// them before is heard first: on a connection it would have crossed the Stop.
+func (w *world) unassign(k Key) {
+	if w.assigned[k] != nil {
+		w.end(k)
+	}
+	w.ghosts[k] = w.running[k] != nil
+}
+
+func (w *world) finish() {
+	k, ok := pick(w, w.running)
+	if !ok {
+		return
+	}
+	delete(w.running, k)
+	delete(w.cancel, k)
+	e := Ended{Key: k}
+	switch w.rnd.IntN(3) {
+	case 0:
+		e.Failure = &graph.Failure{Kind: graph.FailUser}
+	case 1:
+		e.Kept, e.Size = true, 10
+		w.store[k] = 10
+	}
+	if w.self == 0 && !w.ghosts[k] {
+		w.unassign(k) // nobody is told
+	}
+	delete(w.ghosts, k)
+	w.step(e)
+}
+
+func (w *world) answerFetch() {
+	k, ok := pick(w, w.flying)
+	if !ok {
+		return
+	}
+	f := w.flying[k]
+	delete(w.flying, k)
+	delete(w.abandon, k)
+	if w.rnd.IntN(3) == 0 {
+		e := FetchFailed{Key: k}
+		if w.rnd.IntN(4) == 0 {
+			e.Here = &graph.Failure{Kind: graph.FailMemory}
+		}
+		w.step(e)
+		return
+	}
+	w.store[k] = f.Size
+	w.step(Fetched{k})
+}
+
+func (w *world) leave() {
+	w.turn()
+	w.self = 0
+	w.step(Left{})
+	for k := range w.assigned {
+		if w.running[k] == nil || w.ghosts[k] {
+			w.unassign(k)
+		}
+	}
+}
+
+func (w *world) join() {
+	w.self = graph.WorkerID(1 + w.rnd.IntN(8))
+	fresh := w.rnd.IntN(3) == 0
+	w.step(Joined{Self: w.self, Fresh: fresh})
+	for k := range w.running {
+		w.unassign(k)
+	}
+}
+
+func (w *world) random() {
+	if w.self == 0 {
+		switch w.rnd.IntN(4) {
+		case 0:
+			w.join()
+		case 1:
+			w.answerFetch()
+		default:
+			w.finish()
+		}
+		return
+	}
+	switch n := w.rnd.IntN(100); {
+	case n < 30:
+		w.assign()
+	case n < 55:
+		w.finish()
+	case n < 75:
+		w.answerFetch()
+	case n < 82:
+		w.turn()
+		k := w.someKey()
+		w.unassign(k)
+		w.step(Stop{[]Key{k, w.someUnassigned()}})
+	case n < 89:
+		w.step(Retract{[]Key{w.someKey(), w.someKey()}})
+	case n < 94:
+		k, _ := pick(w, w.store)
+		w.step(Free{[]Key{k, key(1000+w.rnd.Uint32N(30), 1)}})
+	case n < 96:
+		k := key(1000+w.rnd.Uint32N(30), 1)
+		w.step(Copy{[]CopyOrder{{k, uint64(k.Task.Index % 60), graph.WorkerID(w.rnd.IntN(9))}}})
+	case n < 98:
+		k, _ := pick(w, w.store)
+		w.step(Lost{k})
+	default:
+		w.leave()
+	}
+}
+
+func (w *world) someUnassigned() Key {
+	k := w.someKey()
+	if w.assigned[k] != nil {
+		return Key{}
+	}
+	return k
+}
+
+func TestSimulation(t *testing.T) {
+	for seed := range uint64(300) {
+		w := &world{
+			t: t, rnd: rand.New(rand.NewPCG(seed, 1)), cfg: Config{Slots: 1 + int(seed%4), Fetches: 1 + int(seed%5), FetchBytes: 80},
+			assigned: map[Key]*Assignment{}, running: map[Key]*Assignment{}, ghosts: map[Key]bool{}, cancel: map[Key]bool{},
+			flying: map[Key]Fetch{}, abandon: map[Key]bool{}, store: map[Key]uint64{}, ends: map[Key]int{},
+		}
+		w.c = New(w.cfg)
+		for range 400 {
+			w.random()
+			if w.rnd.IntN(3) > 0 {
+				w.turn()
+			}
+		}
+		// Quiescence: everything that is under way ends, and nothing is left.
+		w.turn()
+		for i := 0; len(w.running)+len(w.flying) > 0; i++ {
+			if i > 100_000 {
+				t.Fatalf("seed %d: it does not come to rest", seed)
+			}
+			w.finish()
+			w.answerFetch()
+			w.turn()
+		}
+		c := w.c
+		if len(w.assigned) > 0 || len(c.attempts) > 0 || len(c.ready) > 0 || len(c.fetches) > 0 || c.flying != 0 || c.bytes != 0 || c.free != w.cfg.Slots {
+			t.Fatalf("seed %d: left over: %d assigned; core: %d attempts, %d ready, %d fetches, %d flying, %d bytes, %d free slots",
+				seed, len(w.assigned), len(c.attempts), len(c.ready), len(c.fetches), c.flying, c.bytes, c.free)
+		}
+		held := map[Key]uint64{}
+		for _, h := range c.AppendHeld(nil) {
+			held[h.Key] = h.Size
+		}
+		if d := cmp.Diff(w.store, held); d != "" {
+			t.Fatalf("seed %d: store and core differ:\n%s", seed, d)
+		}
+	}
+}
+
+func BenchmarkTask(b *testing.B) {
+	c := joined(Config{Slots: 4})
+	cl := class(0, 0)
+	i := uint32(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		var tasks [64]Assignment
+		for j := range tasks {
+			tasks[j] = Assignment{Key: key(i, 1), Class: cl}
+			i++
+		}
+		c.Step(Assigned{tasks[:]})
+		for o := c.Output(); len(o.Run) > 0; o = c.Output() {
+			for _, a := range o.Run {
+				c.Step(Ended{Key: a.Key})
+			}
+		}
+	}
+}
