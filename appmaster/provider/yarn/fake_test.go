@@ -249,16 +249,21 @@ var fakePools = []spec.Pool{
 			{Name: "env", URL: "hdfs://service/env.zip", Archive: true, Visibility: spec.Public}}},
 }
 
-// begin starts a provider on the cluster, with quick heartbeats.
-func (c *cluster) begin(t *testing.T) (*Provider, provider.Registered) {
+// begin starts a provider on the cluster, with quick heartbeats unless change says
+// otherwise.
+func (c *cluster) begin(t *testing.T, change ...func(*Options)) (*Provider, provider.Registered) {
 	t.Helper()
 	creds := &token.Credentials{}
 	creds.Add("amrm", token.Token{Identifier: []byte("amrm"), Password: []byte(secret), Kind: token.KindAMRM})
 	creds.Add("nn", token.Token{Identifier: []byte("hdfs"), Password: []byte("y"), Kind: token.KindHDFS})
-	p, err := New(Options{
+	o := Options{
 		Scheduler: []string{c.rm.Addr()}, Credentials: creds, User: "alice", Heartbeat: 50 * time.Millisecond, Eager: 10 * time.Millisecond, Parallel: 8,
 		IPC: ipc.Options{User: "alice", RetryFor: time.Second, CallTimeout: 500 * time.Millisecond, ConnectTimeout: 500 * time.Millisecond},
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	p, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,6 +300,16 @@ func get(t *testing.T, p *Provider, n, seen int) []string {
 		ids = append(ids, next[reconcile.Allocated](t, p).ID)
 	}
 	return ids
+}
+
+// An ask goes out at once, and its answer, which the ResourceManager never has in
+// the same response, is fetched without waiting for an ordinary heartbeat: here
+// that would be in an hour.
+func TestAsksDoNotWaitForAHeartbeat(t *testing.T) {
+	p, _ := newCluster(t).begin(t, func(o *Options) { o.Heartbeat = time.Hour })
+	for i := range 3 {
+		get(t, p, 2, 2*i)
+	}
 }
 
 func TestLaunchAndStop(t *testing.T) {
