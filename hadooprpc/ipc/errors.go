@@ -122,16 +122,27 @@ func (e *ConnError) Timeout() bool {
 	return errors.Is(e.Err, ErrTimeout) || errors.Is(e.Err, context.DeadlineExceeded) || errors.As(e.Err, &t) && t.Timeout()
 }
 
-// NotSent tells that no server can have executed the call: repeating it is safe.
+// NotSent tells that no server can have executed the call, in any attempt: repeating it is safe.
 func NotSent(err error) bool {
-	var e *ConnError
-	return errors.As(err, &e) && !e.Sent || errors.Is(err, ErrClosed)
+	var (
+		lost *UnreachableError
+		one  *ConnError
+	)
+	switch {
+	case errors.As(err, &lost):
+		return !lost.Sent
+	case errors.As(err, &one): // also when Close ended it: it may have been under way
+		return !one.Sent
+	}
+	return errors.Is(err, ErrClosed)
 }
 
 // UnreachableError tells that a Proxy gave up: no address led to an active server.
 type UnreachableError struct {
 	Addrs   []string
 	Elapsed time.Duration
+	// Sent tells whether a server can have seen the call in any of the attempts, not just in the last one.
+	Sent bool
 	// Err is the last attempt's.
 	Err error
 }

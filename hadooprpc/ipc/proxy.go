@@ -41,6 +41,7 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		pace  = newPace(p.opts, len(p.clients))
 		began = time.Now()
 		last  error // why the attempt before failed
+		seen  bool  // a server can have seen one of the attempts
 	)
 	for {
 		at := p.active.Load()
@@ -48,9 +49,13 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		if err == nil {
 			return nil
 		}
+		seen = seen || mayHaveArrived(err)
 		v := judge(err, m)
-		if v == giveUp && last != nil && ctx.Err() != nil {
-			return p.unreachable(ctx, last, began) // what went wrong says more than that time ran out
+		if v == giveUp && last != nil && ctx.Err() != nil && !errors.As(err, new(*RemoteError)) {
+			return p.unreachable(ctx, last, began, seen) // what went wrong says more than that time ran out
+		}
+		if v == giveUp && seen && NotSent(err) {
+			return p.unreachable(ctx, err, began, seen) // an attempt before this one may have arrived
 		}
 		if v == giveUp {
 			return err
@@ -62,7 +67,7 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		}
 		t.retry++
 		if pause := pace.pause(int(t.retry), v); !p.worthWaiting(int(t.retry), began, pause) || !sleep(ctx, pause) {
-			return p.unreachable(ctx, err, began)
+			return p.unreachable(ctx, err, began, seen)
 		}
 		p.opts.Logger.DebugContext(ctx, "hadoop rpc tries again", "method", m.Name, "attempt", t.retry, "after", err)
 	}
@@ -75,17 +80,23 @@ func (p *Proxy) worthWaiting(attempts int, began time.Time, pause time.Duration)
 	return time.Since(began)+pause < p.opts.RetryFor
 }
 
-// unreachable wraps the outcome of the last attempt when no server could be had. Where a server did answer and asked
-// for patience, its words stay on top.
-func (p *Proxy) unreachable(ctx context.Context, err error, began time.Time) error {
+// mayHaveArrived tells that the attempt got no answer and that its server can have executed it all the same.
+func mayHaveArrived(err error) bool {
 	var ce *ConnError
-	if !IsStandby(err) && !errors.As(err, &ce) {
+	return errors.As(err, &ce) && ce.Sent
+}
+
+// unreachable wraps the outcome of the last attempt when no server could be had. Where a server did answer and asked
+// for patience, its words stay on top, unless an attempt before may have arrived: seen.
+func (p *Proxy) unreachable(ctx context.Context, err error, began time.Time, seen bool) error {
+	var ce *ConnError
+	if !seen && !IsStandby(err) && !errors.As(err, &ce) {
 		return err
 	}
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w (%w)", err, reason(ctx))
 	}
-	return &UnreachableError{Addrs: p.Addrs(), Elapsed: time.Since(began), Err: err}
+	return &UnreachableError{Addrs: p.Addrs(), Elapsed: time.Since(began), Sent: seen, Err: err}
 }
 
 // SetToken changes the identity: calls from now on use new connections. Calls in flight finish on the old ones.

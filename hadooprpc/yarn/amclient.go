@@ -136,7 +136,13 @@ func (c *AMClient) roll(t token.Token) {
 
 // outcomeUnknown tells that the server may have executed the call.
 func outcomeUnknown(err error) bool {
-	var remote *ipc.RemoteError
+	var (
+		lost   *ipc.UnreachableError
+		remote *ipc.RemoteError
+	)
+	if errors.As(err, &lost) { // a standby's word may be inside, but an attempt before it counts
+		return lost.Sent
+	}
 	return !errors.As(err, &remote) && !ipc.NotSent(err)
 }
 

@@ -155,6 +155,31 @@ func TestAMClientSurvivesLostReplies(t *testing.T) {
 	}
 }
 
+// A heartbeat whose reply got lost, after which nobody answered for as long as the proxy tried: it was executed all the
+// same, so it must be repeated before anything new is said, or what it brought is lost and what is new is ignored.
+func TestAMClientRemembersALostReplyBehindRefusals(t *testing.T) {
+	rm := newFakeRM(t)
+	c := rm.client(ipc.Options{RetryFor: 50 * time.Millisecond, BackoffBase: time.Millisecond})
+	if _, err := c.Register(t.Context(), "host", -1, ""); err != nil {
+		t.Fatal(err)
+	}
+	rm.SetFault(func(*hadooptest.Call) hadooptest.Fault {
+		rm.Refuse(true)
+		return hadooptest.Fault{CloseAfter: true}
+	})
+	if _, err := c.Allocate(t.Context(), &pb.AllocateRequest{}); err == nil {
+		t.Fatal("no error, although nobody answered")
+	}
+	rm.SetFault(nil)
+	if err := rm.Refuse(false); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Allocate(t.Context(), &pb.AllocateRequest{Progress: proto.Float32(0.75)})
+	if err != nil || len(r.GetAllocatedContainers()) != 2 || rm.sched.progress != 0.75 {
+		t.Errorf("%v, %v; progress %v: want both containers, and the new content heeded", r, err, rm.sched.progress)
+	}
+}
+
 func TestAMClientRollsItsToken(t *testing.T) {
 	rm := newFakeRM(t)
 	c := rm.client(ipc.Options{})
