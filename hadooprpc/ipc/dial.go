@@ -46,10 +46,14 @@ func dial(ctx context.Context, addr, protocol string, o Options, tok *token.Toke
 	return cn, nil
 }
 
-// causeOf returns why ctx ended, if it did, and err otherwise.
+// causeOf returns why ctx ended, if it did, and err otherwise. Diallers have deadlines of their own, one for each
+// address of a host: such a one must not be taken for the caller's, with which all attempts would end.
 func causeOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return reason(ctx)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w (%v)", ErrTimeout, err)
 	}
 	return err
 }
