@@ -154,6 +154,7 @@ func TestRefuses(t *testing.T) {
 		{"includes a bomb", open + `<xi:include href="bomb0.xml"/>` + end, "more than 128 files"},
 		{"nests", open + deep + end, "nested more than 16 deep"},
 		{"huge value", open + "<property><name>a</name><value>" + strings.Repeat("x", maxValue+1) + "</value></property>" + end, "a value has more than"},
+		{"huge value in the short form", open + `<property name="a" value="` + strings.Repeat("x", maxValue+1) + `"/>` + end, "a value has more than"},
 		{"huge file", open + strings.Repeat(" ", maxFileSize) + end, "bytes in a file"},
 		{"refers in a circle", open + "<property><name>a</name><value>${b}</value></property><property><name>b</name><value>-${a}</value></property>" + end, "replacements of ${}"},
 	} {

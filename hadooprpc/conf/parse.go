@@ -24,6 +24,8 @@ const (
 	maxValue        = 1 << 20 // bytes of one value
 )
 
+var errLongValue = fmt.Errorf("a value has more than %d bytes", maxValue)
+
 // parser adds site files to a configuration. The limits count over all files.
 type parser struct {
 	conf       *Conf
@@ -163,7 +165,7 @@ func (d *document) parse() error {
 		case xml.CharData:
 			if d.inLeaf {
 				if d.text.Len()+len(t) > maxValue {
-					return fmt.Errorf("a value has more than %d bytes", maxValue)
+					return errLongValue
 				}
 				d.text.Write(t)
 			}
@@ -182,6 +184,9 @@ func (d *document) start(t xml.StartElement) error {
 		d.name, d.value, d.hasValue, d.final = "", "", false, false
 		d.line, _ = d.dec.InputPos()
 		for _, a := range t.Attr { // the short form <property name="" value=""/>
+			if len(a.Value) > maxValue {
+				return errLongValue
+			}
 			switch a.Name.Local {
 			case "name":
 				d.name = a.Value
