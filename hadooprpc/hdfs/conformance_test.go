@@ -272,6 +272,8 @@ func testFS(t *testing.T, fsys FS, root string, blockSize int64) {
 		cancel(why)
 		_, err = f.ReadAt(make([]byte, 1000), 90_000)
 		wants(t, err, why)
+		_, err = io.Copy(io.Discard, f) // which asks for more methods than File has
+		wants(t, err, why)
 		_, err = fsys.Stat(c, d+"/f")
 		wants(t, err, why)
 	})

@@ -262,12 +262,12 @@ func (l *local) Open(ctx context.Context, name string) (File, error) {
 		f.Close()
 		return nil, err
 	}
-	return &localFile{File: f, ctx: ctx, info: localInfo(p, st)}, nil
+	return &localFile{f: f, ctx: ctx, info: localInfo(p, st)}, nil
 }
 
-// localFile is an os.File whose reads end with a context.
+// localFile is an os.File whose reads end with a context. The file is not embedded: its WriteTo would read past us.
 type localFile struct {
-	*os.File
+	f    *os.File
 	ctx  context.Context
 	info FileInfo
 }
@@ -278,18 +278,20 @@ func (f *localFile) Read(b []byte) (int, error) {
 	if f.ctx.Err() != nil {
 		return 0, &Error{Op: "read", Path: f.info.Path, Err: context.Cause(f.ctx)}
 	}
-	return f.File.Read(b)
+	return f.f.Read(b)
 }
 
 func (f *localFile) ReadAt(b []byte, off int64) (int, error) {
 	if f.ctx.Err() != nil {
 		return 0, &Error{Op: "read", Path: f.info.Path, Err: context.Cause(f.ctx)}
 	}
-	return f.File.ReadAt(b, off)
+	return f.f.ReadAt(b, off)
 }
 
+func (f *localFile) Seek(offset int64, whence int) (int64, error) { return f.f.Seek(offset, whence) }
+
 func (f *localFile) Close() error {
-	if err := f.File.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+	if err := f.f.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return mapLocal("close", f.info.Path, err)
 	}
 	return nil
