@@ -7,7 +7,9 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/conf"
@@ -148,6 +150,35 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// TestCallsOverRPCAreBounded has a NameNode refuse nearly as long as a call may
+// take, and then accept without a word: the last attempt must not have a time
+// of its own.
+func TestCallsOverRPCAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 20 * time.Second
+		began := time.Now()
+		r, err := newRemote(conf.FromMap(nil), "nn", Options{Timeout: timeout, User: "alice",
+			Dial: func(context.Context, string, string) (net.Conn, error) {
+				if time.Since(began) < timeout-5*time.Second {
+					return nil, syscall.ECONNREFUSED
+				}
+				ours, theirs := net.Pipe()
+				go io.Copy(io.Discard, theirs)
+				return ours, nil
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if err := r.RenameNew(t.Context(), "a", "b"); !errors.Is(err, ErrUnreachable) {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(began); took > timeout {
 			t.Errorf("it took %v", took)
 		}
 	})

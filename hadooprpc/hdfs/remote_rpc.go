@@ -15,11 +15,13 @@ import (
 
 const clientProtocol = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 
-// rpc makes one call and maps its failure. The proxy bounds its attempts by
-// the file system's timeout and repeats them under one call id, so that the
-// NameNode's retry cache answers for an attempt whose outcome got lost.
+// rpc makes one call and maps its failure. All attempts together are bounded by
+// the file system's timeout; the proxy repeats them under one call id, so that
+// the NameNode's retry cache answers for an attempt whose outcome got lost.
 func (r *remote) rpc(ctx context.Context, op, p, method string, req, resp proto.Message) error {
-	err := r.proxy.Call(ctx, ipc.Method{Name: method, Idempotent: true}, req, resp)
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	err := r.proxy.Call(bounded, ipc.Method{Name: method, Idempotent: true}, req, resp)
 	if err == nil {
 		return nil
 	}
