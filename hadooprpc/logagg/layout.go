@@ -154,18 +154,27 @@ func readChecksum(ctx context.Context, fsys hdfs.FS, name string) (target string
 	if err != nil {
 		return "", 0, err
 	}
+	target, end, ok := parseChecksum(b)
+	if !ok {
+		return "", 0, &FileError{Path: name, Err: corrupt("it is no checksum file")}
+	}
+	return target, end, nil
+}
+
+// parseChecksum reads a checksum file: the length of a name in 4 bytes, the
+// name, and a length in 8 bytes.
+func parseChecksum(b []byte) (target string, end int64, ok bool) {
 	r := &javaReader{}
 	r.reset(b)
 	n, err := r.number(4)
-	var raw []byte
-	if err == nil {
-		raw, err = r.take(n)
+	if err != nil {
+		return "", 0, false
 	}
-	if err == nil {
-		end, err = r.number(8)
+	raw, err := r.take(n)
+	if err != nil {
+		return "", 0, false
 	}
-	if err != nil || end < 0 || strings.Contains(string(raw), "/") {
-		return "", 0, &FileError{Path: name, Err: corrupt("it is no checksum file")}
-	}
-	return string(raw), end, nil
+	end, err = r.number(8)
+	target = string(raw)
+	return target, end, err == nil && end >= 0 && !strings.Contains(target, "/")
 }

@@ -20,6 +20,9 @@ const (
 	// minRegion is the smallest encoding of a region.
 	minRegion = 3
 	maxMeta   = 1000
+	// maxBlocks bounds the index, because a claim about its raw size, and a few
+	// compressed bytes behind it, cost nothing. Blocks of logs have 256 KiB.
+	maxBlocks = 1 << 20
 	maxKey    = 64 << 10 // TFile's own limit
 )
 
@@ -104,7 +107,7 @@ func (t *tfile) readIndex(index region, algorithm string) error {
 	if t.compression, err = s.text(); err != nil {
 		return err
 	}
-	n, err := s.size("a number of blocks", index.raw/minRegion)
+	n, err := s.size("a number of blocks", min(index.raw/minRegion, maxBlocks))
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,22 @@ func TestReadFrameTakesMemoryAsBytesArrive(t *testing.T) {
 	}
 }
 
+func FuzzParseConnHeader(f *testing.F) {
+	f.Add([]byte("hrpc\x09\x00\xdf"))
+	f.Add([]byte("hrpc\x08\x00\x00"))
+	f.Add([]byte("GET / H"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		h, err := ParseConnHeader(in)
+		var ve *VersionError
+		switch {
+		case err == nil && string(AppendConnHeader(nil, h)) != string(in):
+			t.Fatalf("% x reads as %+v", in, h)
+		case err != nil && !errors.Is(err, ErrNotHadoop) && !errors.As(err, &ve):
+			t.Fatalf("untyped error %v", err)
+		}
+	})
+}
+
 func FuzzReadFrame(f *testing.F) {
 	good, _ := AppendFrame(nil, request()...)
 	f.Add(good)

@@ -124,20 +124,30 @@ func TestIDsCompare(t *testing.T) {
 	}
 }
 
-func FuzzParseContainerID(f *testing.F) {
+// FuzzParseIDs holds every id that reads to what it prints.
+func FuzzParseIDs(f *testing.F) {
 	f.Add("container_e17_1410901177871_0001_02_000005")
 	f.Add("container_1_1_1_1")
 	f.Add("application_1_1")
+	f.Add("appattempt_1410901177871_0001_000002")
+	f.Add("nm1.example.com:45454")
 	f.Fuzz(func(t *testing.T, s string) {
-		if id, err := ParseContainerID(s); err == nil {
-			if again, err := ParseContainerID(id.String()); err != nil || again != id {
-				t.Errorf("%q reads as %v, which reads as %v (%v)", s, id, again, err)
-			}
-		}
-		if id, err := ParseApplicationID(s); err == nil {
-			if again, err := ParseApplicationID(id.String()); err != nil || again != id {
-				t.Errorf("%q reads as %v, which reads as %v (%v)", s, id, again, err)
-			}
-		}
+		readsBack(t, s, ParseContainerID)
+		readsBack(t, s, ParseApplicationID)
+		readsBack(t, s, ParseAttemptID)
+		readsBack(t, s, ParseNodeID)
 	})
+}
+
+func readsBack[ID interface {
+	comparable
+	fmt.Stringer
+}](t *testing.T, s string, parse func(string) (ID, error)) {
+	id, err := parse(s)
+	if err != nil {
+		return
+	}
+	if again, err := parse(id.String()); err != nil || again != id {
+		t.Errorf("%q reads as %v, which reads as %v (%v)", s, id, again, err)
+	}
 }
