@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -69,12 +70,19 @@ func Ensure(ctx context.Context, c cache.Dir, log *slog.Logger) (*dockertest.Poo
 		if err := Install(ctx, log, packages...); err != nil {
 			return nil, err
 		}
+		if pool, err := Connect(); err == nil { // where systemd runs, the package has started its service: not ours to stop
+			return pool, nil
+		}
 	}
 	return start(ctx, c, log)
 }
 
-// Install installs Debian packages. policy-rc.d keeps the new services from being started by their packages: start
-// does that, so that we know whose engine it is.
+// installing is held while apt-get runs. A second one would not wait for the first but fail, and the image's packages
+// and the jars' are found missing at the same time.
+var installing sync.Mutex
+
+// Install installs Debian packages. It asks that no service be started by its package: start does that, so that we know
+// whose engine it is. Other processes' package managers are waited for. It may be called by several goroutines.
 func Install(ctx context.Context, log *slog.Logger, names ...string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return fmt.Errorf("%s must be installed, and without apt-get that is yours to do", strings.Join(names, ", "))
@@ -82,8 +90,10 @@ func Install(ctx context.Context, log *slog.Logger, names ...string) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%s must be installed, which needs root: apt-get install %s", strings.Join(names, ", "), strings.Join(names, " "))
 	}
+	installing.Lock()
+	defer installing.Unlock()
 	log.Info("installing Debian packages", "packages", names)
-	install := append([]string{"install", "-y", "-q", "--no-install-recommends"}, names...)
+	install := append([]string{"install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"}, names...)
 	for _, args := range [][]string{{"update", "-q"}, install} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
@@ -127,6 +137,9 @@ func start(ctx context.Context, c cache.Dir, log *slog.Logger) (*dockertest.Pool
 				return pool, nil
 			}
 		case err := <-exited:
+			if pool, err := Connect(); err == nil { // it found another engine, which by now answers
+				return pool, nil
+			}
 			return nil, fmt.Errorf("dockerd ended at once (%v); the end of %s:\n%s", err, logFile, tail(logFile))
 		case <-deadline.C:
 			return nil, fmt.Errorf("dockerd does not answer after %v; the end of %s:\n%s", startTimeout, logFile, tail(logFile))
