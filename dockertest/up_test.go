@@ -16,7 +16,7 @@ func processes(t *testing.T, c *dockertest.Cluster) map[string]string {
 	all := map[string]string{}
 	for _, h := range c.Composition().Hosts {
 		for _, d := range h.Daemons {
-			pid, err := c.Output(t.Context(), h.Name, "", "pgrep", "-f", "--", d.Mark())
+			pid, err := c.Output(t.Context(), h.Name, "", "pgrep", "-f", d.Pattern())
 			if err != nil {
 				t.Fatal(err)
 			}

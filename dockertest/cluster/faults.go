@@ -34,7 +34,7 @@ func (c *Cluster) Running(ctx context.Context, host, name string) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	code, err := c.Exec(ctx, Command{Host: host, Argv: []string{"pgrep", "-f", "--", d.Mark()}})
+	code, err := c.Exec(ctx, Command{Host: host, Argv: []string{"pgrep", "-f", d.Pattern()}})
 	if err == nil && code > 1 {
 		err = fmt.Errorf("pgrep on %s: exit code %d", host, code)
 	}
@@ -47,7 +47,7 @@ func (c *Cluster) SignalDaemon(ctx context.Context, host, name, signal string) e
 	if err != nil {
 		return err
 	}
-	_, err = c.Output(ctx, host, "", "pkill", "-"+signal, "-f", "--", d.Mark())
+	_, err = c.Output(ctx, host, "", "pkill", "-"+signal, "-f", d.Pattern())
 	return err
 }
 

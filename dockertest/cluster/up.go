@@ -132,7 +132,7 @@ func (c *Cluster) Repair(ctx context.Context) error {
 				return err
 			}
 			for _, d := range h.Daemons {
-				if _, err := c.Exec(hostsCtx, Command{Host: h.Name, Argv: []string{"pkill", "-CONT", "-f", "--", d.Mark()}}); err != nil {
+				if _, err := c.Exec(hostsCtx, Command{Host: h.Name, Argv: []string{"pkill", "-CONT", "-f", d.Pattern()}}); err != nil {
 					return err
 				}
 			}

@@ -34,5 +34,6 @@ var (
 	}
 )
 
-// Mark is the JVM flag by which this daemon's process, and nothing else, is found in its host's process table.
-func (d Daemon) Mark() string { return "-Dyarnd.daemon=" + d.Name }
+// Pattern is the regular expression by which pgrep -f and pkill -f find this daemon's process in its host's process
+// table, and nothing else: it matches the JVM's flag, and not the command line of another pgrep that looks for it.
+func (d Daemon) Pattern() string { return "[-]Dyarnd[.]daemon=" + d.Name }

@@ -3,6 +3,7 @@ package layout
 import (
 	"encoding/xml"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -160,13 +161,17 @@ func TestUnknownNames(t *testing.T) {
 	}
 }
 
-// A daemon is found in the process table by its mark, so no mark may be the beginning of another.
-func TestMarksAreDistinct(t *testing.T) {
+// A daemon is found in the process table by its pattern: by its own alone, and not somebody else who looks for it.
+func TestPatternsFindTheirDaemonAlone(t *testing.T) {
 	for _, c := range All() {
 		for _, a := range c.Daemons() {
+			looks := regexp.MustCompile(a.Pattern())
+			if looks.MatchString("pgrep -f " + a.Pattern()) {
+				t.Errorf("%s would find who looks for it", a.Pattern())
+			}
 			for _, b := range c.Daemons() {
-				if a.Name != b.Name && strings.HasPrefix(b.Mark(), a.Mark()) {
-					t.Errorf("%s would also find %s", a.Mark(), b.Name)
+				if line := "java -Dyarnd.daemon=" + b.Name + " -Xmx384m " + b.Main; looks.MatchString(line) != (a.Name == b.Name) {
+					t.Errorf("%s and %q", a.Pattern(), line)
 				}
 			}
 		}
