@@ -12,9 +12,9 @@ HADOOP  ?=
 cluster-command = @CGO_ENABLED=0 go run ./dockertest/cmd/cluster -c '$(CLUSTER)' -name '$(CLUSTER_NAME)' -hadoop '$(HADOOP)'
 
 .PHONY: cluster-up cluster-status cluster-down
-cluster-up:
+cluster-up: ## real Hadoop in Docker: bring it up, or repair it; CLUSTER, HADOOP choose which
 	$(cluster-command) up
-cluster-status:
+cluster-status: ## what of it runs, and what is amiss
 	$(cluster-command) status
-cluster-down:
+cluster-down: ## remove every cluster, or with CLUSTER that one, without a trace
 	$(cluster-command) $(if $(filter-out file,$(origin CLUSTER) $(origin CLUSTER_NAME)),down,down-all)

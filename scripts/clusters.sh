@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# The clusters in containers that run now, by name, on one line.
-docker ps --format '{{.Names}}' 2>/dev/null | sed -n 's/^yarnd-\(.*\)-rm$/\1/p' | sort | tr '\n' ' '
+# The clusters that have a container here, running or not, by name, on one line.
+docker ps -a --filter label=yarnd.cluster --format '{{.Label "yarnd.cluster"}}' 2>/dev/null | sort -u | tr '\n' ' '

@@ -35,6 +35,13 @@ finish() {
 	exit
 }
 
+compiler() { # an empty machine has none; like Docker it is installed where that is possible
+	command -v gcc >/dev/null && return
+	[ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return
+	printf '\n== no gcc: installing it\n'
+	apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc libc6-dev >/dev/null
+}
+
 race() { # the packages where goroutines meet; the detector needs a C compiler
 	CGO_ENABLED=1 go test -race -timeout 15m $(scripts/racy.sh)
 }
@@ -45,7 +52,7 @@ part "build" make --no-print-directory build
 part "tests that need only Go" go test -count=1 -timeout 15m ./...
 [ "$mode" = fast ] && finish
 
-if command -v gcc >/dev/null; then part "race detector" race; else leave_out "race detector" "needs gcc"; fi
+if compiler; then part "race detector" race; else leave_out "race detector" "needs gcc, or root on Debian to install it"; fi
 part "demo on this machine" make --no-print-directory demo
 
 if [ "$(id -u)" -ne 0 ] && ! docker info >/dev/null 2>&1; then
@@ -58,6 +65,6 @@ if part "real Hadoop: bring it up" make --no-print-directory cluster-up; then
 	part "real Hadoop: end to end" go test -tags hadoop -count=1 -timeout 40m ./dockertest/...
 fi
 for c in $(scripts/clusters.sh); do
-	case " $before " in *" $c "*) ;; *) part "real Hadoop: take $c down" make --no-print-directory cluster-down "CLUSTER=$c" ;; esac
+	case " $before " in *" $c "*) ;; *) part "real Hadoop: take $c down" make --no-print-directory cluster-down "CLUSTER_NAME=$c" ;; esac
 done
 finish
