@@ -2,7 +2,7 @@
 // mounted, so one image serves every Hadoop version.
 //
 // Where an image registry answers, the image is built from debian:12-slim by the Dockerfile beside this file;
-// elsewhere debootstrap makes the same thing out of Debian's packages. Either way its files end as one tar in the
+// elsewhere, and where that build fails, debootstrap makes the same thing out of Debian's packages. Either way its files end as one tar in the
 // cache, and that tar is what gets imported, now and ever after.
 package image
 
@@ -99,16 +99,15 @@ func has(pool *dockertest.Pool, name string) bool {
 func create(ctx context.Context, pool *dockertest.Pool, c cache.Dir, file string, log *slog.Logger) error {
 	partial := file + ".partial"
 	defer os.Remove(partial)
-	pullErr := pull(ctx, pool)
-	if pullErr == nil {
+	err := pull(ctx, pool)
+	if err == nil {
 		log.Info("building the base image from debian:12-slim")
-		if err := build(ctx, pool, partial); err != nil {
-			return err
-		}
-	} else {
-		log.Info("no image registry answers: building the base image with debootstrap", "registry", pullErr)
-		if err := bootstrap(ctx, c, partial, log); err != nil {
-			return err
+		err = build(ctx, pool, partial)
+	}
+	if err != nil { // no registry, or no way to Debian's packages from inside a container
+		log.Info("building the base image with debootstrap instead of docker build", "why", err)
+		if fallback := bootstrap(ctx, c, partial, log); fallback != nil {
+			return errors.Join(err, fallback)
 		}
 	}
 	return os.Rename(partial, file)
