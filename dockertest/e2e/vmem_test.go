@@ -76,7 +76,7 @@ func TestNoCommandOutlivesItsWorker(t *testing.T) {
 		return n
 	}
 	await(t, "the command and its two children run", time.Minute, func() bool { return sleepers() >= 3 })
-	killOneWorker(t, a)
+	killOne(t, a, "worker")
 	// It is tried again on the worker that takes the dead one's place: what must go
 	// are the processes of the first.
 	a.must(t, "kill")

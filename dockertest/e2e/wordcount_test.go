@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -153,7 +152,7 @@ func TestWordCountSurvives(t *testing.T) {
 		name  string
 		fault func(t *testing.T)
 	}{
-		{"worker killed", func(t *testing.T) { killOneWorker(t, a) }},
+		{"worker killed", func(t *testing.T) { killOne(t, a, "worker") }},
 		{"node manager's processes stopped", func(t *testing.T) { stopOneNode(t, a) }},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -191,19 +190,27 @@ func (a app) tasksDone(t *testing.T) int {
 	return n
 }
 
-func killOneWorker(t *testing.T, a app) {
+// isRole tells whether a line of processes is a yarnd of that role: NODE PID ./yarnd ROLE.
+func isRole(line, role string) bool {
+	f := strings.Fields(line)
+	return len(f) >= 4 && strings.HasSuffix(f[2], "yarnd") && f[3] == role
+}
+
+// killOne kills one process of a role -9.
+func killOne(t *testing.T, a app, role string) {
 	t.Helper()
 	for _, p := range a.processes(t) {
-		fields := strings.Fields(p)
-		if len(fields) >= 4 && strings.HasSuffix(fields[2], "yarnd") && fields[3] == "worker" {
-			if _, err := a.edge.Cluster.Output(t.Context(), fields[0], "root", "kill", "-9", fields[1]); err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("killed -9 %s", p)
-			return
+		if !isRole(p, role) {
+			continue
 		}
+		f := strings.Fields(p)
+		if _, err := a.edge.Cluster.Output(t.Context(), f[0], "root", "kill", "-9", f[1]); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("killed -9 %s", p)
+		return
 	}
-	t.Fatalf("no worker found among %v on %s", a.processes(t), runtime.GOOS)
+	t.Fatalf("no %s found among %v", role, a.processes(t))
 }
 
 // stopOneNode stops a node on which only workers run: its data would be away with
