@@ -21,7 +21,7 @@ func bootstrap(ctx context.Context, c cache.Dir, file string, log *slog.Logger) 
 		return errors.New("no image registry answers and debootstrap needs root: run this once as root, or `docker pull debian:12-slim`")
 	}
 	if _, err := exec.LookPath("debootstrap"); err != nil {
-		if err := dockerd.Install(ctx, log, "debootstrap"); err != nil {
+		if err := dockerd.Install(ctx, log, "debootstrap", "debian-archive-keyring"); err != nil {
 			return err
 		}
 	}
