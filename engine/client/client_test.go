@@ -14,6 +14,7 @@ import (
 	"github.com/yarnd/yarnd/engine/enginetest"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/server"
+	"github.com/yarnd/yarnd/engine/wire"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -286,6 +287,41 @@ func TestComeBack(t *testing.T) {
 	}
 	if _, err := second.Lookup(t.Context(), "nothing"); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("a name that nobody gave: %v", err)
+	}
+}
+
+// Failures with long texts, asked for together, do not fit one frame.
+func TestComeBackToManyLongFailures(t *testing.T) {
+	c := startCluster(t, server.Options{})
+	c.worker("w")
+	first := c.client(client.Options{})
+	j, err := first.Job(t.Context(), "doomed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := submit(t, j, "fail "+strings.Repeat("x", wire.MaxText-1))
+	const n = 1200
+	for range n { // each tells of what failed first
+		submit(t, j, "never", graph.TaskID{Job: j.ID(), Index: root})
+	}
+	if _, err := j.Wait(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+
+	second := c.client(client.Options{})
+	if j, err = second.AttachJob(t.Context(), "doomed"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(n + 1) {
+		j.Hold(i)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for i := range uint32(n + 1) {
+		if _, _, err := j.Result(ctx, i); err == nil || !strings.Contains(err.Error(), "xxx") {
+			t.Fatalf("task %d: %.80v", i, err)
+		}
 	}
 }
 

@@ -143,7 +143,12 @@ func checkTitle(what, s string) error {
 	return nil
 }
 
-// requestLocate tells how tasks ended and where their results are.
+// maxLocated bounds the bytes of one answer to a Locate of several tasks: failures
+// hold texts, so that a few thousand of them may be more than a frame takes.
+const maxLocated = 8 << 20
+
+// requestLocate tells how tasks ended and where their results are. If that is too
+// much for one answer, the client has to ask for fewer.
 func (l *loop) requestLocate(m *wire.Locate, reply *wire.Reply) error {
 	ended := &wire.Ended{Job: m.Job}
 	reply.Body = &wire.Reply_Ended{Ended: ended}
@@ -154,15 +159,20 @@ func (l *loop) requestLocate(m *wire.Locate, reply *wire.Reply) error {
 	if err != nil {
 		return err
 	}
+	bytes := 0
 	for _, index := range m.Index {
 		o, a, present, ok := l.outcome(j, index)
 		if ok && !present && l.released(o.Task) {
 			o.Failure = &graph.Failure{Kind: graph.FailLost, Task: o.Task, Attempt: a, Message: fmt.Sprintf("the result of task %s was released", o.Task)}
 			present = true
 		}
-		if ok && present {
-			ended.Add(&o, a)
+		if !ok || !present {
+			continue
 		}
+		if bytes += outcomeSize(&o); bytes > maxLocated && len(m.Index) > 1 {
+			return wire.Errorf(wire.TooLarge, "how %d tasks of %s ended does not fit one answer: ask for fewer at once", len(m.Index), j.title())
+		}
+		ended.Add(&o, a)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -65,10 +66,7 @@ func (l *loop) pump(w *watch) {
 		for w.next < len(log) && m.Len() < maxEndedRows && bytes < maxEndedBytes {
 			o, a, _, _ := l.outcome(w.job, log[w.next])
 			m.Add(&o, a)
-			bytes += len(o.Inline) + 16
-			if o.Failure != nil {
-				bytes += textSize(o.Failure)
-			}
+			bytes += outcomeSize(&o)
 			w.next++
 		}
 		m.Next = uint32(w.next)
@@ -76,6 +74,15 @@ func (l *loop) pump(w *watch) {
 			return // the reader notices
 		}
 	}
+}
+
+// outcomeSize is about what an outcome takes in a reply, bytes.
+func outcomeSize(o *graph.Outcome) int {
+	n := 16 + len(o.Inline)
+	if o.Failure != nil {
+		n += textSize(o.Failure)
+	}
+	return n
 }
 
 // endWatch ends a watch with an error that its client sees.
