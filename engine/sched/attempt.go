@@ -245,10 +245,11 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 		y.user++
 		final = y.user > cl.Retries
 	case graph.FailDied, graph.FailMemory:
-		// A command is its own process; a function may have died with another one's
-		// executor, unless it was alone.
-		alone := single && (w.queued == cl.slots || w.running == 1 && t.state == StateRunning)
-		if cl.Kind == graph.KindCommand || alone {
+		// It may have died with another one's executor, unless it was alone. Commands
+		// share an executor too; but the memory that one is ended for is its own.
+		alone := w.queued == cl.slots || w.running == 1 && t.state == StateRunning ||
+			cl.Kind == graph.KindCommand && f.Kind == graph.FailMemory
+		if single && alone {
 			y.deaths++
 			final = y.deaths >= cl.deaths()
 		} else {

@@ -191,7 +191,7 @@ func (w *World) mischief() {
 	case n == 0 && w.plan.has("crash") && m != nil:
 		// Twice a death may be held against what ran; a third could be the end of
 		// a task that did nothing.
-		blame := w.crashes < 2 && w.chance(2)
+		blame := w.crashes < 2 && w.chance(2) && !w.strict
 		if blame {
 			w.crashes++
 		}

@@ -42,6 +42,12 @@ func (w *World) openJob() {
 func (w *World) behaviour() *behaviour {
 	b := &behaviour{kind: "ok", size: uint64(w.rng.IntN(1 << 24)), inline: w.chance(3), micros: uint32(1 << w.rng.IntN(22))}
 	b.class = graph.Class{Kind: graph.KindGo, Priority: int32(w.rng.IntN(2)), Retries: uint16(w.rng.IntN(3))}
+	if w.strict {
+		b.class.Deaths = 1
+	}
+	if w.chance(4) {
+		b.class.Kind = graph.KindCommand // its executor is shared as well
+	}
 	if b.inline {
 		b.size = uint64(w.rng.IntN(4096))
 	}
@@ -58,7 +64,7 @@ func (w *World) behaviour() *behaviour {
 		b.kind = "flaky"
 	case n == 10 && w.plan.has("poison"):
 		b.kind = "poison"
-	case n == 11 && w.plan.has("poison"):
+	case n == 11 && w.plan.has("poison") && !w.strict:
 		b.kind = "bomb"
 	}
 	return b

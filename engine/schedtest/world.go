@@ -33,6 +33,9 @@ type World struct {
 	gone    map[graph.JobID]bool
 	told    map[graph.TaskID]graph.FailKind
 	healing bool
+	// strict: one death is enough, and nothing but a task by itself can be its cause,
+	// so that a death which is blamed on a bystander shows at once.
+	strict bool
 
 	phantoms int
 }
@@ -61,6 +64,7 @@ func newWorld(p Plan) *World {
 		told:    map[graph.TaskID]graph.FailKind{},
 	}
 	w.twin.core, w.twin.mayFail = w.core, w.mayFail
+	w.strict = w.chance(2)
 	for range 1 + w.rng.IntN(4) {
 		w.join(w.someHost(), w.somePool())
 	}
