@@ -118,9 +118,7 @@ func (p *process) run(ctx context.Context, t *Task) (Result, bool) {
 	defer p.leave()
 	err := p.in.write(kindRun, func(b []byte) []byte { return appendRun(b, p.frame(id, t)) })
 	if err != nil {
-		p.kill()
-		<-p.done
-		return Result{}, false
+		return p.unheard(id, c)
 	}
 	// A task that does not end at its time limit, in spite of its executor, costs
 	// the executor.
@@ -150,6 +148,23 @@ func (p *process) run(ctx context.Context, t *Task) (Result, bool) {
 	case <-timer.C:
 		return p.despair(id, c, &graph.Failure{Kind: graph.FailCancelled, Message: t.Class.Name + " did not end when it was asked to"}), true
 	}
+}
+
+// unheard ends a call that could not be written. If the executor was dead already and
+// the call counted among those that ended with it, the others must not be left alone.
+func (p *process) unheard(id uint64, c *call) (Result, bool) {
+	p.mu.Lock()
+	counted := p.calls[id] != c
+	delete(p.calls, id)
+	p.mu.Unlock()
+	if counted {
+		if r := <-c.end; r.Death == nil || r.Death.Attempts > 1 {
+			return r, true
+		}
+	}
+	p.kill()
+	<-p.done
+	return Result{}, false
 }
 
 // stopSlack is what a call gets beyond the grace that its executor gives it.

@@ -101,6 +101,13 @@ type Result struct {
 	Data    []byte
 	Took    time.Duration  // that it ran
 	Failure *graph.Failure // nil: Data is the result
+	Death   *Death         // of the executor, with which the attempt ended; nil: it did not
+}
+
+// Death is the end of an executor process. All attempts that ended with it have the
+// same one: told apart, the last would look as if it had died alone.
+type Death struct {
+	Attempts int // that ended with it; Run returns for each
 }
 
 // Manager runs tasks in executors, which it starts when they are first needed and

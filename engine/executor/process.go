@@ -242,9 +242,10 @@ func (p *process) fail() {
 	if p.idle != nil {
 		p.idle.Stop()
 	}
+	death := &Death{Attempts: len(p.calls)}
 	for id, c := range p.calls {
 		delete(p.calls, id)
-		c.end <- Result{Failure: p.death(c), Took: time.Since(p.started)}
+		c.end <- Result{Failure: p.death(c), Took: time.Since(p.started), Death: death}
 	}
 }
 

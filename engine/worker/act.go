@@ -53,7 +53,8 @@ func (w *worker) act(ctx context.Context) {
 	}
 }
 
-// report tells the scheduler what there is to tell, in a frame of each kind.
+// report tells the scheduler what there is to tell, in a frame of each kind; failures
+// hold texts and may take several.
 func (w *worker) report(o *local.Output) {
 	if n := len(o.Started); n > 0 {
 		w.push(wire.KindStarted, tasks(o.Started))
@@ -66,16 +67,7 @@ func (w *worker) report(o *local.Output) {
 		w.done += uint64(len(o.Done))
 		w.push(wire.KindDone, m)
 	}
-	if len(o.Failed) > 0 {
-		m := &wire.Failed{}
-		for _, f := range o.Failed {
-			row := wire.FailureToWire(f.Task, f.Attempt, f.Failure)
-			row.Host = w.opts.Host
-			if f.Input != (graph.TaskID{}) {
-				row.InputJob, row.InputIndex, row.Holder = uint32(f.Input.Job), f.Input.Index, uint32(f.Holder)
-			}
-			m.Failure = append(m.Failure, row)
-		}
+	for _, m := range failedFrames(o.Failed, w.opts.Host) {
 		w.push(wire.KindFailed, m)
 	}
 	if len(o.Retracted) > 0 {
@@ -95,6 +87,36 @@ func (w *worker) report(o *local.Output) {
 	if len(o.Missing) > 0 {
 		w.push(wire.KindMissing, tasks(o.Missing))
 	}
+}
+
+// maxFailed is where a frame of failures is full, in bytes of their texts.
+const maxFailed = 4 << 20
+
+// failedFrames reports failures in as many frames as their texts need: a thousand
+// that end together with long ones are more than the scheduler reads in one.
+func failedFrames(failed []local.Failed, host string) (frames []*wire.Failed) {
+	size := 0
+	for _, f := range failed {
+		row := wire.FailureToWire(f.Task, f.Attempt, f.Failure)
+		row.Host = host
+		if f.Input != (graph.TaskID{}) {
+			row.InputJob, row.InputIndex, row.Holder = uint32(f.Input.Job), f.Input.Index, uint32(f.Holder)
+		}
+		texts := len(row.Message) + len(row.Stack) + len(row.Output)
+		if len(frames) == 0 || size+texts > maxFailed && !isDeath(f.Failure) {
+			frames, size = append(frames, &wire.Failed{}), 0
+		}
+		m := frames[len(frames)-1]
+		m.Failure = append(m.Failure, row)
+		size += texts
+	}
+	return frames
+}
+
+// isDeath reports whether an attempt ended with its executor. Those that did so
+// together belong into one frame; there are no more of them than slots.
+func isDeath(f *graph.Failure) bool {
+	return f.Kind == graph.FailDied || f.Kind == graph.FailMemory
 }
 
 func tasks(keys []local.Key) *wire.Tasks {
@@ -122,7 +144,7 @@ func (w *worker) start(ctx context.Context, a *local.Assignment) []event {
 		if err != nil {
 			closeAll(blobs)
 			w.opts.Log.Error("an input is lost", "task", a.Task.String(), "input", in.Key.Task.String(), "err", err)
-			return []event{lost{in.Key}, ended{local.Ended{Key: a.Key, Input: in.Key, Failure: &graph.Failure{Kind: graph.FailInput, Message: err.Error()}}}}
+			return []event{lost{in.Key}, ended{local.Ended{Key: a.Key, Input: in.Key, Failure: &graph.Failure{Kind: graph.FailInput, Message: err.Error()}}, nil}}
 		}
 		blobs = append(blobs, b)
 		t.Inputs = append(t.Inputs, executor.TaskInput{Task: in.Task, Size: b.Size(), At: b})
@@ -133,7 +155,7 @@ func (w *worker) start(ctx context.Context, a *local.Assignment) []event {
 		defer cancel()
 		r := w.exec.Run(ctx, t)
 		closeAll(blobs)
-		w.send(ended{w.keep(a.Key, r)})
+		w.send(ended{w.keep(a.Key, r), r.Death})
 	})
 	return nil
 }
@@ -173,11 +195,26 @@ func noRoom(err error) *graph.Failure {
 }
 
 // ended is the end of an attempt that start started.
-type ended struct{ local.Ended }
+type ended struct {
+	local.Ended
+	death *executor.Death // nil: its executor lives on
+}
 
+// handle keeps the ends that came with one death until all of them are there: they go
+// into one report, for none of these attempts was alone.
 func (e ended) handle(w *worker) {
 	delete(w.running, e.Key)
-	w.core.Step(e.Ended)
+	if e.death == nil {
+		w.core.Step(e.Ended)
+		return
+	}
+	w.deaths[e.death] = append(w.deaths[e.death], e.Ended)
+	if all := w.deaths[e.death]; len(all) == e.death.Attempts {
+		delete(w.deaths, e.death)
+		for _, e := range all {
+			w.core.Step(e)
+		}
+	}
 }
 
 // lost is a result that should be in the store and is not.

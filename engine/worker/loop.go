@@ -39,7 +39,8 @@ type worker struct {
 	peers   map[graph.WorkerID]graph.Location
 	running map[local.Key]context.CancelFunc
 	fetches map[local.Key]context.CancelFunc
-	done    uint64 // results given since the last connection
+	deaths  map[*executor.Death][]local.Ended // of which not all attempts have been heard
+	done    uint64                            // results given since the last connection
 	retired bool
 	load    loadMeter
 }
@@ -48,6 +49,7 @@ func (w *worker) init() {
 	w.ended = make(chan struct{})
 	w.running = map[local.Key]context.CancelFunc{}
 	w.fetches = map[local.Key]context.CancelFunc{}
+	w.deaths = map[*executor.Death][]local.Ended{}
 	w.forgetPeers()
 }
 

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -10,9 +11,11 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -89,6 +92,74 @@ func TestCommands(t *testing.T) {
 	}
 	if want := "shipped\nitem " + (graph.TaskID{Job: graph.JobID(cl.job), Index: i}).String() + "\n"; string(r.Stdout) != want {
 		t.Errorf("stdout %q, want %q", r.Stdout, want)
+	}
+}
+
+// A command that kills its parent, which runs the others too, is found out by its
+// deaths alone: one is enough here, and none is held against those beside it.
+func TestDeathsAreNotBlamedOnBystanders(t *testing.T) {
+	c := newCluster(t)
+	dir := t.TempDir()
+	c.worker("c2", Options{WorkDir: dir, Slots: 4})
+	cl := c.client()
+	command := func(script string) graph.ClassID {
+		spec, err := json.Marshal(executor.CommandSpec{Argv: []string{"sh", "-c", script}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cl.class(graph.Class{Name: "sh", Kind: graph.KindCommand, Spec: spec, Deaths: 1})
+	}
+	beside := command("[ $YARND_ATTEMPT -gt 1 ] && exit; touch began-{}; sleep 60")
+	poison := command("[ $YARND_ATTEMPT -gt 1 ] || until [ -e began-0 -a -e began-1 -a -e began-2 ]; do sleep 0.01; done; kill -9 $PPID; sleep 60")
+	for i := range 3 {
+		cl.submit(beside, strconv.Itoa(i))
+	}
+	bad := cl.submit(poison, "")
+	for i := range uint32(3) {
+		cl.result(i)
+	}
+	if f := cl.outcome(bad).Failure; f == nil || f.Kind != graph.FailDied || f.Attempt != 2 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestFailedFrames(t *testing.T) {
+	long := string(bytes.Repeat([]byte("x"), wire.MaxText))
+	row := func(i int, kind graph.FailKind) local.Failed {
+		return local.Failed{
+			Key:     local.Key{Task: graph.TaskID{Job: 1, Index: uint32(i)}, Attempt: 1},
+			Failure: &graph.Failure{Kind: kind, Message: long, Stack: long},
+		}
+	}
+	var failed []local.Failed
+	for i := range 200 {
+		failed = append(failed, row(i, graph.FailUser))
+	}
+	for i := range 40 { // these ended together, and are told together
+		failed = append(failed, row(200+i, graph.FailDied))
+	}
+	frames := failedFrames(failed, "h")
+	next, deaths := uint32(0), 0
+	for _, m := range frames {
+		together := 0
+		for _, f := range m.Failure {
+			if f.Index != next || f.Host != "h" {
+				t.Fatalf("row of task %d on %q, want %d", f.Index, f.Host, next)
+			}
+			next++
+			if graph.FailKind(f.Kind) == graph.FailDied {
+				together++
+			}
+		}
+		if together > 0 {
+			deaths++
+		}
+		if n := proto.Size(m); n > maxFailed+41*2*wire.MaxText {
+			t.Errorf("a frame of %d bytes", n)
+		}
+	}
+	if next != 240 || len(frames) < 6 || deaths != 1 {
+		t.Errorf("%d rows in %d frames, deaths in %d", next, len(frames), deaths)
 	}
 }
 
