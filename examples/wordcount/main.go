@@ -3,8 +3,9 @@
 //
 //	wordcount [--app APP | --workers N] IN… OUT
 //
-// IN is a file or a directory, OUT a directory that does not exist yet; relative
-// paths are under the HDFS home directory. Each output file OUT/part-r-NNNNN
+// IN is a file or a directory, with all below it; files whose names end in .gz,
+// .bz2 or .deflate are decompressed. OUT is a directory that does not exist yet.
+// Relative paths are under the HDFS home directory. Each output file OUT/part-r-NNNNN
 // holds lines "word<TAB>count", sorted by bytes.
 //
 // It runs on the application that --app names, on a cluster of its own with

@@ -133,6 +133,7 @@ func (c *counter) feed(b []byte) {
 		c.pos += int64(i)
 		b = b[i:]
 		c.skip = len(b) == 0
+		c.full = c.skip && c.pos >= c.span.Offset+c.span.Length // one word goes on beyond the span
 	}
 	for len(b) > 0 && !c.full {
 		b = c.next(b)

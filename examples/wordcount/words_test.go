@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"maps"
 	"math/rand/v2"
 	"strings"
@@ -58,6 +59,35 @@ func TestSpansCountEachWordOnce(t *testing.T) {
 			t.Fatalf("text %q: got %v, want %v", text, got, want)
 		}
 	}
+}
+
+// A word that goes on through many spans is read to its end by the first only.
+func TestSpanWithinAWord(t *testing.T) {
+	c := newCounter(span{100, 10})
+	c.feed(bytes.Repeat([]byte("x"), 11))
+	if !c.full || len(c.done()) != 0 {
+		t.Errorf("full %v, %v", c.full, c.tally)
+	}
+}
+
+// Rows are what another process sent.
+func FuzzAddRows(f *testing.F) {
+	f.Add(appendRow(appendRow(nil, "word", 3), "", 1<<40))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 'x'})
+	f.Fuzz(func(t *testing.T, rows []byte) {
+		sum := tally{}
+		if addRows(sum, rows) != nil {
+			return
+		}
+		var again []byte
+		for w, n := range sum {
+			again = appendRow(again, w, *n)
+		}
+		twin := tally{}
+		if err := addRows(twin, again); err != nil || len(twin) != len(sum) {
+			t.Fatalf("%d words, again %d, %v", len(sum), len(twin), err)
+		}
+	})
 }
 
 func plain(text string) map[string]int64 {
