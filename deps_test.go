@@ -32,7 +32,7 @@ var rules = []rule{
 		"the engine knows nothing of Hadoop"},
 	{"appmaster", []string{module + "/engine", module + "/edgeclient"},
 		"the application master knows nothing of tasks"},
-	{"hadooprpc", []string{module + "/engine", module + "/appmaster", module + "/edgeclient", module + "/packaging", module + "/identity"},
+	{"hadooprpc", []string{module + "/"},
 		"hadooprpc is a Hadoop client library of its own worth"},
 	{"identity", []string{module + "/"},
 		"identity is below both halves"},

@@ -131,7 +131,7 @@ func (l *loop) inlineInput(in *sched.Input, used *int) ([]byte, []uint32) {
 	j := l.jobs[in.Task.Job]
 	b, ok := j.inline.get(in.Task.Index, in.Attempt)
 	if !ok {
-		// The worker will report that it is missing, and it is computed again.
+		// The worker asks for it in vain and reports that, which the core counts as a setback.
 		l.log.Error("an inline result is not there", "task", in.Task.String(), "attempt", in.Attempt)
 		return nil, []uint32{0}
 	}
