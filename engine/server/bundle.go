@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/transfer"
@@ -28,6 +29,7 @@ import (
 type bundleStore struct {
 	dir            string
 	maxOne, maxAll int64
+	idle           time.Duration // after which an upload of which nothing comes makes room
 
 	mu       sync.Mutex
 	complete map[graph.Digest]int64   // sizes
@@ -42,17 +44,25 @@ type upload struct {
 	have int64
 	file *os.File
 	sum  hash.Hash
-	dead bool // it failed or is complete: look again
+	last time.Time // something came
+	dead bool      // it failed or is complete: look again
 }
 
 const partSuffix = ".part"
 
-// maxUploads bounds the files that are open for uploads.
-const maxUploads = 16
+const (
+	// maxUploads bounds the files that are open for uploads.
+	maxUploads = 16
+	// uploadIdle is how long an upload keeps its place without its client, which may
+	// come back after a broken connection, or never.
+	uploadIdle = time.Minute
+)
+
+var errGoneQuiet = errors.New("nothing came of it for too long")
 
 func openBundles(dir string, maxOne, maxAll int64) (*bundleStore, error) {
 	s := &bundleStore{
-		dir: filepath.Join(dir, "bundles"), maxOne: maxOne, maxAll: maxAll,
+		dir: filepath.Join(dir, "bundles"), maxOne: maxOne, maxAll: maxAll, idle: uploadIdle,
 		complete: map[graph.Digest]int64{}, uploads: map[graph.Digest]*upload{},
 	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
@@ -141,6 +151,9 @@ func (s *bundleStore) open(d graph.Digest) (*os.File, int64, error) {
 // there is now. A piece elsewhere than at the end of what is there changes nothing:
 // the answer says where to go on. Without data it only asks.
 func (s *bundleStore) put(d graph.Digest, size, offset int64, data []byte) (have int64, complete bool, err error) {
+	if offset == 0 && len(data) > 0 {
+		s.dropIdle()
+	}
 	for {
 		u, have, complete, err := s.upload(d, size, len(data) > 0)
 		if u == nil {
@@ -176,7 +189,7 @@ func (s *bundleStore) upload(d graph.Digest, size int64, begin bool) (u *upload,
 	if err != nil {
 		return nil, 0, false, diskError(err)
 	}
-	u = &upload{size: size, file: f, sum: sha256.New()}
+	u = &upload{size: size, file: f, sum: sha256.New(), last: time.Now()}
 	s.uploads[d] = u
 	s.bytes += size
 	return u, 0, false, nil
@@ -199,6 +212,7 @@ func (s *bundleStore) add(d graph.Digest, u *upload, size, offset int64, data []
 		return 0, false, false, s.end(d, u, diskError(err))
 	}
 	u.sum.Write(data)
+	u.last = time.Now()
 	if u.have += int64(len(data)); u.have < u.size {
 		return u.have, false, false, nil
 	}
@@ -238,18 +252,28 @@ func (s *bundleStore) end(d graph.Digest, u *upload, why error) error {
 	return why
 }
 
+// dropIdle ends uploads whose clients seem to be gone. One that comes back begins
+// again.
+func (s *bundleStore) dropIdle() {
+	s.endAll(errGoneQuiet, func(u *upload) bool { return time.Since(u.last) >= s.idle })
+}
+
 // close ends all uploads.
 func (s *bundleStore) close() {
-	if s == nil {
-		return
+	if s != nil {
+		s.endAll(errors.New("the scheduler is closing"), func(*upload) bool { return true })
 	}
+}
+
+// endAll ends the uploads that which selects.
+func (s *bundleStore) endAll(why error, which func(*upload) bool) {
 	s.mu.Lock()
 	uploads := maps.Clone(s.uploads)
 	s.mu.Unlock()
 	for d, u := range uploads {
 		u.mu.Lock()
-		if !u.dead {
-			s.end(d, u, errors.New("the scheduler is closing")) //nolint:errcheck // that is its answer
+		if !u.dead && which(u) {
+			s.end(d, u, why) //nolint:errcheck // that is its answer
 		}
 		u.mu.Unlock()
 	}

@@ -111,6 +111,37 @@ func TestBundleRefused(t *testing.T) {
 	none.refused(putBundle(graph.Digest{2}, 1, 0, []byte("x")), wire.Unavailable)
 }
 
+// Clients that went away in the middle do not keep others out for ever.
+func TestIdleUploadsMakeRoom(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openBundles(dir, 100, 1700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for i := range maxUploads {
+		if have, _, err := s.put(graph.Digest{byte(i + 1)}, 100, 0, []byte("half")); have != 4 || err != nil {
+			t.Fatal(have, err)
+		}
+	}
+	data := []byte("the next program")
+	d := graph.Digest(sha256.Sum256(data))
+	if _, _, err := s.put(d, int64(len(data)), 0, data); !errors.Is(err, wire.Unavailable) {
+		t.Errorf("while the others may come back: %v", err)
+	}
+	s.idle = 0
+	if _, complete, err := s.put(d, int64(len(data)), 0, data); !complete || err != nil {
+		t.Errorf("after that: %v, %v", complete, err)
+	}
+	// One that does come back begins again.
+	if have, _, err := s.put(graph.Digest{1}, 100, 4, []byte("rest")); have != 0 || err != nil {
+		t.Errorf("back: has %d, %v", have, err)
+	}
+	if files, err := os.ReadDir(filepath.Join(dir, "bundles")); err != nil || len(files) != 2 || s.bytes != int64(len(data))+100 {
+		t.Errorf("%d files, %d bytes: %v", len(files), s.bytes, err)
+	}
+}
+
 // Two clients that send the same bundle at once help each other.
 func TestBundleTwice(t *testing.T) {
 	c := start(t, Options{Dir: t.TempDir()})
