@@ -16,6 +16,7 @@ type twin struct {
 	byID    map[graph.TaskID]*twinTask
 	core    *sched.Core
 	mayFail func(id graph.TaskID, kind graph.FailKind, told bool) error
+	retries func(id graph.TaskID) int
 	err     error
 }
 
@@ -36,6 +37,7 @@ type twinTask struct {
 	attempt  graph.Attempt // whose result counts
 	lost     graph.Attempt // whose result counted, and is gone
 	holders  []graph.WorkerID
+	mistakes int // attempts that failed by their own doing
 	failed   graph.FailKind
 	told     bool // a result was told
 	gone     bool // forgotten
@@ -101,6 +103,9 @@ func (tw *twin) see(ev sched.Event) {
 			if t := tw.isLive(ev.Worker, f.TaskAttempt); t != nil {
 				t.endAttempt()
 				tw.adopt(t)
+				if f.Kind == graph.FailUser {
+					tw.countMistake(t)
+				}
 				if f.Kind == graph.FailInput {
 					tw.dropCopy(f.Input, f.Holder)
 				}
@@ -376,6 +381,14 @@ func (t *twinTask) must() string {
 		return "active"
 	}
 	return "released"
+}
+
+// countMistake objects to a task that is tried again too often, or given up too soon.
+func (tw *twin) countMistake(t *twinTask) {
+	t.mistakes++
+	if n := tw.retries(t.id); (t.mistakes > n) != (t.failed != 0) && tw.err == nil {
+		tw.err = fmt.Errorf("%v made %d mistakes with %d retries, and has failed: %v", t.id, t.mistakes, n, t.failed != 0)
+	}
 }
 
 // adopt takes in whether the core gave a task up whose attempt has just ended.

@@ -64,6 +64,7 @@ func newWorld(p Plan) *World {
 		told:    map[graph.TaskID]graph.FailKind{},
 	}
 	w.twin.core, w.twin.mayFail = w.core, w.mayFail
+	w.twin.retries = func(id graph.TaskID) int { return int(w.oracle.specs[id].does.class.Retries) }
 	w.strict = w.chance(2)
 	for range 1 + w.rng.IntN(4) {
 		w.join(w.someHost(), w.somePool())
