@@ -269,6 +269,37 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// The texts of many failures are more than a frame takes: who asks for too many at
+// once is told, and gets them in parts.
+func TestLocateTooMuch(t *testing.T) {
+	c := start(t, Options{})
+	w := c.worker("w", 1, nil)
+	cl := c.client("alice", "")
+	job := cl.newJob("")
+	const n = 2 * maxLocated / wire.MaxText
+	b := batch(job, 0, n)
+	for i := range uint32(n) {
+		if i > 0 { // all depend on the first, and tell of its failure
+			b.Deps = append(b.Deps, task(job, 0))
+		}
+		b.DepEnd = append(b.DepEnd, uint32(len(b.Deps)))
+	}
+	cl.call(submit(b))
+	a := expect[*wire.Assign](w, wire.KindAssign).At(0)
+	w.send(wire.KindFailed, &wire.Failed{Failure: []*wire.Failure{wire.FailureToWire(a.Task, a.Attempt, &graph.Failure{
+		Kind: graph.FailUser, Stack: strings.Repeat("x", wire.MaxText),
+	})}})
+	eventually(t, "all have failed", func() bool { return cl.call(openByID(job)).GetJob().Failed == n })
+	var all []uint32
+	for i := range uint32(n) {
+		all = append(all, i)
+	}
+	cl.refused(locate(job, all...), wire.TooLarge)
+	if got := cl.call(locate(job, all[:n/4]...)).GetEnded(); got.Len() != n/4 {
+		t.Errorf("%d of %d outcomes", got.Len(), n/4)
+	}
+}
+
 // A watch ends with its job, or when it is stopped.
 func TestWatchEnds(t *testing.T) {
 	c := start(t, Options{})
