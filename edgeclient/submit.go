@@ -65,6 +65,11 @@ func (c *Client) launch(ctx context.Context, id string, r Request, p program) er
 	return nil
 }
 
+// spareSpace is how many times the least that is not refused is advised: one program
+// maps more at one start than at another, by a 64 MiB step of Go's heap, and what was
+// advised after one measurement must not be refused after the next.
+const spareSpace = 1.06
+
 // checkAddressSpace refuses containers that YARN would kill for their virtual
 // memory, where the cluster's configuration says that it does so: what the
 // processes map when they start, and all the memory that they may come to use,
@@ -95,7 +100,7 @@ func (c *Client) checkAddressSpace(ctx context.Context, r Request, bundle string
 		if what == "" {
 			what = fmt.Sprintf("%s memory %s is too small for this cluster, which limits virtual memory to %.1f times (yarn.nodemanager.vmem-pmem-ratio): its processes map %s at their start", x.role, FormatBytes(x.have), ratio, FormatBytes(x.mapped))
 		}
-		advice = append(advice, fmt.Sprintf("--%s-memory %dMiB", x.role, least))
+		advice = append(advice, fmt.Sprintf("--%s-memory %dMiB", x.role, int64(float64(least)*spareSpace)+1))
 	}
 	if advice == nil {
 		return nil

@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -31,36 +33,34 @@ func folders() []folder {
 	return all
 }
 
-// ensureHomes creates those folders that are missing, over WebHDFS as its superuser. It leaves the others as they are.
+// ensureHomes creates, over WebHDFS as its superuser, those folders that are missing, and gives those an owner that
+// have another: whoever was interrupted between a folder and its owner left it so.
 func (c *Cluster) ensureHomes(ctx context.Context) error {
 	return c.any(layout.NameNode, func(web string) error {
 		for _, f := range folders() {
-			err := c.webHDFS(ctx, web, http.MethodGet, f.path, url.Values{"op": {"GETFILESTATUS"}})
-			var status *statusError
-			if errors.As(err, &status) && status.code == http.StatusNotFound {
-				err = c.makeFolder(ctx, web, f)
-			}
-			if err != nil {
-				return err
+			if err := c.ensureFolder(ctx, web, f); err != nil {
+				return fmt.Errorf("create %s in HDFS: %w", f.path, err)
 			}
 		}
 		return nil
 	})
 }
 
-func (c *Cluster) makeFolder(ctx context.Context, web string, f folder) error {
-	for _, op := range []url.Values{
-		{"op": {"MKDIRS"}, "permission": {f.mode}},
-		{"op": {"SETOWNER"}, "owner": {f.owner}, "group": {f.group}},
-	} {
-		if err := c.webHDFS(ctx, web, http.MethodPut, f.path, op); err != nil {
-			return fmt.Errorf("create %s in HDFS: %w", f.path, err)
-		}
+func (c *Cluster) ensureFolder(ctx context.Context, web string, f folder) error {
+	var found struct{ FileStatus struct{ Owner, Group string } }
+	err := c.webHDFS(ctx, web, http.MethodGet, f.path, url.Values{"op": {"GETFILESTATUS"}}, &found)
+	var status *statusError
+	if errors.As(err, &status) && status.code == http.StatusNotFound {
+		err = c.webHDFS(ctx, web, http.MethodPut, f.path, url.Values{"op": {"MKDIRS"}, "permission": {f.mode}}, nil)
 	}
-	return nil
+	if err != nil || found.FileStatus.Owner == f.owner && found.FileStatus.Group == f.group {
+		return err
+	}
+	return c.webHDFS(ctx, web, http.MethodPut, f.path, url.Values{"op": {"SETOWNER"}, "owner": {f.owner}, "group": {f.group}}, nil)
 }
 
-func (c *Cluster) webHDFS(ctx context.Context, web, method, path string, query url.Values) error {
+// webHDFS makes one call, and reads its answer into reply unless that is nil.
+func (c *Cluster) webHDFS(ctx context.Context, web, method, path string, query url.Values, reply any) error {
 	query.Set("user.name", layout.NameNode.User)
 	req, err := http.NewRequestWithContext(ctx, method, web+"/webhdfs/v1"+path+"?"+query.Encode(), nil)
 	if err != nil {
@@ -70,9 +70,12 @@ func (c *Cluster) webHDFS(ctx context.Context, web, method, path string, query u
 	if err != nil {
 		return err
 	}
-	res.Body.Close()
+	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		return &statusError{url: req.URL.Path + " " + query.Get("op"), code: res.StatusCode}
 	}
-	return nil
+	if reply == nil {
+		return nil
+	}
+	return json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(reply)
 }

@@ -29,7 +29,7 @@ const (
 // enough that there are dozens, and lets MapReduce count it.
 func prepare(t *testing.T, alice dockertest.Edge) {
 	t.Helper()
-	if r := alice.FS(t, "-test", "-e", reference+"/_SUCCESS"); r.Code == 0 {
+	if r := alice.Run(t, "sh", "-c", "test -e /tmp/corpus/part-001 && hadoop-java org.apache.hadoop.fs.FsShell -test -e "+reference+"/_SUCCESS"); r.Code == 0 {
 		return
 	}
 	alice.FS(t, "-rm", "-r", "-f", "-skipTrash", corpus, reference)
@@ -50,15 +50,31 @@ func prepare(t *testing.T, alice dockertest.Edge) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	alice.Must(t, "sh", "-c", strange)
 	if r := alice.FS(t, "-D", "dfs.blocksize=4194304", "-put", "/tmp/corpus", corpus); r.Code != 0 {
 		t.Fatal(r)
 	}
-	r := alice.Run(t, "sh", "-c", "hadoop-java org.apache.hadoop.util.RunJar /opt/hadoop/lib/hadoop-mapreduce-examples-*.jar wordcount "+corpus+" "+reference)
+	mapReduce(t, alice, corpus, reference)
+}
+
+// strange adds files about which MapReduce has its own opinion: what it takes for
+// hidden, bytes that are no UTF-8, a byte order mark, other ends of lines,
+// compressed ones.
+const strange = `cd /tmp/corpus
+echo never counted > _hidden; echo neither > .hidden; : > empty
+printf 'caf\351 \377\376\200 cut\303' > latin1
+printf '\357\273\277mark first\r\nsecond\vword\fform\rcarriage\n\357\273\277 inside' > mark
+head -c 300000 part-000 | gzip > packed.gz
+python3 -c 'import bz2,sys; sys.stdout.buffer.write(bz2.compress(open("part-000","rb").read(300000)))' > packed.bz2`
+
+// mapReduce lets Hadoop's own example count.
+func mapReduce(t *testing.T, alice dockertest.Edge, in, out string) {
+	t.Helper()
+	r := alice.Run(t, "sh", "-c", "hadoop-java org.apache.hadoop.util.RunJar /opt/hadoop/lib/hadoop-mapreduce-examples-*.jar wordcount "+in+" "+out)
 	if r.Code != 0 {
 		t.Fatal(r)
 	}
-	t.Logf("MapReduce's wordcount took %v", r.Took.Round(time.Millisecond))
-	alice.Must(t, "rm", "-rf", "/tmp/corpus")
+	t.Logf("MapReduce's wordcount of %s took %v", in, r.Took.Round(time.Millisecond))
 }
 
 // packGo writes every file of Go's source tree as one tar stream. What is no text
@@ -139,6 +155,29 @@ func TestWordCountEqualsMapReduce(t *testing.T) {
 	if r := alice.Run(t, "wordcount", "--app", a.id, corpus, out); r.Code != 2 || !strings.Contains(r.Stderr, "exists") {
 		t.Errorf("an output that exists: want exit code 2: %v", r)
 	}
+}
+
+// Words are counted without any code: a command for each of a list of files. The
+// text is plain ASCII, as the commands know of no UTF-8.
+func TestWordCountByCommands(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	alice := c.Edge("alice")
+	prepare(t, alice)
+	const text, counted = "/user/alice/text", "/user/alice/text-by-mapreduce"
+	remove := func() { alice.FS(t, "-rm", "-r", "-f", "-skipTrash", text, counted) }
+	remove()
+	t.Cleanup(remove)
+	alice.Must(t, "sh", "-c", `rm -rf /tmp/text && mkdir /tmp/text && head -c 4000000 /tmp/corpus/part-001 | LC_ALL=C tr -cd '\11\12\15\40-\176' | split -C 1m -d - /tmp/text/part-`)
+	if r := alice.FS(t, "-put", "/tmp/text", text); r.Code != 0 {
+		t.Fatal(r)
+	}
+	mapReduce(t, alice, text, counted)
+	a := submit(t, alice, "--workers", "3", "--worker-memory", "768MiB", "--wait", "workers:3")
+	alice.Must(t, "sh", "-c", `fs="hadoop-java org.apache.hadoop.fs.FsShell"
+$fs -ls -C `+text+` | yarnd map `+a.id+` -- sh -c '/opt/hadoop/bin/hadoop-java org.apache.hadoop.fs.FsShell -cat "$1" | LC_ALL=C tr -s " \t\n\r\f" "\n" | grep . | LC_ALL=C sort | uniq -c' sh {} |
+	awk '{n[$2] += $1} END {for (w in n) print w "\t" n[w]}' | LC_ALL=C sort > /tmp/ours
+$fs -cat `+counted+`'/part-r-*' | LC_ALL=C sort > /tmp/theirs
+test -s /tmp/theirs && cmp /tmp/ours /tmp/theirs`)
 }
 
 // A worker is killed -9, then a whole node is stopped, while words are counted:
