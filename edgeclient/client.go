@@ -152,7 +152,7 @@ func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report,
 			if r.Endpoint == "" {
 				return false, nil
 			}
-			return true, c.waitWorkers(ctx, r, n)
+			return c.waitWorkers(ctx, r, n)
 		}
 		return r.State.Ended(), nil
 	})
@@ -162,10 +162,13 @@ func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report,
 	return last, err
 }
 
-// Ended is the fault that tells of an application that ended when it was wanted alive, or
-// ended badly.
+// Ended is the fault that tells of an application that ended badly, AppFailed, or well
+// when it was wanted alive, NotFound.
 func Ended(r Report) error {
 	f := &Fault{Code: AppFailed, What: fmt.Sprintf("%s ended %s", r.ID, r.Final), Next: "See yarnd logs " + r.ID}
+	if !r.Failed() {
+		f.Code = NotFound
+	}
 	if r.Diagnostics != "" {
 		f.Why = fmt.Errorf("%s", r.Diagnostics)
 	}

@@ -32,19 +32,21 @@ type Fault struct {
 	Next string // one sentence that starts with a verb: "Try --queue etl"
 }
 
-// Error returns "what: why. Next".
+// Error returns "what: why. Next". After a cause of several lines, such as the end of
+// a log, the advice has a line of its own.
 func (f *Fault) Error() string {
-	var b strings.Builder
-	b.WriteString(f.What)
+	text, end := f.What, ". "
 	if f.Why != nil {
-		b.WriteString(": ")
-		b.WriteString(strings.TrimRight(f.Why.Error(), ". \n"))
+		why := strings.TrimRight(f.Why.Error(), ". \n")
+		text += ": " + why
+		if strings.Contains(why, "\n") {
+			end = "\n"
+		}
 	}
-	if f.Next != "" {
-		b.WriteString(". ")
-		b.WriteString(f.Next)
+	if f.Next == "" {
+		return text
 	}
-	return b.String()
+	return text + end + f.Next
 }
 
 // Unwrap returns the cause.

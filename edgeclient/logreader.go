@@ -19,6 +19,7 @@ type logReader struct {
 	pull func() (*ampb.LogChunk, error, bool)
 	end  func()
 	rest []byte
+	err  error // of the stream
 }
 
 func (r *logReader) Read(b []byte) (int, error) {
@@ -31,6 +32,7 @@ func (r *logReader) Read(b []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if err != nil {
+			r.err = err
 			return 0, err
 		}
 		r.rest = chunk.GetData()

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/ampb"
@@ -157,17 +158,27 @@ func (s *Session) Scheduler(ctx context.Context) (address string, epoch uint64, 
 // Close ends the session; the application lives on.
 func (s *Session) Close() error { return s.am.Close() }
 
-// waitWorkers waits until the scheduler has n workers connected.
-func (c *Client) waitWorkers(ctx context.Context, r Report, n int) error {
+// waitWorkers waits until the scheduler has n workers connected. Without an error
+// and not done, the application master says no more: it has ended, or starts again,
+// and the cluster's report tells which.
+func (c *Client) waitWorkers(ctx context.Context, r Report, n int) (done bool, err error) {
 	s, err := c.Connect(ctx, r)
 	if err != nil {
-		return err
+		return false, c.unlessEnded(ctx, r.ID, err)
 	}
 	defer s.Close()
 	said := int32(-1)
 	for info, err := range s.am.Watch(ctx) {
-		if err != nil {
-			return sessionFault("cannot watch "+r.ID, err)
+		var e *amclient.Error
+		switch {
+		case ctx.Err() != nil:
+			return false, context.Cause(ctx)
+		case errors.As(err, &e) && e.Unreachable():
+			return false, nil
+		case err != nil:
+			return false, sessionFault("cannot watch "+r.ID, err)
+		case info.GetState() == ampb.State_ENDED:
+			return false, nil
 		}
 		have := info.GetReport().GetWorkers()
 		if have != said {
@@ -175,10 +186,29 @@ func (c *Client) waitWorkers(ctx context.Context, r Report, n int) error {
 			c.opts.Progress("%s: %d of %d workers", r.ID, have, n)
 		}
 		if int(have) >= n {
-			return nil
+			return true, nil
 		}
 	}
-	return context.Cause(ctx)
+	return false, context.Cause(ctx)
+}
+
+// endGrace is how long the cluster may take to notice that an application ended
+// whose application master, or whose credential, is gone already.
+const endGrace = 5 * time.Second
+
+// unlessEnded returns err, the reason why an application that ran can be spoken to
+// no more, or nil when it turns out to have ended.
+func (c *Client) unlessEnded(ctx context.Context, id string, err error) error {
+	bounded, cancel := context.WithTimeout(ctx, endGrace)
+	defer cancel()
+	ended := poll(bounded, func() (bool, error) {
+		r, err := c.cluster.Report(bounded, id)
+		return r.State.Ended(), err
+	})
+	if ended == nil {
+		return nil
+	}
+	return err
 }
 
 // Logs gives the logs of a running application's containers, one file after the
@@ -210,6 +240,9 @@ func (s *Session) Logs(ctx context.Context, req LogRequest, yield func(LogFile) 
 			r := &logReader{next: s.chunks(ctx, place.id, name, req.Follow)}
 			err := yield(LogFile{Container: place.id, Node: place.node, Name: name, Size: -1, Content: r})
 			r.stop()
+			if err != nil && r.err == nil {
+				return err // the receiver's own
+			}
 			if ctx.Err() != nil {
 				return wrap(Interrupted, "cannot read "+name+" of "+place.id, context.Cause(ctx), "")
 			}

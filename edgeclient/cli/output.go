@@ -126,6 +126,17 @@ func blockStyle(n *yaml.Node) {
 	}
 }
 
+// printableLines is printable for text that may have several lines, such as the end of
+// a log. All but the first are indented: what a log says cannot pass for yarnd's own
+// words.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n    ")
+}
+
 // printable makes text from elsewhere safe for a terminal and for a table:
 // control characters, escapes and tabs are shown quoted.
 func printable(s string) string {

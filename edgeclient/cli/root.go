@@ -60,7 +60,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if errors.As(err, &code) {
 		return int(code)
 	}
-	fmt.Fprintf(s.Err, "yarnd: %s\n", printable(err.Error()))
+	fmt.Fprintf(s.Err, "yarnd: %s\n", printableLines(err.Error()))
 	end := yarnd.ExitCode(err)
 	if cmd.Name() == "exec" && end != edgeclient.Interrupted {
 		end = edgeclient.Remote // other codes are the remote command's

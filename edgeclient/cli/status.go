@@ -163,8 +163,10 @@ func (st *status) print(w io.Writer, wide bool) error {
 	row("STATE", state)
 	row("AGE", ago(st.Started))
 	row("TRACKING", dash(st.TrackingURL))
-	if st.Diagnostics != "" {
-		row("DIAGNOSTICS", st.Diagnostics)
+	title := "DIAGNOSTICS"
+	for line := range strings.Lines(st.Diagnostics) {
+		row(title, strings.TrimSuffix(line, "\n"))
+		title = ""
 	}
 	if len(st.Pools) > 0 {
 		fmt.Fprintln(tw)
