@@ -34,8 +34,10 @@ failures end with 125, an interrupt with 130.`,
 				if err != nil {
 					return err
 				}
-				c.Out.Write(result.Stdout)
 				c.Err.Write(result.Stderr)
+				if _, err := c.Out.Write(result.Stdout); err != nil {
+					return err
+				}
 				if result.Exit != 0 {
 					return exit(result.Exit)
 				}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"iter"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,7 +66,7 @@ type mapOptions struct {
 
 // commandArgs demands APP -- COMMAND….
 func commandArgs(cmd *cobra.Command, args []string) error {
-	if cmd.ArgsLenAtDash() == 1 && len(args) >= 2 {
+	if cmd.ArgsLenAtDash() == 1 && len(args) >= 2 && args[1] != "" {
 		return nil
 	}
 	return &edgeclient.Fault{Code: edgeclient.Usage, What: cmd.CommandPath() + " takes an application, then --, then a command", Next: "See " + cmd.CommandPath() + " --help"}
@@ -80,6 +82,11 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 		defer f.Close()
 		in = f
 	}
+	// Whoever reads the output may have had enough, as head does: then the commands
+	// that have not run yet shall not, so this process may not be ended by SIGPIPE.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	// The command's failures are the engine's, so that retries count; the last
 	// failure carries the exit code and the tail of standard error.
 	task := yarnd.Command(argv, engine.Retries(o.retries), engine.TimeLimit(o.limit), engine.Env(o.env))
@@ -87,28 +94,25 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 	batch := task.Map(ctx, cluster.Client, lines.all())
 	defer batch.Release()
 	start, done, failed := time.Now(), 0, 0
-	out := bufio.NewWriter(c.Out)
-	defer out.Flush()
 	for result, err := range batch.All(ctx) {
 		done++
 		var te *yarnd.TaskError
 		switch {
 		case err == nil:
-			out.Write(result.Stdout)
-			if len(result.Stderr) > 0 {
-				c.Err.Write(result.Stderr)
+			c.Err.Write(result.Stderr)
+			if _, err := c.Out.Write(result.Stdout); err != nil {
+				return outputLost(err)
 			}
 			continue
 		case !errors.As(err, &te):
 			return err
 		}
 		failed++
-		out.Flush()
 		c.Err.Write(te.Output)
 		fmt.Fprintf(c.Err, "yarnd: item %d: %s\n", done, printable(te.Error()))
 	}
-	if err := errors.Join(out.Flush(), lines.err); err != nil {
-		return err
+	if lines.err != nil {
+		return lines.err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -118,6 +122,15 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 		return someFailed
 	}
 	return nil
+}
+
+// outputLost is the end of a map that cannot write its output any more: silent, with
+// a shell's code for SIGPIPE, when the reader went away.
+func outputLost(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return exit(signalled + int(syscall.SIGPIPE))
+	}
+	return err
 }
 
 // lines reads items, one a line, as they are asked for.

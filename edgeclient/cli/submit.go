@@ -26,7 +26,7 @@ whether anybody is connected or not.`,
   APP=$(yarnd submit --workers 4 --env venv.tar.gz --wait workers:4)`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := parseWait(wait, &r); err != nil {
+			if err := parseWait("wait", wait, &r); err != nil {
 				return err
 			}
 			if err := r.Check(); err != nil {
@@ -38,8 +38,11 @@ whether anybody is connected or not.`,
 			}
 			defer client.Close()
 			report, err := client.Submit(cmd.Context(), r)
-			if report.ID != "" {
-				fmt.Fprintln(c.Out, report.ID)
+			if report.ID == "" {
+				return err
+			}
+			if _, lost := fmt.Fprintln(c.Out, report.ID); lost != nil && err == nil {
+				err = &edgeclient.Fault{Code: edgeclient.Internal, What: report.ID + " runs, but its id could not be written", Why: lost, Next: "End it with yarnd kill " + report.ID}
 			}
 			return err
 		},
@@ -67,7 +70,7 @@ whether anybody is connected or not.`,
 }
 
 func resourceFlags(f *pflag.FlagSet, role string, r *edgeclient.Resources, memory string) {
-	f.IntVar(&r.VCores, role+"-vcores", 1, "virtual cores of a container of the "+role)
+	f.Var((*cores)(&r.VCores), role+"-vcores", "virtual cores of a container of the "+role+" (default 1)")
 	f.Var((*size)(&r.Memory), role+"-memory", "memory of a container of the "+role+" (default "+memory+")")
 }
 
@@ -92,13 +95,41 @@ func (s *size) Set(text string) error {
 
 func (s *size) Type() string { return "size" }
 
-// parseWait reads none|accepted|workers:N|finished into r.
-func parseWait(text string, r *edgeclient.Request) error {
+// cores is a flag with a number of virtual cores.
+type cores int
+
+func (c *cores) String() string {
+	if *c == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*c))
+}
+
+func (c *cores) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q is no number of cores", text)
+	}
+	*c = cores(n)
+	return nil
+}
+
+func (c *cores) Type() string { return "int" }
+
+// parseWait reads none|accepted|workers:N|finished, what was said to a flag, into r.
+func parseWait(flag, text string, r *edgeclient.Request) error {
 	kind, n, counted := strings.Cut(text, ":")
-	r.Wait = edgeclient.Wait(kind)
 	count, err := strconv.Atoi(n)
-	if counted != (r.Wait == edgeclient.WaitWorkers) || counted && (err != nil || count < 1) {
-		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("unknown wait %q", text), Next: "Use --wait none|accepted|workers:N|finished"}
+	ok := !counted
+	switch r.Wait = edgeclient.Wait(kind); r.Wait {
+	case edgeclient.WaitNone, edgeclient.WaitAccepted, edgeclient.WaitRunning, edgeclient.WaitFinished:
+	case edgeclient.WaitWorkers:
+		ok = counted && err == nil && count >= 1
+	default:
+		ok = false
+	}
+	if !ok {
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("unknown --%s %q", flag, text), Next: fmt.Sprintf("Use --%s none|accepted|workers:N|finished", flag)}
 	}
 	r.WaitWorkers = count
 	return nil

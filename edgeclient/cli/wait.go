@@ -18,18 +18,18 @@ application ended FAILED or KILLED, and with 6 when --timeout passes.`,
 		Args: appArg(1, "one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r edgeclient.Request
-			if err := parseWait(what, &r); err != nil {
+			if err := parseWait("for", what, &r); err != nil {
 				return err
 			}
 			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, app edgeclient.Report) error {
 				last, err := client.Wait(cmd.Context(), app.ID, r.Wait, r.WaitWorkers)
 				if err == nil && last.State.Ended() {
-					fmt.Fprintln(c.Out, last.Final)
+					_, err = fmt.Fprintln(c.Out, last.Final)
 				}
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&what, "for", "finished", "accepted, workers:N, or finished")
+	cmd.Flags().StringVar(&what, "for", "finished", "none, accepted, workers:N, or finished")
 	return cmd
 }

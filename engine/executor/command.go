@@ -298,7 +298,7 @@ func (k *command) outcome(state *os.ProcessState, overflowed bool, limit error) 
 	code, signal := exitCode(state)
 	switch {
 	case overflowed:
-		return fail(graph.FailUser, code, "%v", limit)
+		return fail(graph.FailUser, 0, "%v", limit) // the code would be of the signal that was sent for it
 	case signal == syscall.SIGKILL && oomKills() > k.oom:
 		return fail(graph.FailMemory, code, "was killed by the kernel for its memory, or another of this container was")
 	case signal != 0:
