@@ -2,6 +2,7 @@ package edgeclient
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"time"
 )
@@ -129,6 +130,9 @@ func (r Request) check() error {
 	}
 	if r.IdleTimeout < 0 || r.MaxAttempts < 0 {
 		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
+	}
+	if r.MaxAttempts > math.MaxInt32 || r.Priority > math.MaxInt32 || r.Priority < math.MinInt32 {
+		return usagef("Use a smaller number", "a priority of %d with %d attempts is out of range", r.Priority, r.MaxAttempts)
 	}
 	switch r.Wait {
 	case WaitNone, WaitAccepted, WaitRunning, WaitFinished:
