@@ -26,6 +26,8 @@ type program struct {
 	files  []packaging.Spec // archives and files
 }
 
+const envFlag = "--env"
+
 // prepare checks everything local that a request names.
 func (r Request) prepare(ctx context.Context) (program, error) {
 	var p program
@@ -43,6 +45,10 @@ func (r Request) prepare(ctx context.Context) (program, error) {
 		if e != nil && err == nil {
 			err = wrap(Usage, flag+" "+text, e, hint)
 		}
+		if r.AllowRatio {
+			s.Limits.Ratio = -1
+		}
+		s.Limits.OutsideLinks = flag == envFlag // a virtual environment links to the nodes' own interpreter
 		p.files = append(p.files, s)
 	}
 	const archive = "Give a .tar.gz, .tgz or .zip, PATH[#NAME]"
@@ -50,7 +56,7 @@ func (r Request) prepare(ctx context.Context) (program, error) {
 		if !strings.Contains(env, "#") {
 			env += "#environment"
 		}
-		add("--env", env, packaging.Archive, archive)
+		add(envFlag, env, packaging.Archive, archive)
 	}
 	for _, a := range r.Archives {
 		add("--archives", a, packaging.Archive, archive)
@@ -61,16 +67,12 @@ func (r Request) prepare(ctx context.Context) (program, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, p.check(ctx, r)
+	return p, p.check(ctx)
 }
 
 // check inspects what lies here and refuses two files of one name. What lies on
 // the cluster's file system is looked at when it is staged.
-func (p program) check(ctx context.Context, r Request) error {
-	limits := packaging.Limits{OutsideLinks: r.Env != ""} // a virtual environment links to the nodes' own interpreter
-	if r.AllowRatio {
-		limits.Ratio = -1
-	}
+func (p program) check(ctx context.Context) error {
 	seen := map[string]string{spec.ProgramName: "the program", siteFile: "Hadoop's configuration", spec.SpecFile: "the specification", spec.SeedFile: "a file of yarnd's"}
 	for _, s := range p.files {
 		if other, ok := seen[s.Name]; ok {
@@ -85,7 +87,7 @@ func (p program) check(ctx context.Context, r Request) error {
 			err = errors.New("it is no regular file")
 		}
 		if err == nil && s.Kind == packaging.Archive {
-			_, err = packaging.InspectArchive(ctx, s.Source, limits)
+			_, err = packaging.InspectArchive(ctx, s.Source, s.Limits)
 		}
 		if err != nil {
 			return wrap(Usage, "cannot use "+s.Source, err, "Check the path, or pack it anew")
@@ -196,7 +198,7 @@ func (c *Client) upload(ctx context.Context, f hdfs.FS, p program) ([]spec.File,
 			res, err = cache.Put(ctx, s)
 		}
 		if err != nil {
-			return nil, fsFault("cannot upload "+s.Source, err)
+			return nil, uploadFault(s, err)
 		}
 		if res.Uploaded {
 			c.opts.Progress("uploaded %s (%s) in %s", s.Source, FormatBytes(res.Size), time.Since(start).Round(time.Millisecond))
@@ -207,6 +209,17 @@ func (c *Client) upload(ctx context.Context, f hdfs.FS, p program) ([]spec.File,
 			Archive: res.Kind == packaging.Archive, Visibility: spec.Private})
 	}
 	return out, nil
+}
+
+// uploadFault tells what is wrong with a file from what is wrong with the place where
+// it should go.
+func uploadFault(s packaging.Spec, err error) error {
+	for _, ours := range []any{new(*packaging.SpecError), new(*packaging.ArchiveError), new(*packaging.BundleError)} {
+		if errors.As(err, ours) {
+			return wrap(Usage, "cannot use "+s.Source, err, "Check the path, or pack it anew")
+		}
+	}
+	return fsFault("cannot upload "+s.Source, err)
 }
 
 // application is the specification that the application master reads.

@@ -39,8 +39,6 @@ type CacheOptions struct {
 	// Index is the file that remembers hashes; "yarnd/index.json" in the
 	// user's cache directory when empty, none when "-".
 	Index string
-	// Limits for archives.
-	Limits Limits
 	// Open opens the file system of a URL that is not the cache's own.
 	// Without it such sources are refused. Whoever opens it closes it.
 	Open func(ctx context.Context, url string) (hdfs.FS, error)
@@ -174,7 +172,7 @@ func (c *Cache) putLocal(ctx context.Context, s Spec, local string) (Resource, e
 	if !st.Mode().IsRegular() {
 		return Resource{}, &SpecError{Spec: s.Source, Why: "it is not a regular file; pack a directory as .tar.gz first"}
 	}
-	hash, err := c.examine(ctx, f, abs, s.Kind, statOf(st))
+	hash, err := c.examine(ctx, f, abs, s, statOf(st))
 	if err != nil {
 		return Resource{}, err
 	}
@@ -184,14 +182,14 @@ func (c *Cache) putLocal(ctx context.Context, s Spec, local string) (Resource, e
 
 // examine returns a local file's hash and makes sure that an archive is fit to
 // be one, both from the index when it knows the file.
-func (c *Cache) examine(ctx context.Context, f *os.File, abs string, kind Kind, st fileStat) ([32]byte, error) {
+func (c *Cache) examine(ctx context.Context, f *os.File, abs string, s Spec, st fileStat) ([32]byte, error) {
 	hash, limits, known := c.index.load().find(abs, st)
-	passed := limits != nil && *limits == c.opts.Limits
-	if known && (kind == File || passed) {
+	passed := limits != nil && *limits == s.Limits
+	if known && (s.Kind == File || passed) {
 		return hash, nil
 	}
-	if kind == Archive {
-		if _, err := InspectArchive(ctx, abs, c.opts.Limits); err != nil {
+	if s.Kind == Archive {
+		if _, err := InspectArchive(ctx, abs, s.Limits); err != nil {
 			return hash, err
 		}
 	}
@@ -207,8 +205,8 @@ func (c *Cache) examine(ctx context.Context, f *os.File, abs string, kind Kind, 
 	}
 	c.note(ctx, func(d *indexData) {
 		e := indexFile{Stat: st, SHA256: hex.EncodeToString(hash[:]), Used: time.Now().UTC()}
-		if kind == Archive {
-			e.Limits = &c.opts.Limits
+		if s.Kind == Archive {
+			e.Limits = &s.Limits
 		}
 		d.Files[abs] = e
 	})

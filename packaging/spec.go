@@ -29,6 +29,7 @@ type Spec struct {
 	Source string
 	Name   string
 	Kind   Kind
+	Limits Limits // of an archive
 }
 
 // ParseSpec reads "source" or "source#name". Without a name the last element
