@@ -126,8 +126,12 @@ func webOf(c *conf.Conf, base string) (appmaster.Web, error) {
 		host, _, _ := strings.Cut(a, ":")
 		w.ProxyHosts = append(w.ProxyHosts, host)
 	}
+	scheme := "http://"
+	if addrs.HTTPS {
+		scheme = "https://"
+	}
 	if len(from) > 0 {
-		w.ProxyURL = "http://" + from[0] + base
+		w.ProxyURL = scheme + from[0] + base
 	}
 	return w, nil
 }

@@ -48,10 +48,13 @@ func (l *loop) newPage() http.Handler {
 	if len(l.opt.Web.ProxyHosts) > 0 {
 		p.proxy = &proxyHosts{names: l.opt.Web.ProxyHosts}
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", p.health)
-	mux.HandleFunc("/", p.show)
-	return guard(mux)
+	return guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" { // no ServeMux: that answers "//" with a redirect
+			p.health(w, r)
+			return
+		}
+		p.show(w, r)
+	}))
 }
 
 // guard sets what every answer has, and lets GET and HEAD through only.

@@ -66,6 +66,21 @@ func TestPage(t *testing.T) {
 	if !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %q", policy)
 	}
+	// The proxy follows redirects itself: there are none.
+	for _, path := range []string{"/", "x//y", "a/../b"} {
+		req, err := http.NewRequest("GET", info.Web+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
 	if health := fetch(t, info.Web+"healthz"); health.status != 200 || health.body != "ok\n" {
 		t.Errorf("%+v", health)
 	}
