@@ -219,6 +219,9 @@ func uploadFault(s packaging.Spec, err error) error {
 			return wrap(Usage, "cannot use "+s.Source, err, "Check the path, or pack it anew")
 		}
 	}
+	if errors.As(err, new(*packaging.TamperedError)) {
+		return &Fault{Code: Auth, What: "cannot upload " + s.Source, Why: err}
+	}
 	return fsFault("cannot upload "+s.Source, err)
 }
 
