@@ -2,6 +2,7 @@ package edgeclient
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 
@@ -19,27 +20,44 @@ type logReader struct {
 	pull func() (*ampb.LogChunk, error, bool)
 	end  func()
 	rest []byte
-	err  error // of the stream
+	err  error // of the stream; io.EOF at its end
 }
 
-func (r *logReader) Read(b []byte) (int, error) {
+// open waits for the first chunk: whether there is such a log is known before anything
+// of it is read. It need not be called.
+func (r *logReader) open() error {
 	if r.pull == nil {
 		r.pull, r.end = iter.Pull2(r.next)
 	}
-	for len(r.rest) == 0 {
+	for len(r.rest) == 0 && r.err == nil {
 		chunk, err, ok := r.pull()
 		if !ok {
-			return 0, io.EOF
+			err = io.EOF
 		}
-		if err != nil {
-			r.err = err
-			return 0, err
-		}
-		r.rest = chunk.GetData()
+		r.rest, r.err = chunk.GetData(), err
+	}
+	if len(r.rest) > 0 || errors.Is(r.err, io.EOF) {
+		return nil
+	}
+	return r.err
+}
+
+func (r *logReader) Read(b []byte) (int, error) {
+	r.open()
+	if len(r.rest) == 0 {
+		return 0, r.err
 	}
 	n := copy(b, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// failure is why the stream broke off; nil when it did not.
+func (r *logReader) failure() error {
+	if errors.Is(r.err, io.EOF) {
+		return nil
+	}
+	return r.err
 }
 
 // stop ends the stream; it may not have begun.

@@ -235,29 +235,44 @@ func (s *Session) Logs(ctx context.Context, req LogRequest, yield func(LogFile) 
 	// One log that cannot be read, of a container that never started or whose node
 	// is lost, does not hide the others.
 	var unread []error
+	found := false
 	for _, place := range chosen {
 		for _, name := range files {
 			r := &logReader{next: s.chunks(ctx, place.id, name, req.Follow)}
-			err := yield(LogFile{Container: place.id, Node: place.node, Name: name, Size: -1, Content: r})
+			var err, lost error
+			if !req.Follow {
+				err = r.open()
+			}
+			if err == nil {
+				lost = yield(LogFile{Container: place.id, Node: place.node, Name: name, Size: -1, Content: r})
+				err = r.failure()
+			}
 			r.stop()
-			if err != nil && r.err == nil {
-				return err // the receiver's own
-			}
-			if ctx.Err() != nil {
-				return wrap(Interrupted, "cannot read "+name+" of "+place.id, context.Cause(ctx), "")
-			}
-			err = sessionFault("cannot read "+name+" of "+place.id, err)
-			if err != nil && (CodeOf(err) != NotFound || len(chosen) == 1) {
-				unread = append(unread, err)
+			what := "cannot read " + name + " of " + place.id
+			switch {
+			case ctx.Err() != nil:
+				return wrap(Interrupted, what, context.Cause(ctx), "")
+			case lost != nil && err == nil:
+				return lost // the receiver's own
+			case err == nil:
+				found = true
+			case CodeOf(sessionFault(what, err)) != NotFound:
+				unread = append(unread, sessionFault(what, err))
 			}
 		}
+	}
+	if !found && unread == nil {
+		return noContainer(s.App, req)
 	}
 	return errors.Join(unread...)
 }
 
 // noContainer says that an application has no log that a request chooses.
 func noContainer(r Report, req LogRequest) error {
-	what := fmt.Sprintf("%s has no log of a container %q", r.ID, req.Container)
+	what := r.ID + " has no log"
+	if req.Container != "" {
+		what += fmt.Sprintf(" of a container %q", req.Container)
+	}
 	if req.File != "" {
 		what += fmt.Sprintf(" called %q", req.File)
 	}
