@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -185,7 +186,7 @@ func TestArchives(t *testing.T) {
 
 func TestParseStat(t *testing.T) {
 	st, ok := parseStat(42, []byte("42 (a) b (c)) S 1 40 41 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 12345 1000000 25 18446744073709551615 1 1 0\n"))
-	if want := (procStat{pid: 42, session: 41, state: 'S', rss: 25 * int64(os.Getpagesize())}); !ok || st != want {
+	if want := (procStat{pid: 42, parent: 1, session: 41, state: 'S', rss: 25 * int64(os.Getpagesize())}); !ok || st != want {
 		t.Errorf("%+v, %v", st, ok)
 	}
 	for _, bad := range []string{"", "42", "42 (x", "42 (x) S 1", "42 (x) SS 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22"} {
@@ -311,5 +312,26 @@ func TestLifelineThatIsNone(t *testing.T) {
 		if err := WatchLifeline(func() { t.Error("ended") }); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
+	}
+}
+
+// What left the session goes before the executor to which its orphans fall.
+func TestRemains(t *testing.T) {
+	list := []procStat{
+		{pid: 10, parent: 1, session: 10, state: 'Z'},  // the leader
+		{pid: 11, parent: 1, session: 10, state: 'S'},  // an executor, whose worker has ended
+		{pid: 12, parent: 11, session: 10, state: 'S'}, // a command
+		{pid: 13, parent: 12, session: 13, state: 'S'}, // left the session
+		{pid: 14, parent: 13, session: 14, state: 'S'}, // and its child again
+		{pid: 15, parent: 11, session: 10, state: 'Z'},
+		{pid: 20, parent: 1, session: 20, state: 'S'}, // somebody else's
+		{pid: 21, parent: 20, session: 20, state: 'S'},
+	}
+	tops, below := remains(list, 10)
+	if !slices.Equal(tops, []int{11}) || !slices.Equal(below, []int{12, 13, 14}) {
+		t.Errorf("tops %v, below %v", tops, below)
+	}
+	if tops, below := remains(list[6:], 10); tops != nil || below != nil {
+		t.Errorf("of a session that is gone: %v, %v", tops, below)
 	}
 }

@@ -3,7 +3,9 @@ package local
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -11,9 +13,9 @@ import (
 
 // procStat is what we want of /proc/<pid>/stat.
 type procStat struct {
-	pid, session int
-	state        byte
-	rss          int64 // bytes
+	pid, parent, session int
+	state                byte
+	rss                  int64 // bytes
 }
 
 // processes lists the processes of this machine. Those that end meanwhile are
@@ -53,30 +55,66 @@ func parseStat(pid int, text []byte) (procStat, bool) {
 	if len(f) < 22 || len(f[0]) != 1 {
 		return procStat{}, false
 	}
-	session, err1 := strconv.Atoi(string(f[3]))
-	pages, err2 := strconv.ParseInt(string(f[21]), 10, 64)
-	if err1 != nil || err2 != nil {
+	parent, err1 := strconv.Atoi(string(f[1]))
+	session, err2 := strconv.Atoi(string(f[3]))
+	pages, err3 := strconv.ParseInt(string(f[21]), 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
 		return procStat{}, false
 	}
-	return procStat{pid: pid, session: session, state: f[0][0], rss: pages * int64(os.Getpagesize())}, true
+	return procStat{pid: pid, parent: parent, session: session, state: f[0][0], rss: pages * int64(os.Getpagesize())}, true
 }
 
-// killSession kills what is left of a session whose leader has ended, and waits
-// until it is gone. New processes may be made while the list is read, so it is
-// read until it is empty; somebody else's reaper may take a while, hence a bound.
+// killSession kills what is left of a session whose leader has ended, with all
+// descendants, and waits until it is gone. New processes may be made while the list
+// is read, so it is read until it is empty; somebody else's reaper may take a while,
+// hence a bound.
+//
+// Descendants go first. One that left the session (setsid) is known by its parents
+// alone, and its parents may be executors, to which it falls when those between have
+// ended: were they killed at once, it would fall to the system's first process and be
+// nobody's. What makes new ones all the time costs its executor its life after half
+// the time.
 func killSession(sid int) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		left := 0
-		for _, st := range processes() {
-			if st.session == sid && st.state != 'Z' && st.pid != sid {
-				left++
-				syscall.Kill(st.pid, syscall.SIGKILL)
-			}
-		}
-		if left == 0 {
+	const bound = 5 * time.Second
+	for began := time.Now(); time.Since(began) < bound; time.Sleep(5 * time.Millisecond) {
+		tops, below := remains(processes(), sid)
+		if len(tops)+len(below) == 0 {
 			return
 		}
+		if len(below) == 0 || time.Since(began) > bound/2 {
+			below = append(below, tops...)
+		}
+		for _, pid := range below {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
+}
+
+// remains finds a session's living processes without its leader, and all their
+// descendants: those that have no parent among them, and the others.
+func remains(list []procStat, sid int) (tops, below []int) {
+	children := map[int][]int{}
+	var members []int
+	for _, st := range list {
+		if st.state == 'Z' || st.pid == sid {
+			continue
+		}
+		children[st.parent] = append(children[st.parent], st.pid)
+		if st.session == sid {
+			members = append(members, st.pid)
+		}
+	}
+	isBelow := map[int]bool{}
+	for queue := slices.Clone(members); len(queue) > 0; queue = queue[1:] {
+		for _, child := range children[queue[0]] {
+			if !isBelow[child] {
+				isBelow[child] = true
+				queue = append(queue, child)
+			}
+		}
+	}
+	tops = slices.DeleteFunc(members, func(pid int) bool { return isBelow[pid] })
+	return tops, slices.Sorted(maps.Keys(isBelow))
 }
 
 // watchMemory kills containers that hold too much, twice a second.

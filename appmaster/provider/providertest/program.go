@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
@@ -72,6 +74,25 @@ func play(how []string) int {
 			return 125
 		}
 		fmt.Println(cmd.Process.Pid)
+		sleep()
+	case "nest":
+		// A child that takes in what falls to it, as executors do, in a group of its own.
+		cmd := exec.Command("/proc/self/exe", args("adopter")...)
+		cmd.Args[0], cmd.Stdout, cmd.SysProcAttr = os.Args[0], os.Stdout, &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			return 125
+		}
+		sleep()
+	case "adopter":
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return 125
+		}
+		// Its grandchild has left the session, and then its parent.
+		cmd := exec.Command("setsid", "sh", "-c", "sleep 600 & echo $!")
+		cmd.Stdout = os.Stdout
+		if err := cmd.Run(); err != nil {
+			return 125
+		}
 		sleep()
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)

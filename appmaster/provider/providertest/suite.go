@@ -51,6 +51,7 @@ func Run(t *testing.T, f Factory) {
 		{"StopWhileStarting", testStopWhileStarting},
 		{"StubbornProcess", testStubborn},
 		{"NothingStaysBehind", testFamily},
+		{"NothingLeavesAKilledOne", testNest},
 		{"ChangedFile", testChangedFile},
 		{"MissingFile", testMissingFile},
 		{"Logs", testLogs},
@@ -365,6 +366,28 @@ func testFamily(b *bench) {
 	}
 	if Alive(child) {
 		b.Errorf("process %d has outlived its container", child)
+	}
+}
+
+// What left the session of a container whose process was killed goes with it, too.
+func testNest(b *bench) {
+	if !b.f.SameMachine {
+		b.Skip("its processes are on other machines")
+	}
+	b.register(b.pool("w", "nest"))
+	id := b.start("w")
+	text := b.log(id, "stdout", func(s string) bool { return strings.HasSuffix(s, "\n") })
+	child, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := syscall.Kill(b.p.Describe(id).PID, syscall.SIGKILL); err != nil {
+		b.Fatal(err)
+	}
+	b.completed(id)
+	if Alive(child) {
+		b.Errorf("process %d has outlived its container", child)
+		syscall.Kill(child, syscall.SIGKILL)
 	}
 }
 
