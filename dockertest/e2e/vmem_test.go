@@ -66,21 +66,33 @@ func TestNoCommandOutlivesItsWorker(t *testing.T) {
 	if err := client.Start(); err != nil {
 		t.Fatal(err)
 	}
-	sleepers := func() int {
-		n := 0
+	sleepers := func() map[string]bool { // by node and process id
+		found := map[string]bool{}
 		for _, p := range a.processes(t) {
-			if strings.Contains(p, "sleep 4242") {
-				n++
+			if f := strings.Fields(p); strings.Contains(p, "sleep 4242") {
+				found[f[0]+" "+f[1]] = true
 			}
 		}
-		return n
+		return found
 	}
-	await(t, "the command and its two children run", time.Minute, func() bool { return sleepers() >= 3 })
+	var first map[string]bool
+	await(t, "the command and its two children run", time.Minute, func() bool {
+		first = sleepers()
+		return len(first) >= 3
+	})
 	killOne(t, a, "worker")
 	// It is tried again on the worker that takes the dead one's place: what must go
 	// are the processes of the first.
+	await(t, "nothing of the dead worker's command is left", time.Minute, func() bool {
+		for p := range sleepers() {
+			if first[p] {
+				return false
+			}
+		}
+		return true
+	})
 	a.must(t, "kill")
-	await(t, "nothing sleeps any more", time.Minute, func() bool { return sleepers() == 0 })
+	await(t, "nothing sleeps any more", time.Minute, func() bool { return len(sleepers()) == 0 })
 	if err := client.Wait(); err == nil {
 		t.Error("the client of a killed command ended well")
 	}
