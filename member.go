@@ -65,11 +65,6 @@ func (m *member) scheduler(ctx context.Context) (string, uint64, error) {
 	return e.GetAddress(), e.GetEpoch(), nil
 }
 
-// listen is the address on which this process listens.
-func (m *member) listen() string {
-	return net.JoinHostPort(m.launch.Listen.Host, "0")
-}
-
 // advertise is how others reach a listener: by the node's name when it listens on
 // every address.
 func (m *member) advertise(addr net.Addr) (string, error) {

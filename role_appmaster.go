@@ -59,7 +59,9 @@ func localAppMaster(ctx context.Context, o appmaster.Options) error {
 		return err
 	}
 	defer p.Close()
-	o.Spec.Listen.Host = "127.0.0.1"
+	if o.Spec.Listen.Interface == "" {
+		o.Spec.Listen.Host = "127.0.0.1"
+	}
 	o.Provider, o.Staging, o.Container, o.Node = p, staging{fs, o.Spec.Staging}, "am", "127.0.0.1"
 	o.LogDir = os.Getenv("LOG_DIRS")
 	err = appmaster.Run(ctx, o)

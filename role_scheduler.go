@@ -11,6 +11,7 @@ import (
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/listen"
 	"github.com/yarnd/yarnd/engine/server"
 )
 
@@ -21,9 +22,13 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer m.close()
+	ln, err := listen.Open(m.launch.Listen)
+	if err != nil {
+		return err
+	}
 	fleet := &fleet{}
 	srv, err := server.New(server.Options{
-		Identity: m.id, Address: m.listen(), Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
+		Identity: m.id, Listener: ln, Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
 		Epoch: m.launch.Epoch, Bundle: m.bundle,
 	})
 	if err != nil {

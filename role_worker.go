@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/yarnd/yarnd/appmaster/listen"
 	"github.com/yarnd/yarnd/engine"
 	engineworker "github.com/yarnd/yarnd/engine/worker"
 )
@@ -22,6 +23,10 @@ func worker(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer m.close()
+	ln, err := listen.Open(m.launch.Listen)
+	if err != nil {
+		return err
+	}
 	memory := float64(m.launch.Resource.MemoryMiB << 20)
 	return engineworker.Run(ctx, engineworker.Options{
 		Identity:    m.id,
@@ -32,7 +37,7 @@ func worker(ctx context.Context, log *slog.Logger) error {
 		Memory:      uint64(memory * resultShare),
 		MemoryLimit: uint64(memory * limitShare),
 		Dir:         ".", // the container's, which YARN removes
-		Listen:      m.listen(),
+		Listener:    ln,
 		Bundle:      m.bundle,
 		Funcs:       engine.Builtins(), // what a program defined runs in executors: it may crash
 		Adopt:       true,

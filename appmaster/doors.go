@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/appmaster/listen"
 )
 
 // doors are the application master's listeners with what serves them.
@@ -29,14 +28,14 @@ type doors struct {
 
 // open starts to listen and serve.
 func (l *loop) open() (*doors, error) {
-	ln, err := listen(l.opt.Spec.Listen)
+	ln, err := listen.Open(l.opt.Spec.Listen)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("application master: %w", err)
 	}
-	web, err := listen(l.opt.Spec.Listen)
+	web, err := listen.Open(l.opt.Spec.Listen)
 	if err != nil {
 		ln.Close()
-		return nil, err
+		return nil, fmt.Errorf("application master: %w", err)
 	}
 	l.port = portOf(ln)
 	l.web = "http://" + net.JoinHostPort(l.node, strconv.Itoa(portOf(web))) + "/"
@@ -73,51 +72,3 @@ func (d *doors) shut() {
 }
 
 func portOf(ln net.Listener) int { return ln.Addr().(*net.TCPAddr).Port }
-
-// listen opens a port as the spec says: on one address or all, and out of a range
-// or any.
-func listen(how spec.Listen) (net.Listener, error) {
-	host := how.Host
-	if how.Interface != "" {
-		var err error
-		if host, err = addressOf(how.Interface); err != nil {
-			return nil, err
-		}
-	}
-	if how.PortMin == 0 {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return nil, fmt.Errorf("application master: cannot listen: %w", err)
-		}
-		return ln, nil
-	}
-	// From a random place on, so that masters on one node do not queue up.
-	n := how.PortMax - how.PortMin + 1
-	first := rand.IntN(n)
-	var last error
-	for i := range n {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(how.PortMin+(first+i)%n)))
-		if err == nil {
-			return ln, nil
-		}
-		last = err
-	}
-	return nil, fmt.Errorf("application master: cannot listen on any port of %d to %d: %w", how.PortMin, how.PortMax, last)
-}
-
-func addressOf(name string) (string, error) {
-	ifc, err := net.InterfaceByName(name)
-	if err != nil {
-		return "", fmt.Errorf("application master: network interface %s: %w", name, err)
-	}
-	addrs, err := ifc.Addrs()
-	if err != nil {
-		return "", fmt.Errorf("application master: network interface %s: %w", name, err)
-	}
-	for _, a := range addrs {
-		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLinkLocalUnicast() {
-			return ip.IP.String(), nil
-		}
-	}
-	return "", fmt.Errorf("application master: network interface %s has no address", name)
-}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/listen"
 	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -112,9 +113,12 @@ func jitterSeed(app string, attempt int) uint64 {
 }
 
 func nodeName(o Options) (string, error) {
+	host, err := listen.Host(o.Spec.Listen)
 	switch {
-	case o.Spec.Listen.Host != "":
-		return o.Spec.Listen.Host, nil
+	case err != nil:
+		return "", fmt.Errorf("application master: %w", err)
+	case host != "":
+		return host, nil
 	case o.Node != "":
 		return o.Node, nil
 	}

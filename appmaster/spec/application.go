@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"regexp"
 	"slices"
@@ -46,7 +47,8 @@ type Listen struct {
 	// It makes sense where all nodes share it (127.0.0.1 on the local provider).
 	Host string `json:"host,omitempty"`
 	// Interface is the network interface whose first address is used, for nodes
-	// that have several. At most one of Host and Interface is set.
+	// that have several: its name, or a network (10.1.0.0/16) that it is on. At most
+	// one of Host and Interface is set.
 	Interface string `json:"interface,omitempty"`
 	// PortMin to PortMax, both included, are the ports that a firewall lets
 	// through; 0 and 0 means any.
@@ -194,7 +196,7 @@ var (
 	urlPattern     = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[^/]*/`)
 	namedPattern   = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,128}$`)
 	labelPattern   = regexp.MustCompile(`^[A-Za-z0-9_.-]{0,255}$`)
-	netNamePattern = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,255}$`)
+	netNamePattern = regexp.MustCompile(`^[A-Za-z0-9_.:@-]{1,255}$`)
 )
 
 // InvalidError tells which part of a document is wrong, and how.
@@ -254,12 +256,17 @@ func (l *Listen) validate() error {
 		return invalid("is set together with listen.host", "listen.interface")
 	case l.Host != "" && !netNamePattern.MatchString(l.Host):
 		return invalid("is no address", "listen.host")
-	case l.Interface != "" && !netNamePattern.MatchString(l.Interface):
+	case l.Interface != "" && !netNamePattern.MatchString(l.Interface) && !isNetwork(l.Interface):
 		return invalid("is no interface", "listen.interface")
 	case l.PortMin < 0 || l.PortMax > 65535 || l.PortMin > l.PortMax || (l.PortMin == 0) != (l.PortMax == 0):
 		return invalid("must be two ports in order, or none", "listen.portMin and portMax")
 	}
 	return nil
+}
+
+func isNetwork(s string) bool {
+	_, err := netip.ParsePrefix(s)
+	return err == nil
 }
 
 func (p *Pool) validate(at string) error {

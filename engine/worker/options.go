@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"runtime"
 	"time"
@@ -44,6 +45,8 @@ type Options struct {
 	// told to connect to; "" is the listener's, with the host from which this worker
 	// connects to the scheduler if it is unspecified.
 	Listen, Advertise string
+	// Listener is the data plane's instead of Listen, plain TCP; Run closes it.
+	Listener net.Listener
 
 	// Self is the path of the own binary; "" is this process's. Bundle is its
 	// SHA-256; zero: it is computed.

@@ -23,6 +23,9 @@ import (
 // ended, after all that it started has ended; an error says why it could not
 // begin.
 func Run(ctx context.Context, o Options) error {
+	if o.Listener != nil {
+		defer o.Listener.Close()
+	}
 	o, err := o.withDefaults()
 	if err != nil {
 		return err
@@ -40,7 +43,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	ln, err := net.Listen("tcp", o.Listen)
+	ln, err := o.listener()
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
@@ -81,6 +84,13 @@ func Run(ctx context.Context, o Options) error {
 	}
 	w.run(ctx)
 	return nil
+}
+
+func (o Options) listener() (net.Listener, error) {
+	if o.Listener != nil {
+		return o.Listener, nil
+	}
+	return net.Listen("tcp", o.Listen)
 }
 
 // ownDigest returns the SHA-256 of the own binary, as it runs even if the file was
