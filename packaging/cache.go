@@ -57,6 +57,8 @@ type Cache struct {
 	opts  CacheOptions
 	index index
 	log   *slog.Logger
+	// looks says that nothing may change, neither the cache nor the index.
+	looks bool
 }
 
 // TamperedError is a cache entry that is not what it has to be.
@@ -72,6 +74,19 @@ func (e *TamperedError) Error() string {
 
 // OpenCache makes sure that the cache's directory is there and the user's own.
 func OpenCache(ctx context.Context, fsys hdfs.FS, opts CacheOptions) (*Cache, error) {
+	c, err := newCache(fsys, opts)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Dir == "" { // the directory above holds more of the user's secrets
+		if err := hdfs.EnsureDir(ctx, fsys, path.Dir(c.dir), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	return c, hdfs.EnsureDir(ctx, fsys, c.dir, 0o700)
+}
+
+func newCache(fsys hdfs.FS, opts CacheOptions) (*Cache, error) {
 	c := &Cache{fs: fsys, opts: opts, log: opts.Logger}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -90,12 +105,7 @@ func OpenCache(ctx context.Context, fsys hdfs.FS, opts CacheOptions) (*Cache, er
 	default:
 		c.index.path = opts.Index
 	}
-	if opts.Dir == "" { // the directory above holds more of the user's secrets
-		if err := hdfs.EnsureDir(ctx, fsys, path.Dir(dir), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	return c, hdfs.EnsureDir(ctx, fsys, dir, 0o700)
+	return c, nil
 }
 
 // Put makes a resource of what a Spec names. A local file is uploaded unless
@@ -214,6 +224,9 @@ func (c *Cache) examine(ctx context.Context, f *os.File, abs string, s Spec, st 
 }
 
 func (c *Cache) note(ctx context.Context, apply func(*indexData)) {
+	if c.looks {
+		return
+	}
 	if err := c.index.change(ctx, apply); err != nil {
 		c.log.Debug("the local index was not updated", "err", err)
 	}
@@ -226,6 +239,10 @@ func (c *Cache) store(ctx context.Context, f *os.File, r *Resource, name string)
 	found, err := c.lookup(ctx, dir, r, name)
 	if err != nil || found {
 		return err
+	}
+	if c.looks {
+		r.Uploaded = true // it would be
+		return nil
 	}
 	if err := c.fs.MkdirAll(ctx, dir, 0o700); err != nil {
 		return err
@@ -276,7 +293,7 @@ func (c *Cache) lookup(ctx context.Context, dir string, r *Resource, name string
 	best := -1
 	for i, info := range infos {
 		if strings.HasPrefix(info.Name(), ".") {
-			if time.Since(time.UnixMilli(info.ModTimeMs)) > abandonedAge {
+			if !c.looks && time.Since(time.UnixMilli(info.ModTimeMs)) > abandonedAge {
 				_ = c.fs.RemoveAll(ctx, info.Path) // next time, if not now
 			}
 			continue

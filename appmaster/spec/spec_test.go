@@ -13,7 +13,7 @@ func sample() *Application {
 	return &Application{
 		Version: Version, ID: "application_1700000000000_0001", Name: "nightly <etl> & more", User: "alice",
 		Staging: "hdfs://nn:8020/user/alice/.yarnd/application_1700000000000_0001", IdleTimeout: Duration(90 * time.Minute), MaxAttempts: 4,
-		Listen: Listen{PortMin: 20000, PortMax: 20100},
+		Listen: Listen{Interface: "10.1.0.0/16", PortMin: 20000, PortMax: 20100},
 		Pools: []Pool{
 			{Name: "scheduler", Role: RoleScheduler, Count: 1, Resource: Resource{VCores: 1, MemoryMiB: 512}, Files: []File{program}},
 			{Name: "gpu-1", Role: RoleWorker, Count: 20, Resource: Resource{VCores: 2, MemoryMiB: 2048, Named: map[string]int64{"yarn.io/gpu": 1}},

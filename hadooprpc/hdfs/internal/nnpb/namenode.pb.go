@@ -514,6 +514,291 @@ func (*Rename2Response) Descriptor() ([]byte, []int) {
 	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{8}
 }
 
+type GetErasureCodingPolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Src           *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetErasureCodingPolicyRequest) Reset() {
+	*x = GetErasureCodingPolicyRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetErasureCodingPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetErasureCodingPolicyRequest) ProtoMessage() {}
+
+func (x *GetErasureCodingPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetErasureCodingPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetErasureCodingPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetErasureCodingPolicyRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+type GetErasureCodingPolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent when files are replicated.
+	Policy        *ErasureCodingPolicy `protobuf:"bytes,1,opt,name=policy" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetErasureCodingPolicyResponse) Reset() {
+	*x = GetErasureCodingPolicyResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetErasureCodingPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetErasureCodingPolicyResponse) ProtoMessage() {}
+
+func (x *GetErasureCodingPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetErasureCodingPolicyResponse.ProtoReflect.Descriptor instead.
+func (*GetErasureCodingPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetErasureCodingPolicyResponse) GetPolicy() *ErasureCodingPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+type ErasureCodingPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "RS-6-3-1024k"
+	Name *string `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
+	// ErasureCodeConstants: 63 is replication.
+	Id            *uint32 `protobuf:"varint,4,req,name=id" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasureCodingPolicy) Reset() {
+	*x = ErasureCodingPolicy{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasureCodingPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasureCodingPolicy) ProtoMessage() {}
+
+func (x *ErasureCodingPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasureCodingPolicy.ProtoReflect.Descriptor instead.
+func (*ErasureCodingPolicy) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ErasureCodingPolicy) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *ErasureCodingPolicy) GetId() uint32 {
+	if x != nil && x.Id != nil {
+		return *x.Id
+	}
+	return 0
+}
+
+type GetEZForPathRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Src           *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEZForPathRequest) Reset() {
+	*x = GetEZForPathRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEZForPathRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEZForPathRequest) ProtoMessage() {}
+
+func (x *GetEZForPathRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEZForPathRequest.ProtoReflect.Descriptor instead.
+func (*GetEZForPathRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetEZForPathRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+type GetEZForPathResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent outside of encryption zones.
+	Zone          *EncryptionZone `protobuf:"bytes,1,opt,name=zone" json:"zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEZForPathResponse) Reset() {
+	*x = GetEZForPathResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEZForPathResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEZForPathResponse) ProtoMessage() {}
+
+func (x *GetEZForPathResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEZForPathResponse.ProtoReflect.Descriptor instead.
+func (*GetEZForPathResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetEZForPathResponse) GetZone() *EncryptionZone {
+	if x != nil {
+		return x.Zone
+	}
+	return nil
+}
+
+type EncryptionZone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The zone's root.
+	Path          *string `protobuf:"bytes,2,req,name=path" json:"path,omitempty"`
+	KeyName       *string `protobuf:"bytes,5,req,name=key_name,json=keyName" json:"key_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EncryptionZone) Reset() {
+	*x = EncryptionZone{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EncryptionZone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EncryptionZone) ProtoMessage() {}
+
+func (x *EncryptionZone) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EncryptionZone.ProtoReflect.Descriptor instead.
+func (*EncryptionZone) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *EncryptionZone) GetPath() string {
+	if x != nil && x.Path != nil {
+		return *x.Path
+	}
+	return ""
+}
+
+func (x *EncryptionZone) GetKeyName() string {
+	if x != nil && x.KeyName != nil {
+		return *x.KeyName
+	}
+	return ""
+}
+
 var File_yarnd_hadoop_hdfs_namenode_proto protoreflect.FileDescriptor
 
 const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
@@ -550,7 +835,21 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\x03src\x18\x01 \x02(\tR\x03src\x12\x10\n" +
 	"\x03dst\x18\x02 \x02(\tR\x03dst\x12\x1c\n" +
 	"\toverwrite\x18\x03 \x02(\bR\toverwrite\"\x11\n" +
-	"\x0fRename2ResponseB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
+	"\x0fRename2Response\"1\n" +
+	"\x1dGetErasureCodingPolicyRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\"`\n" +
+	"\x1eGetErasureCodingPolicyResponse\x12>\n" +
+	"\x06policy\x18\x01 \x01(\v2&.yarnd.hadoop.hdfs.ErasureCodingPolicyR\x06policy\"9\n" +
+	"\x13ErasureCodingPolicy\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02id\x18\x04 \x02(\rR\x02id\"'\n" +
+	"\x13GetEZForPathRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\"M\n" +
+	"\x14GetEZForPathResponse\x125\n" +
+	"\x04zone\x18\x01 \x01(\v2!.yarnd.hadoop.hdfs.EncryptionZoneR\x04zone\"?\n" +
+	"\x0eEncryptionZone\x12\x12\n" +
+	"\x04path\x18\x02 \x02(\tR\x04path\x12\x19\n" +
+	"\bkey_name\x18\x05 \x02(\tR\akeyNameB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
 
 var (
 	file_yarnd_hadoop_hdfs_namenode_proto_rawDescOnce sync.Once
@@ -564,29 +863,37 @@ func file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP() []byte {
 	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescData
 }
 
-var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
-	(*GetBlockLocationsRequest)(nil),  // 0: yarnd.hadoop.hdfs.GetBlockLocationsRequest
-	(*GetBlockLocationsResponse)(nil), // 1: yarnd.hadoop.hdfs.GetBlockLocationsResponse
-	(*LocatedBlocks)(nil),             // 2: yarnd.hadoop.hdfs.LocatedBlocks
-	(*LocatedBlock)(nil),              // 3: yarnd.hadoop.hdfs.LocatedBlock
-	(*ExtendedBlock)(nil),             // 4: yarnd.hadoop.hdfs.ExtendedBlock
-	(*DatanodeInfo)(nil),              // 5: yarnd.hadoop.hdfs.DatanodeInfo
-	(*DatanodeID)(nil),                // 6: yarnd.hadoop.hdfs.DatanodeID
-	(*Rename2Request)(nil),            // 7: yarnd.hadoop.hdfs.Rename2Request
-	(*Rename2Response)(nil),           // 8: yarnd.hadoop.hdfs.Rename2Response
+	(*GetBlockLocationsRequest)(nil),       // 0: yarnd.hadoop.hdfs.GetBlockLocationsRequest
+	(*GetBlockLocationsResponse)(nil),      // 1: yarnd.hadoop.hdfs.GetBlockLocationsResponse
+	(*LocatedBlocks)(nil),                  // 2: yarnd.hadoop.hdfs.LocatedBlocks
+	(*LocatedBlock)(nil),                   // 3: yarnd.hadoop.hdfs.LocatedBlock
+	(*ExtendedBlock)(nil),                  // 4: yarnd.hadoop.hdfs.ExtendedBlock
+	(*DatanodeInfo)(nil),                   // 5: yarnd.hadoop.hdfs.DatanodeInfo
+	(*DatanodeID)(nil),                     // 6: yarnd.hadoop.hdfs.DatanodeID
+	(*Rename2Request)(nil),                 // 7: yarnd.hadoop.hdfs.Rename2Request
+	(*Rename2Response)(nil),                // 8: yarnd.hadoop.hdfs.Rename2Response
+	(*GetErasureCodingPolicyRequest)(nil),  // 9: yarnd.hadoop.hdfs.GetErasureCodingPolicyRequest
+	(*GetErasureCodingPolicyResponse)(nil), // 10: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse
+	(*ErasureCodingPolicy)(nil),            // 11: yarnd.hadoop.hdfs.ErasureCodingPolicy
+	(*GetEZForPathRequest)(nil),            // 12: yarnd.hadoop.hdfs.GetEZForPathRequest
+	(*GetEZForPathResponse)(nil),           // 13: yarnd.hadoop.hdfs.GetEZForPathResponse
+	(*EncryptionZone)(nil),                 // 14: yarnd.hadoop.hdfs.EncryptionZone
 }
 var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
-	2, // 0: yarnd.hadoop.hdfs.GetBlockLocationsResponse.locations:type_name -> yarnd.hadoop.hdfs.LocatedBlocks
-	3, // 1: yarnd.hadoop.hdfs.LocatedBlocks.blocks:type_name -> yarnd.hadoop.hdfs.LocatedBlock
-	4, // 2: yarnd.hadoop.hdfs.LocatedBlock.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	5, // 3: yarnd.hadoop.hdfs.LocatedBlock.locations:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	6, // 4: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2,  // 0: yarnd.hadoop.hdfs.GetBlockLocationsResponse.locations:type_name -> yarnd.hadoop.hdfs.LocatedBlocks
+	3,  // 1: yarnd.hadoop.hdfs.LocatedBlocks.blocks:type_name -> yarnd.hadoop.hdfs.LocatedBlock
+	4,  // 2: yarnd.hadoop.hdfs.LocatedBlock.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	5,  // 3: yarnd.hadoop.hdfs.LocatedBlock.locations:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
+	6,  // 4: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
+	11, // 5: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
+	14, // 6: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_hadoop_hdfs_namenode_proto_init() }
@@ -600,7 +907,7 @@ func file_yarnd_hadoop_hdfs_namenode_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc), len(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
