@@ -26,10 +26,7 @@ func (c *Client) Submit(ctx context.Context, r Request) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	err = c.cluster.Check(ctx, r, largest)
-	if err == nil {
-		err = c.checkAddressSpace(ctx, r, p.bundle.Path)
-	}
+	err = c.preflight(ctx, r, p, largest)
 	if err == nil {
 		err = c.launch(ctx, id, r, p)
 	}
@@ -41,6 +38,21 @@ func (c *Client) Submit(ctx context.Context, r Request) (Report, error) {
 	report, err := c.Wait(ctx, id, r.Wait, r.WaitWorkers)
 	report.ID = id
 	return report, err
+}
+
+// preflight makes every check that needs the cluster. It changes nothing.
+func (c *Client) preflight(ctx context.Context, r Request, p program, largest Resources) error {
+	if err := c.cluster.Check(ctx, r, largest); err != nil {
+		return err
+	}
+	if err := c.checkAddressSpace(ctx, r, p.bundle.Path); err != nil {
+		return err
+	}
+	f, err := c.cluster.FS(ctx)
+	if err != nil {
+		return err
+	}
+	return checkTarget(ctx, f)
 }
 
 // launch stages and submits, and on failure removes what it staged.

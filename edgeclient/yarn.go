@@ -25,7 +25,9 @@ type yarnCluster struct {
 	user string
 	opts Options
 
-	mu sync.Mutex // guards fs, opened when first needed
+	clocked bool // the ResourceManager's clock has been compared with ours
+
+	mu sync.Mutex // guards fs, opened when first needed, and clocked
 	fs hdfs.FS
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -30,7 +31,16 @@ func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) e
 				Next: fmt.Sprintf("Try --%s-vcores %d", x.role, largest.VCores)}
 		}
 	}
-	return y.checkQueue(ctx, r.Queue)
+	if err := checkScheme(y.conf); err != nil {
+		return err
+	}
+	if err := y.checkQueue(ctx, r.Queue); err != nil {
+		return err
+	}
+	if err := y.checkACL(ctx, r.Queue); err != nil {
+		return err
+	}
+	return y.checkClock(ctx)
 }
 
 // checkQueue asks for the queue, and when there is none, for those that are.
@@ -82,20 +92,34 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	if err != nil {
 		return err
 	}
-	err = y.call(ctx, "cannot submit "+l.ID, func(ctx context.Context) error {
-		_, err := y.rm.SubmitAndWait(ctx, sc)
+	var report *pb.ApplicationReport
+	sent := time.Now()
+	err = y.call(ctx, "cannot submit "+l.ID, func(ctx context.Context) (err error) {
+		report, err = y.rm.SubmitAndWait(ctx, sc)
 		return err
 	})
-	if err == nil || CodeOf(err) == Refused {
+	if err == nil {
+		// What a ResourceManager says of the start is its clock, where no page of
+		// its own told it before.
+		err = y.judgeStart(sent, time.Now(), report.GetStartTime())
+		if err != nil {
+			y.endUnwanted(ctx, l.ID, id)
+		}
 		return err
 	}
-	// Whether it arrived is unknown: make sure that it does not run.
+	if CodeOf(err) != Refused { // whether it arrived is unknown: make sure that it does not run
+		y.endUnwanted(ctx, l.ID, id)
+	}
+	return err
+}
+
+// endUnwanted ends an application whose submission failed, also when ctx has ended.
+func (y *yarnCluster) endUnwanted(ctx context.Context, app string, id yarn.ApplicationID) {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), y.opts.CallTimeout)
 	defer cancel()
 	if e := y.rm.KillAndWait(clean, id, "the submission failed"); e != nil && !yarn.IsNotFound(e) {
-		y.opts.Log.Warn("cannot end an application whose submission failed", "app", l.ID, "err", e)
+		y.opts.Log.Warn("cannot end an application whose submission failed", "app", app, "err", e)
 	}
-	return err
 }
 
 // submission is the message that starts an application master.
