@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/yarnd/yarnd/appmaster/listen"
 	"github.com/yarnd/yarnd/appmaster/provider/local"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
@@ -76,7 +77,18 @@ func (l *localCluster) dir(id string, names ...string) string {
 	return filepath.Join(append([]string{l.root, id}, names...)...)
 }
 
-func (l *localCluster) Check(context.Context, Request, Resources) error { return nil }
+// Check looks at what this machine can be asked about: its interfaces, and whether
+// so many processes find a port.
+func (l *localCluster) Check(_ context.Context, r Request, _ Resources) error {
+	if _, err := listen.Host(spec.Listen{Interface: r.Interface}); err != nil {
+		return usagef("Use the name of an interface of this machine, or leave --interface away", "%v", err)
+	}
+	const others = 3 // the scheduler's, and the application master's two
+	if n := r.Ports.Max - r.Ports.Min + 1; r.Ports != (Ports{}) && n < r.Workers+others {
+		return usagef(fmt.Sprintf("Use a --port-range of %d ports or more", r.Workers+others), "%d ports are too few for %d workers on one machine", n, r.Workers)
+	}
+	return nil
+}
 
 // NewID reserves an id by making its directory, so that two submits at once get
 // two.

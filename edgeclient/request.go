@@ -2,13 +2,15 @@ package edgeclient
 
 import (
 	"fmt"
-	"math"
 	"regexp"
+	"strings"
 	"time"
+
+	"github.com/yarnd/yarnd/edgeclient/config"
 )
 
 // MiB is the unit in which YARN counts memory.
-const MiB = 1 << 20
+const MiB = config.MiB
 
 // Resources of one container.
 type Resources struct {
@@ -44,6 +46,22 @@ type Request struct {
 	WaitWorkers int
 
 	AllowRatio bool // accept archives that unpack to more than 200 times their size
+
+	// Ports are those on which the application's processes may listen; the zero
+	// value is any. Interface is the network interface on which they listen, on each
+	// node: a name, or a network such as 10.1.0.0/16; "" is every interface.
+	Ports     Ports
+	Interface string
+}
+
+// Ports is a range of ports, both ends included.
+type Ports struct{ Min, Max int }
+
+func (p Ports) String() string {
+	if p == (Ports{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d-%d", p.Min, p.Max)
 }
 
 // Wait is how far an application must get before a verb returns.
@@ -59,17 +77,24 @@ const (
 
 // Limits that hold before any cluster is asked.
 const (
-	MaxWorkers = 10_000
-	minMemory  = 16 * MiB
-	maxMemory  = 64 << 40
-	maxVCores  = 4096
+	MaxWorkers = config.MaxWorkers
+	minMemory  = config.MinMemory
+	maxMemory  = config.MaxMemory
+	maxVCores  = config.MaxVCores
+	maxFiles   = 1000 // spec allows 1024, ours among them
+	maxValue   = 128<<10 - 1
 )
 
 var (
-	nameRule = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,200}$`)
-	tagRule  = regexp.MustCompile(`^[\x21-\x7e]{1,100}$`) // YARN: ASCII, at most 100 characters
-	varRule  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	queueRule = regexp.MustCompile(config.QueuePattern)
+	labelRule = regexp.MustCompile(config.LabelPattern)
+	nameRule  = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,200}$`)
+	tagRule   = regexp.MustCompile(`^[\x21-\x7e]{1,100}$`) // YARN: ASCII, at most 100 characters
+	varRule   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
+
+// WithDefaults returns the request with what was not asked for.
+func (r Request) WithDefaults() Request { return r.withDefaults() }
 
 // withDefaults fills in what was not asked for.
 func (r Request) withDefaults() Request {
@@ -115,24 +140,11 @@ func (r Request) check() error {
 			return usagef(fmt.Sprintf("Use --%s-memory 16MiB or more, such as 512MiB or 4GiB", x.role), "%s memory of %s is out of range", x.role, FormatBytes(x.res.Memory))
 		}
 	}
-	if !nameRule.MatchString(r.Name) {
-		return usagef("Use --name with 1 to 200 printable characters", "the name %q cannot be used", r.Name)
+	if err := r.checkTexts(); err != nil {
+		return err
 	}
-	for _, t := range r.Tags {
-		if !tagRule.MatchString(t) {
-			return usagef("Use tags of at most 100 ASCII characters without spaces", "the tag %q cannot be used", t)
-		}
-	}
-	for k := range r.EnvVars {
-		if !varRule.MatchString(k) {
-			return usagef("Use --worker-env NAME=value", "%q is no name for an environment variable", k)
-		}
-	}
-	if r.IdleTimeout < 0 || r.MaxAttempts < 0 {
-		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
-	}
-	if r.MaxAttempts > math.MaxInt32 || r.Priority > math.MaxInt32 || r.Priority < math.MinInt32 {
-		return usagef("Use a smaller number", "a priority of %d with %d attempts is out of range", r.Priority, r.MaxAttempts)
+	if err := r.checkNumbers(); err != nil {
+		return err
 	}
 	switch r.Wait {
 	case WaitNone, WaitAccepted, WaitRunning, WaitFinished:
@@ -142,6 +154,63 @@ func (r Request) check() error {
 		}
 	default:
 		return usagef("Use --wait none|accepted|workers:N|finished", "unknown wait %q", r.Wait)
+	}
+	return nil
+}
+
+// checkTexts refuses what no application can have for a name, queue, variable, ….
+func (r Request) checkTexts() error {
+	if !nameRule.MatchString(r.Name) {
+		return usagef("Use --name with 1 to 200 printable characters", "the name %q cannot be used", r.Name)
+	}
+	if !queueRule.MatchString(r.Queue) {
+		return usagef("Use --queue with the name of a queue, without spaces", "the queue %q cannot be used", r.Queue)
+	}
+	if !labelRule.MatchString(r.NodeLabel) {
+		return usagef("Use --node-label with one label", "the node label %q cannot be used", r.NodeLabel)
+	}
+	if len(r.Tags) > config.MaxTags {
+		return usagef(fmt.Sprintf("Use at most %d --tags", config.MaxTags), "%d tags are more than YARN takes", len(r.Tags))
+	}
+	for _, t := range r.Tags {
+		if !tagRule.MatchString(t) {
+			return usagef("Use tags of at most 100 ASCII characters without spaces", "the tag %q cannot be used", t)
+		}
+	}
+	if n := len(r.Archives) + len(r.Files); n > maxFiles {
+		return usagef("Pack them into one archive", "%d files and archives are more than %d", n, maxFiles)
+	}
+	for k, v := range r.EnvVars {
+		if !varRule.MatchString(k) {
+			return usagef("Use --worker-env NAME=value", "%q is no name for an environment variable", k)
+		}
+		if len(v) > maxValue || strings.ContainsRune(v, 0) {
+			return usagef("Put it into a file and ship that with --files", "the value of %s cannot be given to a process: it has a zero byte, or more than %d bytes", k, maxValue)
+		}
+	}
+	return nil
+}
+
+// checkNumbers refuses what is out of range.
+func (r Request) checkNumbers() error {
+	if r.IdleTimeout < 0 || r.MaxAttempts < 0 {
+		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
+	}
+	if r.MaxAttempts > config.MaxAttempts {
+		return usagef(fmt.Sprintf("Use --max-attempts 1 to %d", config.MaxAttempts), "%d attempts are out of range", r.MaxAttempts)
+	}
+	if r.Priority < 0 || r.Priority > config.MaxPriority {
+		return usagef(fmt.Sprintf("Use --priority 0 to %d", config.MaxPriority), "the priority %d is out of range", r.Priority)
+	}
+	if r.Ports != (Ports{}) {
+		if _, _, err := config.ParsePorts(r.Ports.String()); err != nil {
+			return usagef("Use --port-range LOW-HIGH", "%v", err)
+		}
+	}
+	if r.Interface != "" {
+		if err := config.CheckInterface(r.Interface); err != nil {
+			return usagef("Use --interface with the name of one, such as eth1, or with a network such as 10.1.0.0/16", "%v", err)
+		}
 	}
 	return nil
 }

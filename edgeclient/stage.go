@@ -187,9 +187,8 @@ func (c *Client) upload(ctx context.Context, f hdfs.FS, p program) ([]spec.File,
 	if err != nil {
 		return nil, fsFault("cannot open the cache", err)
 	}
-	specs := append([]packaging.Spec{{Source: p.bundle.Path, Name: spec.ProgramName, Kind: packaging.File}}, p.files...)
 	var out []spec.File
-	for i, s := range specs {
+	for i, s := range p.specs() {
 		start := time.Now()
 		var res packaging.Resource
 		if i == 0 { // what was checked is what must run
@@ -235,6 +234,7 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 	return &spec.Application{
 		Version: spec.Version, ID: id, Name: r.Name, User: user, Staging: staging,
 		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts,
+		Listen: spec.Listen{Interface: r.Interface, PortMin: r.Ports.Min, PortMax: r.Ports.Max},
 		Pools: []spec.Pool{
 			{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, Files: files, Env: env, NodeLabel: r.NodeLabel,
 				Resource: spec.Resource{VCores: r.Scheduler.VCores, MemoryMiB: mib(r.Scheduler.Memory)}},

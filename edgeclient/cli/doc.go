@@ -9,6 +9,7 @@
 //   - An APP argument is a full id, a unique suffix of one, "last", "current" or
 //     "name:NAME" (see resolve.go).
 //   - Exit codes are those of edgeclient.Code. exec passes the remote code through.
-//   - A flag's default can be set by the environment: --worker-memory by
-//     YARND_WORKER_MEMORY, and so on.
+//   - A flag that is a setting comes from package config's table, and its default
+//     can be set by the environment, yarnd.yaml and Hadoop's site files; that of any
+//     other flag by the environment alone (settings.go).
 package cli

@@ -16,6 +16,9 @@ the application master, those of an ended application from the files into which
 YARN has collected them.`,
 		Args: appArg(1, "one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if req.Follow && (req.Container == "" || req.File == "") {
+				return &edgeclient.Fault{Code: edgeclient.Usage, What: "one log can be followed, not all of them", Next: "Name it with --container and --file"}
+			}
 			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, r edgeclient.Report) error {
 				return client.Logs(cmd.Context(), r, req, func(f edgeclient.LogFile) error {
 					_, err := f.WriteTo(c.Out)

@@ -44,6 +44,9 @@ on standard error), and with another code of yarnd's when it could not do its wo
   yarnd map current --items parts.txt -- ./convert --in {} --out {}.csv`,
 		Args: commandArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
 				return c.runMap(cmd.Context(), cluster, args[1:], o)
 			})
@@ -62,6 +65,20 @@ type mapOptions struct {
 	retries int
 	limit   time.Duration
 	env     map[string]string
+}
+
+// maxRetries bounds the attempts of one item: more of them are a loop.
+const maxRetries = 1000
+
+// check refuses what is out of range.
+func (o mapOptions) check() error {
+	if o.retries < 0 || o.retries > maxRetries {
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%d retries are out of range", o.retries), Next: fmt.Sprintf("Use --retries 0 to %d", maxRetries)}
+	}
+	if o.limit < 0 {
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: "a negative time limit has no meaning", Next: "Use --time-limit 10m, or leave it away"}
+	}
+	return nil
 }
 
 // commandArgs demands APP -- COMMAND….

@@ -11,13 +11,14 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/edgeclient/config"
 )
 
 // apiVersion is in every JSON and YAML list. It changes when a field changes its
 // meaning or goes; a new field does not change it.
 const apiVersion = "yarnd/v1"
 
-var outputs = []string{"table", "wide", "json", "jsonl", "yaml", "name"}
+var outputs = config.Outputs
 
 // listing is a list of items of one kind and the ways to show it.
 type listing[T any] struct {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/edgeclient/config"
 )
 
 // callTimeout bounds each answer of the cluster when --timeout is not given: a
@@ -36,6 +37,9 @@ type command struct {
 	quiet    bool
 	verbose  bool
 	define   []string
+	file     string // of settings, -f
+
+	settings config.Resolved // who set what, once prepare has run
 }
 
 // exit ends a command with a remote command's own code and no message.
@@ -88,23 +92,26 @@ while nobody is connected, and lets its owner come back with the application id.
 		PersistentPreRunE: c.prepare,
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&c.provider, "provider", "yarn", "where applications run: yarn, or local (this machine)")
-	f.StringVarP(&c.output, "output", "o", "table", "form of data: "+strings.Join(outputs, "|"))
-	f.DurationVar(&c.timeout, "timeout", 0, "end with an error after so long; default 20s for each answer of the cluster")
-	f.BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no hints")
-	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens to standard error")
-	f.StringArrayVarP(&c.define, "define", "D", nil, "set a Hadoop property: -D key=value")
+	setting(f, "provider", &c.provider)
+	setting(f, "output", &c.output)
+	setting(f, "timeout", &c.timeout)
+	setting(f, "quiet", &c.quiet)
+	setting(f, "verbose", &c.verbose)
+	setting(f, config.HadoopKey, &c.define)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(c.submit(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
-		c.exec(), c.wait(), c.kill(), c.version())
+		c.exec(), c.wait(), c.kill(), c.config(), c.version())
 	return root
 }
 
 // prepare runs before every command.
 func (c *command) prepare(cmd *cobra.Command, _ []string) error {
 	if err := flagsFromEnv(cmd.Name(), cmd.Flags()); err != nil {
+		return err
+	}
+	if err := c.configure(cmd.Flags(), readsSettings(cmd)); err != nil {
 		return err
 	}
 	if err := checkOutput(c.output); err != nil {
@@ -122,13 +129,16 @@ func (c *command) prepare(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// flagsFromEnv gives flags that were not typed the value of YARND_<FLAG>, which is
-// YARND_<COMMAND>_<FLAG> for what means something else in another command.
+// flagsFromEnv gives flags that are no settings, and were not typed, the value of
+// YARND_<FLAG>, which is YARND_<COMMAND>_<FLAG> for what is a setting elsewhere.
 func flagsFromEnv(command string, flags *pflag.FlagSet) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Annotations[keyAnnotation] != nil {
+			return
+		}
 		name := f.Name
-		if command != "submit" && (f.Name == "env" || f.Name == "name" || f.Name == "queue") {
+		if isSetting(name) {
 			name = command + "-" + name
 		}
 		name = "YARND_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))

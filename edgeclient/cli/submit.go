@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/yarnd/yarnd/edgeclient"
 )
@@ -15,13 +14,15 @@ import (
 func (c *command) submit() *cobra.Command {
 	r := edgeclient.Request{}
 	var wait string
+	var dry bool
 	cmd := &cobra.Command{
-		Use:   "submit [--workers N]",
+		Use:   "submit [--workers N] [-f cluster.yaml]",
 		Short: "Start a cluster and print its application id",
 		Long: `submit puts this binary and the given archives into HDFS (only what is not there
 yet), starts an application master, and prints the application's id, alone, on
 standard output. The cluster lives until it is killed or idle for --idle-timeout,
-whether anybody is connected or not.`,
+whether anybody is connected or not. Every flag but -f and --dry-run can be set in
+yarnd.yaml: see yarnd config.`,
 		Example: `  yarnd submit --workers 20 --worker-memory 2GiB
   APP=$(yarnd submit --workers 4 --env venv.tar.gz --wait workers:4)`,
 		Args: noArgs,
@@ -37,6 +38,13 @@ whether anybody is connected or not.`,
 				return err
 			}
 			defer client.Close()
+			if dry {
+				plan, err := client.Plan(cmd.Context(), r)
+				if err != nil {
+					return err
+				}
+				return c.showPlan(plan)
+			}
 			report, err := client.Submit(cmd.Context(), r)
 			if report.ID == "" {
 				return err
@@ -48,30 +56,10 @@ whether anybody is connected or not.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&r.Workers, "workers", 0, "how many workers")
-	resourceFlags(f, "worker", &r.Worker, "1GiB")
-	resourceFlags(f, "scheduler", &r.Scheduler, "512MiB")
-	resourceFlags(f, "am", &r.AM, "512MiB")
-	f.StringVar(&r.Env, "env", "", "environment archive for the workers, PATH[#NAME]: .tar.gz, .tgz or .zip, here or hdfs://")
-	f.StringSliceVar(&r.Archives, "archives", nil, "further archives, PATH[#NAME], unpacked in the workers' directories")
-	f.StringSliceVar(&r.Files, "files", nil, "files for the workers, PATH[#NAME]")
-	f.Var((*vars)(&r.EnvVars), "worker-env", "environment variable of the workers; not for secrets; may be repeated")
-	f.StringVar(&r.Bundle, "bundle", "", "binary to run instead of this one: a static program that imports yarnd")
-	f.StringVar(&r.Name, "name", "yarnd", "the application's name")
-	f.StringVar(&r.Queue, "queue", "default", "YARN queue")
-	f.StringSliceVar(&r.Tags, "tags", nil, "tags, shown in YARN's lists")
-	f.IntVar(&r.Priority, "priority", 0, "priority within the queue, higher first")
-	f.StringVar(&r.NodeLabel, "node-label", "", "run on nodes with this label only")
-	f.IntVar(&r.MaxAttempts, "max-attempts", 0, "attempts of the application master; default the cluster's")
-	f.DurationVar(&r.IdleTimeout, "idle-timeout", 0, "end by itself after so long without work or clients; 0 is never")
-	f.BoolVar(&r.AllowRatio, "allow-ratio", false, "accept archives that unpack to more than 200 times their size")
-	f.StringVar(&wait, "wait", "accepted", "return when: none, accepted, workers:N, finished")
+	f.StringVarP(&c.file, "config", "f", "", "read settings from this YAML file; flags and the environment come before it")
+	f.BoolVar(&dry, "dry-run", false, "make every check and show what would be submitted; change nothing")
+	requestFlags(f, &r, &wait)
 	return cmd
-}
-
-func resourceFlags(f *pflag.FlagSet, role string, r *edgeclient.Resources, memory string) {
-	f.Var((*cores)(&r.VCores), role+"-vcores", "virtual cores of a container of the "+role+" (default 1)")
-	f.Var((*size)(&r.Memory), role+"-memory", "memory of a container of the "+role+" (default "+memory+")")
 }
 
 // size is a flag in bytes, written 512MiB.
@@ -124,7 +112,7 @@ func parseWait(flag, text string, r *edgeclient.Request) error {
 	switch r.Wait = edgeclient.Wait(kind); r.Wait {
 	case edgeclient.WaitNone, edgeclient.WaitAccepted, edgeclient.WaitRunning, edgeclient.WaitFinished:
 	case edgeclient.WaitWorkers:
-		ok = counted && err == nil && count >= 1
+		ok = counted && err == nil && count >= 1 && count <= edgeclient.MaxWorkers
 	default:
 		ok = false
 	}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/yarnd/yarnd/edgeclient/config"
 )
 
 // vars is a repeatable flag NAME=VALUE. Everything after the first "=" is the
@@ -23,6 +25,9 @@ func (v *vars) Set(text string) error {
 	name, value, ok := strings.Cut(text, "=")
 	if !ok || name == "" {
 		return fmt.Errorf("%q is not NAME=VALUE", text)
+	}
+	if err := config.Must("worker.env").Kind.CheckName(name); err != nil {
+		return fmt.Errorf("%q is no name for an environment variable", name)
 	}
 	if *v == nil {
 		*v = vars{}

@@ -12,9 +12,10 @@ import (
 
 func (c *command) version() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Show the version of this program",
-		Args:  noArgs,
+		Use:         "version",
+		Annotations: map[string]string{noSettings: "it must answer whatever is wrong"},
+		Short:       "Show the version of this program",
+		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := versionInfo{Version: yarnd.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 			if info, ok := debug.ReadBuildInfo(); ok {

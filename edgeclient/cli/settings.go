@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/edgeclient/config"
+)
+
+// keyAnnotation on a flag names the setting that it is.
+const keyAnnotation = "yarnd.setting"
+
+// noSettings on a command says that it reads no settings, and why.
+const noSettings = "yarnd.no-settings"
+
+// setting defines the flag of a setting from the table; target says where its value
+// goes.
+func setting(f *pflag.FlagSet, key string, target any) {
+	s := config.Must(key)
+	name, short, help := s.Flag(), s.Short, s.Help
+	switch t := target.(type) {
+	case *int:
+		n, _ := strconv.Atoi(s.Default)
+		f.IntVarP(t, name, short, n, help)
+	case *bool:
+		f.BoolVarP(t, name, short, s.Default == "true", help)
+	case *string:
+		f.StringVarP(t, name, short, s.Default, help)
+	case *time.Duration:
+		d, _ := time.ParseDuration(s.Default)
+		f.DurationVarP(t, name, short, d, help)
+	case *[]string:
+		if s.Kind.Shape == config.Map { // name=value, in which a comma means itself
+			f.StringArrayVarP(t, name, short, nil, help)
+		} else {
+			f.StringSliceVarP(t, name, short, nil, help)
+		}
+	case pflag.Value:
+		if s.Default != "" && t.Set(s.Default) != nil {
+			panic("cli: the default of " + key + " is none")
+		}
+		f.VarP(t, name, short, help)
+	default:
+		panic(fmt.Sprintf("cli: no flag of a %T", target))
+	}
+	f.Lookup(name).Annotations = map[string][]string{keyAnnotation: {key}}
+}
+
+// requestFlags are the settings that make a request.
+func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
+	setting(f, "workers", &r.Workers)
+	for role, res := range map[string]*edgeclient.Resources{"worker": &r.Worker, "scheduler": &r.Scheduler, "am": &r.AM} {
+		setting(f, role+".vcores", (*cores)(&res.VCores))
+		setting(f, role+".memory", (*size)(&res.Memory))
+	}
+	setting(f, "env", &r.Env)
+	setting(f, "archives", &r.Archives)
+	setting(f, "files", &r.Files)
+	setting(f, "worker.env", (*vars)(&r.EnvVars))
+	setting(f, "bundle", &r.Bundle)
+	setting(f, "name", &r.Name)
+	setting(f, "queue", &r.Queue)
+	setting(f, "tags", &r.Tags)
+	setting(f, "priority", &r.Priority)
+	setting(f, "node-label", &r.NodeLabel)
+	setting(f, "max-attempts", &r.MaxAttempts)
+	setting(f, "idle-timeout", &r.IdleTimeout)
+	setting(f, "port-range", (*ports)(&r.Ports))
+	setting(f, "interface", &r.Interface)
+	setting(f, "allow-ratio", &r.AllowRatio)
+	setting(f, "wait", wait)
+}
+
+// ports is a flag LOW-HIGH.
+type ports edgeclient.Ports
+
+func (p *ports) String() string { return edgeclient.Ports(*p).String() }
+
+func (p *ports) Set(text string) (err error) {
+	p.Min, p.Max, err = config.ParsePorts(text)
+	return err
+}
+
+func (p *ports) Type() string { return "LOW-HIGH" }
+
+// isSetting tells whether a flag's name is that of a setting of submit's.
+func isSetting(flag string) bool {
+	return slices.ContainsFunc(config.Settings, func(s config.Setting) bool { return s.Flag() == flag && !s.Every })
+}
+
+// typed is the layer of the flags that were typed.
+func typed(flags *pflag.FlagSet) config.Layer {
+	var l config.Layer
+	flags.Visit(func(f *pflag.Flag) {
+		keys := f.Annotations[keyAnnotation]
+		if keys == nil {
+			return
+		}
+		s := config.Must(keys[0])
+		o := config.Origin{Source: config.FromFlag, Name: "--" + f.Name}
+		switch v := f.Value.(type) {
+		case *vars:
+			for name, value := range *v {
+				l = append(l, config.Entry{Key: s.Key, Sub: name, Values: []string{value}, Origin: o})
+			}
+		case pflag.SliceValue:
+			l = append(l, typedList(s, v.GetSlice(), o)...)
+		default:
+			l = append(l, config.Entry{Key: s.Key, Values: []string{f.Value.String()}, Origin: o})
+		}
+	})
+	return l
+}
+
+func typedList(s *config.Setting, values []string, o config.Origin) config.Layer {
+	if s.Kind.Shape != config.Map {
+		return config.Layer{{Key: s.Key, Values: values, Origin: o}}
+	}
+	var l config.Layer
+	for _, v := range slices.Backward(values) { // of one name twice the last counts
+		if name, value, ok := strings.Cut(v, "="); ok {
+			l = append(l, config.Entry{Key: s.Key, Sub: name, Values: []string{value}, Origin: o})
+		}
+	}
+	return l
+}
+
+// apply gives the command's flags what was not typed.
+func apply(r config.Resolved, flags *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		keys := f.Annotations[keyAnnotation]
+		if keys == nil {
+			return
+		}
+		for _, e := range r.Of(keys[0]) {
+			if e.Origin.Source == config.FromFlag || e.Origin.Source == config.FromDefault || err != nil {
+				continue
+			}
+			if e := set(f, e); e != nil {
+				err = e
+			}
+		}
+	})
+	return err
+}
+
+func set(f *pflag.Flag, e config.Entry) error {
+	var err error
+	list, isList := f.Value.(pflag.SliceValue)
+	switch {
+	case e.Sub != "":
+		err = f.Value.Set(e.Sub + "=" + e.Text())
+	case isList:
+		err = list.Replace(e.Values)
+	default:
+		err = f.Value.Set(e.Text())
+	}
+	if err != nil { // the table takes what the flag does not
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%s: %s: %v", e.Origin, e.FullKey(), err), Next: "Correct it"}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Setting is one thing that can be set.
+type Setting struct {
+	Key   string // in yarnd.yaml; a dot is a level: worker.memory is memory below worker
+	Kind  Kind
+	Help  string // as for a flag
+	Short string // the flag's letter
+	// Default is the value where nobody sets one, as a flag's text; "" is none.
+	Default string
+	// Every says that every command has the flag, and not submit alone.
+	Every bool
+	flag  string // where it is not the key's
+}
+
+// Flag returns the flag's name, without dashes.
+func (s *Setting) Flag() string {
+	if s.flag != "" {
+		return s.flag
+	}
+	return strings.ReplaceAll(s.Key, ".", "-")
+}
+
+// Env returns the environment variable's name.
+func (s *Setting) Env() string {
+	return "YARND_" + strings.ToUpper(strings.ReplaceAll(s.Flag(), "-", "_"))
+}
+
+// Property returns the property's name in Hadoop's site files, "" where it cannot be
+// set there.
+func (s *Setting) Property() string {
+	if s.Key == HadoopKey {
+		return ""
+	}
+	return propertyPrefix + s.Key
+}
+
+const propertyPrefix = "yarnd."
+
+// HadoopKey is the key of the map of Hadoop properties, -D.
+const HadoopKey = "hadoop"
+
+const pathForm = "PATH[#NAME]"
+
+// Settings is the table of all settings, in the order of the manual.
+var Settings = []Setting{
+	{Key: "workers", Kind: number(0, MaxWorkers), Default: "0", Help: "how many workers"},
+	{Key: "worker.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the worker"},
+	{Key: "worker.memory", Kind: size(MinMemory, MaxMemory), Default: "1GiB", Help: "memory of a container of the worker"},
+	{Key: "worker.env", Kind: table("a map of NAME: value", envName), Help: "environment variable of the workers; not for secrets; may be repeated"},
+	{Key: "scheduler.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the scheduler"},
+	{Key: "scheduler.memory", Kind: size(MinMemory, MaxMemory), Default: "512MiB", Help: "memory of a container of the scheduler"},
+	{Key: "am.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the am"},
+	{Key: "am.memory", Kind: size(MinMemory, MaxMemory), Default: "512MiB", Help: "memory of a container of the am"},
+	{Key: "env", Kind: text(pathForm, `^[^\n]+$`), Help: "environment archive for the workers, PATH[#NAME]: .tar.gz, .tgz or .zip, here or hdfs://"},
+	{Key: "archives", Kind: list("a list of "+pathForm, `^[^\n]+$`), Help: "further archives, PATH[#NAME], unpacked in the workers' directories"},
+	{Key: "files", Kind: list("a list of "+pathForm, `^[^\n]+$`), Help: "files for the workers, PATH[#NAME]"},
+	{Key: "bundle", Kind: text("a path", `^[^\n]+$`), Help: "binary to run instead of this one: a static program that imports yarnd"},
+	{Key: "name", Kind: text("1 to 200 printable characters", `^[^\x00-\x1f\x7f]{1,200}$`), Default: "yarnd", Help: "the application's name"},
+	{Key: "queue", Kind: text("the name of a queue", QueuePattern), Default: "default", Help: "YARN queue"},
+	{Key: "tags", Kind: list("a list of tags of at most 100 ASCII characters without spaces", `^[\x21-\x7e]{1,100}$`), Help: "tags, shown in YARN's lists"},
+	{Key: "priority", Kind: number(0, MaxPriority), Default: "0", Help: "priority within the queue, higher first"},
+	{Key: "node-label", Kind: text("a node label", LabelPattern), Help: "run on nodes with this label only"},
+	{Key: "max-attempts", Kind: number(0, MaxAttempts), Default: "0", Help: "attempts of the application master; 0 is the cluster's default"},
+	{Key: "idle-timeout", Kind: duration, Default: "0s", Help: "end by itself after so long without work or clients; 0 is never"},
+	{Key: "port-range", Kind: portRange, Help: "listen on ports LOW-HIGH only, such as 40000-40100; default any"},
+	{Key: "interface", Kind: network, Help: "listen on this network interface of each node only, a NAME or a network such as 10.1.0.0/16"},
+	{Key: "allow-ratio", Kind: boolean, Default: "false", Help: "accept archives that unpack to more than 200 times their size"},
+	{Key: "wait", Kind: wait, Default: "accepted", Help: "return when: none, accepted, workers:N, finished"},
+
+	{Key: "provider", Every: true, Kind: choice("yarn", "local"), Default: "yarn", Help: "where applications run: yarn, or local (this machine)"},
+	{Key: "output", Every: true, Short: "o", Kind: choice(Outputs...), Default: "table", Help: "form of data: " + strings.Join(Outputs, ", ")},
+	{Key: "timeout", Every: true, Kind: duration, Default: "0s", Help: "end with an error after so long; default 20s for each answer of the cluster"},
+	{Key: "quiet", Every: true, Short: "q", Kind: boolean, Default: "false", Help: "no progress and no hints"},
+	{Key: "verbose", Every: true, Short: "v", Kind: boolean, Default: "false", Help: "log what happens to standard error"},
+	{Key: HadoopKey, Every: true, Short: "D", flag: "define", Kind: table("a map of Hadoop's properties", `^[^\s=]+$`), Help: "set a Hadoop property: -D key=value"},
+}
+
+// Outputs are the forms of data.
+var Outputs = []string{"table", "wide", "json", "jsonl", "yaml", "name"}
+
+// Patterns that the command line's own checks share.
+const (
+	envName      = `^[A-Za-z_][A-Za-z0-9_]*$`
+	QueuePattern = `^[^\s\x00-\x1f\x7f]{1,1000}$`
+	LabelPattern = `^[A-Za-z0-9_.-]{0,255}$`
+)
+
+// Lookup returns the setting of a key, or nil.
+func Lookup(key string) *Setting {
+	for i := range Settings {
+		if Settings[i].Key == key {
+			return &Settings[i]
+		}
+	}
+	return nil
+}
+
+// Must is Lookup for keys that a program writes down.
+func Must(key string) *Setting {
+	s := Lookup(key)
+	if s == nil {
+		panic(fmt.Sprintf("config: no setting %q", key))
+	}
+	return s
+}
+
+// sections returns the levels above keys: worker, scheduler, am.
+func sections() []string {
+	var out []string
+	seen := map[string]bool{}
+	for i := range Settings {
+		if s, _, ok := strings.Cut(Settings[i].Key, "."); ok && !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
