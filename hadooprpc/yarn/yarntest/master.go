@@ -1,6 +1,4 @@
-//go:build hadoop
-
-package yarn_test
+package yarntest
 
 import (
 	"context"
@@ -17,9 +15,9 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-func TestUnmanagedApplicationMaster(t *testing.T) {
-	c, ctx := client(t), within(t, 2*time.Minute)
-	u := startUnmanaged(t, ctx, c)
+func testUnmanagedApplicationMaster(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, 2*time.Minute)
+	u := s.startUnmanaged(t, ctx, c)
 	reg, err := u.am.Register(ctx, "localhost", -1, "http://example.invalid:1/page")
 	if err != nil {
 		t.Fatal(err)
@@ -141,11 +139,11 @@ func (u *unmanaged) reports(t *testing.T, ctx context.Context, c *yarn.Client, r
 }
 
 // The rules of response ids, as our heartbeat relies on them.
-func TestResponseIDs(t *testing.T) {
-	c, ctx := client(t), within(t, time.Minute)
-	u := startUnmanaged(t, ctx, c)
+func testResponseIDs(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, time.Minute)
+	u := s.startUnmanaged(t, ctx, c)
 	tok := u.am.Token()
-	a, _ := addresses(t)
+	a := s.addrs
 	raw := ipc.NewClient(a.Scheduler[0], yarn.MasterProtocol, ipc.Options{Token: &tok})
 	defer raw.Close()
 	beat := func(id int32, progress float32) (*pb.AllocateResponse, error) {
@@ -196,9 +194,9 @@ func TestResponseIDs(t *testing.T) {
 	}
 }
 
-func TestReleasedAndRejectedAsks(t *testing.T) {
-	c, ctx := client(t), within(t, time.Minute)
-	u := startUnmanaged(t, ctx, c)
+func testReleasedAndRejectedAsks(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, time.Minute)
+	u := s.startUnmanaged(t, ctx, c)
 	reg, err := u.am.Register(ctx, "localhost", -1, "")
 	if err != nil {
 		t.Fatal(err)

@@ -1,11 +1,11 @@
-//go:build hadoop
-
-package yarn_test
+package yarntest
 
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +18,9 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-func TestContainerMemoryLimit(t *testing.T) {
-	c, ctx := client(t), within(t, time.Minute)
-	u := startUnmanaged(t, ctx, c)
+func testContainerMemoryLimit(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, time.Minute)
+	u := s.startUnmanaged(t, ctx, c)
 	if _, err := u.am.Register(ctx, "localhost", -1, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -31,10 +31,9 @@ func TestContainerMemoryLimit(t *testing.T) {
 	}
 }
 
-func TestLocalizeReinitializeAndResize(t *testing.T) {
-	c, ctx := client(t), within(t, 90*time.Second)
-	_, cf := addresses(t)
-	fs, err := hdfs.Open(ctx, cf, "", hdfs.Options{})
+func testLocalizeReinitializeAndResize(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, 90*time.Second)
+	fs, err := hdfs.Open(ctx, s.conf, "", hdfs.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,11 +46,11 @@ func TestLocalizeReinitializeAndResize(t *testing.T) {
 	defer fs.Remove(context.WithoutCancel(ctx), name)
 	resource := func(link string) []*pb.StringLocalResourceMap {
 		return []*pb.StringLocalResourceMap{{Key: proto.String(link), Value: &pb.LocalResource{
-			Resource: hdfsURL(t, fs, name), Size: proto.Int64(info.Length), Timestamp: proto.Int64(info.ModTimeMs),
+			Resource: urlOf(t, fs, name), Size: proto.Int64(info.Length), Timestamp: proto.Int64(info.ModTimeMs),
 			Type: pb.LocalResourceType_FILE.Enum(), Visibility: pb.LocalResourceVisibility_APPLICATION.Enum(),
 		}}}
 	}
-	u := startUnmanaged(t, ctx, c)
+	u := s.startUnmanaged(t, ctx, c)
 	if _, err := u.am.Register(ctx, "localhost", -1, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -144,22 +143,23 @@ func (u *unmanaged) resize(t *testing.T, ctx context.Context, con *pb.Container)
 	})
 }
 
-func hdfsURL(t *testing.T, fs hdfs.FS, name string) *pb.URL {
+// urlOf is a file's URL in YARN's form.
+func urlOf(t *testing.T, fs hdfs.FS, name string) *pb.URL {
 	t.Helper()
 	raw, err := fs.URL(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest, ok := strings.CutPrefix(raw, "hdfs://")
-	host, path, ok2 := strings.Cut(rest, "/")
-	if !ok || !ok2 {
-		t.Fatalf("URL %q", raw)
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
 	}
-	u := &pb.URL{Scheme: proto.String("hdfs"), File: proto.String("/" + path)}
-	if n, err := yarn.ParseNodeID(host); err == nil {
-		u.Host, u.Port = proto.String(n.Host), proto.Int32(n.Port)
-	} else {
-		u.Host = proto.String(host)
+	out := &pb.URL{Scheme: proto.String(u.Scheme), File: proto.String(u.Path)}
+	if u.Host != "" {
+		out.Host = proto.String(u.Hostname())
 	}
-	return u
+	if port, err := strconv.Atoi(u.Port()); err == nil {
+		out.Port = proto.Int32(int32(port))
+	}
+	return out
 }

@@ -1,6 +1,4 @@
-//go:build hadoop
-
-package yarn_test
+package yarntest
 
 import (
 	"context"
@@ -19,8 +17,8 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-func TestClusterCalls(t *testing.T) {
-	c, ctx := client(t), within(t, 30*time.Second)
+func testClusterCalls(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, 30*time.Second)
 	m, err := c.ClusterMetrics(ctx)
 	if err != nil || m.GetNumNodeManagers() < 1 {
 		t.Errorf("metrics %v, %v", m, err)
@@ -62,16 +60,16 @@ func TestClusterCalls(t *testing.T) {
 	}
 }
 
-func TestUnknownQueueIsNil(t *testing.T) {
-	q, err := client(t).Queue(within(t, 10*time.Second), &pb.GetQueueInfoRequest{QueueName: proto.String("nonesuch")})
+func testUnknownQueueIsNil(t *testing.T, s *site) {
+	q, err := s.client(t).Queue(within(t, 10*time.Second), &pb.GetQueueInfoRequest{QueueName: proto.String("nonesuch")})
 	if err != nil || q != nil {
 		t.Errorf("%v, %v", q, err)
 	}
 }
 
 // Without security the ResourceManager gives a delegation token to anybody, and its renewer may renew it.
-func TestDelegationTokenCalls(t *testing.T) {
-	c, ctx := client(t), within(t, 10*time.Second)
+func testDelegationTokenCalls(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, 10*time.Second)
 	tok, err := c.DelegationToken(ctx, ipc.DefaultUser())
 	if err != nil || tok.Kind != token.KindRM {
 		t.Fatalf("%v, %v", tok, err)
@@ -99,8 +97,8 @@ func TestDelegationTokenCalls(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheResourceManager(t *testing.T) {
-	c, ctx := client(t), within(t, 60*time.Second)
+func testErrorsOfTheResourceManager(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, 60*time.Second)
 	if _, err := c.Report(ctx, yarn.ApplicationID{ClusterTimestamp: 1, ID: 1}); !yarn.IsNotFound(err) {
 		t.Errorf("unknown application: %v", err)
 	}
@@ -133,7 +131,7 @@ func TestErrorsOfTheResourceManager(t *testing.T) {
 		}
 	})
 	t.Run("unknown method", func(t *testing.T) {
-		a, _ := addresses(t)
+		a := s.addrs
 		raw := ipc.NewClient(a.Client[0], yarn.ClientProtocol, ipc.Options{})
 		defer raw.Close()
 		err := raw.Call(ctx, ipc.Method{Name: "makeCoffee"}, &pb.GetNewApplicationRequest{}, &pb.GetNewApplicationResponse{})
@@ -146,7 +144,7 @@ func TestErrorsOfTheResourceManager(t *testing.T) {
 		}
 	})
 	t.Run("scheduler port without a token", func(t *testing.T) {
-		a, _ := addresses(t)
+		a := s.addrs
 		raw := ipc.NewClient(a.Scheduler[0], yarn.MasterProtocol, ipc.Options{})
 		defer raw.Close()
 		err := raw.Call(ctx, ipc.Method{Name: "allocate"}, &pb.AllocateRequest{}, &pb.AllocateResponse{})
@@ -156,7 +154,7 @@ func TestErrorsOfTheResourceManager(t *testing.T) {
 		t.Log(err)
 	})
 	t.Run("scheduler port with a forged token", func(t *testing.T) {
-		a, _ := addresses(t)
+		a := s.addrs
 		id, _ := proto.Marshal(&pb.AMRMTokenIdentifier{AppAttemptId: yarn.AttemptID{App: app.ID, Attempt: 1}.PB(), KeyId: proto.Int32(1)})
 		raw := ipc.NewClient(a.Scheduler[0], yarn.MasterProtocol, ipc.Options{Token: &token.Token{Identifier: id, Password: []byte("forged")}})
 		defer raw.Close()
@@ -169,8 +167,8 @@ func TestErrorsOfTheResourceManager(t *testing.T) {
 	})
 }
 
-func TestManyCallsOnOneConnection(t *testing.T) {
-	c, ctx := client(t), within(t, time.Minute)
+func testManyCallsOnOneConnection(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, time.Minute)
 	var wg sync.WaitGroup
 	began := time.Now()
 	const n = 2000
@@ -185,8 +183,8 @@ func TestManyCallsOnOneConnection(t *testing.T) {
 	t.Logf("%d calls in %v", n, time.Since(began))
 }
 
-func TestFailAttemptStartsTheNext(t *testing.T) {
-	c, ctx := client(t), within(t, 90*time.Second)
+func testFailAttemptStartsTheNext(t *testing.T, s *site) {
+	c, ctx := s.client(t), within(t, 90*time.Second)
 	app, err := c.NewApplication(ctx)
 	if err != nil {
 		t.Fatal(err)
