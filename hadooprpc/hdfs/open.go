@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	osuser "os/user"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func Open(ctx context.Context, c *conf.Conf, rawURL string, opts Options) (FS, e
 	}
 	switch l.scheme {
 	case "file":
-		return NewLocal(LocalOptions{}), nil
+		return NewLocal(LocalOptions{Home: localHome(c, opts.User)}), nil
 	case "hdfs":
 		r, err := newRemote(c, l.authority, opts)
 		if err != nil {
@@ -68,6 +69,20 @@ func Open(ctx context.Context, c *conf.Conf, rawURL string, opts Options) (FS, e
 	return nil, &Error{Op: "open", Path: l.scheme + "://" + l.authority, Kind: ErrUnsupported,
 		Detail: fmt.Sprintf("the scheme %q is not known here, only hdfs and file are", l.scheme),
 		Hint:   "name a directory by its hdfs:// URL, or set fs.defaultFS (now from " + c.Origin("fs.defaultFS") + ")"}
+}
+
+// localHome is the user's directory on the local disk, where the configuration names one; else "".
+// Hadoop's own local file system takes the account's home and has no key for it; this is HDFS's.
+func localHome(c *conf.Conf, user string) string {
+	prefix := c.String("dfs.user.home.dir.prefix", "")
+	if prefix == "" || c.Origin("dfs.user.home.dir.prefix") == "default" {
+		return ""
+	}
+	user, err := actingUser(user, false)
+	if err != nil {
+		return ""
+	}
+	return path.Join("/", prefix, user)
 }
 
 // target completes a URL from fs.defaultFS.

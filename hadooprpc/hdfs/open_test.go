@@ -230,3 +230,24 @@ func FuzzParseName(f *testing.F) {
 		}
 	})
 }
+
+// On the local disk the home directory is the account's, unless the configuration names a place for homes.
+func TestLocalHome(t *testing.T) {
+	t.Setenv("HADOOP_USER_NAME", "")
+	home := func(site map[string]string, o Options) string {
+		t.Helper()
+		f, err := Open(t.Context(), conf.FromMap(site), "file:///", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		return f.Home()
+	}
+	t.Setenv("HOME", "/home/of-the-account")
+	if got := home(nil, Options{User: "alice"}); got != "/home/of-the-account" {
+		t.Errorf("without a prefix: %q", got)
+	}
+	if got := home(map[string]string{"dfs.user.home.dir.prefix": "/data/user/"}, Options{User: "alice"}); got != "/data/user/alice" {
+		t.Errorf("with a prefix: %q", got)
+	}
+}
