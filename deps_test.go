@@ -58,12 +58,13 @@ var homes = map[string]string{
 // cores are pure: values in, values out. They import the value packages listed
 // here and, of the standard library, nothing of impureStd.
 var cores = map[string][]string{
-	"engine/graph":        nil,
-	"engine/sched":        {module + "/engine/graph"},
-	"engine/local":        {module + "/engine/graph"},
-	"appmaster/spec":      nil,
-	"appmaster/reconcile": {module + "/appmaster/spec"},
-	"edgeclient/config":   {"go.yaml.in/yaml/v3"},
+	"engine/graph":                 nil,
+	"engine/sched":                 {module + "/engine/graph"},
+	"engine/local":                 {module + "/engine/graph"},
+	"appmaster/spec":               nil,
+	"appmaster/reconcile":          {module + "/appmaster/spec"},
+	"hadooprpc/hadooptest/rm/core": {module + "/hadooprpc/hadooptest/tracker", module + "/hadooprpc/yarn", module + "/hadooprpc/pb"},
+	"edgeclient/config":            {"go.yaml.in/yaml/v3"},
 }
 
 // pureStd is of the folders of impureStd, and values alone.

@@ -1,0 +1,325 @@
+package core
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+// Registration answers an application master's first call.
+type Registration struct {
+	Maximum  Resource
+	Queue    string
+	ACLs     []*pb.ApplicationACLMap
+	Previous []Container   // that live on from earlier attempts
+	Tokens   []yarn.NodeID // nodes of Previous, for each of which a token is due
+}
+
+// Register makes an attempt's application master known.
+func (c *Cluster) Register(id yarn.AttemptID, host string, port int32, trackingURL string, now time.Time) (*Registration, error) {
+	t, err := c.talking(id)
+	if err != nil {
+		return nil, err
+	}
+	if t.registered {
+		return nil, yarnError("InvalidApplicationMasterRequestException", "Application Master is already registered : %s", id.App)
+	}
+	if t.state == pb.AttemptState_APP_ATTEMPT_ALLOCATED { // it was faster than the answer of its node
+		c.Launched(id, now)
+	}
+	a := t.app
+	t.registered, t.responseID, t.last, t.seen = true, 0, nil, now
+	t.state, a.state = pb.AttemptState_APP_ATTEMPT_RUNNING, pb.ApplicationState_RUNNING
+	t.host, t.port, t.trackingURL = host, port, trackingURL
+	t.groups, t.told = nil, nil
+	out := &Registration{Maximum: c.Maximum(), Queue: a.queue.Name, ACLs: a.ctx.GetAmContainerSpec().GetApplicationAcls()}
+	clear(t.tokens)
+	if a.keep() {
+		for _, con := range all(t.containers) {
+			if con.ID.Attempt != t.id {
+				out.Previous = append(out.Previous, con.Container)
+				out.Tokens = t.token(out.Tokens, con.Node)
+			}
+		}
+	}
+	t.previous = nil
+	return out, nil
+}
+
+// token adds a node for which the attempt has no token yet.
+func (t *attempt) token(list []yarn.NodeID, n yarn.NodeID) []yarn.NodeID {
+	if t.tokens[n] {
+		return list
+	}
+	t.tokens[n] = true
+	return append(list, n)
+}
+
+// talking finds the attempt of an application master that calls; one that is over does not exist any more.
+func (c *Cluster) talking(id yarn.AttemptID) (*attempt, error) {
+	t, err := c.attempt(id)
+	if err != nil || t.over() {
+		return nil, yarnError("ApplicationAttemptNotFoundException", "Application attempt %s doesn't exist in ApplicationMasterService cache.", id)
+	}
+	return t, nil
+}
+
+// AllocateRequest is an application master's heartbeat.
+type AllocateRequest struct {
+	ResponseID  int32
+	Progress    float32
+	TrackingURL string // "" leaves it
+	Asks        []Ask
+	Releases    []yarn.ContainerID
+	Block       []string // hosts and racks
+	Unblock     []string
+	Updates     []Update
+}
+
+// Allocation answers it. It is not changed any more once it has been returned.
+type Allocation struct {
+	ResponseID         int32
+	Containers         []Container
+	Completed          []Completed
+	Headroom           Resource
+	Nodes              []NodeUpdate
+	NumNodes           int
+	Strict, Negotiable []yarn.ContainerID
+	Tokens             []yarn.NodeID
+	Priority           int32
+	Updated            []Updated
+	UpdateErrors       []UpdateError
+	Previous           []Container
+}
+
+// Allocate is an application master's heartbeat. The last one repeated gets the last response again, whatever else is in
+// it. What is refused leaves nothing behind, and does not count as a response.
+func (c *Cluster) Allocate(id yarn.AttemptID, r *AllocateRequest, now time.Time) (*Allocation, error) {
+	t, err := c.talking(id)
+	if err != nil {
+		return nil, err
+	}
+	t.seen = now
+	if !t.registered {
+		return nil, yarnError("ApplicationMasterNotRegisteredException",
+			"AM is not registered for known application attempt: %s or RM had restarted after AM registered.  AM should re-register.", id)
+	}
+	switch {
+	case t.last != nil && r.ResponseID == t.responseID-1:
+		return t.last, nil
+	case r.ResponseID != t.responseID:
+		return nil, yarnError("InvalidApplicationMasterRequestException",
+			"Invalid responseId in AllocateRequest from application attempt: %s, expect responseId to be %d, but get %d", id, t.responseID, r.ResponseID)
+	}
+	if err := c.validate(t, r); err != nil {
+		return nil, err
+	}
+	t.heed(r)
+	out := &Allocation{Priority: t.app.priority, NumNodes: len(c.nodes)}
+	for _, d := range t.told {
+		c.heard(d)
+	}
+	t.told = nil
+	if t.state == pb.AttemptState_APP_ATTEMPT_RUNNING {
+		t.ask(r.Asks)
+		out.UpdateErrors = c.update(t, r.Updates)
+	}
+	c.pull(t, out, now)
+	for _, id := range r.Releases {
+		if con := c.live[id]; con != nil && con.app == t.app {
+			if con.Phase == Allocated {
+				con.Phase = Acquired // so that its end is told
+				t.forgetNew(con)
+			}
+			c.end(con, yarn.ExitAborted, diagReleased, false, now)
+		}
+	}
+	t.responseID++
+	out.ResponseID, t.last = t.responseID, out
+	return out, nil
+}
+
+func (t *attempt) heed(r *AllocateRequest) {
+	t.progress = r.Progress
+	if p := float64(r.Progress); math.IsNaN(p) || p < 0 {
+		t.progress = 0
+	} else if p > 1 {
+		t.progress = 1
+	}
+	if r.TrackingURL != "" {
+		t.trackingURL = r.TrackingURL
+	}
+	for _, name := range r.Block {
+		t.blacklist[name] = true
+	}
+	for _, name := range r.Unblock {
+		delete(t.blacklist, name)
+	}
+}
+
+// pull puts everything that waits for the application master into the response.
+func (c *Cluster) pull(t *attempt, out *Allocation, now time.Time) {
+	for _, con := range t.fresh {
+		con.Phase, con.Acquired = Acquired, now
+		out.Containers = append(out.Containers, con.Container)
+		out.Tokens = t.token(out.Tokens, con.Node)
+	}
+	for _, con := range t.previous {
+		if c.live[con.ID] == con {
+			out.Previous = append(out.Previous, con.Container)
+			out.Tokens = t.token(out.Tokens, con.Node)
+		}
+	}
+	out.Completed, t.told = t.done, t.done
+	out.Updated = t.updates
+	t.fresh, t.previous, t.done, t.updates = nil, nil, nil, nil
+	for id, kind := range t.app.updated {
+		n := c.nodes[id]
+		if n == nil {
+			n = c.gone[id]
+		}
+		if n != nil {
+			out.Nodes = append(out.Nodes, NodeUpdate{n.view(), kind})
+		}
+	}
+	clear(t.app.updated)
+	out.Strict, out.Negotiable = t.warned(t.strict), t.warned(t.negotiable)
+	out.Headroom = c.headroom(t.app.queue)
+}
+
+// warned lists, with each response as long as they live, the containers that are going to be taken.
+func (t *attempt) warned(m map[yarn.ContainerID]bool) []yarn.ContainerID {
+	var out []yarn.ContainerID
+	for id := range m {
+		if t.containers[id] == nil {
+			delete(m, id)
+			continue
+		}
+		out = append(out, id)
+	}
+	slices.SortFunc(out, yarn.ContainerID.Compare)
+	return out
+}
+
+// headroom is what an application may still get.
+func (c *Cluster) headroom(q *queue) Resource {
+	var used Resource
+	for _, n := range c.nodes {
+		if n.label == "" {
+			used = plus(used, n.used)
+		}
+	}
+	return positive(lesser(minus(c.labelled[""], used), minus(c.limit(q), q.used)))
+}
+
+func (c *Cluster) validate(t *attempt, r *AllocateRequest) error {
+	limit := c.Maximum()
+	for i := range r.Asks {
+		x := &r.Asks[i]
+		if err := c.checkAsk(t.app.queue.Name, *x, limit); err != nil {
+			return err
+		}
+		x.Resource = c.normalize(x.Resource)
+	}
+	if slices.Contains(r.Block, Any) {
+		return yarnError("InvalidResourceBlacklistRequestException", "Cannot add * to the blacklist!")
+	}
+	for _, id := range r.Releases {
+		if id.Attempt != t.id && !t.app.keep() {
+			return yarnError("InvalidContainerReleaseException", "Cannot release container : %s not belonging to this application attempt : %s", id, t.id)
+		}
+	}
+	return nil
+}
+
+// checkAsk refuses sizes and labels that the cluster does not have. Source: SchedulerUtils.validateResourceRequest.
+func (c *Cluster) checkAsk(queue string, x Ask, limit Resource) error {
+	r := Resource{MemoryMiB: x.Resource.MemoryMiB, VCores: x.Resource.VCores}
+	for k, v := range x.Resource.Others {
+		if slices.Contains(c.cfg.Types, k) {
+			r = plus(r, Resource{Others: map[string]int64{k: v}})
+		}
+	}
+	switch name, negative := beyond(r, limit); {
+	case negative:
+		return yarnError("InvalidResourceRequestException", "Invalid resource request! Cannot allocate containers as requested resource is less than 0! "+
+			"Requested resource type=[%s], Requested resource=%s", name, text(r))
+	case name != "":
+		return yarnError("InvalidResourceRequestException", "Invalid resource request! Cannot allocate containers as requested resource is greater than "+
+			"maximum allowed allocation. Requested resource type=[%s], Requested resource=%s, maximum allowed allocation=%s, "+
+			"please note that maximum allowed allocation is calculated by scheduler based on maximum resource of registered NodeManagers, "+
+			"which might be less than configured maximum allocation=%s", name, text(r), text(limit), text(c.cfg.Max))
+	case x.Label == nil || *x.Label == "":
+		return nil
+	case x.Name != Any:
+		return yarnError("InvalidLabelResourceRequestException", "Invalid resource request, queue=%s specified node label expression in a resource request has resource name = %s", queue, x.Name)
+	case !c.HasLabel(*x.Label):
+		return yarnError("InvalidLabelResourceRequestException", "Invalid label resource request, cluster do not contain , label= %s", *x.Label)
+	}
+	return nil
+}
+
+// Finish is an application master's last call: true when the application's end is stored. A managed one has to ask
+// twice. Source: ApplicationMasterService.finishApplicationMaster.
+func (c *Cluster) Finish(id yarn.AttemptID, status pb.FinalApplicationStatus, diagnostics, trackingURL string, now time.Time) (bool, error) {
+	if a := c.apps[id.App]; a != nil && a.stored {
+		return true, nil
+	}
+	t, err := c.attempt(id)
+	switch {
+	case err != nil || t.over():
+		return false, yarnError("InvalidApplicationMasterRequestException", "Application doesn't exist in cache %s", id)
+	case !t.registered:
+		return false, yarnError("ApplicationMasterNotRegisteredException", "Application Master is trying to unregister before registering for: %s", id.App)
+	}
+	a := t.app
+	t.seen, t.progress, t.outcome = now, 1, status
+	t.diagnostics += diagnostics
+	t.trackingURL = trackingURL
+	a.state, a.stored, a.finished = pb.ApplicationState_FINISHED, true, now
+	t.state = pb.AttemptState_APP_ATTEMPT_FINISHING
+	t.groups = nil
+	if a.unmanaged() {
+		c.finished(t, now)
+		return true, nil
+	}
+	return false, nil
+}
+
+// Diagnose explains what an unfinished attempt waits for. Source: SchedulerApplicationAttempt.AMState,
+// FiCaSchedulerApp.updateAppSkipNodeDiagnostics.
+func (c *Cluster) diagnose(t *attempt) string {
+	a := t.app
+	switch t.state {
+	case pb.AttemptState_APP_ATTEMPT_ALLOCATED:
+		return "Scheduler has assigned a container for AM, waiting for AM container to be launched"
+	case pb.AttemptState_APP_ATTEMPT_LAUNCHED:
+		if a.unmanaged() {
+			return "User launched the Application Master, since it's unmanaged. "
+		}
+		return "AM container is launched, waiting for AM container to Register with RM"
+	case pb.AttemptState_APP_ATTEMPT_SCHEDULED:
+	default:
+		return ""
+	}
+	q := a.queue
+	if !c.mayActivate(a) {
+		return fmt.Sprintf("Application is added to the scheduler and is not yet activated. Queue's AM resource limit exceeded.  "+
+			"Details : AM Partition = <DEFAULT_PARTITION>; AM Resource Request = %s; Queue Resource Limit for AM = %s; "+
+			"User AM Resource Limit of the queue = %s; Queue AM Resource Usage = %s; ",
+			text(a.amResource), text(c.amLimit(q)), text(c.amLimit(q)), text(q.amUsed))
+	}
+	total := c.labelled[""]
+	used := 0.0
+	if total.MemoryMiB > 0 {
+		used = 100 * float64(q.used.MemoryMiB) / float64(total.MemoryMiB)
+	}
+	return fmt.Sprintf("Application is Activated, waiting for resources to be assigned for AM.  Details : AM Partition = <DEFAULT_PARTITION> ; "+
+		"Partition Resource = %s ; Queue's Absolute capacity = %.1f %% ; Queue's Absolute used capacity = %.1f %% ; Queue's Absolute max capacity = %.1f %% ; "+
+		"Queue's capacity (absolute resource) = %s ; Queue's used capacity (absolute resource) = %s ; Queue's max capacity (absolute resource) = %s ; ",
+		text(total), q.Capacity, used, q.MaxCapacity, text(scaled(total, q.Capacity/100)), text(q.used), text(c.limit(q)))
+}
