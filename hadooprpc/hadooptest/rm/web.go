@@ -1,0 +1,172 @@
+package rm
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm/core"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+// Version is the Hadoop version that this ResourceManager says it is.
+const Version = "3.4.2"
+
+// webServer holds the pages' listener, which can be shut and opened again on the same port.
+type webServer struct {
+	addr   string
+	mux    *http.ServeMux
+	client *http.Client // of the proxy
+
+	mu  sync.Mutex
+	l   net.Listener
+	srv *http.Server
+	wg  sync.WaitGroup
+}
+
+func newWeb(addr string, m *RM) (*webServer, error) {
+	w := &webServer{addr: addr, mux: http.NewServeMux(), client: newProxyClient()}
+	if err := w.listen(); err != nil {
+		return nil, err
+	}
+	w.addr = w.l.Addr().String()
+	w.mux.HandleFunc("GET /ws/v1/cluster", m.serveInfo)
+	w.mux.HandleFunc("GET /ws/v1/cluster/info", m.serveInfo)
+	w.mux.HandleFunc("GET /ws/v1/cluster/apps", m.serveApps)
+	w.mux.HandleFunc("GET /ws/v1/cluster/apps/{id}", m.serveApp)
+	w.mux.HandleFunc("GET /cluster/app/{id}", m.servePage)
+	w.mux.HandleFunc("/proxy/{id}", m.serveProxy)
+	w.mux.HandleFunc("/proxy/{id}/{rest...}", m.serveProxy)
+	return w, nil
+}
+
+func (w *webServer) listen() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.l != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", w.addr)
+	w.l = l
+	return err
+}
+
+func (w *webServer) open() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	srv, l := &http.Server{Handler: w.mux, ReadHeaderTimeout: 30 * time.Second}, w.l
+	w.srv = srv
+	w.wg.Go(func() { srv.Serve(l) })
+}
+
+func (w *webServer) shut() {
+	w.mu.Lock()
+	srv, l := w.srv, w.l
+	w.srv, w.l = nil, nil
+	w.mu.Unlock()
+	if srv != nil {
+		srv.Close()
+	}
+	if l != nil {
+		l.Close()
+	}
+	w.client.CloseIdleConnections()
+	w.wg.Wait()
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json;charset=utf-8")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+// serveInfo says who this is. Source: RMWebServices, ClusterInfo.
+func (m *RM) serveInfo(w http.ResponseWriter, _ *http.Request) {
+	m.mu.Lock()
+	started, stamp, standby := m.started, m.core.Timestamp(), m.standby
+	m.mu.Unlock()
+	ha := "ACTIVE"
+	if standby {
+		ha = "STANDBY"
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"clusterInfo": map[string]any{
+		"id": stamp, "startedOn": started.UnixMilli(), "state": "STARTED", "haState": ha,
+		"rmStateStoreName":       "org.apache.hadoop.yarn.server.resourcemanager.recovery.NullRMStateStore",
+		"resourceManagerVersion": Version, "resourceManagerBuildVersion": Version + " embedded", "resourceManagerVersionBuiltOn": "1970-01-01T00:00Z",
+		"hadoopVersion": Version, "hadoopBuildVersion": Version + " embedded", "hadoopVersionBuiltOn": "1970-01-01T00:00Z",
+		"haZooKeeperConnectionState": "ResourceManager HA is not enabled.",
+	}})
+}
+
+func (m *RM) serveApps(w http.ResponseWriter, _ *http.Request) {
+	m.mu.Lock()
+	now := m.now()
+	list := m.core.Apps(now)
+	m.mu.Unlock()
+	apps := []any{}
+	for _, v := range list {
+		apps = append(apps, appJSON(v, now))
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"apps": map[string]any{"app": apps}})
+}
+
+func (m *RM) serveApp(w http.ResponseWriter, r *http.Request) {
+	v, err := m.appOf(r)
+	if err != nil {
+		writeJSON(w, http.StatusNotFound, map[string]any{"RemoteException": map[string]any{
+			"exception": "NotFoundException", "javaClassName": "org.apache.hadoop.yarn.webapp.NotFoundException",
+			"message": fmt.Sprintf("java.lang.Exception: app with id: %s not found", r.PathValue("id"))}})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"app": appJSON(v, time.Now())})
+}
+
+func (m *RM) appOf(r *http.Request) (core.AppView, error) {
+	id, err := yarn.ParseApplicationID(r.PathValue("id"))
+	if err != nil {
+		return core.AppView{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.core.App(id, m.now())
+}
+
+// appJSON has the fields that programs ask for. Source: AppInfo.
+func appJSON(v core.AppView, now time.Time) map[string]any {
+	end := v.Finished
+	if end.IsZero() {
+		end = now
+	}
+	final := v.Final.String()[len("APP_"):]
+	out := map[string]any{
+		"id": v.ID.String(), "user": v.User, "name": v.Context.GetApplicationName(), "queue": v.Queue, "state": v.State.String(), "finalStatus": final,
+		"progress": 100 * v.Progress, "trackingUrl": v.TrackingURL, "diagnostics": v.Diagnostics, "clusterId": v.ID.ClusterTimestamp,
+		"applicationType": v.Context.GetApplicationType(), "priority": v.Priority, "startedTime": v.Submitted.UnixMilli(), "launchTime": *ms(v.Launched),
+		"finishedTime": *ms(v.Finished), "elapsedTime": end.Sub(v.Submitted).Milliseconds(), "memorySeconds": v.MemorySeconds, "vcoreSeconds": v.CoreSeconds,
+		"allocatedMB": -1, "allocatedVCores": -1, "runningContainers": -1, "unmanagedApplication": v.Context.GetUnmanagedAm(),
+	}
+	if v.Live {
+		out["allocatedMB"], out["allocatedVCores"], out["runningContainers"] = v.Used.MemoryMiB, v.Used.VCores, v.Containers
+	}
+	if v.State == pb.ApplicationState_RUNNING {
+		out["trackingUI"] = "ApplicationMaster"
+	}
+	return out
+}
+
+// servePage is the page to which the proxy leads when an application has none.
+func (m *RM) servePage(w http.ResponseWriter, r *http.Request) {
+	v, err := m.appOf(r)
+	if err != nil {
+		http.Error(w, "Application not found: "+r.PathValue("id"), http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintf(w, "<!DOCTYPE html><title>%[1]s</title><h1>%[1]s</h1><p>%[2]s of %[3]s: %[4]s</p><pre>%[5]s</pre>\n", v.ID,
+		html.EscapeString(v.Context.GetApplicationName()), html.EscapeString(v.User), v.State, html.EscapeString(v.Diagnostics))
+}
