@@ -33,8 +33,8 @@ func (m *RM) getMetrics(*hadooptest.Call, *pb.GetClusterMetricsRequest, time.Tim
 	}
 	active := count[pb.NodeState_NS_RUNNING]
 	return &pb.GetClusterMetricsResponse{ClusterMetrics: &pb.ClusterMetrics{
-		NumNodeManagers: &active, NumActiveNms: &active, NumDecommissionedNms: proto.Int32(count[pb.NodeState_NS_DECOMMISSIONED]),
-		NumLostNms: proto.Int32(count[pb.NodeState_NS_LOST]), NumUnhealthyNms: proto.Int32(0), NumRebootedNms: proto.Int32(0),
+		NumNodeManagers: proto.Int32(active + count[pb.NodeState_NS_UNHEALTHY]), NumActiveNms: &active, NumDecommissionedNms: proto.Int32(count[pb.NodeState_NS_DECOMMISSIONED]),
+		NumLostNms: proto.Int32(count[pb.NodeState_NS_LOST]), NumUnhealthyNms: proto.Int32(count[pb.NodeState_NS_UNHEALTHY]), NumRebootedNms: proto.Int32(0),
 		NumDecommissioningNms: proto.Int32(0), NumShutdownNms: proto.Int32(0),
 	}}, nil
 }

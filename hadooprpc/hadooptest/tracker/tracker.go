@@ -86,6 +86,8 @@ type Container struct {
 type Heartbeat struct {
 	Node       yarn.NodeID
 	Containers []Container
+	// Unhealthy is the health report of a node that shall get no more containers, "" while it is healthy.
+	Unhealthy string
 }
 
 // Orders are what a node has to do. The zero value is nothing.

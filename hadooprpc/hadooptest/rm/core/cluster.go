@@ -5,13 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
 // Cluster is the whole state. It is owned by one goroutine, or guarded by one lock.
 type Cluster struct {
 	cfg   Config
-	stamp int64 // in application ids: when the first incarnation started, in ms; also the identifier in tokens
+	stamp int64 // in new application ids and in container tokens: when this incarnation started, in ms
 	epoch int64 // restarts since, in container ids
 	next  int32 // last application number
 
@@ -49,7 +50,8 @@ func (c *Cluster) reset() {
 	c.launches, c.paused = nil, false
 }
 
-// Timestamp is the cluster's, in milliseconds since the epoch. It is in application ids and tokens.
+// Timestamp is when this incarnation started, in milliseconds since the epoch. It is in new application ids, and in
+// container tokens as the ResourceManager's identifier.
 func (c *Cluster) Timestamp() int64 { return c.stamp }
 
 // Epoch counts restarts.
@@ -69,6 +71,9 @@ func (c *Cluster) Total() Resource { return plus(c.total, Resource{}) }
 func (c *Cluster) Maximum() Resource {
 	var largest Resource
 	for _, n := range c.nodes {
+		if n.state != pb.NodeState_NS_RUNNING {
+			continue
+		}
 		largest = greater(largest, n.capability)
 	}
 	limit := plus(c.cfg.Max, Resource{})
@@ -80,7 +85,7 @@ func (c *Cluster) Maximum() Resource {
 			limit.Others[t] = 1 << 40
 		}
 	}
-	if len(c.nodes) == 0 {
+	if largest.MemoryMiB == 0 && largest.VCores == 0 {
 		return limit
 	}
 	return lesser(limit, largest)

@@ -119,7 +119,7 @@ func (c *Cluster) Allocate(id yarn.AttemptID, r *AllocateRequest, now time.Time)
 		return nil, err
 	}
 	t.heed(r)
-	out := &Allocation{Priority: t.app.priority, NumNodes: len(c.nodes)}
+	out := &Allocation{Priority: t.app.priority, NumNodes: c.active()}
 	for _, d := range t.told {
 		c.heard(d)
 	}
@@ -141,6 +141,16 @@ func (c *Cluster) Allocate(id yarn.AttemptID, r *AllocateRequest, now time.Time)
 	t.responseID++
 	out.ResponseID, t.last = t.responseID, out
 	return out, nil
+}
+
+// active counts the nodes that are in the scheduler.
+func (c *Cluster) active() (n int) {
+	for _, x := range c.nodes {
+		if x.state == pb.NodeState_NS_RUNNING {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *attempt) heed(r *AllocateRequest) {
@@ -209,7 +219,7 @@ func (t *attempt) warned(m map[yarn.ContainerID]bool) []yarn.ContainerID {
 func (c *Cluster) headroom(q *queue) Resource {
 	var used Resource
 	for _, n := range c.nodes {
-		if n.label == "" {
+		if n.label == "" && n.state == pb.NodeState_NS_RUNNING {
 			used = plus(used, n.used)
 		}
 	}

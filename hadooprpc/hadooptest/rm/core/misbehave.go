@@ -37,7 +37,7 @@ func (c *Cluster) HandOut(id yarn.AttemptID, n int, priority int32, r Resource, 
 	r = c.normalize(r)
 	given := 0
 	for _, node := range sortedNodes(c.nodes) {
-		for given < n && fits(r, node.free()) {
+		for given < n && node.state == pb.NodeState_NS_RUNNING && fits(r, node.free()) {
 			con := &container{app: t.app, owner: t, Container: Container{ID: t.nextID(), Resource: r, Priority: priority, RequestID: -1,
 				Execution: pb.ExecutionType_GUARANTEED, Created: now}}
 			c.place(con, node)

@@ -69,12 +69,14 @@ func (c *Cluster) RegisterNode(t tracker.Node, now time.Time) error {
 		}
 		c.nodes[t.ID] = n
 	} else {
-		c.offer(n, -1)
+		if n.state == pb.NodeState_NS_RUNNING {
+			c.offer(n, -1)
+		}
 		c.missing(n, t.Containers, now)
 	}
 	n.http, n.label, n.capability = t.HTTP, t.Label, plus(t.Capability, Resource{})
 	n.rack = cmp.Or(t.Rack, "/default-rack")
-	n.state, n.seen = pb.NodeState_NS_RUNNING, now
+	n.state, n.why, n.seen = pb.NodeState_NS_RUNNING, "", now
 	c.offer(n, 1)
 	for _, con := range t.Containers {
 		c.takeBack(n, con, now)
@@ -94,6 +96,27 @@ func (c *Cluster) RegisterNode(t tracker.Node, now time.Time) error {
 func (c *Cluster) offer(n *node, sign int64) {
 	c.total = combine(c.total, n.capability, sign)
 	c.labelled[n.label] = combine(c.labelled[n.label], n.capability, sign)
+}
+
+// health takes a node that says it is ill out of the scheduler, or puts it back. What ran there counts as lost. Source:
+// RMNodeImpl.StatusUpdateWhenHealthyTransition, StatusUpdateWhenUnHealthyTransition.
+func (c *Cluster) health(n *node, why string, now time.Time) {
+	n.why = why
+	switch {
+	case why != "" && n.state == pb.NodeState_NS_RUNNING:
+		c.offer(n, -1)
+		for _, con := range all(n.containers) {
+			if c.live[con.ID] == con {
+				c.end(con, yarn.ExitAborted, diagLost, false, now)
+			}
+		}
+		n.state = pb.NodeState_NS_UNHEALTHY
+		c.announce(n, pb.NodeUpdateType_NODE_UNUSABLE)
+	case why == "" && n.state == pb.NodeState_NS_UNHEALTHY:
+		n.state = pb.NodeState_NS_RUNNING
+		c.offer(n, 1)
+		c.announce(n, pb.NodeUpdateType_NODE_USABLE)
+	}
 }
 
 // forget drops the containers that the node was told to end and that it does not have.
@@ -140,7 +163,8 @@ func (c *Cluster) Heartbeat(h tracker.Heartbeat, now time.Time) tracker.Orders {
 	}
 	c.missing(n, h.Containers, now)
 	n.forget(h.Containers)
-	if !c.paused {
+	c.health(n, h.Unhealthy, now)
+	if !c.paused && n.state == pb.NodeState_NS_RUNNING {
 		c.beats++
 		c.schedule(n, now)
 	}
@@ -235,8 +259,10 @@ func (c *Cluster) drop(id yarn.NodeID, state pb.NodeState, why string, now time.
 	}
 	delete(c.nodes, id)
 	c.gone[id] = n
+	if n.state == pb.NodeState_NS_RUNNING {
+		c.offer(n, -1)
+	}
 	n.state, n.why, n.orders = state, why, tracker.Orders{}
-	c.offer(n, -1)
 	for _, con := range all(n.containers) {
 		if c.live[con.ID] == con { // and not gone with its application master
 			c.end(con, yarn.ExitAborted, diagLost, false, now)

@@ -13,9 +13,11 @@ import (
 //
 // Sources: RMAppImpl.RMAppRecoveredTransition, RMAppAttemptImpl.AttemptRecoveredTransition, ResourceManager.getEpoch.
 func (c *Cluster) Restart(keep bool, now time.Time) {
+	// Each process has a time stamp of its own: it begins new application ids, and nodes refuse container tokens of
+	// another one.
+	c.stamp, c.next = max(now.UnixMilli(), c.stamp+1), 0
 	if !keep {
-		stamp := max(now.UnixMilli(), c.stamp+1)
-		c.stamp, c.epoch, c.next = stamp, 0, 0
+		c.epoch = 0
 		c.apps, c.ended = make(map[yarn.ApplicationID]*app), nil
 		c.reset()
 		return

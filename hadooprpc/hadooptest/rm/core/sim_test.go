@@ -35,6 +35,7 @@ type simNode struct {
 	t    tracker.Node
 	has  map[yarn.ContainerID]tracker.Container
 	down bool
+	ill  string
 }
 
 // simAM is an application master, and the twin of its attempt: want and got count for one priority each.
@@ -83,6 +84,10 @@ func (s *sim) step() {
 		s.shaken++
 	case p < 89:
 		s.anyNode().down = s.r.IntN(3) == 0
+		n := s.anyNode()
+		if n.ill = ""; s.r.IntN(3) == 0 {
+			n.ill = "disks are full"
+		}
 	case p < 91:
 		for _, id := range inOrder(s.c.live) {
 			s.c.Preempt(id, s.r.IntN(2) == 0, time.Second, s.now)
@@ -173,7 +178,7 @@ func (s *sim) beat(n *simNode) {
 	for _, id := range inOrder(n.has) {
 		list = append(list, n.has[id])
 	}
-	o := s.c.Heartbeat(tracker.Heartbeat{Node: n.t.ID, Containers: list}, s.now)
+	o := s.c.Heartbeat(tracker.Heartbeat{Node: n.t.ID, Containers: list, Unhealthy: n.ill}, s.now)
 	if o.Resync {
 		s.shaken++
 		reg := n.t
@@ -306,7 +311,9 @@ func (s *sim) check() {
 		if !equal(used, n.used) {
 			t.Fatalf("%v: used %v, booked %v", n.id, used, n.used)
 		}
-		total = plus(total, n.capability)
+		if n.state == pb.NodeState_NS_RUNNING {
+			total = plus(total, n.capability)
+		}
 	}
 	if seen != len(s.c.live) || !equal(total, s.c.total) {
 		t.Fatalf("%d containers on nodes, %d live; capability %v, booked %v", seen, len(s.c.live), total, s.c.total)
@@ -362,7 +369,7 @@ func (s *sim) settle(rounds int) {
 	for range rounds {
 		s.now = s.now.Add(100 * time.Millisecond)
 		for _, n := range s.nodes {
-			n.down = false
+			n.down, n.ill = false, ""
 			s.beat(n)
 		}
 		s.launch()

@@ -58,7 +58,9 @@ func (c *Cluster) Submit(ctx *pb.ApplicationSubmissionContext, user string, now 
 		a.expire = now.Add(time.Duration(m.GetTimeout()) * time.Second)
 	}
 	c.apps[id] = a
-	c.next = max(c.next, id.ID)
+	if id.ClusterTimestamp == c.stamp {
+		c.next = max(c.next, id.ID)
+	}
 	if c.cfg.SubmitDelay <= 0 {
 		c.accept(a, now)
 	}
