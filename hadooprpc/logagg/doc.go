@@ -1,4 +1,4 @@
-// Package logagg reads the logs of finished containers that YARN's node
+// Package logagg reads (and writes) the logs of finished containers that YARN's node
 // managers gathered in HDFS ("log aggregation").
 //
 // # Where they are
@@ -52,4 +52,8 @@
 // is held in memory but buffers, so logs may be of any size. The files are as
 // trustworthy as the node managers are; every length in them is checked before
 // it is used all the same.
+//
+// # Writing
+//
+// [Writer] writes a TFile as a node manager does, for embedded clusters.
 package logagg
