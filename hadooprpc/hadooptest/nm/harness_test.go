@@ -125,6 +125,14 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	return b
 }
 
+// attach gives a bench without New's help what else it needs.
+func (b *bench) attach() {
+	var cancel context.CancelFunc
+	b.ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
+	b.cl = yarn.NewNMClient(ipc.Options{})
+	b.t.Cleanup(func() { cancel(); b.cl.Close(); b.Close() })
+}
+
 // noProcesses wants no process whose working directory is, or was, below dir.
 func noProcesses(t *testing.T, dir string) {
 	t.Helper()

@@ -23,7 +23,7 @@ func (n *Node) heartbeats(d *daemon) {
 		case <-d.ctx.Done():
 			return
 		}
-		if !n.talk() {
+		if !n.talk(d) {
 			n.log.Info("the ResourceManager shuts the node down", "node", n.id.String())
 			go n.decommission() // which waits for this goroutine
 			return
@@ -44,8 +44,12 @@ func (n *Node) hurry() {
 }
 
 // talk registers, or sends a heartbeat and follows the orders. It tells whether the node goes on.
-func (n *Node) talk() bool {
+func (n *Node) talk(d *daemon) bool {
 	n.mu.Lock()
+	if n.daemon != d {
+		n.mu.Unlock()
+		return true // it is being stopped, which made it unregistered: it shall not register again
+	}
 	silent, registered := n.silent, n.registered
 	hb := tracker.Heartbeat{Node: n.id, Containers: n.reports(), Unhealthy: n.faults.Disks}
 	n.mu.Unlock()
@@ -53,7 +57,7 @@ func (n *Node) talk() bool {
 		return true
 	}
 	if !registered {
-		return n.register()
+		return n.register(d)
 	}
 	orders, err := n.opt.RM.Heartbeat(hb)
 	if err != nil {
@@ -64,7 +68,7 @@ func (n *Node) talk() bool {
 		n.mu.Lock()
 		n.unregister()
 		n.mu.Unlock()
-		return n.register()
+		return n.register(d)
 	}
 	n.follow(orders)
 	return !orders.Shutdown
@@ -84,7 +88,7 @@ func (n *Node) decommission() {
 
 // register tells the ResourceManager all that the node has. A ResourceManager that is down is tried again; one that
 // refuses ends the node.
-func (n *Node) register() bool {
+func (n *Node) register(d *daemon) bool {
 	n.mu.Lock()
 	node := tracker.Node{ID: n.id, HTTP: n.http, Rack: n.opt.Rack, Label: n.opt.Label, Capability: n.opt.Capability,
 		Containers: n.reports(), Apps: slices.SortedFunc(maps.Keys(n.apps), yarn.ApplicationID.Compare)}
@@ -96,7 +100,7 @@ func (n *Node) register() bool {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.daemon == nil {
+	if n.daemon != d {
 		return true // crashed meanwhile
 	}
 	n.rmIdentifier = r.RMIdentifier

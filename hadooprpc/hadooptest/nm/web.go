@@ -27,6 +27,7 @@ func (n *Node) webHandler() http.Handler {
 	mux.HandleFunc("GET /ws/v1/node/containerlogs/{id}/{file}", n.webLog)
 	mux.HandleFunc("GET /node/containerlogs/{id}/{user}", n.webPage)
 	mux.HandleFunc("GET /node/containerlogs/{id}/{user}/{file}", n.webPageLog)
+	mux.HandleFunc("GET /node/containerlogs/{id}/{user}/{file}/{$}", n.webPageLog)
 	return mux
 }
 
