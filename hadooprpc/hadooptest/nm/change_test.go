@@ -14,7 +14,7 @@ import (
 )
 
 // What nmclient_hadoop_test.go does on a real cluster.
-func TestLocalizeReinitializeAndResize(t *testing.T) {
+func TestLocalizeAndReinitialize(t *testing.T) {
 	b := newBench(t)
 	file := put1(t, t.TempDir(), "file", []byte("a file\n"))
 	id, tok := cid(1), b.nmToken()
@@ -75,6 +75,15 @@ func TestLocalizeReinitializeAndResize(t *testing.T) {
 	if err := b.cl.Commit(b.ctx, b.ID(), tok, id); err == nil {
 		t.Error("committed twice")
 	}
+	if err := b.cl.Restart(b.ctx, b.ID(), tok, cid(7)); err == nil || !strings.Contains(err.Error(), "does not exist!") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestResize(t *testing.T) {
+	b := newBench(t)
+	id, tok := cid(1), b.nmToken()
+	b.up(id)
 	grow := func(x *pb.ContainerTokenIdentifier) {
 		x.Resource, x.Version = yarn.NewResource(256, 1, nil), proto.Int32(1)
 	}
@@ -86,9 +95,6 @@ func TestLocalizeReinitializeAndResize(t *testing.T) {
 	}
 	if st := b.status(id); st.GetCapability().GetMemory() != 256 || st.GetState() != pb.ContainerState_C_RUNNING {
 		t.Errorf("%v", st)
-	}
-	if err := b.cl.Restart(b.ctx, b.ID(), tok, cid(7)); err == nil || !strings.Contains(err.Error(), "does not exist!") {
-		t.Errorf("%v", err)
 	}
 }
 

@@ -136,12 +136,20 @@ func (b *bench) attach() {
 // noProcesses wants no process whose working directory is, or was, below dir.
 func noProcesses(t *testing.T, dir string) {
 	t.Helper()
+	for _, s := range survivors(dir) {
+		t.Error(s)
+	}
+}
+
+func survivors(dir string) []string {
+	var out []string
 	for _, p := range processes() {
 		cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.pid))
-		if err == nil && strings.HasPrefix(cwd, dir) && p.state != 'Z' {
-			t.Errorf("process %d (%s) survives in %s", p.pid, p.name, cwd)
+		if err == nil && strings.HasPrefix(cwd, dir+"/") && p.state != 'Z' {
+			out = append(out, fmt.Sprintf("process %d (%s) survives in %s", p.pid, p.name, cwd))
 		}
 	}
+	return out
 }
 
 func (b *bench) nmToken() token.Token { return b.nmTokenOf(testAttempt) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -21,7 +22,8 @@ import (
 //   - when a container's leader ends, the rest of its session is killed before the end is reported;
 //   - when this process dies, the kernel kills the leaders (PR_SET_PDEATHSIG), and a watchdog, a shell that reads a
 //     pipe whose other end only this process has, kills what is left of their sessions;
-//   - Close kills all, also what left its session: it is known by CONTAINER_ID in its environment.
+//   - Close kills all, also what left its session: its environment names the container's token
+//     file, whose path is nobody else's.
 //
 // It is safe for concurrent use, and several nodes may share one.
 type Processes struct {
@@ -32,7 +34,7 @@ type Processes struct {
 
 	mu     sync.Mutex
 	live   map[*process]bool
-	ids    map[string]bool // of all containers there were
+	marks  map[string]bool // token files of all containers there were
 	closed bool
 }
 
@@ -46,7 +48,7 @@ const watchdog = `declare -A s
 while read -r op id; do
   if [ "$op" = + ]; then s[$id]=1; else unset "s[$id]"; fi
 done
-for round in {1..100}; do
+for round in {1..1000}; do
   left=
   for f in /proc/[0-9]*/stat; do
     line=
@@ -73,7 +75,7 @@ func NewProcesses() (*Processes, error) {
 		w.Close()
 		return nil, fmt.Errorf("nm: containers need /bin/bash: %w", err)
 	}
-	p := &Processes{spawns: make(chan spawn), stopped: make(chan struct{}), dog: dog, leash: w, live: map[*process]bool{}, ids: map[string]bool{}}
+	p := &Processes{spawns: make(chan spawn), stopped: make(chan struct{}), dog: dog, leash: w, live: map[*process]bool{}, marks: map[string]bool{}}
 	go p.spawnAll()
 	return p, nil
 }
@@ -106,7 +108,7 @@ func (p *Processes) Launch(l *Launch) (Process, error) {
 	}
 	proc := &process{owner: p, cmd: cmd, pid: cmd.Process.Pid}
 	fmt.Fprintf(p.leash, "+ %d\n", proc.pid)
-	p.live[proc], p.ids[l.ID.String()] = true, true
+	p.live[proc], p.marks[filepath.Join(l.Dir, tokensFile)] = true, true
 	return proc, nil
 }
 
@@ -125,7 +127,7 @@ func (p *Processes) Close() error {
 	for p.count() > 0 {
 		time.Sleep(time.Millisecond)
 	}
-	killMarked(p.ids)
+	killMarked(p.marks)
 	close(p.spawns)
 	<-p.stopped
 	p.leash.Close()
@@ -200,8 +202,8 @@ func killSession(sid int) {
 }
 
 // killMarked kills processes of containers that have left their sessions.
-func killMarked(ids map[string]bool) {
-	if len(ids) == 0 {
+func killMarked(marks map[string]bool) {
+	if len(marks) == 0 {
 		return
 	}
 	for _, st := range processes() {
@@ -212,7 +214,7 @@ func killMarked(ids map[string]bool) {
 		env, _ := io.ReadAll(io.LimitReader(f, 1<<20))
 		f.Close()
 		for v := range strings.SplitSeq(string(env), "\x00") {
-			if id, ok := strings.CutPrefix(v, "CONTAINER_ID="); ok && ids[id] && st.pid != os.Getpid() {
+			if file, ok := strings.CutPrefix(v, "HADOOP_TOKEN_FILE_LOCATION="); ok && marks[file] && st.pid != os.Getpid() {
 				syscall.Kill(st.pid, syscall.SIGKILL)
 			}
 		}
