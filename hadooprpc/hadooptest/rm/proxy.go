@@ -77,6 +77,9 @@ func (m *RM) serveProxy(w http.ResponseWriter, r *http.Request) {
 // target is the application master's URL of a request. The query passes a builder that takes braces for templates and
 // cannot do without values.
 func target(origin string, r *http.Request) (string, error) {
+	if !strings.Contains(origin, "://") {
+		origin = "http://" + origin
+	}
 	u, err := url.Parse(origin)
 	if err != nil {
 		return "", err

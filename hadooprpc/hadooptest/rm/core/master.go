@@ -1,7 +1,6 @@
 package core
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -226,53 +225,6 @@ func (c *Cluster) headroom(q *queue) Resource {
 	return positive(lesser(minus(c.labelled[""], used), minus(c.limit(q), q.used)))
 }
 
-func (c *Cluster) validate(t *attempt, r *AllocateRequest) error {
-	limit := c.Maximum()
-	for i := range r.Asks {
-		x := &r.Asks[i]
-		if err := c.checkAsk(t.app.queue.Name, *x, limit); err != nil {
-			return err
-		}
-		x.Resource = c.normalize(x.Resource)
-	}
-	if slices.Contains(r.Block, Any) {
-		return yarnError("InvalidResourceBlacklistRequestException", "Cannot add * to the blacklist!")
-	}
-	for _, id := range r.Releases {
-		if id.Attempt != t.id && !t.app.keep() {
-			return yarnError("InvalidContainerReleaseException", "Cannot release container : %s not belonging to this application attempt : %s", id, t.id)
-		}
-	}
-	return nil
-}
-
-// checkAsk refuses sizes and labels that the cluster does not have. Source: SchedulerUtils.validateResourceRequest.
-func (c *Cluster) checkAsk(queue string, x Ask, limit Resource) error {
-	r := Resource{MemoryMiB: x.Resource.MemoryMiB, VCores: x.Resource.VCores}
-	for k, v := range x.Resource.Others {
-		if slices.Contains(c.cfg.Types, k) {
-			r = plus(r, Resource{Others: map[string]int64{k: v}})
-		}
-	}
-	switch name, negative := beyond(r, limit); {
-	case negative:
-		return yarnError("InvalidResourceRequestException", "Invalid resource request! Cannot allocate containers as requested resource is less than 0! "+
-			"Requested resource type=[%s], Requested resource=%s", name, text(r))
-	case name != "":
-		return yarnError("InvalidResourceRequestException", "Invalid resource request! Cannot allocate containers as requested resource is greater than "+
-			"maximum allowed allocation. Requested resource type=[%s], Requested resource=%s, maximum allowed allocation=%s, "+
-			"please note that maximum allowed allocation is calculated by scheduler based on maximum resource of registered NodeManagers, "+
-			"which might be less than configured maximum allocation=%s", name, text(r), text(limit), text(c.cfg.Max))
-	case x.Label == nil || *x.Label == "":
-		return nil
-	case x.Name != Any:
-		return yarnError("InvalidLabelResourceRequestException", "Invalid resource request, queue=%s specified node label expression in a resource request has resource name = %s", queue, x.Name)
-	case !c.HasLabel(*x.Label):
-		return yarnError("InvalidLabelResourceRequestException", "Invalid label resource request, cluster do not contain , label= %s", *x.Label)
-	}
-	return nil
-}
-
 // Finish is an application master's last call: true when the application's end is stored. A managed one has to ask
 // twice. Source: ApplicationMasterService.finishApplicationMaster.
 func (c *Cluster) Finish(id yarn.AttemptID, status pb.FinalApplicationStatus, diagnostics, trackingURL string, now time.Time) (bool, error) {
@@ -298,38 +250,4 @@ func (c *Cluster) Finish(id yarn.AttemptID, status pb.FinalApplicationStatus, di
 		return true, nil
 	}
 	return false, nil
-}
-
-// Diagnose explains what an unfinished attempt waits for. Source: SchedulerApplicationAttempt.AMState,
-// FiCaSchedulerApp.updateAppSkipNodeDiagnostics.
-func (c *Cluster) diagnose(t *attempt) string {
-	a := t.app
-	switch t.state {
-	case pb.AttemptState_APP_ATTEMPT_ALLOCATED:
-		return "Scheduler has assigned a container for AM, waiting for AM container to be launched"
-	case pb.AttemptState_APP_ATTEMPT_LAUNCHED:
-		if a.unmanaged() {
-			return "User launched the Application Master, since it's unmanaged. "
-		}
-		return "AM container is launched, waiting for AM container to Register with RM"
-	case pb.AttemptState_APP_ATTEMPT_SCHEDULED:
-	default:
-		return ""
-	}
-	q := a.queue
-	if !c.mayActivate(a) {
-		return fmt.Sprintf("Application is added to the scheduler and is not yet activated. Queue's AM resource limit exceeded.  "+
-			"Details : AM Partition = <DEFAULT_PARTITION>; AM Resource Request = %s; Queue Resource Limit for AM = %s; "+
-			"User AM Resource Limit of the queue = %s; Queue AM Resource Usage = %s; ",
-			text(a.amResource), text(c.amLimit(q)), text(c.amLimit(q)), text(q.amUsed))
-	}
-	total := c.labelled[""]
-	used := 0.0
-	if total.MemoryMiB > 0 {
-		used = 100 * float64(q.used.MemoryMiB) / float64(total.MemoryMiB)
-	}
-	return fmt.Sprintf("Application is Activated, waiting for resources to be assigned for AM.  Details : AM Partition = <DEFAULT_PARTITION> ; "+
-		"Partition Resource = %s ; Queue's Absolute capacity = %.1f %% ; Queue's Absolute used capacity = %.1f %% ; Queue's Absolute max capacity = %.1f %% ; "+
-		"Queue's capacity (absolute resource) = %s ; Queue's used capacity (absolute resource) = %s ; Queue's max capacity (absolute resource) = %s ; ",
-		text(total), q.Capacity, used, q.MaxCapacity, text(scaled(total, q.Capacity/100)), text(q.used), text(c.limit(q)))
 }

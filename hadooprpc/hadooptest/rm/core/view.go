@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/pb"
@@ -164,15 +163,11 @@ func (c *Cluster) proxyURL(id yarn.ApplicationID) string {
 func (c *Cluster) viewAttempt(t *attempt) AttemptView {
 	v := AttemptView{ID: t.id, State: t.state, Host: t.host, Port: t.port, TrackingURL: c.proxyURL(t.app.id), Origin: t.trackingURL,
 		Diagnostics: t.diagnostics, Master: t.masterID, Began: t.began, Finished: t.finished, Due: t.state >= pb.AttemptState_APP_ATTEMPT_ALLOCATED && !t.over()}
-	if t.over() && t.state != pb.AttemptState_APP_ATTEMPT_FINISHED {
-		v.TrackingURL = t.trackingURL
+	if v.Origin == "" {
+		v.Origin = notAvailable
 	}
-	if t.trackingURL == "" {
-		// Without a page of its own there is only ours.
-		v.TrackingURL, v.Origin = c.appPage(t.app.id), notAvailable
-	}
-	if !strings.Contains(v.Origin, "://") && v.Origin != notAvailable {
-		v.Origin = "http://" + v.Origin
+	if t.app.unmanaged() || t.over() && t.state != pb.AttemptState_APP_ATTEMPT_FINISHED {
+		v.TrackingURL = v.Origin // as it is, not through the proxy. Source: RMAppAttemptImpl.getTrackingUrl
 	}
 	if v.Diagnostics == "" {
 		v.Diagnostics = c.diagnose(t)
