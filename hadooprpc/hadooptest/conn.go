@@ -114,7 +114,7 @@ func (c *serverConn) context(b []byte) error {
 	if err := wire.ReadLast(b, &c.who); err != nil {
 		return err
 	}
-	// Java's clients send an empty user beside a token.
+	// Java's clients send an empty user message with a token (ProtoUtil.makeIpcConnectionContext, getUgi).
 	if c.auth.method == sasl.Token && c.who.GetUserInfo().GetEffectiveUser() != "" {
 		return &Exception{Class: "org.apache.hadoop.security.AccessControlException",
 			Message: "Authenticated user doesn't match what the client claims to be (" + c.who.GetUserInfo().GetEffectiveUser() + ")",

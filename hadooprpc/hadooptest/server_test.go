@@ -157,6 +157,10 @@ func TestRefusals(t *testing.T) {
 		if err := c.context(b); asException(err).Class != accessDenied {
 			t.Errorf("%v", err)
 		}
+		b, _ = wire.AppendMessage(nil, &pb.IpcConnectionContext{UserInfo: &pb.UserInformation{}})
+		if err := c.context(b); err != nil {
+			t.Errorf("as Java sends it: %v", err)
+		}
 	})
 }
 
