@@ -31,6 +31,7 @@ func Run(t *testing.T, c *conf.Conf) {
 		{"DelegationTokenCalls", testDelegationTokenCalls},
 		{"ErrorsOfTheResourceManager", testErrorsOfTheResourceManager},
 		{"ManyCallsOnOneConnection", testManyCallsOnOneConnection},
+		{"PingsAreTakenForPings", testPingsAreTakenForPings},
 		{"FailAttemptStartsTheNext", testFailAttemptStartsTheNext},
 		{"UnmanagedApplicationMaster", testUnmanagedApplicationMaster},
 		{"ResponseIDs", testResponseIDs},

@@ -1,6 +1,4 @@
-//go:build hadoop
-
-package yarn_test
+package yarntest
 
 import (
 	"bytes"
@@ -33,11 +31,10 @@ func (c pingCounter) Write(b []byte) (int, error) {
 }
 
 // The ResourceManager must take our pings for pings: a frame that it cannot read would end the connection.
-func TestPingsAreTakenForPings(t *testing.T) {
+func testPingsAreTakenForPings(t *testing.T, s *site) {
 	ctx := within(t, 30*time.Second)
-	a, _ := addresses(t)
 	var pings, dials atomic.Int32
-	raw := ipc.NewClient(a.Client[0], yarn.ClientProtocol, ipc.Options{
+	raw := ipc.NewClient(s.addrs.Client[0], yarn.ClientProtocol, ipc.Options{
 		PingInterval: 100 * time.Microsecond,
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			dials.Add(1)
