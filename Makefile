@@ -15,8 +15,8 @@ build: ## bin/yarnd and the examples
 	@mkdir -p bin
 	$(BUILD) -o bin/ ./cmd/yarnd ./examples/...
 
-demo: build ## the main job on this machine: submit, work, leave, come back, scale, stop
-	@scripts/demo.sh local
+demo: build ## the main job on an embedded YARN cluster: submit, work, leave, come back, scale, stop
+	@scripts/demo.sh embedded
 
 demo-hadoop: build cluster-up ## the same on the real Hadoop cluster in Docker
 	@scripts/demo.sh hadoop

@@ -31,14 +31,23 @@ type yarnCluster struct {
 	fs hdfs.FS
 }
 
-func openYARN(opts Options) (*yarnCluster, error) {
-	overrides := map[string]string{}
-	for _, d := range opts.Define {
+// Properties reads "key=value" words, as -D has them.
+func Properties(words []string) (map[string]string, error) {
+	properties := map[string]string{}
+	for _, d := range words {
 		k, v, ok := strings.Cut(d, "=")
 		if !ok || k == "" {
 			return nil, usagef("Write -D key=value", "-D %q sets nothing", d)
 		}
-		overrides[k] = v
+		properties[k] = v
+	}
+	return properties, nil
+}
+
+func openYARN(opts Options) (*yarnCluster, error) {
+	overrides, err := Properties(opts.Define)
+	if err != nil {
+		return nil, err
 	}
 	c, err := conf.Load(conf.Options{Overrides: overrides})
 	if err != nil {

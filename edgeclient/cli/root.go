@@ -102,7 +102,7 @@ while nobody is connected, and lets its owner come back with the application id.
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(c.submit(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
-		c.exec(), c.wait(), c.kill(), c.config(), c.version())
+		c.exec(), c.wait(), c.kill(), c.config(), c.minicluster(), c.version())
 	return root
 }
 

@@ -1,7 +1,6 @@
 package hdfs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -241,8 +240,12 @@ func (l *local) Locations(ctx context.Context, name string) ([]Block, error) {
 	if i.Length == 0 {
 		return nil, nil
 	}
-	host, err := os.Hostname()
-	return []Block{{Length: i.Length, Hosts: []string{cmp.Or(host, "localhost")}}}, mapLocal("locate", i.Path, err)
+	// By whatever name somebody knows this machine. Without a name it has the others still.
+	hosts := []string{"localhost", "127.0.0.1"}
+	if host, err := os.Hostname(); err == nil && host != "localhost" {
+		hosts = append([]string{host}, hosts...)
+	}
+	return []Block{{Length: i.Length, Hosts: hosts}}, nil
 }
 
 func (l *local) Open(ctx context.Context, name string) (File, error) {
