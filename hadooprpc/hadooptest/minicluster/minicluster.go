@@ -140,8 +140,17 @@ func (c *Cluster) nodeOptions(o Options, i int, launcher nm.Launcher) nm.Options
 	return nm.Options{
 		RM: c.RM, Dir: filepath.Join(c.dir, "nodes", strconv.Itoa(i+1)), Host: host, Capability: o.Capability, Heartbeat: o.Heartbeat,
 		CheckPmem: !o.NoMemoryLimit, MemoryInterval: max(5*o.Heartbeat, 100*time.Millisecond),
-		RemoteLogDir: c.path("logs"), Launcher: launcher, Log: o.Log,
+		RemoteLogDir: c.path("logs"), Launcher: launcher, Log: o.Log, Getenv: c.getenv,
 	}
+}
+
+// getenv is the environment of a node: this process's, but for the configuration, which
+// is the cluster's own whatever else this process is a client of.
+func (c *Cluster) getenv(name string) (string, bool) {
+	if name == "HADOOP_CONF_DIR" {
+		return c.ConfDir(), true
+	}
+	return os.LookupEnv(name)
 }
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }

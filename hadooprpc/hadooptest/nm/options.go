@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -40,9 +41,11 @@ type Options struct {
 	VmemRatio            float64
 	MemoryInterval       time.Duration
 
-	// Whitelist names the variables that containers get from this process unless they set them
+	// Whitelist names the variables of the node that containers get unless they set them
 	// (yarn.nodemanager.env-whitelist); nil is Hadoop's list.
 	Whitelist []string
+	// Getenv is what a whitelisted variable is on this node; nil is os.LookupEnv.
+	Getenv func(name string) (value string, set bool)
 	// AdminEnv are variables as NAME=value that containers cannot change (yarn.nodemanager.admin-env); nil is
 	// MALLOC_ARENA_MAX=4.
 	AdminEnv []string
@@ -92,6 +95,9 @@ func (o *Options) complete() error {
 	o.VmemRatio, o.MemoryInterval = cmp.Or(o.VmemRatio, 2.1), cmp.Or(o.MemoryInterval, 3*time.Second)
 	if o.Capability.MemoryMiB == 0 && o.Capability.VCores == 0 {
 		o.Capability.MemoryMiB, o.Capability.VCores = 8192, 8
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.LookupEnv
 	}
 	if o.Whitelist == nil {
 		o.Whitelist = whitelist

@@ -39,7 +39,7 @@ func (n *Node) prepare(c *container, launch *pb.ContainerLaunchContext) (*Launch
 	}
 	n.mu.Lock()
 	env := n.environment(c, launch, dir, logDir)
-	s := script{env: env, whitelist: n.opt.Whitelist, links: slices.Clone(c.links), command: command, logDir: logDir, debug: !n.opt.NoDebugInfo}
+	s := script{env: env, whitelist: n.opt.Whitelist, getenv: n.opt.Getenv, links: slices.Clone(c.links), command: command, logDir: logDir, debug: !n.opt.NoDebugInfo}
 	l := &Launch{ID: c.id, User: c.user, Resource: resourceOf(c.resource), Dir: dir, LogDir: logDir,
 		Script: filepath.Join(dir, launchScript), Env: env.list(), Command: command, Context: launch}
 	n.mu.Unlock()

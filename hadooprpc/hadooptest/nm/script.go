@@ -2,7 +2,6 @@ package nm
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -22,7 +21,8 @@ type link struct{ target, name string }
 // script is what launch_container.sh is made of.
 type script struct {
 	env       *environment
-	whitelist []string // names handed down from this process unless the container sets them
+	whitelist []string // names handed down from the node unless the container sets them
+	getenv    func(string) (string, bool)
 	links     []link
 	command   []string
 	logDir    string
@@ -42,7 +42,7 @@ func (s script) String() string {
 	line("export PRELAUNCH_ERR=\"%s\"\nexec 2>\"${PRELAUNCH_ERR}\"", filepath.Join(s.logDir, preLaunchErr))
 	line("echo \"Setting up env variables\"")
 	for _, name := range s.whitelist {
-		if value, ok := os.LookupEnv(name); ok && !s.env.has(name) {
+		if value, ok := s.getenv(name); ok && !s.env.has(name) {
 			line("export %s=${%s:-\"%s\"}", name, name, value)
 		}
 	}
