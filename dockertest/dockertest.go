@@ -21,7 +21,7 @@ import (
 // upTimeout bounds everything from an empty machine to a healthy cluster; commandTimeout one command on an edge node.
 const (
 	upTimeout      = 20 * time.Minute
-	commandTimeout = 5 * time.Minute
+	commandTimeout = 12 * time.Minute // MapReduce on a busy machine takes long
 )
 
 // Cluster is a running cluster in a test's hands. The embedded one has the faults (KillDaemon, StopHost, PauseHost …),
