@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path"
 	"path/filepath"
@@ -312,4 +313,18 @@ func applicationOf(o Options) (hadoop.ApplicationID, error) {
 		return hadoop.ApplicationID{}, err
 	}
 	return hadoop.AttemptIDFromPB(ident.GetAppAttemptId()).App, nil
+}
+
+// endpoint is where an application's master says that it is; nothing before it has
+// registered.
+func (s *site) endpoint(ctx context.Context, app string) ([]string, error) {
+	id, err := hadoop.ParseApplicationID(app)
+	if err != nil {
+		return nil, err
+	}
+	rep, err := s.rm.Report(ctx, id)
+	if err != nil || rep.GetRpcPort() <= 0 {
+		return nil, err
+	}
+	return []string{net.JoinHostPort(rep.GetHost(), strconv.Itoa(int(rep.GetRpcPort())))}, nil
 }
