@@ -157,7 +157,11 @@ func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report,
 		return r.State.Ended(), nil
 	})
 	if err != nil {
-		err = wrap(TimedOut, fmt.Sprintf("%s has not come so far as %s", id, wait), err, "See yarnd status "+id)
+		what := fmt.Sprintf("%s has not come so far as %s", id, wait)
+		if last.State == StateAccepted && last.Diagnostics != "" {
+			what += ": it waits: " + reason(last.Diagnostics)
+		}
+		err = wrap(TimedOut, what, err, "See yarnd status "+id)
 	}
 	return last, err
 }

@@ -112,7 +112,7 @@ func (c *Client) waitEndpoint(ctx context.Context, r Report) (Report, error) {
 	if err != nil {
 		why := err
 		if r.Diagnostics != "" {
-			why = textError(r.Diagnostics)
+			why = textError(reason(r.Diagnostics))
 		}
 		return r, wrap(TimedOut, r.ID+" has not started yet", why, "Wait with yarnd wait "+r.ID+" --for workers:1")
 	}

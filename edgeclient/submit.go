@@ -36,7 +36,7 @@ func (c *Client) Submit(ctx context.Context, r Request) (Report, error) {
 	}
 	c.opts.Progress("submitted %s to %s in %s", id, c.cluster.Name(), time.Since(start).Round(time.Millisecond))
 	report, err := c.Wait(ctx, id, r.Wait, r.WaitWorkers)
-	report.ID = id
+	report.ID, report.User = id, c.cluster.User() // also where no report came any more
 	return report, err
 }
 

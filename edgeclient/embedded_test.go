@@ -1,0 +1,184 @@
+package edgeclient
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
+)
+
+// mini is an embedded cluster and a client of it.
+type mini struct {
+	*minicluster.Cluster
+	c       *Client
+	staging string
+
+	mu   sync.Mutex
+	said []string
+}
+
+func newMini(t *testing.T) *mini {
+	t.Helper()
+	cluster, err := minicluster.Start(t.Context(), minicluster.Options{Dir: t.TempDir(), Heartbeat: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("HADOOP_CONF_DIR", cluster.ConfDir())
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	m := &mini{Cluster: cluster}
+	m.c, err = Open(t.Context(), Options{Provider: "yarn", CallTimeout: 2 * time.Second, Progress: func(format string, args ...any) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.said = append(m.said, format)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.c.Close() })
+	m.staging = filepath.Join(cluster.Home(m.c.User()), stagingRoot)
+	return m
+}
+
+// leftNothing fails the test if an application lives or anything but the cache is
+// staged.
+func (m *mini) leftNothing(t *testing.T) {
+	t.Helper()
+	list, err := m.c.List(t.Context(), Filter{})
+	if err != nil || len(list) > 0 {
+		t.Errorf("applications are left: %+v, %v", list, err)
+	}
+	if left := names(t, m.staging); len(left) > 0 && !slices.Equal(left, []string{"cache"}) {
+		t.Errorf("left in the staging directory: %v", left)
+	}
+}
+
+// Interrupted at its first call to the ResourceManager, at the second, and so on:
+// submit either has told its application's id, or has left nothing.
+func TestSubmitInterruptedAtEachCall(t *testing.T) {
+	bundle := staticProgram(t)
+	m := newMini(t)
+	m.RM.Hold("default", true) // the application master never starts, as in a full queue
+	for at := 1; ; at++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := 0
+		m.RM.ClientServer().SetFault(func(*hadooptest.Call) hadooptest.Fault {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if calls++; calls == at {
+				cancel()
+			}
+			return hadooptest.Fault{}
+		})
+		r, err := m.c.Submit(ctx, Request{Workers: 1, Bundle: bundle, Wait: WaitAccepted})
+		m.RM.ClientServer().SetFault(nil)
+		cancel()
+		if r.ID != "" {
+			if err := m.c.Kill(t.Context(), r, "test"); err != nil {
+				t.Fatal(err)
+			}
+		} else if CodeOf(err) != Interrupted {
+			t.Errorf("interrupted at call %d: %v", at, err)
+		}
+		m.leftNothing(t)
+		if err == nil {
+			if at < 4 {
+				t.Errorf("only %d calls were interrupted", at-1)
+			}
+			return
+		}
+	}
+}
+
+// A ResourceManager that stops answering in the middle ends every command with an
+// error in time, and what was staged is removed.
+func TestResourceManagerFallsSilent(t *testing.T) {
+	bundle := staticProgram(t)
+	m := newMini(t)
+	for _, method := range []string{"getNewApplication", "getQueueInfo", "submitApplication"} {
+		t.Run(method, func(t *testing.T) {
+			silent := false
+			m.RM.ClientServer().SetFault(func(c *hadooptest.Call) hadooptest.Fault {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				silent = silent || c.Method == method
+				return hadooptest.Fault{Drop: silent}
+			})
+			_, err := m.c.Submit(t.Context(), Request{Workers: 1, Bundle: bundle})
+			m.RM.ClientServer().SetFault(nil)
+			if CodeOf(err) != TimedOut || !strings.Contains(err.Error(), "does not answer") {
+				t.Errorf("%v", err)
+			}
+			if left := names(t, m.staging); len(left) > 0 && !slices.Equal(left, []string{"cache"}) {
+				t.Errorf("left in the staging directory: %v", left)
+			}
+			list, err := m.c.List(t.Context(), Filter{})
+			for _, r := range list { // it could not be told to end it
+				if err := m.c.Kill(t.Context(), r, "test"); err != nil {
+					t.Error(err)
+				}
+			}
+			if err != nil || method != "submitApplication" && len(list) > 0 {
+				t.Errorf("%v, %v", list, err)
+			}
+		})
+	}
+}
+
+// An application master that never starts: the wait ends in time and says what YARN
+// is waiting for; the application is there still, and can be ended.
+func TestQueueIsFull(t *testing.T) {
+	bundle := staticProgram(t)
+	m := newMini(t)
+	m.RM.Hold("default", true)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	r, err := m.c.Submit(ctx, Request{Workers: 1, Bundle: bundle, Wait: WaitWorkers, WaitWorkers: 1})
+	if r.ID == "" || CodeOf(err) != TimedOut || !strings.Contains(err.Error(), "it waits: Application is Activated, waiting for resources to be assigned for AM") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	t.Log(err)
+	_, err = m.c.Connect(t.Context(), r)
+	if CodeOf(err) != TimedOut || !strings.Contains(err.Error(), "has not started yet") {
+		t.Errorf("%v", err)
+	}
+	t.Log(err)
+	if err := m.c.Kill(t.Context(), r, "test"); err != nil {
+		t.Error(err)
+	}
+	m.leftNothing(t)
+}
+
+// An id that the ResourceManager of before gave is unknown to one that has
+// forgotten everything.
+func TestResourceManagerForgets(t *testing.T) {
+	bundle := staticProgram(t)
+	m := newMini(t)
+	m.RM.Hold("default", true)
+	r, err := m.c.Submit(t.Context(), Request{Workers: 1, Bundle: bundle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.RM.Restart(true, 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := m.c.Report(t.Context(), r.ID); err != nil || again.State.Ended() {
+		t.Errorf("after a restart with a state store: %+v, %v", again, err)
+	}
+	if err := m.RM.Restart(false, 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.c.Report(t.Context(), r.ID); CodeOf(err) != NotFound {
+		t.Errorf("after a restart without: %v", err)
+	}
+}
