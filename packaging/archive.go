@@ -144,7 +144,10 @@ func walkFile(ctx context.Context, file string, limits Limits, visit func(entry,
 		return ArchiveInfo{}, refuse("", "", "it is not a regular file")
 	}
 	if st.Size() == 0 {
-		return ArchiveInfo{}, refuse("", "", "it is empty")
+		return ArchiveInfo{}, refuse("", "pack it again", "it is empty")
+	}
+	if err := checkContent(f, format); err != nil {
+		return ArchiveInfo{}, err
 	}
 	c := newChecker(ctx, limits, st.Size(), visit)
 	if format == Zip {
@@ -294,7 +297,7 @@ func (c *checker) checkLink(name string, e *entry) error {
 // finish makes the check that needs all entries.
 func (c *checker) finish() error {
 	if c.entries == 0 {
-		return refuse("", "", "it has no entries")
+		return refuse("", "pack it again", "it has no entries")
 	}
 	return nil
 }

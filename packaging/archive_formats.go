@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -18,7 +16,7 @@ import (
 func (c *checker) tarGz(r io.Reader) error {
 	gz, err := gzip.NewReader(r)
 	if err != nil {
-		return refuse("", "", "it is no gzip file: %v", err)
+		return damaged(err)
 	}
 	defer gz.Close()
 	tr := tar.NewReader(gz)
@@ -42,54 +40,6 @@ func (c *checker) tarGz(r io.Reader) error {
 	_, err = io.Copy(io.Discard, rest)
 	c.unpacked -= rest.n // padding is no contents
 	return damaged(err)
-}
-
-// zip visits the entries that the directory at the end of a zip lists.
-func (c *checker) zip(f *os.File) error {
-	z, err := zip.NewReader(f, c.size)
-	if err != nil {
-		return refuse("", "", "it is no whole zip file: %v", err)
-	}
-	z.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser { return flate.NewReader(r) })
-	for _, h := range z.File {
-		if h.Flags&1 != 0 {
-			return refuse(h.Name, "", "it is encrypted")
-		}
-		if err := c.zipEntry(h); err != nil {
-			return damaged(err)
-		}
-	}
-	return nil
-}
-
-// maxLink bounds the target of a symbolic link, in bytes.
-const maxLink = 4096
-
-func (c *checker) zipEntry(h *zip.File) error {
-	e := entry{mode: h.Mode(), size: int64(h.UncompressedSize64)}
-	if e.size < 0 {
-		return refuse(h.Name, "", "its header gives an impossible size")
-	}
-	r, err := h.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	if e.mode&fs.ModeSymlink != 0 {
-		target, err := io.ReadAll(io.LimitReader(r, maxLink+1))
-		if err != nil {
-			return err
-		}
-		if len(target) > maxLink {
-			return refuse(h.Name, "", "its link target has more than %d bytes", maxLink)
-		}
-		e.target = string(target)
-		return c.add(h.Name, e, nil)
-	}
-	if e.mode.IsDir() {
-		return c.add(h.Name, e, nil)
-	}
-	return c.add(h.Name, e, r)
 }
 
 // damaged gives errors of the decoders words that say what they mean.

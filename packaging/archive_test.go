@@ -164,7 +164,9 @@ func TestRefusedArchives(t *testing.T) {
 		{"zip parent", "a.zip", zipped(t, fileEntry("a/../../x", "x")), "goes up"},
 		{"zip link", "a.zip", zipped(t, linkEntry("l", "/etc/passwd")), "outside the archive"},
 		{"zip device", "a.zip", zipped(t, deviceEntry("c", tar.TypeChar)), "device"},
-		{"other format", "a.tgz", wholeZip, "no gzip file"},
+		{"other format", "a.tgz", wholeZip, "its contents are zip; rename it to end in .zip"},
+		{"xz", "a.tar.gz", []byte("\xfd7zXZ\x00 and so on"), "its contents are xz; pack it as .tar.gz"},
+		{"text", "a.zip", []byte("hello"), "of no known form"},
 		{"other name", "a.tar.bz2", whole, "cannot unpack a file of this name"},
 		{"not gzip's tar", "a.tgz", gzipped(t, "just text that is no tar archive"+strings.Repeat(" ", 600)), "damaged"},
 	} {

@@ -113,28 +113,24 @@ func checkELF(f *os.File) (machine string, err error) {
 		}
 		return "", errors.New("it is no Linux program (no ELF header)")
 	}
-	e, err := elf.NewFile(f)
+	st, err := f.Stat()
 	if err != nil {
-		return "", fmt.Errorf("its ELF header is damaged: %w", err)
+		return "", err
 	}
-	defer e.Close()
-	if e.Type != elf.ET_EXEC && e.Type != elf.ET_DYN {
-		return "", fmt.Errorf("it is an ELF file of type %v, not a program", e.Type)
+	e, err := readELF(f, st.Size())
+	switch {
+	case err != nil:
+		return "", err
+	case e.typ != elf.ET_EXEC && e.typ != elf.ET_DYN:
+		return "", fmt.Errorf("it is an ELF file of type %v, not a program", e.typ)
+	case e.os != "linux":
+		return "", fmt.Errorf("it is for %s, not for Linux", e.os)
+	case e.arch != runtime.GOARCH:
+		return "", fmt.Errorf("it is for processors of type %s, this cluster's nodes are taken to be %s like this host", e.arch, runtime.GOARCH)
+	case e.interp != "":
+		return "", errors.New("it is dynamically linked: it would need this host's libraries on every node")
+	case len(e.libs) > 0:
+		return "", fmt.Errorf("it needs the shared libraries %v", e.libs)
 	}
-	if e.OSABI != elf.ELFOSABI_NONE && e.OSABI != elf.ELFOSABI_LINUX {
-		return "", fmt.Errorf("it is for %v, not for Linux", e.OSABI)
-	}
-	machine = machines[e.Machine]
-	if machine != runtime.GOARCH {
-		return "", fmt.Errorf("it is for processors of type %v, this cluster's nodes are taken to be %s like this host", e.Machine, runtime.GOARCH)
-	}
-	for _, p := range e.Progs {
-		if p.Type == elf.PT_INTERP {
-			return "", errors.New("it is dynamically linked: it would need this host's libraries on every node")
-		}
-	}
-	if libs, err := e.ImportedLibraries(); err == nil && len(libs) > 0 {
-		return "", fmt.Errorf("it needs the shared libraries %v", libs)
-	}
-	return machine, nil
+	return e.arch, nil
 }

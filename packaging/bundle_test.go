@@ -61,7 +61,9 @@ func TestCheckBundle(t *testing.T) {
 		variant("text", func([]byte) []byte { return []byte("hello") }):           "no Linux program",
 		variant("empty", func([]byte) []byte { return nil }):                      "no Linux program",
 		variant("cut", func(b []byte) []byte { return b[:40] }):                   "damaged",
-		variant("sparc", func(b []byte) []byte { b[18], b[19] = 2, 0; return b }): "for processors of type EM_SPARC",
+		variant("half", func(b []byte) []byte { return b[:len(b)/2] }):            "damaged",
+		variant("archive", func([]byte) []byte { return []byte("PK\x03\x04") }):   "no Linux program",
+		variant("sparc", func(b []byte) []byte { b[18], b[19] = 2, 0; return b }): "for processors of type sparc",
 		variant("object", func(b []byte) []byte { b[16] = 1; return b }):          "not a program",
 		variant("freebsd", func(b []byte) []byte { b[7] = 9; return b }):          "not for Linux",
 	} {

@@ -18,7 +18,7 @@ import (
 )
 
 // write makes a local file whose times are old enough for the index.
-func write(t *testing.T, file string, data []byte) string {
+func write(t testing.TB, file string, data []byte) string {
 	t.Helper()
 	if err := os.WriteFile(file, data, 0o644); err != nil {
 		t.Fatal(err)
