@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -39,6 +38,8 @@ type CacheOptions struct {
 	// Index is the file that remembers hashes; "yarnd/index.json" in the
 	// user's cache directory when empty, none when "-".
 	Index string
+	// Examiner is one that has looked at the files before; nil makes one.
+	Examiner *Examiner
 	// Open opens the file system of a URL that is not the cache's own.
 	// Without it such sources are refused. Whoever opens it closes it.
 	Open func(ctx context.Context, url string) (hdfs.FS, error)
@@ -52,13 +53,13 @@ type CacheOptions struct {
 // Cache is a content-addressed store of files on a file system. It may be used
 // by several goroutines and processes at once.
 type Cache struct {
-	fs    hdfs.FS
-	dir   string // …/cache
-	opts  CacheOptions
-	index index
-	log   *slog.Logger
-	// looks says that nothing may change, neither the cache nor the index.
+	fs   hdfs.FS
+	dir  string // …/cache
+	opts CacheOptions
+	// looks says that nothing may change on the file system. The examiner of such
+	// a cache changes nothing either.
 	looks bool
+	*Examiner
 }
 
 // TamperedError is a cache entry that is not what it has to be.
@@ -87,24 +88,15 @@ func OpenCache(ctx context.Context, fsys hdfs.FS, opts CacheOptions) (*Cache, er
 }
 
 func newCache(fsys hdfs.FS, opts CacheOptions) (*Cache, error) {
-	c := &Cache{fs: fsys, opts: opts, log: opts.Logger}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
+	c := &Cache{fs: fsys, opts: opts, Examiner: opts.Examiner}
+	if c.Examiner == nil {
+		c.Examiner = NewExaminer(opts)
 	}
 	dir, err := fsys.Resolve(cmp.Or(opts.Dir, ".yarnd/cache"))
 	if err != nil {
 		return nil, err
 	}
 	c.dir = dir
-	switch opts.Index {
-	case "-":
-	case "":
-		if base, err := os.UserCacheDir(); err == nil {
-			c.index.path = filepath.Join(base, "yarnd", "index.json")
-		}
-	default:
-		c.index.path = opts.Index
-	}
 	return c, nil
 }
 
@@ -166,70 +158,17 @@ func (c *Cache) inPlace(ctx context.Context, s Spec) (Resource, error) {
 }
 
 func (c *Cache) putLocal(ctx context.Context, s Spec, local string) (Resource, error) {
-	abs, err := filepath.Abs(local)
+	f, abs, st, err := openLocal(s, local)
 	if err != nil {
 		return Resource{}, err
-	}
-	f, err := os.Open(abs)
-	if err != nil {
-		return Resource{}, &SpecError{Spec: s.Source, Why: errText(err)}
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return Resource{}, err
-	}
-	if !st.Mode().IsRegular() {
-		return Resource{}, &SpecError{Spec: s.Source, Why: "it is not a regular file; pack a directory as .tar.gz first"}
-	}
-	hash, err := c.examine(ctx, f, abs, s, statOf(st))
+	hash, err := c.examine(ctx, f, abs, s.Kind, s.Limits, statOf(st))
 	if err != nil {
 		return Resource{}, err
 	}
 	r := Resource{Name: s.Name, Size: st.Size(), SHA256: hash, Kind: s.Kind}
 	return r, c.store(ctx, f, &r, plainName(abs))
-}
-
-// examine returns a local file's hash and makes sure that an archive is fit to
-// be one, both from the index when it knows the file.
-func (c *Cache) examine(ctx context.Context, f *os.File, abs string, s Spec, st fileStat) ([32]byte, error) {
-	hash, limits, known := c.index.load().find(abs, st)
-	passed := limits != nil && *limits == s.Limits
-	if known && (s.Kind == File || passed) {
-		return hash, nil
-	}
-	if s.Kind == Archive {
-		if _, err := InspectArchive(ctx, abs, s.Limits); err != nil {
-			return hash, err
-		}
-	}
-	if !known {
-		h := sha256.New()
-		if _, err := io.Copy(h, &contextReader{ctx: ctx, r: f}); err != nil {
-			return hash, fmt.Errorf("cannot read %s: %w", abs, err)
-		}
-		h.Sum(hash[:0])
-	}
-	if newest := time.Unix(0, max(st.Mtime, st.Ctime)); time.Since(newest) < settleTime {
-		return hash, nil
-	}
-	c.note(ctx, func(d *indexData) {
-		e := indexFile{Stat: st, SHA256: hex.EncodeToString(hash[:]), Used: time.Now().UTC()}
-		if s.Kind == Archive {
-			e.Limits = &s.Limits
-		}
-		d.Files[abs] = e
-	})
-	return hash, nil
-}
-
-func (c *Cache) note(ctx context.Context, apply func(*indexData)) {
-	if c.looks {
-		return
-	}
-	if err := c.index.change(ctx, apply); err != nil {
-		c.log.Debug("the local index was not updated", "err", err)
-	}
 }
 
 // store fills in where the contents are, uploading them if the cache lacks
@@ -244,18 +183,10 @@ func (c *Cache) store(ctx context.Context, f *os.File, r *Resource, name string)
 		r.Uploaded = true // it would be
 		return nil
 	}
-	if err := c.fs.MkdirAll(ctx, dir, 0o700); err != nil {
-		return err
+	info, err := c.upload(ctx, f, dir, r, name)
+	if errors.Is(err, fs.ErrNotExist) { // a clean-up took the directory away
+		info, err = c.upload(ctx, f, dir, r, name)
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	src := &verifyingReader{f: f, want: r.SHA256, size: r.Size}
-	if c.opts.Progress != nil {
-		src.progress = func(n int64) { c.opts.Progress(r.Name, n, r.Size) }
-	}
-	info, err := hdfs.Upload(ctx, c.fs, path.Join(dir, name), src, hdfs.UploadOptions{
-		CreateOptions: hdfs.CreateOptions{Perm: 0o600}, Size: r.Size})
 	if errors.Is(err, fs.ErrExist) { // another submission was faster
 		found, err := c.lookup(ctx, dir, r, name)
 		if err == nil && !found {
@@ -264,11 +195,40 @@ func (c *Cache) store(ctx context.Context, f *os.File, r *Resource, name string)
 		return err
 	}
 	if err != nil {
+		c.tidy(ctx, dir)
 		return err
 	}
 	r.Uploaded = true
 	return c.use(ctx, r, info)
 }
+
+// upload makes the entry's directory and brings the contents.
+func (c *Cache) upload(ctx context.Context, f *os.File, dir string, r *Resource, name string) (hdfs.FileInfo, error) {
+	if err := c.fs.MkdirAll(ctx, dir, 0o700); err != nil {
+		return hdfs.FileInfo{}, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return hdfs.FileInfo{}, err
+	}
+	src := &verifyingReader{f: f, want: r.SHA256, size: r.Size}
+	if c.opts.Progress != nil {
+		src.progress = func(n int64) { c.opts.Progress(r.Name, n, r.Size) }
+	}
+	return hdfs.Upload(ctx, c.fs, path.Join(dir, name), src, hdfs.UploadOptions{
+		CreateOptions: hdfs.CreateOptions{Perm: 0o600}, Size: r.Size})
+}
+
+// tidy removes the directories that a failed upload made, as far as they are
+// empty, also when ctx has ended.
+func (c *Cache) tidy(ctx context.Context, dir string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+	defer cancel()
+	for ; dir != c.dir && c.fs.Remove(ctx, dir) == nil; dir = path.Dir(dir) {
+	}
+}
+
+// tidyTime bounds what is done after a failure to leave nothing behind.
+const tidyTime = 5 * time.Second
 
 func (c *Cache) entryDir(hash [32]byte) string {
 	h := hex.EncodeToString(hash[:])
@@ -290,8 +250,12 @@ func (c *Cache) lookup(ctx context.Context, dir string, r *Resource, name string
 		return false, err
 	}
 	format, _ := formatOf(name)
-	best := -1
+	best, used := -1, int64(0)
 	for i, info := range infos {
+		if info.Name() == usedName {
+			used = info.ModTimeMs
+			continue
+		}
 		if strings.HasPrefix(info.Name(), ".") {
 			if !c.looks && time.Since(time.UnixMilli(info.ModTimeMs)) > abandonedAge {
 				_ = c.fs.RemoveAll(ctx, info.Path) // next time, if not now
@@ -308,6 +272,7 @@ func (c *Cache) lookup(ctx context.Context, dir string, r *Resource, name string
 	if best < 0 {
 		return false, nil
 	}
+	c.touch(ctx, dir, max(used, infos[best].ModTimeMs))
 	return true, c.use(ctx, r, infos[best])
 }
 
@@ -334,9 +299,9 @@ func (c *Cache) use(ctx context.Context, r *Resource, info hdfs.FileInfo) error 
 	}
 	r.URL, r.ModTimeMs = url, info.ModTimeMs
 	current := remembered && known.ModTimeMs == info.ModTimeMs
-	if remembered && !current && !r.Uploaded {
-		// Written again since this host saw it: after a clean-up, by another
-		// host of ours, or by somebody who should not have.
+	if !current && !r.Uploaded {
+		// Not seen by this host before, or written again since: after a
+		// clean-up, by another host of ours, or by somebody who should not have.
 		if err := c.Verify(ctx, *r); err != nil {
 			return err
 		}

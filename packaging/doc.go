@@ -22,11 +22,14 @@
 // An entry is written to a temporary name, its length compared, renamed to its
 // final name in a way that never replaces another, and not touched again. All
 // directories are 0700 and all files 0600; what is looser, or another user's,
-// is refused. A second submission notices an entry whose length is wrong, and
-// reads and hashes one whose modification time is not the one that this host
-// saw before. It does not notice other contents of the same length under a
-// time that it saw, or in an entry that it sees for the first time, which only
-// the owner and the superuser can bring about; [Cache.Verify] does.
+// is refused. A submission notices an entry whose length is wrong, and reads and
+// hashes one that this host sees for the first time, or under another
+// modification time than before. It does not notice other contents of the same
+// length under a time that it saw, which only the owner and the superuser can
+// bring about by setting the time back; [Cache.Verify] does.
+//
+// Applications say in a [Lease] what they use. [Cache.GC] removes what nobody
+// does and nobody did for long.
 //
 // On this side a small index remembers hashes by path, size, times and inode,
 // so that an unchanged file is not read again. See [index] for what it trusts.
@@ -38,6 +41,10 @@
 // absolute names, "..", links that lead outside, entries below a link,
 // devices, too many entries or bytes, a compression ratio of a bomb. [Unpack]
 // applies the same rules while it unpacks, inside an os.Root.
+//
+// [Inspect] also looks into the files: at what the nodes must have for them to
+// work. [Pack] makes an archive of an environment, the same bytes for the same
+// files, with a [Manifest] of that.
 //
 // YARN's node managers unpack by the suffix of the source's name and know
 // .tar.gz, .tgz and .zip.
