@@ -18,6 +18,9 @@ type Options struct {
 	Log         *slog.Logger  // nil discards
 	// Progress tells a person what happens, a line at a time; nil is silence.
 	Progress func(format string, args ...any)
+	// Upload is told of an upload: its name, the bytes sent and all bytes, in
+	// order; nil is silence.
+	Upload func(name string, sent, all int64)
 	// VmSize estimates the address space in bytes that the processes of one
 	// container of each role will have, for clusters that limit it; nil skips
 	// that check.

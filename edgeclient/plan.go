@@ -29,14 +29,15 @@ type Upload struct {
 }
 
 // Plan makes every check that Submit makes, locally and against the cluster, and
-// tells what it would do. It changes nothing on the file system and submits nothing;
-// YARN counts an application id on, the only call that tells its largest container.
+// tells what it would do. It submits nothing, and changes nothing, neither on the file
+// system nor in the local index; YARN counts an application id on, the only call that
+// tells its largest container.
 func (c *Client) Plan(ctx context.Context, r Request) (Plan, error) {
 	r = r.withDefaults()
 	if err := r.check(); err != nil {
 		return Plan{}, err
 	}
-	p, err := r.prepare(ctx)
+	p, err := r.prepare(ctx, packaging.LookExaminer(packaging.CacheOptions{}))
 	if err != nil {
 		return Plan{}, err
 	}
@@ -62,7 +63,7 @@ func (c *Client) Plan(ctx context.Context, r Request) (Plan, error) {
 
 // look tells what upload would do.
 func look(ctx context.Context, f hdfs.FS, p program) ([]Upload, error) {
-	cache, err := packaging.LookCache(f, packaging.CacheOptions{})
+	cache, err := packaging.LookCache(f, packaging.CacheOptions{Examiner: p.known})
 	if err != nil {
 		return nil, fsFault("cannot look into the cache", err)
 	}

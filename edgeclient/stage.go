@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -24,13 +23,15 @@ const stagingRoot = ".yarnd"
 type program struct {
 	bundle packaging.Bundle
 	files  []packaging.Spec // archives and files
+	known  *packaging.Examiner
 }
 
 const envFlag = "--env"
 
-// prepare checks everything local that a request names.
-func (r Request) prepare(ctx context.Context) (program, error) {
-	var p program
+// prepare checks everything local that a request names, with an examiner that the
+// staging asks again.
+func (r Request) prepare(ctx context.Context, known *packaging.Examiner) (program, error) {
+	p := program{known: known}
 	var err error
 	if r.Bundle == "" {
 		p.bundle, err = packaging.SelfBundle()
@@ -45,10 +46,7 @@ func (r Request) prepare(ctx context.Context) (program, error) {
 		if e != nil && err == nil {
 			err = wrap(Usage, flag+" "+text, e, hint)
 		}
-		if r.AllowRatio {
-			s.Limits.Ratio = -1
-		}
-		s.Limits.OutsideLinks = flag == envFlag // a virtual environment links to the nodes' own interpreter
+		s.Limits = r.limits(flag)
 		p.files = append(p.files, s)
 	}
 	const archive = "Give a .tar.gz, .tgz or .zip, PATH[#NAME]"
@@ -70,6 +68,16 @@ func (r Request) prepare(ctx context.Context) (program, error) {
 	return p, p.check(ctx)
 }
 
+// limits of an archive: an environment may link to the nodes' own interpreter, as
+// virtual environments do.
+func (r Request) limits(flag string) packaging.Limits {
+	l := packaging.Limits{OutsideLinks: flag == envFlag}
+	if r.AllowRatio {
+		l.Ratio = -1
+	}
+	return l
+}
+
 // check inspects what lies here and refuses two files of one name. What lies on
 // the cluster's file system is looked at when it is staged.
 func (p program) check(ctx context.Context) error {
@@ -79,18 +87,8 @@ func (p program) check(ctx context.Context) error {
 			return usagef("Give it another name with "+s.Source+"#NAME", "%s would be called %q in the container, like %s", s.Source, s.Name, other)
 		}
 		seen[s.Name] = s.Source
-		if strings.Contains(s.Source, "://") {
-			continue
-		}
-		info, err := os.Stat(s.Source)
-		if err == nil && !info.Mode().IsRegular() {
-			err = errors.New("it is no regular file")
-		}
-		if err == nil && s.Kind == packaging.Archive {
-			_, err = packaging.InspectArchive(ctx, s.Source, s.Limits)
-		}
-		if err != nil {
-			return wrap(Usage, "cannot use "+s.Source, err, "Check the path, or pack it anew")
+		if err := p.known.Check(ctx, s); err != nil {
+			return fsFault("cannot use "+s.Source, err)
 		}
 	}
 	return nil
@@ -111,11 +109,11 @@ func (c *Client) stage(ctx context.Context, f hdfs.FS, id string, r Request, p p
 	if err != nil {
 		return Launch{}, fsFault("cannot name the staging directory", err)
 	}
-	shared, err := c.upload(ctx, f, p)
+	s := &stager{ctx: ctx, fs: f, dir: dir}
+	shared, err := c.upload(ctx, f, p, s)
 	if err != nil {
 		return Launch{}, err
 	}
-	s := &stager{ctx: ctx, fs: f, dir: dir}
 	site := s.site(c.cluster)
 	if s.err != nil {
 		return Launch{}, s.err
@@ -181,11 +179,14 @@ func localFile(f spec.File, private bool) LocalFile {
 }
 
 // upload puts the program, archives and files into the cache by content. The
-// program comes first.
-func (c *Client) upload(ctx context.Context, f hdfs.FS, p program) ([]spec.File, error) {
-	cache, err := packaging.OpenCache(ctx, f, packaging.CacheOptions{})
+// program comes first. Before anything else it takes a lease on what it will use.
+func (c *Client) upload(ctx context.Context, f hdfs.FS, p program, staging *stager) ([]spec.File, error) {
+	cache, err := packaging.OpenCache(ctx, f, packaging.CacheOptions{Examiner: p.known, Progress: c.opts.Upload})
 	if err != nil {
 		return nil, fsFault("cannot open the cache", err)
+	}
+	if err := staging.lease(cache, p.specs()); err != nil {
+		return nil, err
 	}
 	var out []spec.File
 	for i, s := range p.specs() {
@@ -213,13 +214,8 @@ func (c *Client) upload(ctx context.Context, f hdfs.FS, p program) ([]spec.File,
 // uploadFault tells what is wrong with a file from what is wrong with the place where
 // it should go.
 func uploadFault(s packaging.Spec, err error) error {
-	for _, ours := range []any{new(*packaging.SpecError), new(*packaging.ArchiveError), new(*packaging.BundleError)} {
-		if errors.As(err, ours) {
-			return wrap(Usage, "cannot use "+s.Source, err, "Check the path, or pack it anew")
-		}
-	}
-	if errors.As(err, new(*packaging.TamperedError)) {
-		return &Fault{Code: Auth, What: "cannot upload " + s.Source, Why: err}
+	if wrongInput(err) {
+		return fsFault("cannot use "+s.Source, err)
 	}
 	return fsFault("cannot upload "+s.Source, err)
 }
@@ -309,9 +305,34 @@ func clusterOf(id string) string {
 	return strings.Join(parts[:min(2, len(parts))], "_")
 }
 
+// wrongInput reports whether a file that a person named is at fault.
+func wrongInput(err error) bool {
+	return errors.As(err, new(*packaging.ArchiveError)) || errors.As(err, new(*packaging.SpecError)) || errors.As(err, new(*packaging.BundleError))
+}
+
+// nextOf is the next step after an error of a wrong file, empty when its own text
+// has one.
+func nextOf(err error) string {
+	var archive *packaging.ArchiveError
+	var bundle *packaging.BundleError
+	switch {
+	case errors.As(err, &archive) && archive.Hint == "":
+		return "Pack it anew, or see yarnd env inspect"
+	case errors.As(err, &bundle) && bundle.Hint == "":
+		return "Name a static program for Linux, see yarnd bundle build"
+	case archive == nil && bundle == nil:
+		return "Check the path"
+	}
+	return ""
+}
+
 // fsFault gives a file system's error a person's words.
 func fsFault(what string, err error) error {
 	switch {
+	case errors.As(err, new(*packaging.TamperedError)):
+		return &Fault{Code: Auth, What: what, Why: err}
+	case wrongInput(err):
+		return wrap(Usage, what, err, nextOf(err))
 	case errors.Is(err, fs.ErrNotExist):
 		return wrap(NotFound, what, err, "Check the path")
 	case errors.Is(err, fs.ErrPermission):

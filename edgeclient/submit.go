@@ -6,6 +6,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/yarnd/yarnd/packaging"
 )
 
 // Submit starts an application and waits for it as far as the request says. The
@@ -17,7 +19,7 @@ func (c *Client) Submit(ctx context.Context, r Request) (Report, error) {
 	if err := r.check(); err != nil {
 		return Report{}, err
 	}
-	p, err := r.prepare(ctx)
+	p, err := r.prepare(ctx, packaging.NewExaminer(packaging.CacheOptions{}))
 	if err != nil {
 		return Report{}, err
 	}

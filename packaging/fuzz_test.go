@@ -101,3 +101,14 @@ func FuzzInspect(f *testing.F) {
 		}
 	})
 }
+
+// FuzzProbe: whatever a Python prints, it is read or refused.
+func FuzzProbe(f *testing.F) {
+	f.Add([]byte("warning\n{\"python\":\"3.12.1\"}\n"))
+	f.Add([]byte(""))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if p, err := ParseProbe(b); err == nil && p.Python == "" {
+			t.Errorf("%+v", p)
+		}
+	})
+}

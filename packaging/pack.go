@@ -3,6 +3,7 @@ package packaging
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,8 @@ type PackOptions struct {
 	Packages []string
 	// Requirements is a file of such; empty is none.
 	Requirements string
-	// Progress is told of the files packed so far; nil is not.
-	Progress func(files int)
+	// Progress is told of the entries packed so far, and of all; nil is not.
+	Progress func(done, all int)
 	// Say tells a person what happens, a line at a time; nil is silence.
 	Say func(format string, args ...any)
 }
@@ -51,8 +52,9 @@ type Packed struct {
 	Manifest Manifest
 }
 
-// PackError is what cannot be packed.
+// PackError is what cannot be packed, built or verified.
 type PackError struct {
+	Op     string // "pack" when empty
 	Source string
 	Why    string
 	Hint   string
@@ -60,7 +62,7 @@ type PackError struct {
 }
 
 func (e *PackError) Error() string {
-	s := "cannot pack " + e.Source + ": " + e.Why
+	s := "cannot " + cmp.Or(e.Op, "pack") + " " + e.Source + ": " + e.Why
 	if e.Hint != "" {
 		s += "; " + e.Hint
 	}
@@ -137,7 +139,7 @@ func packFiles(ctx context.Context, tw *tar.Writer, files []treeFile, source str
 			return Manifest{}, err
 		}
 		if o.Progress != nil {
-			o.Progress(i + 1)
+			o.Progress(i+1, len(files))
 		}
 	}
 	m := Manifest{Kind: manifestKind, Version: manifestVersion, Source: source, Survey: s.finish()}
@@ -241,3 +243,6 @@ func (f treeFile) open() (io.ReadCloser, int64, time.Time, error) {
 	b = f.rewrite(b)
 	return io.NopCloser(bytes.NewReader(b)), int64(len(b)), st.ModTime(), nil
 }
+
+// Full reports whether it could not be packed because a disk has no room.
+func (e *PackError) Full() bool { return isFull(e.Err) }

@@ -38,6 +38,7 @@ type command struct {
 	verbose  bool
 	define   []string
 	file     string // of settings, -f
+	bars     bars
 
 	settings config.Resolved // who set what, once prepare has run
 }
@@ -51,12 +52,14 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // exit code. It ends early, tidily, when ctx does.
 func Run(ctx context.Context, args []string, s Streams) int {
 	c := &command{Streams: s}
+	c.bars.c = c
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	cmd, err := root.ExecuteContextC(ctx)
+	c.bars.end()
 	var code exit
 	if err == nil {
 		return 0
@@ -102,13 +105,13 @@ while nobody is connected, and lets its owner come back with the application id.
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(c.submit(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
-		c.exec(), c.wait(), c.kill(), c.config(), c.minicluster(), c.version())
+		c.exec(), c.wait(), c.kill(), c.env(), c.bundle(), c.config(), c.minicluster(), c.version())
 	return root
 }
 
 // prepare runs before every command.
 func (c *command) prepare(cmd *cobra.Command, _ []string) error {
-	if err := flagsFromEnv(cmd.Name(), cmd.Flags()); err != nil {
+	if err := flagsFromEnv(cmd); err != nil {
 		return err
 	}
 	if err := c.configure(cmd.Flags(), readsSettings(cmd)); err != nil {
@@ -130,18 +133,21 @@ func (c *command) prepare(cmd *cobra.Command, _ []string) error {
 }
 
 // flagsFromEnv gives flags that are no settings, and were not typed, the value of
-// YARND_<FLAG>, which is YARND_<COMMAND>_<FLAG> for what is a setting elsewhere.
-func flagsFromEnv(command string, flags *pflag.FlagSet) error {
+// YARND_<FLAG>, which is YARND_<COMMAND>_<FLAG> for what means something else there:
+// the settings, and YARND_APP, the current application. The command of a group has the
+// group's name in front: YARND_ENV_VERIFY_NAME.
+func flagsFromEnv(cmd *cobra.Command) error {
+	command, flags := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "), cmd.Flags()
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Annotations[keyAnnotation] != nil {
 			return
 		}
 		name := f.Name
-		if isSetting(name) {
+		if isSetting(name) || name == appFlag {
 			name = command + "-" + name
 		}
-		name = "YARND_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		name = "YARND_" + strings.ToUpper(strings.NewReplacer("-", "_", " ", "_").Replace(name))
 		value, set := os.LookupEnv(name)
 		if !set || f.Changed || err != nil {
 			return
@@ -160,7 +166,7 @@ func (c *command) open(ctx context.Context, app string) (*edgeclient.Client, err
 		wait = c.timeout
 	}
 	return edgeclient.OpenFor(ctx, app, edgeclient.Options{
-		Provider: c.provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, VmSize: yarnd.AddressSpace,
+		Provider: c.provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, Upload: c.bars.upload, VmSize: yarnd.AddressSpace,
 	})
 }
 

@@ -90,6 +90,42 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// The environment reaches flags that are no settings, under a name of the command's
+// own where the short one means something else.
+func TestFlagsFromEnv(t *testing.T) {
+	for _, x := range []struct {
+		command, flag, env, value string
+		reaches                   bool
+	}{
+		{"env verify", "name", "YARND_NAME", "x", false},
+		{"env verify", "name", "YARND_VERIFY_NAME", "x", false},
+		{"env verify", "name", "YARND_ENV_VERIFY_NAME", "x", true},
+		{"env verify", "app", "YARND_APP", "x", false},
+		{"env verify", "app", "YARND_ENV_VERIFY_APP", "x", true},
+		{"env verify", "import", "YARND_IMPORT", "x", true},
+		{"env inspect", "allow-ratio", "YARND_ENV_INSPECT_ALLOW_RATIO", "true", false}, // it is the setting
+		{"env gc", "dry-run", "YARND_DRY_RUN", "true", true},
+		{"bundle build", "tags", "YARND_TAGS", "x", false},
+		{"bundle build", "tags", "YARND_BUNDLE_BUILD_TAGS", "x", true},
+		{"list", "queue", "YARND_QUEUE", "x", false},
+		{"list", "queue", "YARND_LIST_QUEUE", "x", true},
+	} {
+		t.Run(x.env, func(t *testing.T) {
+			cmd, _, err := (&command{}).root().Find(strings.Fields(x.command))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv(x.env, x.value)
+			if err := flagsFromEnv(cmd); err != nil {
+				t.Fatal(err)
+			}
+			if f := cmd.Flags().Lookup(x.flag); f == nil || f.Changed != x.reaches {
+				t.Errorf("yarnd %s --%s is %+v", x.command, x.flag, f)
+			}
+		})
+	}
+}
+
 // completion and version answer whatever a file of settings says.
 func TestNoSettingsNeeded(t *testing.T) {
 	dir := t.TempDir()
