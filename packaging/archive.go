@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"os"
@@ -106,6 +107,7 @@ type entry struct {
 	size   int64
 	target string // of a symbolic link, as written; of a hard link, clean
 	hard   bool   // a hard link to an earlier file
+	again  bool   // a file that came before and must be the same
 }
 
 // InspectArchive reads a whole local archive and makes sure that it is sound
@@ -120,6 +122,8 @@ func walk(ctx context.Context, file string, limits Limits, visit func(entry, io.
 	info, err := walkFile(ctx, file, limits, visit)
 	if e := (*ArchiveError)(nil); errors.As(err, &e) {
 		e.Path = file
+	} else if isFull(err) {
+		err = &PackError{Op: "unpack", Source: file, Why: "there is no room on the disk: " + err.Error(), Hint: "make room, or set TMPDIR to a directory that has it", Err: err}
 	} else if err != nil && ctx.Err() == nil {
 		err = &ArchiveError{Path: file, Why: errText(err), Err: err}
 	}
@@ -172,6 +176,8 @@ type checker struct {
 	unpacked int64
 	seen     map[string]fs.FileMode // type of each entry by name
 	parents  map[string]bool        // names with an entry below them
+	seed     maphash.Seed
+	sums     map[string]uint64 // of the contents of each file
 }
 
 func newChecker(ctx context.Context, limits Limits, size int64, visit func(entry, io.Reader) error) *checker {
@@ -179,7 +185,7 @@ func newChecker(ctx context.Context, limits Limits, size int64, visit func(entry
 	limits.Unpacked = orDefault(limits.Unpacked, defaultUnpacked)
 	limits.Ratio = orDefault(limits.Ratio, defaultRatio)
 	return &checker{ctx: ctx, limits: limits, size: size, visit: visit,
-		seen: make(map[string]fs.FileMode), parents: make(map[string]bool)}
+		seen: make(map[string]fs.FileMode), parents: make(map[string]bool), seed: maphash.MakeSeed(), sums: make(map[string]uint64)}
 }
 
 // add checks one entry with its contents and hands it to visit.
@@ -198,12 +204,21 @@ func (c *checker) add(name string, e entry, contents io.Reader) error {
 		return err
 	}
 	counted := &countingReader{c: c, name: name, r: contents}
-	if err := c.visit(e, counted); err != nil {
-		return err
+	counted.sum.SetSeed(c.seed)
+	if !e.again {
+		if err := c.visit(e, counted); err != nil {
+			return err
+		}
 	}
 	n, err := io.Copy(io.Discard, counted)
 	if err != nil {
 		return err
+	}
+	if e.again && counted.sum.Sum64() != c.sums[e.name] {
+		return refuse(name, "remove one and pack it again", "the archive has it twice, with different contents")
+	}
+	if e.mode.IsRegular() && !e.hard {
+		c.sums[e.name] = counted.sum.Sum64()
 	}
 	if e.mode.IsRegular() && !e.hard && counted.n != e.size {
 		return refuse(name, "", "it has %d bytes (the last %d read), its header says %d", counted.n, n, e.size)
@@ -244,6 +259,8 @@ func (c *checker) checkType(name string, e *entry) error {
 func (c *checker) checkPlace(name string, e *entry) error {
 	old, dup := c.seen[e.name]
 	switch isDir := e.mode.IsDir(); {
+	case dup && old.IsRegular() && e.mode.IsRegular() && !e.hard && c.hasSum(e.name):
+		e.again = true // venv-pack writes pyvenv.cfg twice
 	case dup && !(old.IsDir() && isDir):
 		return refuse(name, "", "the archive has it twice")
 	case !isDir && (e.name == "." || c.parents[e.name]):
@@ -259,6 +276,11 @@ func (c *checker) checkPlace(name string, e *entry) error {
 		c.parents[dir] = true
 	}
 	return nil
+}
+
+func (c *checker) hasSum(name string) bool {
+	_, ok := c.sums[name]
+	return ok
 }
 
 // checkLink makes sure that a symbolic link cannot lead outside. Its ".." may
@@ -322,6 +344,7 @@ type countingReader struct {
 	name string
 	r    io.Reader
 	n    int64
+	sum  maphash.Hash
 }
 
 func (r *countingReader) Read(b []byte) (int, error) {
@@ -330,6 +353,7 @@ func (r *countingReader) Read(b []byte) (int, error) {
 	}
 	n, err := r.r.Read(b)
 	r.n += int64(n)
+	r.sum.Write(b[:n])
 	if gerr := r.c.grow(r.name, int64(n)); gerr != nil {
 		return n, gerr
 	}

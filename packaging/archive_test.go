@@ -83,6 +83,7 @@ func TestSoundArchives(t *testing.T) {
 		dirEntry("."), dirEntry("bin"), fileEntry("./bin/python3.12", "binary"), linkEntry("bin/python", "python3.12"),
 		fileEntry("lib/deep/er/module.py", "import this"), linkEntry("lib/up", "../bin"), linkEntry("lib/deep/er/py", "../../../bin/./python"),
 		fileEntry("empty", ""), dirEntry("bin"), fileEntry("..name", "dots are no parents"),
+		fileEntry("bin/python3.12", "binary"), // again, but the same
 	}
 	for name, b := range map[string][]byte{
 		"a.tar.gz": tarGz(t, append(items, hardEntry("bin/hard", "bin/python3.12"))...),
@@ -141,6 +142,8 @@ func TestRefusedArchives(t *testing.T) {
 		{"chain through a link", "a.tgz", with(linkEntry("d/l", ".."), linkEntry("d/l/x", "../..")), "which is no directory"},
 		{"chain below a link", "a.tgz", with(linkEntry("d/l", ".."), linkEntry("d/l/x", "..")), "which is no directory"},
 		{"link over a file", "a.tgz", with(linkEntry("d/f", "x")), "has it twice"},
+		{"another file", "a.tgz", with(fileEntry("d/f", "y")), "with different contents"},
+		{"hard link over a file", "a.tgz", with(hardEntry("d/f", "d/f")), "has it twice"},
 		{"file over a link", "a.tgz", with(linkEntry("l", "d/f"), fileEntry("l", "x")), "has it twice"},
 		{"hard link out", "a.tgz", with(hardEntry("h", "../x")), "goes up"},
 		{"hard link to a link", "a.tgz", with(linkEntry("l", "d/f"), hardEntry("h", "l")), "no earlier file"},

@@ -30,9 +30,9 @@ type PackOptions struct {
 	// AllowProblems packs what would not work on the nodes, such as packages
 	// installed with -e.
 	AllowProblems bool
-	// Builtin packs a virtual environment without venv-pack, also where that is
-	// installed.
-	Builtin bool
+	// VenvPack packs a virtual environment with venv-pack. Without it we do it
+	// ourselves: venv-pack's programs in bin take whatever Python is on the path.
+	VenvPack bool
 	// Packages are requirements to install into an environment that is made for
 	// python://.
 	Packages []string

@@ -61,7 +61,7 @@ func TestPackVenv(t *testing.T) {
 	store := plant(t, t.TempDir(), map[string]string{"cached/pkg.py": "y = 2\n", "one.py": "z = 3\n"})
 	plant(t, dir, map[string]string{"lib/python3.11/pkg": "->" + store + "/cached", "lib/python3.11/one.py": "->" + store + "/one.py"})
 	to := t.TempDir() + "/env.tar.gz"
-	p, err := Pack(t.Context(), "venv://"+dir, PackOptions{To: to, Builtin: true})
+	p, err := Pack(t.Context(), "venv://"+dir, PackOptions{To: to})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestPackWithTools(t *testing.T) {
 	plant(t, tools, map[string]string{"conda-pack*": tool, "venv-pack*": tool})
 	t.Setenv("PATH", tools+":/usr/bin:/bin")
 	for _, source := range []string{"conda://base", "venv://" + plantVenv(t, t.TempDir())} {
-		p, err := Pack(t.Context(), source, PackOptions{To: t.TempDir() + "/env.tar.gz"})
+		p, err := Pack(t.Context(), source, PackOptions{To: t.TempDir() + "/env.tar.gz", VenvPack: true})
 		if err != nil || p.Manifest.Python != "3.12.1" {
 			t.Errorf("%s: %+v, %v", source, p, err)
 		}

@@ -117,14 +117,18 @@ func packLocal(ctx context.Context, s Source, to string, o PackOptions) (Packed,
 	return packDir(ctx, s.Name, s.Kind, to, o)
 }
 
-// packVenv packs a virtual environment: with venv-pack where that is installed.
+// packVenv packs a virtual environment.
 func packVenv(ctx context.Context, s Source, to string, o PackOptions) (Packed, error) {
+	source := "venv://" + s.Name
 	if _, err := os.Stat(filepath.Join(s.Name, "pyvenv.cfg")); err != nil {
-		return Packed{}, &PackError{Source: "venv://" + s.Name, Why: "it is no virtual environment: it has no pyvenv.cfg", Hint: "make one with: python3 -m venv " + s.Name, Err: err}
+		return Packed{}, &PackError{Source: source, Why: "it is no virtual environment: it has no pyvenv.cfg", Hint: "make one with: python3 -m venv " + s.Name, Err: err}
+	}
+	if !o.VenvPack {
+		return packLocal(ctx, s, to, o)
 	}
 	tool := findTool("venv-pack", filepath.Join(s.Name, "bin"))
-	if tool == "" || o.Builtin {
-		return packLocal(ctx, s, to, o)
+	if tool == "" {
+		return Packed{}, &PackError{Source: source, Why: "venv-pack is not installed", Hint: "leave --venv-pack away, or install it with: pip install venv-pack"}
 	}
 	o.Say("packing with %s", tool)
 	return repack(ctx, s, to, o, func(out string) []string {

@@ -315,9 +315,9 @@ func (s *surveyor) interpreter() string {
 	return ""
 }
 
-// everywhere are the libraries of glibc and of the compiler's run time, which
+// everywhere are the libraries of glibc, of the compiler's run time, and zlib, which
 // every node has; the glibc floor says which version.
-var everywhere = regexp.MustCompile(`^(libc|libm|libdl|librt|libpthread|libutil|libcrypt|libresolv|libnsl|libanl|libgcc_s|libstdc\+\+|ld-linux.*|ld-musl.*|libc\.musl.*|linux-vdso|libpython3.*)\.so(\.[0-9.]+)?$`)
+var everywhere = regexp.MustCompile(`^(libc|libm|libdl|librt|libpthread|libutil|libcrypt|libresolv|libnsl|libanl|libgcc_s|libz|libstdc\+\+|ld-linux.*|ld-musl.*|libc\.musl.*|linux-vdso|libpython3.*)\.so(\.[0-9.]+)?$`)
 
 // libraries notes what has to come from the nodes.
 func (s *surveyor) libraries() {

@@ -70,7 +70,7 @@ func TestWrongArchives(t *testing.T) {
 		{"hard.tgz", tgz(t, tar.Header{Name: "l", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}), "absolute"},
 		{"device.tgz", tgz(t, tar.Header{Name: "c", Typeflag: tar.TypeChar}), "device"},
 		{"pipe.tgz", tgz(t, tar.Header{Name: "p", Typeflag: tar.TypeFifo}), "pipe"},
-		{"twice.tgz", tgz(t, tar.Header{Name: "d/f", Typeflag: tar.TypeReg}), "twice"},
+		{"twice.tgz", tgz(t, tar.Header{Name: "d/f", Typeflag: tar.TypeReg, Size: 1}), "twice"},
 		{"both.tgz", tgz(t, tar.Header{Name: "d", Typeflag: tar.TypeReg}), "no directory"},
 		{"bomb.tgz", bomb, "--allow-ratio"},
 	} {

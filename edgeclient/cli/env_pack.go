@@ -48,7 +48,7 @@ manifest.json of what is in it. The same files give the same archive. SOURCE is
 	f.StringArrayVar(&o.Packages, "package", nil, "requirement to install, for python://; may be repeated")
 	f.StringVar(&o.Requirements, "requirements", "", "file of requirements to install, for python://")
 	f.BoolVar(&o.Bytecode, "bytecode", false, "keep __pycache__: twice the entries, a faster first import")
-	f.BoolVar(&o.Builtin, "builtin", false, "pack a virtual environment without venv-pack")
+	f.BoolVar(&o.VenvPack, "venv-pack", false, "pack a virtual environment with venv-pack instead of our own packer")
 	f.BoolVar(&o.AllowProblems, "allow-problems", false, "pack what would not work on the nodes")
 	return cmd
 }
