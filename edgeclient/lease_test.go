@@ -10,9 +10,15 @@ import (
 	"github.com/yarnd/yarnd/packaging"
 )
 
+func TestGC(t *testing.T) {
+	bundle := staticProgram(t)
+	t.Run("Leased", func(t *testing.T) { testGCLeased(t, bundle) })
+	t.Run("NoLease", func(t *testing.T) { testGCNoLease(t, bundle) })
+}
+
 // A clean-up keeps what an application uses that runs, or may run on another
 // cluster, and removes it once the application has ended.
-func TestGCKeepsLeased(t *testing.T) {
+func testGCLeased(t *testing.T, bundle string) {
 	c, s, home := newStage(t)
 	if all, err := c.ListCache(t.Context()); err != nil || len(all) > 0 {
 		t.Errorf("without a cache: %v, %v", all, err)
@@ -23,7 +29,7 @@ func TestGCKeepsLeased(t *testing.T) {
 	if left := names(t, home); len(left) > 0 {
 		t.Errorf("looking left %v", left)
 	}
-	report, err := c.Submit(t.Context(), Request{Bundle: staticProgram(t), Wait: WaitNone})
+	report, err := c.Submit(t.Context(), Request{Bundle: bundle, Wait: WaitNone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +79,9 @@ func TestGCKeepsLeased(t *testing.T) {
 }
 
 // Without knowing what a running application uses nothing is removed.
-func TestGCNeedsLeases(t *testing.T) {
+func testGCNoLease(t *testing.T, bundle string) {
 	c, _, home := newStage(t)
-	report, err := c.Submit(t.Context(), Request{Bundle: staticProgram(t), Wait: WaitNone})
+	report, err := c.Submit(t.Context(), Request{Bundle: bundle, Wait: WaitNone})
 	if err != nil {
 		t.Fatal(err)
 	}
