@@ -67,14 +67,15 @@ printf '\357\273\277mark first\r\nsecond\vword\fform\rcarriage\n\357\273\277 ins
 head -c 300000 part-000 | gzip > packed.gz
 python3 -c 'import bz2,sys; sys.stdout.buffer.write(bz2.compress(open("part-000","rb").read(300000)))' > packed.bz2`
 
-// mapReduce lets Hadoop's own example count.
-func mapReduce(t *testing.T, alice dockertest.Edge, in, out string) {
+// mapReduce lets Hadoop's own example count, and tells how long it took.
+func mapReduce(t *testing.T, alice dockertest.Edge, in, out string) time.Duration {
 	t.Helper()
 	r := alice.Run(t, "sh", "-c", "hadoop-java org.apache.hadoop.util.RunJar /opt/hadoop/lib/hadoop-mapreduce-examples-*.jar wordcount "+in+" "+out)
 	if r.Code != 0 {
 		t.Fatal(r)
 	}
 	t.Logf("MapReduce's wordcount of %s took %v", in, r.Took.Round(time.Millisecond))
+	return r.Took
 }
 
 // packGo writes every file of Go's source tree as one tar stream. What is no text
