@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# scripts/test-matrix.sh [VERSION…]: the tests that are written for the real daemons,
+# on each Hadoop release in turn, each on a cluster of its own that is gone afterwards.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- 3.3.6 3.4.2 3.5.0
+rows=() failed=0
+for version; do
+	name=matrix-${version//./-} verdict=passed start=$SECONDS
+	printf '\n== Hadoop %s\n' "$version"
+	{ make --no-print-directory cluster-up CLUSTER_NAME="$name" HADOOP="$version" && scripts/hadoop-protocols.sh "$name"; } || { verdict=FAILED; failed=$((failed + 1)); }
+	make --no-print-directory cluster-down CLUSTER_NAME="$name" || failed=$((failed + 1))
+	rows+=("$(printf 'Hadoop %-8s %-8s %5.1f min' "$version" "$verdict" "$(awk "BEGIN{print ($SECONDS-$start)/60}")")")
+done
+printf '\n== what ran\n'
+printf '  %s\n' "${rows[@]}"
+[ "$failed" -eq 0 ]
