@@ -73,3 +73,20 @@ func KeepExit() CommandOption {
 func OutputLimit(bytes int64) CommandOption {
 	return commandOption(func(s *executor.CommandSpec) { s.StdoutLimit = bytes })
 }
+
+// Literal leaves "{}" in arguments alone; with [Stdin] the item is input only.
+func Literal() CommandOption {
+	return commandOption(func(s *executor.CommandSpec) { s.Literal = true })
+}
+
+// Live makes what the command writes readable while it runs: see [Follow]. It takes
+// every exit code for success, as KeepExit does, and keeps as much of standard error as
+// of standard output; an end by a signal has the exit code 128+n.
+func Live() CommandOption {
+	return commandOption(func(s *executor.CommandSpec) {
+		s.Live, s.Keep = true, true
+		if s.StderrLimit == 0 {
+			s.StderrLimit = executor.DefaultStdoutLimit
+		}
+	})
+}

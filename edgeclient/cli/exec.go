@@ -1,50 +1,34 @@
 package cli
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	"github.com/yarnd/yarnd"
-	"github.com/yarnd/yarnd/engine"
 )
 
-// signalled is what shells add to the number of the signal that ended a command.
-const signalled = 128
-
 func (c *command) exec() *cobra.Command {
-	var env map[string]string
+	var r remote
 	cmd := &cobra.Command{
 		Use:   "exec APP -- COMMAND [ARG…]",
 		Short: "Run one command on a worker; its exit code is yours",
-		Long: `exec runs one command on one of the application's workers and, when it has ended,
-gives its output and ends with its exit code, 128+n for signal n. yarnd's own
-failures end with 125, an interrupt with 130.`,
+		Long: `exec runs one command on one of the application's workers, gives its output as it
+comes, and ends with its exit code, 128+n for signal n. yarnd's own failures end
+with 125, an interrupt with 130; either ends the command.
+
+With --stdin the command gets standard input, which is read to its end first, at
+most 32 MiB. Of either output at most 64 MiB may come.`,
+		Example: `  yarnd exec last -- environment/bin/python --version
+  tar -c data | yarnd exec -i last -- tar -x`,
 		Args: commandArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return c.withCluster(ctx, args[0], func(cluster *yarnd.Cluster) error {
-				result, err := yarnd.Command(args[1:], engine.KeepExit(), engine.Env(env)).Call(ctx, cluster.Client, "{}") // so that "{}" means itself
-				var te *yarnd.TaskError
-				if errors.As(err, &te) && te.Kind == engine.FailUser && te.ExitCode > signalled { // not one that yarnd sent
-					c.Err.Write(te.Output)
-					c.progress("yarnd: %s", te.Error())
-					return exit(te.ExitCode)
-				}
-				if err != nil {
-					return err
-				}
-				c.Err.Write(result.Stderr)
-				if _, err := c.Out.Write(result.Stdout); err != nil {
-					return err
-				}
-				if result.Exit != 0 {
-					return exit(result.Exit)
-				}
-				return nil
+				r.argv = args[1:]
+				return c.runRemote(ctx, cluster, r)
 			})
 		},
 	}
-	cmd.Flags().Var((*vars)(&env), "env", "environment variable of the command; may be repeated")
+	cmd.Flags().Var((*vars)(&r.env), "env", "environment variable of the command; may be repeated")
+	cmd.Flags().BoolVarP(&r.stdin, "stdin", "i", false, "give standard input to the command")
 	return cmd
 }

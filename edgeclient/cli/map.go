@@ -35,8 +35,8 @@ func (c *command) mapItems() *cobra.Command {
 		Short: "Run a command for each line of standard input",
 		Long: `map runs the command once for each line of standard input, or of --items, on the
 application's workers. "{}" is replaced by the line anywhere in any argument. The
-command's output comes in the order of the lines, standard error to standard
-error. No shell is involved: for one, say  sh -c '… "$1"' sh {}.
+command's output comes in the order of the lines, or with --unordered as each
+command ends; standard error to standard error. No shell is involved: for one, say  sh -c '… "$1"' sh {}.
 
 It ends with 0 when every command did, with 123 when some did not (each is told
 on standard error), and with another code of yarnd's when it could not do its work.`,
@@ -56,6 +56,7 @@ on standard error), and with another code of yarnd's when it could not do its wo
 	f.StringVar(&o.items, "items", "-", "file with one item a line; - is standard input")
 	f.IntVar(&o.retries, "retries", 0, "further attempts for an item whose command fails")
 	f.DurationVar(&o.limit, "time-limit", 0, "end a command that takes longer")
+	f.BoolVar(&o.any, "unordered", false, "give each command's output when it ends, not in the order of the lines")
 	f.Var((*vars)(&o.env), "env", "environment variable of the command; may be repeated")
 	return cmd
 }
@@ -65,6 +66,7 @@ type mapOptions struct {
 	retries int
 	limit   time.Duration
 	env     map[string]string
+	any     bool // in any order
 }
 
 // maxRetries bounds the attempts of one item: more of them are a loop.
@@ -111,7 +113,11 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 	batch := task.Map(ctx, cluster.Client, lines.all())
 	defer batch.Release()
 	start, done, failed := time.Now(), 0, 0
-	for result, err := range batch.All(ctx) {
+	results := batch.All(ctx)
+	if o.any {
+		results = batch.Completed(ctx)
+	}
+	for result, err := range results {
 		done++
 		var te *yarnd.TaskError
 		switch {
@@ -125,8 +131,12 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 			return err
 		}
 		failed++
+		item := done
+		if o.any {
+			item = int(te.Task.Index) + 1 // the unnamed job has no other tasks
+		}
 		c.Err.Write(te.Output)
-		fmt.Fprintf(c.Err, "yarnd: item %d: %s\n", done, printable(te.Error()))
+		fmt.Fprintf(c.Err, "yarnd: item %d: %s\n", item, printable(te.Error()))
 	}
 	if lines.err != nil {
 		return lines.err

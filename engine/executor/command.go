@@ -47,6 +47,12 @@ type CommandSpec struct {
 	// Keep makes every exit code a success, for the result to tell. An end by a
 	// signal stays a failure.
 	Keep bool `json:"keep,omitempty"`
+	// Live makes what the command writes readable while it runs (see LivePath), and
+	// an end by a signal that the worker did not send a success, with 128+n as its
+	// exit code, so that the result has all output whatever the command did.
+	Live bool `json:"live,omitempty"`
+	// Literal leaves "{}" in Argv alone.
+	Literal bool `json:"literal,omitempty"`
 	// StdoutLimit is the most bytes that the command may write to standard output: a
 	// command that writes more fails. 0 is DefaultStdoutLimit.
 	StdoutLimit int64 `json:"stdout_limit,omitempty"`
@@ -85,6 +91,9 @@ func ParseCommandSpec(data []byte) (*CommandSpec, error) {
 
 // Expand returns the command line for an item.
 func (s *CommandSpec) Expand(item []byte) []string {
+	if s.Literal {
+		return slices.Clone(s.Argv)
+	}
 	argv := make([]string, len(s.Argv))
 	for i, a := range s.Argv {
 		argv[i] = strings.ReplaceAll(a, "{}", string(item))
@@ -124,6 +133,8 @@ type command struct {
 	pipes  sync.WaitGroup // what copies to and from it
 	oom    uint64         // oomKills before its start
 	ours   []*os.File     // this side's ends of its pipes
+	live   []*live        // copies of its output, for CommandSpec.Live
+	ended  bool           // by us, before its own end
 }
 
 // runCommand runs a task's command to its end.
@@ -144,6 +155,11 @@ func (c *child) runCommand(ctx context.Context, r *run) ([]byte, *graph.Failure)
 		stdout: &capture{limit: spec.StdoutLimit, full: func() { overflow(limit) }},
 		stderr: &tail{limit: int(min(spec.StderrLimit, 1<<30))},
 	}
+	defer func() {
+		for _, l := range k.live {
+			l.remove()
+		}
+	}()
 	if err := k.start(c.family, r); err != nil {
 		return nil, startFailure(spec.Argv[0], err)
 	}
@@ -215,7 +231,7 @@ func (k *command) start(f *family, r *run) (err error) {
 			k.pipes.Wait()
 		}
 	}()
-	for _, dst := range []io.Writer{k.stdout, k.stderr} {
+	for _, dst := range []io.Writer{k.both(k.stdout, r, Stdout, k.spec.StdoutLimit), k.both(k.stderr, r, Stderr, k.spec.StderrLimit)} {
 		pr, pw, err := os.Pipe()
 		if err != nil {
 			return err
@@ -258,6 +274,7 @@ func (k *command) wait(ctx context.Context, f *family, grace time.Duration) *os.
 	select {
 	case <-ended:
 	case <-ctx.Done():
+		k.ended = true
 		if !errors.Is(context.Cause(ctx), errMemory) && !errors.Is(context.Cause(ctx), errLeaving) {
 			syscall.Kill(-pid, syscall.SIGTERM) //nolint:errcheck // it may have ended
 			waitOr(ended, grace)
@@ -301,7 +318,7 @@ func (k *command) outcome(state *os.ProcessState, overflowed bool, limit error) 
 		return fail(graph.FailUser, 0, "%v", limit) // the code would be of the signal that was sent for it
 	case signal == syscall.SIGKILL && oomKills() > k.oom:
 		return fail(graph.FailMemory, code, "was killed by the kernel for its memory, or another of this container was")
-	case signal != 0:
+	case signal != 0 && (k.ended || !k.spec.Live):
 		return fail(graph.FailUser, code, "was ended by signal %d (%v)", int(signal), signal)
 	case code != 0 && !k.spec.Keep && !slices.Contains(k.spec.OK, code):
 		return fail(graph.FailUser, code, "exited with code %d%s", code, lastLine(k.stderr.bytes()))

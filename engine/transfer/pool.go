@@ -119,6 +119,29 @@ func (p *Pool) OpenBundle(ctx context.Context, from Peer, d graph.Digest) (*Fetc
 	return p.fetch(ctx, from, bundleOf(d))
 }
 
+// MaxPiece bounds one answer of Output, in bytes.
+const MaxPiece = 1 << 20
+
+// Output fetches what a command that runs has written to a stream from an offset on,
+// at most MaxPiece bytes; nothing at present is no error. Errors are *Error, Missing
+// when the peer runs no such command, or no more.
+func (p *Pool) Output(ctx context.Context, from Peer, t graph.TaskID, a graph.Attempt, stream byte, offset uint64) ([]byte, error) {
+	what := object{op: opOutput, task: t, attempt: a, stream: stream, offset: offset}
+	f, err := p.fetch(ctx, from, what)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.size > MaxPiece {
+		return nil, &Error{Peer: from, Object: what.String(), kind: wrong, Err: fmt.Errorf("it sends %d bytes, more than %d", f.size, MaxPiece)}
+	}
+	data := make([]byte, f.size)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
 // fetch asks for an object on a cached connection or a new one. A cached
 // connection on which the peer gives no sign of life was closed by it meanwhile;
 // as requests change nothing, the next connection is tried.

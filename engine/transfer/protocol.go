@@ -16,11 +16,13 @@ const Protocol = "yarnd-data/1"
 const (
 	opResult byte = 1
 	opBundle byte = 2
+	opOutput byte = 3
 )
 
 const (
 	resultLen = 13 // of a request for a result
 	bundleLen = 33 // of a request for a bundle
+	outputLen = 22 // of a request for a running command's output
 	headerLen = 9  // of an answer
 	maxReason = 1 << 10
 )
@@ -36,12 +38,15 @@ const (
 	statusCount                 // how many there are
 )
 
-// object is what a request names: a result (task and attempt) or a bundle (digest).
+// object is what a request names: a result (task and attempt), a bundle (digest), or
+// what a running command has written (task, attempt, stream) from an offset on.
 type object struct {
 	op      byte
 	task    graph.TaskID
 	attempt graph.Attempt
 	digest  graph.Digest
+	stream  byte
+	offset  uint64
 }
 
 func resultOf(t graph.TaskID, a graph.Attempt) object {
@@ -55,6 +60,9 @@ func (o object) String() string {
 	if o.op == opBundle {
 		return "bundle " + o.digest.String()[:12]
 	}
+	if o.op == opOutput {
+		return fmt.Sprintf("output of task %s (attempt %d)", o.task, o.attempt)
+	}
 	return fmt.Sprintf("result of task %s (attempt %d)", o.task, o.attempt)
 }
 
@@ -66,7 +74,11 @@ func appendRequest(dst []byte, o object) []byte {
 	}
 	dst = binary.BigEndian.AppendUint32(dst, uint32(o.task.Job))
 	dst = binary.BigEndian.AppendUint32(dst, o.task.Index)
-	return binary.BigEndian.AppendUint32(dst, uint32(o.attempt))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(o.attempt))
+	if o.op == opOutput {
+		dst = binary.BigEndian.AppendUint64(append(dst, o.stream), o.offset)
+	}
+	return dst
 }
 
 var errOp = errors.New("not a request of this protocol")
@@ -82,6 +94,8 @@ func readRequest(r io.Reader) (object, error) {
 	case opResult:
 	case opBundle:
 		n = bundleLen
+	case opOutput:
+		n = outputLen
 	default:
 		return object{}, errOp
 	}
@@ -96,6 +110,9 @@ func readRequest(r io.Reader) (object, error) {
 	o.task.Job = graph.JobID(binary.BigEndian.Uint32(b[1:]))
 	o.task.Index = binary.BigEndian.Uint32(b[5:])
 	o.attempt = graph.Attempt(binary.BigEndian.Uint32(b[9:]))
+	if o.op == opOutput {
+		o.stream, o.offset = b[13], binary.BigEndian.Uint64(b[14:])
+	}
 	return o, nil
 }
 

@@ -24,6 +24,13 @@ type Source interface {
 	OpenBundle(graph.Digest) (r io.ReadCloser, size int64, err error)
 }
 
+// OutputSource is a Source that has the output of commands that run: what one has
+// written to a stream (1 is standard output, 2 standard error) from an offset on, or a
+// first part of that. Without such a command it is ErrNotFound.
+type OutputSource interface {
+	OpenOutput(t graph.TaskID, a graph.Attempt, stream byte, offset uint64) (r io.ReadCloser, size int64, err error)
+}
+
 // ServerOptions are a server's limits. The zero value has the defaults.
 type ServerOptions struct {
 	Conns     int           // at once, handshakes included; 0 is 1024
@@ -179,6 +186,12 @@ func (s *Server) answer(w *stallWriter, o object) error {
 func (s *Server) open(o object) (io.ReadCloser, int64, error) {
 	if o.op == opBundle {
 		return s.source.OpenBundle(o.digest)
+	}
+	if o.op == opOutput {
+		if source, ok := s.source.(OutputSource); ok {
+			return source.OpenOutput(o.task, o.attempt, o.stream, o.offset)
+		}
+		return nil, 0, ErrNotFound
 	}
 	return s.source.OpenResult(o.task, o.attempt)
 }

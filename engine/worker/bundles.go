@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/store"
 	"github.com/yarnd/yarnd/engine/transfer"
@@ -84,6 +85,31 @@ func (w *worker) openBundle(ctx context.Context, d graph.Digest) (*transfer.Fetc
 type source struct {
 	store   *store.Store
 	bundles *bundles
+	workDir string // of the executors
+}
+
+// OpenOutput implements transfer.OutputSource.
+func (s source) OpenOutput(t graph.TaskID, a graph.Attempt, stream byte, offset uint64) (io.ReadCloser, int64, error) {
+	f, err := os.Open(filepath.Join(s.workDir, executor.LivePath(t, a, stream)))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, 0, transfer.ErrNotFound
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		f.Close()
+		return nil, 0, transfer.ErrNotFound
+	}
+	size := max(0, st.Size()-int64(min(offset, 1<<62)))
+	size = min(size, transfer.MaxPiece)
+	return outputReader{io.NewSectionReader(f, int64(min(offset, 1<<62)), size), f}, size, nil
+}
+
+type outputReader struct {
+	io.Reader
+	io.Closer
 }
 
 // OpenResult implements transfer.Source.

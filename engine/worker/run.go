@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options) error {
 	w.bundles = &bundles{dir: filepath.Join(dir, "bundles"), max: o.MaxBundle, open: w.openBundle}
 	defer w.store.Close()
 	defer w.pool.Close()
-	server := transfer.NewServer(source{w.store, w.bundles}, transfer.ServerOptions{Log: o.Log})
+	server := transfer.NewServer(source{w.store, w.bundles, o.WorkDir}, transfer.ServerOptions{Log: o.Log})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		err := server.Accept(ln, o.Identity.Server(identity.Worker, identity.Client, identity.Scheduler))
