@@ -32,3 +32,7 @@ func (c *Client) Stop(ctx context.Context, r Report, why string) (Report, error)
 	}
 	return c.Wait(ctx, r.ID, WaitFinished, 0)
 }
+
+// Unstage removes what an application staged that is being ended and will read it no
+// more, also when ctx has ended.
+func (c *Client) Unstage(ctx context.Context, r Report) error { return c.unstage(ctx, r.ID) }

@@ -38,19 +38,24 @@ jobs and named results, and makes it this host's current application: the APP
 // names.
 func (c *command) withCluster(ctx context.Context, app string, f func(*yarnd.Cluster) error) error {
 	return c.withApp(ctx, app, func(client *edgeclient.Client, r edgeclient.Report) error {
-		bounded, cancel := context.WithTimeoutCause(ctx, 2*callTimeout, &edgeclient.Fault{Code: edgeclient.TimedOut,
-			What: "no answer from the scheduler of " + r.ID, Next: "See yarnd status " + r.ID})
-		cluster, err := yarnd.Attach(bounded, client, r, false)
-		if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-			err = context.Cause(bounded)
-		}
-		cancel()
-		if err != nil {
-			return err
-		}
-		defer cluster.Close()
-		return f(cluster)
+		return c.onCluster(ctx, client, r, f)
 	})
+}
+
+// onCluster runs f with a connection to an application's engine.
+func (c *command) onCluster(ctx context.Context, client *edgeclient.Client, r edgeclient.Report, f func(*yarnd.Cluster) error) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, 2*callTimeout, &edgeclient.Fault{Code: edgeclient.TimedOut,
+		What: "no answer from the scheduler of " + r.ID, Next: "See yarnd status " + r.ID})
+	cluster, err := yarnd.Attach(bounded, client, r, false)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(bounded)
+	}
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	return f(cluster)
 }
 
 // connection is the JSON form of what connect shows.

@@ -69,7 +69,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	}
 	fmt.Fprintf(s.Err, "yarnd: %s\n", printableLines(err.Error()))
 	end := yarnd.ExitCode(err)
-	if cmd.Name() == "exec" && end != edgeclient.Interrupted {
+	if passesThrough(cmd.Name()) && end != edgeclient.Interrupted {
 		end = edgeclient.Remote // other codes are the remote command's
 	}
 	return int(end)
@@ -104,7 +104,7 @@ while nobody is connected, and lets its owner come back with the application id.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See " + cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(c.submit(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
+	root.AddCommand(c.submit(), c.run(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
 		c.exec(), c.wait(), c.kill(), c.env(), c.bundle(), c.config(), c.minicluster(), c.version())
 	return root
 }

@@ -52,7 +52,8 @@ func setting(f *pflag.FlagSet, key string, target any) {
 	f.Lookup(name).Annotations = map[string][]string{keyAnnotation: {key}}
 }
 
-// requestFlags are the settings that make a request.
+// requestFlags are the settings that make a request; without wait, all but how long to
+// wait for it.
 func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "workers", &r.Workers)
 	for role, res := range map[string]*edgeclient.Resources{"worker": &r.Worker, "scheduler": &r.Scheduler, "am": &r.AM} {
@@ -74,7 +75,9 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "port-range", (*ports)(&r.Ports))
 	setting(f, "interface", &r.Interface)
 	setting(f, "allow-ratio", &r.AllowRatio)
-	setting(f, "wait", wait)
+	if wait != nil {
+		setting(f, "wait", wait)
+	}
 }
 
 // ports is a flag LOW-HIGH.
