@@ -89,6 +89,10 @@ func roleOf(args []string) role {
 		if inContainer {
 			return worker
 		}
+	case "driver":
+		if inContainer {
+			return driver
+		}
 	}
 	return nil
 }
@@ -102,6 +106,10 @@ func runRole(r role) int {
 	err := r(ctx, log)
 	if err == nil || errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return 0
+	}
+	var end programEnd
+	if errors.As(err, &end) {
+		return int(end) // the program has told of its errors itself
 	}
 	log.Error("this process ends", "why", err)
 	return int(ExitCode(err))

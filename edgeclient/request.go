@@ -32,6 +32,12 @@ type Request struct {
 	Files    []string // "path[#name]"
 	EnvVars  map[string]string
 
+	// Driver is the path of a program or script that runs inside the cluster, in a
+	// container of its own; the application ends with it, and as it ends. "" is none.
+	Driver     string
+	DriverArgs []string
+	DriverSize Resources // default 1 vcore, 1 GiB
+
 	Name        string // default "yarnd"
 	Queue       string // default "default"
 	Tags        []string
@@ -109,6 +115,7 @@ func (r Request) withDefaults() Request {
 	def(&r.Worker, 1024*MiB)
 	def(&r.Scheduler, 512*MiB)
 	def(&r.AM, 512*MiB)
+	def(&r.DriverSize, 1024*MiB)
 	if r.Name == "" {
 		r.Name = "yarnd"
 	}
@@ -132,7 +139,7 @@ func (r Request) check() error {
 	for _, x := range []struct {
 		role string
 		res  Resources
-	}{{"worker", r.Worker}, {"scheduler", r.Scheduler}, {"am", r.AM}} {
+	}{{"worker", r.Worker}, {"scheduler", r.Scheduler}, {"am", r.AM}, {"driver", r.DriverSize}} {
 		if x.res.VCores < 1 || x.res.VCores > maxVCores {
 			return usagef(fmt.Sprintf("Use --%s-vcores 1 to %d", x.role, maxVCores), "%s of %d vcores is out of range", x.role, x.res.VCores)
 		}
@@ -144,6 +151,9 @@ func (r Request) check() error {
 		return err
 	}
 	if err := r.checkNumbers(); err != nil {
+		return err
+	}
+	if err := r.checkDriver(); err != nil {
 		return err
 	}
 	switch r.Wait {

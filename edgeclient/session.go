@@ -69,6 +69,12 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 
 // credential reads the owner's credential from the staging directory.
 func (c *Client) credential(ctx context.Context, r Report) (*identity.Identity, error) {
+	if text, own, err := ownCredential(r.ID); own {
+		if err != nil {
+			return nil, err
+		}
+		return parseCredential(r.ID, text)
+	}
 	f, err := c.cluster.FS(ctx)
 	if err != nil {
 		return nil, err
@@ -87,9 +93,13 @@ func (c *Client) credential(ctx context.Context, r Report) (*identity.Identity, 
 	case err != nil:
 		return nil, fsFault("cannot read the owner's credential of "+r.ID, err)
 	}
+	return parseCredential(r.ID, text)
+}
+
+func parseCredential(app string, text []byte) (*identity.Identity, error) {
 	id, err := identity.ParsePEM(text)
 	if err != nil {
-		return nil, &Fault{Code: Auth, What: "the owner's credential of " + r.ID + " is damaged", Why: err, Next: "End it with yarnd kill " + r.ID}
+		return nil, &Fault{Code: Auth, What: "the owner's credential of " + app + " is damaged", Why: err, Next: "End it with yarnd kill " + app}
 	}
 	return id, nil
 }

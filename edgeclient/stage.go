@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ type program struct {
 	bundle packaging.Bundle
 	files  []packaging.Spec // archives and files
 	known  *packaging.Examiner
+
+	command []string // of the driver
+	shipped bool     // the driver is the last of files, and its container's alone
 }
 
 const envFlag = "--env"
@@ -65,6 +69,11 @@ func (r Request) prepare(ctx context.Context, known *packaging.Examiner) (progra
 	if err != nil {
 		return p, err
 	}
+	if r.Driver != "" {
+		if err := r.addDriver(&p); err != nil {
+			return p, err
+		}
+	}
 	return p, p.check(ctx)
 }
 
@@ -81,7 +90,7 @@ func (r Request) limits(flag string) packaging.Limits {
 // check inspects what lies here and refuses two files of one name. What lies on
 // the cluster's file system is looked at when it is staged.
 func (p program) check(ctx context.Context) error {
-	seen := map[string]string{spec.ProgramName: "the program", siteFile: "Hadoop's configuration", spec.SpecFile: "the specification", spec.SeedFile: "a file of yarnd's"}
+	seen := map[string]string{spec.ProgramName: "the program", siteFile: "Hadoop's configuration", spec.SpecFile: "the specification", spec.SeedFile: "a file of yarnd's", spec.ClientFile: "a file of yarnd's"}
 	for _, s := range p.files {
 		if other, ok := seen[s.Name]; ok {
 			return usagef("Give it another name with "+s.Source+"#NAME", "%s would be called %q in the container, like %s", s.Source, s.Name, other)
@@ -118,17 +127,19 @@ func (c *Client) stage(ctx context.Context, f hdfs.FS, id string, r Request, p p
 	if s.err != nil {
 		return Launch{}, s.err
 	}
-	app := application(id, r, c.cluster.User(), staging, append(shared, site...), c.cluster.Env())
-	specJSON, err := app.Encode()
-	if err != nil {
-		return Launch{}, wrap(Usage, "the request cannot be met", err, "See yarnd submit --help")
-	}
 	seed := identity.NewSeed()
 	credential, err := ownerCredential(seed, id, c.cluster.User())
 	if err != nil {
 		return Launch{}, &Fault{Code: Internal, What: "cannot make the owner's credential", Why: err}
 	}
-	s.put(spec.ClientFile, credential)
+	owner := s.put(spec.ClientFile, credential)
+	if s.err != nil {
+		return Launch{}, s.err
+	}
+	specJSON, err := c.describe(id, r, p, staging, shared, site, owner)
+	if err != nil {
+		return Launch{}, err
+	}
 	l := Launch{ID: id, Request: r, Staging: staging, Env: c.cluster.Env()}
 	l.Files = append(l.Files, localFile(shared[0], true), s.put(spec.SpecFile, specJSON), s.put(spec.SeedFile, seed.Encode()))
 	for _, x := range site {
@@ -170,8 +181,32 @@ func (s *stager) site(c Cluster) []spec.File {
 	if len(text) == 0 || s.err != nil {
 		return nil
 	}
-	f := s.put(siteFile, text)
-	return []spec.File{{Name: f.Link, URL: f.URL, Size: f.Size, ModTime: f.ModTimeMs, Visibility: spec.ApplicationOnly}}
+	return []spec.File{applicationFile(s.put(siteFile, text))}
+}
+
+// describe writes the application's specification.
+func (c *Client) describe(id string, r Request, p program, staging string, shared, site []spec.File, owner LocalFile) ([]byte, error) {
+	var own []spec.File // the driver's alone
+	if p.shipped {
+		last := len(shared) - 1
+		own, shared = []spec.File{shared[last]}, shared[:last]
+	}
+	files := slices.Concat(shared, site)
+	app := application(id, r, c.cluster.User(), staging, files, c.cluster.Env())
+	if r.Driver != "" {
+		pool, err := driverPool(id, r, p, slices.Concat(files, own, []spec.File{applicationFile(owner)}), c.cluster.Env())
+		if err != nil {
+			return nil, err
+		}
+		app.Pools = append(app.Pools, pool)
+	}
+	text, err := app.Encode()
+	return text, wrap(Usage, "the request cannot be met", err, "See yarnd submit --help")
+}
+
+// applicationFile is a file of this application alone.
+func applicationFile(f LocalFile) spec.File {
+	return spec.File{Name: f.Link, URL: f.URL, Size: f.Size, ModTime: f.ModTimeMs, Visibility: spec.ApplicationOnly}
 }
 
 func localFile(f spec.File, private bool) LocalFile {

@@ -19,7 +19,10 @@ func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) e
 	for _, x := range []struct {
 		role string
 		res  Resources
-	}{{"worker", r.Worker}, {"scheduler", r.Scheduler}, {"am", r.AM}} {
+	}{{"worker", r.Worker}, {"scheduler", r.Scheduler}, {"am", r.AM}, {DriverPool, r.DriverSize}} {
+		if x.role == DriverPool && r.Driver == "" {
+			continue
+		}
 		if x.res.Memory > largest.Memory {
 			return &Fault{Code: Refused,
 				What: fmt.Sprintf("%s memory %s exceeds the cluster's largest container of %s (yarn.scheduler.maximum-allocation-mb)", x.role, FormatBytes(x.res.Memory), FormatBytes(largest.Memory)),

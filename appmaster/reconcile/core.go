@@ -285,7 +285,7 @@ func (c *Core) remove(id string, cause Cause, status int32, why string) {
 	}
 	delete(c.containers, id)
 	c.do(NoteExit{id, ct.pool.spec.Name, ct.node, cause, status, why})
-	if ct.live() && c.ending == nil {
+	if ct.live() && c.ending == nil && !c.driverEnded(ct, cause, status, why) {
 		c.judge(ct, cause, status, why)
 	}
 }

@@ -95,7 +95,7 @@ func (c *Core) pass() {
 }
 
 func (c *Core) noteUse() {
-	if c.clients > 0 || c.busy {
+	if c.clients > 0 || c.busy || c.driven() {
 		c.active = c.now
 	}
 }

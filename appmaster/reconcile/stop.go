@@ -8,7 +8,7 @@ import (
 
 // ending is how an application comes to its end:
 //
-//	tell the scheduler, stop the workers ──► workers gone, or StopGrace over:
+//	tell the scheduler, stop workers and driver ──► workers gone, or StopGrace over:
 //	stop the scheduler ──► all gone, or StopDeadline over: Finish
 //
 // A quick end does not wait for the workers before the scheduler.
@@ -35,7 +35,7 @@ func (c *Core) beginEnd(s Stop) {
 		p.wanted = 0
 	}
 	for _, ct := range c.sorted() {
-		if ct.pool.spec.Role == spec.RoleWorker {
+		if ct.pool.spec.Role != spec.RoleScheduler {
 			c.stop(ct)
 		}
 	}
@@ -50,7 +50,7 @@ func (c *Core) end() {
 	waited := c.now - e.began
 	workers := 0
 	for _, ct := range c.containers {
-		if ct.pool.spec.Role == spec.RoleWorker {
+		if ct.pool.spec.Role != spec.RoleScheduler {
 			workers++
 		}
 	}

@@ -63,6 +63,7 @@ type Role string
 const (
 	RoleScheduler Role = "scheduler"
 	RoleWorker    Role = "worker"
+	RoleDriver    Role = "driver" // runs the owner's program; the application ends with it
 )
 
 // Pool describes a set of containers alike.
@@ -74,6 +75,10 @@ type Pool struct {
 	// Args replaces the command's first argument, which is the role. Each may
 	// hold letters, digits and _ . / : = , @ % + - only.
 	Args []string `json:"args,omitempty"`
+
+	// Command is what a driver runs, without any shell: for RoleDriver alone. It is
+	// told to the container's process, and so may hold anything.
+	Command []string `json:"command,omitempty"`
 
 	Resource Resource `json:"resource"`
 
@@ -176,6 +181,9 @@ func (a *Application) Pool(name string) *Pool {
 	return nil
 }
 
+// MaxCommand is the most words of a driver's command.
+const MaxCommand = 1024
+
 // Bounds. They keep a slip of the pen from becoming a flood, and what is read from
 // a file from taking memory without end.
 const (
@@ -185,6 +193,7 @@ const (
 	maxFiles    = 1024
 	maxEnv      = 1024
 	maxText     = 4096 // any single string
+	maxArg      = 128 << 10
 )
 
 var (
@@ -273,12 +282,14 @@ func (p *Pool) validate(at string) error {
 	switch {
 	case !poolPattern.MatchString(p.Name):
 		return invalid("must be lower-case letters, digits and -", "%s.name", at)
-	case p.Role != RoleScheduler && p.Role != RoleWorker:
+	case p.Role != RoleScheduler && p.Role != RoleWorker && p.Role != RoleDriver:
 		return invalid(fmt.Sprintf("%q is no role of a pool", p.Role), "%s.role", at)
 	case p.Count < 0 || p.Count > maxCount:
 		return invalid(fmt.Sprintf("must be 0 to %d", maxCount), "%s.count", at)
 	case p.Role == RoleScheduler && p.Count > 1:
 		return invalid("must be 1: there is one scheduler", "%s.count", at)
+	case p.Role == RoleDriver && p.Count > 1:
+		return invalid("must be 1: there is one driver", "%s.count", at)
 	case p.Resource.VCores < 1:
 		return invalid("must be at least 1", "%s.resource.vcores", at)
 	case p.Resource.MemoryMiB < 1:
@@ -307,6 +318,9 @@ func (p *Pool) validate(at string) error {
 	if err := validateEnv(p.Env, at); err != nil {
 		return err
 	}
+	if err := validateCommand(p.Role, p.Command, at); err != nil {
+		return err
+	}
 	return p.validateFiles(at)
 }
 
@@ -317,6 +331,18 @@ func validateEnv(env map[string]string, at string) error {
 			return invalid(fmt.Sprintf("%q is no name of a variable", key), "%s.env", at)
 		case strings.ContainsRune(value, 0) || len(value) > 128<<10:
 			return invalid("has a value that no process can be given", "%s.env[%s]", at, key)
+		}
+	}
+	return nil
+}
+
+func validateCommand(r Role, command []string, at string) error {
+	if (r == RoleDriver) != (len(command) > 0) || len(command) > MaxCommand {
+		return invalid(fmt.Sprintf("must be 1 to %d words for a driver, none for others", MaxCommand), "%s.command", at)
+	}
+	for _, word := range command {
+		if strings.ContainsRune(word, 0) || len(word) > maxArg {
+			return invalid("has a word that no process can be given", "%s.command", at)
 		}
 	}
 	return nil

@@ -30,6 +30,7 @@ type Launch struct {
 	CA       string            `json:"ca"` // the authority's certificate, PEM
 	Staging  string            `json:"staging"`
 	Env      map[string]string `json:"env,omitempty"`
+	Command  []string          `json:"command,omitempty"` // of a driver
 	Listen   Listen            `json:"listen,omitzero"`
 }
 
@@ -40,7 +41,7 @@ func (l *Launch) Validate() error {
 		return invalid("is another one than this program's", "launch.version")
 	case !idPattern.MatchString(l.App):
 		return invalid("is no application id", "launch.app")
-	case l.Role != RoleScheduler && l.Role != RoleWorker:
+	case l.Role != RoleScheduler && l.Role != RoleWorker && l.Role != RoleDriver:
 		return invalid("is no role of a container", "launch.role")
 	case !poolPattern.MatchString(l.Pool):
 		return invalid("is no pool", "launch.pool")
@@ -52,6 +53,9 @@ func (l *Launch) Validate() error {
 		return invalid("has no certificate", "launch.ca")
 	}
 	if err := l.Listen.validate(); err != nil {
+		return err
+	}
+	if err := validateCommand(l.Role, l.Command, "launch"); err != nil {
 		return err
 	}
 	return validateEnv(l.Env, "launch")

@@ -56,7 +56,7 @@ func setting(f *pflag.FlagSet, key string, target any) {
 // wait for it.
 func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "workers", &r.Workers)
-	for role, res := range map[string]*edgeclient.Resources{"worker": &r.Worker, "scheduler": &r.Scheduler, "am": &r.AM} {
+	for role, res := range map[string]*edgeclient.Resources{"worker": &r.Worker, "scheduler": &r.Scheduler, "am": &r.AM, "driver": &r.DriverSize} {
 		setting(f, role+".vcores", (*cores)(&res.VCores))
 		setting(f, role+".memory", (*size)(&res.Memory))
 	}

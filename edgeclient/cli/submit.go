@@ -16,17 +16,27 @@ func (c *command) submit() *cobra.Command {
 	var wait string
 	var dry bool
 	cmd := &cobra.Command{
-		Use:   "submit [--workers N] [-f cluster.yaml]",
+		Use:   "submit [--workers N] [-f cluster.yaml] [PROGRAM|SCRIPT [-- ARG…]]",
 		Short: "Start a cluster and print its application id",
 		Long: `submit puts this binary and the given archives into HDFS (only what is not there
 yet), starts an application master, and prints the application's id, alone, on
 standard output. The cluster lives until it is killed or idle for --idle-timeout,
 whether anybody is connected or not. Every flag but -f and --dry-run can be set in
-yarnd.yaml: see yarnd config.`,
+yarnd.yaml: see yarnd config.
+
+A PROGRAM or SCRIPT is a driver: it runs inside the cluster, in a container of its
+own, with the application as $YARND_APP, which is "current" there. The application
+ends with it: SUCCEEDED if its exit code is 0, else FAILED. A static Go program that
+imports yarnd is the workers' program too; any other program, or a script that begins
+with #!, is put beside yarnd in the driver's container.`,
 		Example: `  yarnd submit --workers 20 --worker-memory 2GiB
-  APP=$(yarnd submit --workers 4 --env venv.tar.gz --wait workers:4)`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  APP=$(yarnd submit --workers 4 --env venv.tar.gz --wait workers:4)
+  yarnd submit --workers 8 --wait finished report.sh -- --day monday`,
+		Args: driverArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				r.Driver, r.DriverArgs = args[0], args[1:]
+			}
 			if err := parseWait("wait", wait, &r); err != nil {
 				return err
 			}
@@ -60,6 +70,21 @@ yarnd.yaml: see yarnd config.`,
 	f.BoolVar(&dry, "dry-run", false, "make every check and show what would be submitted; change nothing")
 	requestFlags(f, &r, &wait)
 	return cmd
+}
+
+// driverArgs demands [PROGRAM [-- ARG…]].
+func driverArgs(cmd *cobra.Command, args []string) error {
+	named := len(args)
+	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+		named = dash
+	}
+	switch {
+	case named > 1:
+		return usage("submit takes one program, but got "+strings.Join(args[:named], " "), "Put the program's arguments after --")
+	case named == 0 && len(args) > 0:
+		return usage("there are arguments after --, and no program before it", "Name a program: yarnd submit PROGRAM -- ARG…")
+	}
+	return nil
 }
 
 // size is a flag in bytes, written 512MiB.

@@ -57,6 +57,8 @@ var Settings = []Setting{
 	{Key: "scheduler.memory", Kind: size(MinMemory, MaxMemory), Default: "512MiB", Help: "memory of a container of the scheduler"},
 	{Key: "am.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the am"},
 	{Key: "am.memory", Kind: size(MinMemory, MaxMemory), Default: "512MiB", Help: "memory of a container of the am"},
+	{Key: "driver.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of the container of a driver"},
+	{Key: "driver.memory", Kind: size(MinMemory, MaxMemory), Default: "1GiB", Help: "memory of the container of a driver"},
 	{Key: "env", Kind: text(pathForm, `^[^\n]+$`), Help: "environment archive for the workers, PATH[#NAME]: .tar.gz, .tgz or .zip, here or hdfs://"},
 	{Key: "archives", Kind: list("a list of "+pathForm, `^[^\n]+$`), Help: "further archives, PATH[#NAME], unpacked in the workers' directories"},
 	{Key: "files", Kind: list("a list of "+pathForm, `^[^\n]+$`), Help: "files for the workers, PATH[#NAME]"},
