@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,11 +14,17 @@ import (
 func (c *command) list() *cobra.Command {
 	var filter edgeclient.Filter
 	var everybody bool
+	var states, tags []string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List applications of type YARND",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			wanted, err := parseStates(states)
+			if err != nil {
+				return err
+			}
+			filter.All = filter.All || slices.ContainsFunc(wanted, edgeclient.State.Ended)
 			client, err := c.open(cmd.Context(), "")
 			if err != nil {
 				return err
@@ -29,6 +37,9 @@ func (c *command) list() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			reports = slices.DeleteFunc(reports, func(r edgeclient.Report) bool {
+				return len(wanted) > 0 && !slices.Contains(wanted, r.State) || !hasTags(r.Tags, tags)
+			})
 			return applications(reports).write(c.Out, c.output)
 		},
 	}
@@ -37,8 +48,34 @@ func (c *command) list() *cobra.Command {
 	f.BoolVar(&everybody, "all-users", false, "applications of everybody")
 	f.StringVar(&filter.User, "user", "", "applications of this user (default yours)")
 	f.StringVar(&filter.Name, "name", "", "applications of this name")
+	f.StringSliceVar(&states, "state", nil, "applications in these states: accepted, running, finished, failed, killed")
+	f.StringSliceVar(&tags, "tag", nil, "applications that have all these tags")
 	f.StringVar(&filter.Queue, "queue", "", "applications in this queue")
 	return cmd
+}
+
+// parseStates reads names of states in either case.
+func parseStates(names []string) ([]edgeclient.State, error) {
+	known := []edgeclient.State{edgeclient.StateNew, edgeclient.StateAccepted, edgeclient.StateRunning, edgeclient.StateFinished, edgeclient.StateFailed, edgeclient.StateKilled}
+	var out []edgeclient.State
+	for _, name := range names {
+		s := edgeclient.State(strings.ToUpper(name))
+		if !slices.Contains(known, s) {
+			return nil, usage(fmt.Sprintf("unknown --state %q", name), "Use --state new|accepted|running|finished|failed|killed")
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// hasTags tells whether all wanted are there; YARN writes tags in lower case.
+func hasTags(have, wanted []string) bool {
+	for _, t := range wanted {
+		if !slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, t) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func applications(reports []edgeclient.Report) listing[edgeclient.Report] {

@@ -16,25 +16,36 @@ import (
 )
 
 func (c *command) status() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	cmd := &cobra.Command{
 		Use:   "status APP",
 		Short: "Show an application: its state, pools, containers, work",
 		Args:  appArg(1, "one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, r edgeclient.Report) error {
-				st := status{Report: r}
-				if r.Endpoint != "" {
-					if err := st.ask(cmd.Context(), client); err != nil {
-						c.progress("the application master says nothing: %s", err)
-					}
+				show := func(w io.Writer, r edgeclient.Report) error { return c.showStatus(cmd.Context(), client, r, w) }
+				if watch {
+					return c.watch(cmd.Context(), client, r, show)
 				}
-				if c.output != "table" && c.output != "wide" {
-					return listing[status]{kind: "StatusList", items: []status{st}, name: func(s status) string { return s.ID }}.write(c.Out, c.output)
-				}
-				return st.print(c.Out, c.output == "wide")
+				return show(c.Out, r)
 			})
 		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every two seconds, until it has ended")
+	return cmd
+}
+
+func (c *command) showStatus(ctx context.Context, client *edgeclient.Client, r edgeclient.Report, w io.Writer) error {
+	st := status{Report: r}
+	if r.Endpoint != "" {
+		if err := st.ask(ctx, client); err != nil {
+			c.progress("the application master says nothing: %s", err)
+		}
+	}
+	if c.output != "table" && c.output != "wide" {
+		return listing[status]{kind: "StatusList", items: []status{st}, name: func(s status) string { return s.ID }}.write(w, c.output)
+	}
+	return st.print(w, c.output == "wide")
 }
 
 // withSession runs f with a session of the application that app names.
