@@ -1,8 +1,10 @@
 package executor
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -35,8 +37,14 @@ type live struct {
 
 func openLive(r *run, stream byte, limit int64) *live {
 	l := &live{path: LivePath(r.task, r.attempt, stream), left: limit}
-	if os.MkdirAll(LiveDir, 0o700) == nil {
-		l.file, _ = os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	for range 3 { // the end of another command may remove the directory in between
+		err := os.MkdirAll(LiveDir, 0o700)
+		if err == nil {
+			l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
 	}
 	return l
 }
@@ -62,7 +70,8 @@ func (l *live) close() {
 
 func (l *live) remove() {
 	l.close()
-	os.Remove(l.path) //nolint:errcheck // it goes with the container
+	os.Remove(l.path)  //nolint:errcheck // it goes with the container
+	os.Remove(LiveDir) //nolint:errcheck // others may have files there
 }
 
 // both writes to a command's capture, which decides, and to its copy.

@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options) error {
 	w.bundles = &bundles{dir: filepath.Join(dir, "bundles"), max: o.MaxBundle, open: w.openBundle}
 	defer w.store.Close()
 	defer w.pool.Close()
-	server := transfer.NewServer(source{w.store, w.bundles, o.WorkDir}, transfer.ServerOptions{Log: o.Log})
+	server := transfer.NewServer(source{w.store, w.bundles, o.commandDir()}, transfer.ServerOptions{Log: o.Log})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		err := server.Accept(ln, o.Identity.Server(identity.Worker, identity.Client, identity.Scheduler))
@@ -84,6 +84,14 @@ func Run(ctx context.Context, o Options) error {
 	}
 	w.run(ctx)
 	return nil
+}
+
+// commandDir is the directory in which commands' executor runs.
+func (o Options) commandDir() string {
+	if o.Inside {
+		return ""
+	}
+	return o.WorkDir
 }
 
 func (o Options) listener() (net.Listener, error) {
