@@ -119,6 +119,9 @@ func schedulerOf(edge *edgeclient.Client, session *edgeclient.Session) func(cont
 	}
 }
 
+// Session returns the connection to the application's master.
+func (c *Cluster) Session() *edgeclient.Session { return c.session }
+
 // Scale sets how many workers the cluster shall have and returns at once; see
 // [engine.Client.WaitWorkers].
 func (c *Cluster) Scale(ctx context.Context, n int) error {

@@ -44,6 +44,7 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 			srv.ContainerExited(e.GetContainer(), !e.GetBlameless(), e.GetCause())
 		},
 		OnShrink: srv.Shrink,
+		OnDrain:  srv.Drain,
 	})
 	fleet.control.Store(control)
 	// A scheduler that the application master refuses is one of the past: it must

@@ -75,8 +75,12 @@ func (l *loop) info() *ampb.Info {
 	for _, v := range l.core.Containers() {
 		d := l.prov.Describe(v.ID)
 		m := l.members[v.ID]
+		state := v.State.String()
+		if v.State == reconcile.Running && v.Leaving != "" {
+			state = "draining"
+		}
 		info.Containers = append(info.Containers, &ampb.Container{
-			Id: v.ID, Pool: v.Pool, Role: string(s.Pool(v.Pool).Role), Node: v.Node, State: v.State.String(),
+			Id: v.ID, Pool: v.Pool, Role: string(s.Pool(v.Pool).Role), Node: v.Node, State: state,
 			Since: timestamppb.New(l.began.Add(v.Since)), Pid: int32(d.PID), Logs: d.Logs, Joined: m != nil && m.cert != nil,
 		})
 	}

@@ -237,6 +237,8 @@ func (l *loop) act(a reconcile.Action) {
 		l.noteExit(a)
 	case reconcile.TellShrink:
 		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Shrink{Shrink: &ampb.Shrink{Pool: a.Pool, To: int32(a.To)}}})
+	case reconcile.TellDrain:
+		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Drain{Drain: &ampb.Drain{Containers: a.IDs, Reason: a.Reason}}})
 	case reconcile.TellEvict:
 		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Evict{Evict: &ampb.Evict{Containers: a.IDs, Strict: a.Strict}}})
 	case reconcile.TellStop:

@@ -104,6 +104,10 @@ func playScheduler(ctx context.Context, c *amclient.Client, launch *amclient.Lau
 				ctl.Release(ids[:len(ids)-to], "told to")
 			}
 		},
+		OnDrain: func(ids []string, why string) {
+			fmt.Printf("drain %s: %s\n", ids, why)
+			ctl.Release(ids, why)
+		},
 		OnStopping: func(why string) { fmt.Printf("stopping: %s\n", why) },
 	})
 	ctl.Report(report)

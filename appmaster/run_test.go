@@ -76,6 +76,27 @@ func TestLife(t *testing.T) {
 	worker := containers(info, "worker")[0]
 	w.readLog(worker.Id, "stdout", func(s string) bool { return strings.Count(s, "scheduler of epoch 0x") >= 2 })
 
+	// One is named and goes; the pool has one fewer. Another goes, and is replaced.
+	named := containers(info, "worker")[1].Id
+	out, err := w.client.Retire(t.Context(), []string{named}, false)
+	if err != nil || len(out.Pools) != 1 || out.Pools[0].Before != 2 || out.Pools[0].Wanted != 1 {
+		t.Fatalf("%v, %v", out, err)
+	}
+	info = w.until("1 worker", running(1))
+	if _, err := w.client.Retire(t.Context(), []string{named}, false); err == nil {
+		t.Error("a worker that is gone was retired")
+	}
+	if _, err := w.client.Retire(t.Context(), []string{info.Scheduler.Container}, true); err == nil {
+		t.Error("the scheduler was retired")
+	}
+	if _, err := w.client.Retire(t.Context(), []string{worker.Id}, true); err != nil {
+		t.Error(err)
+	}
+	info = w.until("its replacement", func(i *ampb.Info) bool { return running(1)(i) && containers(i, "worker")[0].Id != worker.Id })
+	w.client.Scale(t.Context(), "worker", 2)
+	info = w.until("2 workers again", running(2))
+	worker = containers(info, "worker")[0]
+
 	// A person kills a worker.
 	if err := w.client.Kill(t.Context(), worker.Id); err != nil {
 		t.Fatal(err)

@@ -190,6 +190,28 @@ func (c *Client) Kill(ctx context.Context, container string) error {
 	})
 }
 
+// Retire has workers drained, then given back. Unless they are replaced their pools
+// want so many fewer; it is not repeated once it was sent, for the same reason.
+func (c *Client) Retire(ctx context.Context, containers []string, replace bool) (*ampb.RetireReply, error) {
+	if _, err := c.Info(ctx); err != nil { // so that it is known to be connected
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opt.CallTimeout)
+	defer cancel()
+	reply, err := c.session.Retire(ctx, &ampb.RetireRequest{Containers: containers, Replace: replace})
+	return reply, c.wrap(ctx, "retire workers", err)
+}
+
+// Events tells what happened after the event of a number, as far as it is
+// remembered.
+func (c *Client) Events(ctx context.Context, since uint64) (reply *ampb.EventsReply, err error) {
+	err = c.call(ctx, "ask for events", func(ctx context.Context) error {
+		reply, err = c.session.Events(ctx, &ampb.EventsRequest{Since: since})
+		return err
+	})
+	return reply, err
+}
+
 // Logs yields pieces of a container's log file, in order. It ends at the file's
 // present end, or with Follow when the container has ended.
 func (c *Client) Logs(ctx context.Context, req *ampb.LogsRequest) iter.Seq2[*ampb.LogChunk, error] {

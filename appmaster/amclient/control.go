@@ -23,6 +23,7 @@ type ControlOptions struct {
 
 	OnExited   func(*ampb.ContainerExited)
 	OnShrink   func(pool string, to int)
+	OnDrain    func(containers []string, reason string)
 	OnEvict    func(containers []string, strict bool)
 	OnStopping func(why string)
 }
@@ -226,6 +227,10 @@ func (k *Control) hear(m *ampb.ToScheduler) {
 	case *ampb.ToScheduler_Shrink:
 		if k.opt.OnShrink != nil {
 			k.opt.OnShrink(m.Shrink.Pool, int(m.Shrink.To))
+		}
+	case *ampb.ToScheduler_Drain:
+		if k.opt.OnDrain != nil {
+			k.opt.OnDrain(m.Drain.Containers, m.Drain.Reason)
 		}
 	case *ampb.ToScheduler_Evict:
 		if k.opt.OnEvict != nil {

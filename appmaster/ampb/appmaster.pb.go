@@ -480,7 +480,7 @@ type Container struct {
 	Pool          string                 `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
 	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
 	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
-	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`    // starting, running, stopping
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`    // starting, running, draining, stopping
 	Since         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`    // when it came into its state
 	Pid           int32                  `protobuf:"varint,7,opt,name=pid,proto3" json:"pid,omitempty"`       // on the local provider
 	Logs          string                 `protobuf:"bytes,8,opt,name=logs,proto3" json:"logs,omitempty"`      // URL of its logs, if a browser can see them
@@ -1388,6 +1388,276 @@ func (*KillReply) Descriptor() ([]byte, []int) {
 	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{15}
 }
 
+type RetireRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Containers    []string               `protobuf:"bytes,1,rep,name=containers,proto3" json:"containers,omitempty"`
+	Replace       bool                   `protobuf:"varint,2,opt,name=replace,proto3" json:"replace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireRequest) Reset() {
+	*x = RetireRequest{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireRequest) ProtoMessage() {}
+
+func (x *RetireRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireRequest.ProtoReflect.Descriptor instead.
+func (*RetireRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RetireRequest) GetContainers() []string {
+	if x != nil {
+		return x.Containers
+	}
+	return nil
+}
+
+func (x *RetireRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+type RetireReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pools         []*ScaleReply          `protobuf:"bytes,1,rep,name=pools,proto3" json:"pools,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireReply) Reset() {
+	*x = RetireReply{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireReply) ProtoMessage() {}
+
+func (x *RetireReply) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireReply.ProtoReflect.Descriptor instead.
+func (*RetireReply) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RetireReply) GetPools() []*ScaleReply {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
+// EventsRequest asks for events after one. A number above the newest is of another
+// attempt: all events are given.
+type EventsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Since         uint64                 `protobuf:"varint,1,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsRequest) Reset() {
+	*x = EventsRequest{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsRequest) ProtoMessage() {}
+
+func (x *EventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
+func (*EventsRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *EventsRequest) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+type EventsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"` // oldest first
+	Next          uint64                 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`    // since, of the next request
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsReply) Reset() {
+	*x = EventsReply{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsReply) ProtoMessage() {}
+
+func (x *EventsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsReply.ProtoReflect.Descriptor instead.
+func (*EventsReply) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *EventsReply) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *EventsReply) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+type Event struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	When          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=when,proto3" json:"when,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`     // container.exited, pool.asked, …
+	Object        string                 `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"` // whom it is about
+	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`     // what happened and why, for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Event) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Event) GetWhen() *timestamppb.Timestamp {
+	if x != nil {
+		return x.When
+	}
+	return nil
+}
+
+func (x *Event) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Event) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *Event) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type LogsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -1400,7 +1670,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1682,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1695,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LogsRequest) GetContainer() string {
@@ -1466,7 +1736,7 @@ type LogChunk struct {
 
 func (x *LogChunk) Reset() {
 	*x = LogChunk{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1748,7 @@ func (x *LogChunk) String() string {
 func (*LogChunk) ProtoMessage() {}
 
 func (x *LogChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1761,7 @@ func (x *LogChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogChunk.ProtoReflect.Descriptor instead.
 func (*LogChunk) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LogChunk) GetData() []byte {
@@ -1523,7 +1793,7 @@ type FromScheduler struct {
 
 func (x *FromScheduler) Reset() {
 	*x = FromScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1805,7 @@ func (x *FromScheduler) String() string {
 func (*FromScheduler) ProtoMessage() {}
 
 func (x *FromScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1818,7 @@ func (x *FromScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromScheduler.ProtoReflect.Descriptor instead.
 func (*FromScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FromScheduler) GetMessage() isFromScheduler_Message {
@@ -1632,7 +1902,7 @@ type Announce struct {
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1914,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1927,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Announce) GetAddress() string {
@@ -1685,7 +1955,7 @@ type Want struct {
 
 func (x *Want) Reset() {
 	*x = Want{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1967,7 @@ func (x *Want) String() string {
 func (*Want) ProtoMessage() {}
 
 func (x *Want) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1980,7 @@ func (x *Want) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Want.ProtoReflect.Descriptor instead.
 func (*Want) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Want) GetPool() string {
@@ -1744,7 +2014,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +2026,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +2039,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Release) GetContainers() []string {
@@ -1794,6 +2064,7 @@ type ToScheduler struct {
 	//	*ToScheduler_Shrink
 	//	*ToScheduler_Evict
 	//	*ToScheduler_Stopping
+	//	*ToScheduler_Drain
 	Message       isToScheduler_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1801,7 +2072,7 @@ type ToScheduler struct {
 
 func (x *ToScheduler) Reset() {
 	*x = ToScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +2084,7 @@ func (x *ToScheduler) String() string {
 func (*ToScheduler) ProtoMessage() {}
 
 func (x *ToScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +2097,7 @@ func (x *ToScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToScheduler.ProtoReflect.Descriptor instead.
 func (*ToScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ToScheduler) GetMessage() isToScheduler_Message {
@@ -1872,6 +2143,15 @@ func (x *ToScheduler) GetStopping() *Stopping {
 	return nil
 }
 
+func (x *ToScheduler) GetDrain() *Drain {
+	if x != nil {
+		if x, ok := x.Message.(*ToScheduler_Drain); ok {
+			return x.Drain
+		}
+	}
+	return nil
+}
+
 type isToScheduler_Message interface {
 	isToScheduler_Message()
 }
@@ -1892,6 +2172,10 @@ type ToScheduler_Stopping struct {
 	Stopping *Stopping `protobuf:"bytes,4,opt,name=stopping,proto3,oneof"`
 }
 
+type ToScheduler_Drain struct {
+	Drain *Drain `protobuf:"bytes,5,opt,name=drain,proto3,oneof"`
+}
+
 func (*ToScheduler_Exited) isToScheduler_Message() {}
 
 func (*ToScheduler_Shrink) isToScheduler_Message() {}
@@ -1899,6 +2183,8 @@ func (*ToScheduler_Shrink) isToScheduler_Message() {}
 func (*ToScheduler_Evict) isToScheduler_Message() {}
 
 func (*ToScheduler_Stopping) isToScheduler_Message() {}
+
+func (*ToScheduler_Drain) isToScheduler_Message() {}
 
 type ContainerExited struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1914,7 +2200,7 @@ type ContainerExited struct {
 
 func (x *ContainerExited) Reset() {
 	*x = ContainerExited{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2212,7 @@ func (x *ContainerExited) String() string {
 func (*ContainerExited) ProtoMessage() {}
 
 func (x *ContainerExited) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2225,7 @@ func (x *ContainerExited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerExited.ProtoReflect.Descriptor instead.
 func (*ContainerExited) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ContainerExited) GetContainer() string {
@@ -1997,7 +2283,7 @@ type Shrink struct {
 
 func (x *Shrink) Reset() {
 	*x = Shrink{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2295,7 @@ func (x *Shrink) String() string {
 func (*Shrink) ProtoMessage() {}
 
 func (x *Shrink) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2308,7 @@ func (x *Shrink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shrink.ProtoReflect.Descriptor instead.
 func (*Shrink) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Shrink) GetPool() string {
@@ -2050,7 +2336,7 @@ type Evict struct {
 
 func (x *Evict) Reset() {
 	*x = Evict{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2348,7 @@ func (x *Evict) String() string {
 func (*Evict) ProtoMessage() {}
 
 func (x *Evict) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2361,7 @@ func (x *Evict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evict.ProtoReflect.Descriptor instead.
 func (*Evict) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Evict) GetContainers() []string {
@@ -2101,7 +2387,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2399,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,12 +2412,66 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Stopping) GetWhy() string {
 	if x != nil {
 		return x.Why
+	}
+	return ""
+}
+
+// Drain names containers that shall leave: they get no new tasks, what runs ends,
+// what only they hold is handed on. The scheduler answers with Release.
+type Drain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Containers    []string               `protobuf:"bytes,1,rep,name=containers,proto3" json:"containers,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Drain) Reset() {
+	*x = Drain{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Drain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Drain) ProtoMessage() {}
+
+func (x *Drain) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Drain.ProtoReflect.Descriptor instead.
+func (*Drain) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Drain) GetContainers() []string {
+	if x != nil {
+		return x.Containers
+	}
+	return nil
+}
+
+func (x *Drain) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -2144,7 +2484,7 @@ type SchedulerRequest struct {
 
 func (x *SchedulerRequest) Reset() {
 	*x = SchedulerRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2496,7 @@ func (x *SchedulerRequest) String() string {
 func (*SchedulerRequest) ProtoMessage() {}
 
 func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2509,7 @@ func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerRequest.ProtoReflect.Descriptor instead.
 func (*SchedulerRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
 }
 
 type RenewRequest struct {
@@ -2181,7 +2521,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2533,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2546,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -2225,7 +2565,7 @@ type RenewReply struct {
 
 func (x *RenewReply) Reset() {
 	*x = RenewReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2577,7 @@ func (x *RenewReply) String() string {
 func (*RenewReply) ProtoMessage() {}
 
 func (x *RenewReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2590,7 @@ func (x *RenewReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
 func (*RenewReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RenewReply) GetCertificate() []byte {
@@ -2375,7 +2715,25 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\tStopReply\"+\n" +
 	"\vKillRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\"\v\n" +
-	"\tKillReply\"o\n" +
+	"\tKillReply\"I\n" +
+	"\rRetireRequest\x12\x1e\n" +
+	"\n" +
+	"containers\x18\x01 \x03(\tR\n" +
+	"containers\x12\x18\n" +
+	"\areplace\x18\x02 \x01(\bR\areplace\"@\n" +
+	"\vRetireReply\x121\n" +
+	"\x05pools\x18\x01 \x03(\v2\x1b.yarnd.appmaster.ScaleReplyR\x05pools\"%\n" +
+	"\rEventsRequest\x12\x14\n" +
+	"\x05since\x18\x01 \x01(\x04R\x05since\"Q\n" +
+	"\vEventsReply\x12.\n" +
+	"\x06events\x18\x01 \x03(\v2\x16.yarnd.appmaster.EventR\x06events\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\"\x8f\x01\n" +
+	"\x05Event\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
+	"\x04when\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"o\n" +
 	"\vLogsRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
@@ -2401,12 +2759,13 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\n" +
 	"containers\x18\x01 \x03(\tR\n" +
 	"containers\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xf0\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xa0\x02\n" +
 	"\vToScheduler\x12:\n" +
 	"\x06exited\x18\x01 \x01(\v2 .yarnd.appmaster.ContainerExitedH\x00R\x06exited\x121\n" +
 	"\x06shrink\x18\x02 \x01(\v2\x17.yarnd.appmaster.ShrinkH\x00R\x06shrink\x12.\n" +
 	"\x05evict\x18\x03 \x01(\v2\x16.yarnd.appmaster.EvictH\x00R\x05evict\x127\n" +
-	"\bstopping\x18\x04 \x01(\v2\x19.yarnd.appmaster.StoppingH\x00R\bstoppingB\t\n" +
+	"\bstopping\x18\x04 \x01(\v2\x19.yarnd.appmaster.StoppingH\x00R\bstopping\x12.\n" +
+	"\x05drain\x18\x05 \x01(\v2\x16.yarnd.appmaster.DrainH\x00R\x05drainB\t\n" +
 	"\amessage\"\xb1\x01\n" +
 	"\x0fContainerExited\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
@@ -2424,7 +2783,12 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"containers\x12\x16\n" +
 	"\x06strict\x18\x02 \x01(\bR\x06strict\"\x1c\n" +
 	"\bStopping\x12\x10\n" +
-	"\x03why\x18\x01 \x01(\tR\x03why\"\x12\n" +
+	"\x03why\x18\x01 \x01(\tR\x03why\"?\n" +
+	"\x05Drain\x12\x1e\n" +
+	"\n" +
+	"containers\x18\x01 \x03(\tR\n" +
+	"containers\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x12\n" +
 	"\x10SchedulerRequest\" \n" +
 	"\fRenewRequest\x12\x10\n" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\".\n" +
@@ -2436,13 +2800,15 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\bSTARTING\x10\x01\x12\v\n" +
 	"\aRUNNING\x10\x02\x12\f\n" +
 	"\bSTOPPING\x10\x03\x12\t\n" +
-	"\x05ENDED\x10\x042\x93\x03\n" +
+	"\x05ENDED\x10\x042\xa3\x04\n" +
 	"\aSession\x12;\n" +
 	"\x04Info\x12\x1c.yarnd.appmaster.InfoRequest\x1a\x15.yarnd.appmaster.Info\x12?\n" +
 	"\x05Watch\x12\x1d.yarnd.appmaster.WatchRequest\x1a\x15.yarnd.appmaster.Info0\x01\x12C\n" +
 	"\x05Scale\x12\x1d.yarnd.appmaster.ScaleRequest\x1a\x1b.yarnd.appmaster.ScaleReply\x12@\n" +
 	"\x04Stop\x12\x1c.yarnd.appmaster.StopRequest\x1a\x1a.yarnd.appmaster.StopReply\x12@\n" +
-	"\x04Kill\x12\x1c.yarnd.appmaster.KillRequest\x1a\x1a.yarnd.appmaster.KillReply\x12A\n" +
+	"\x04Kill\x12\x1c.yarnd.appmaster.KillRequest\x1a\x1a.yarnd.appmaster.KillReply\x12F\n" +
+	"\x06Retire\x12\x1e.yarnd.appmaster.RetireRequest\x1a\x1c.yarnd.appmaster.RetireReply\x12F\n" +
+	"\x06Events\x12\x1e.yarnd.appmaster.EventsRequest\x1a\x1c.yarnd.appmaster.EventsReply\x12A\n" +
 	"\x04Logs\x12\x1c.yarnd.appmaster.LogsRequest\x1a\x19.yarnd.appmaster.LogChunk0\x012U\n" +
 	"\aControl\x12J\n" +
 	"\x06Attach\x12\x1e.yarnd.appmaster.FromScheduler\x1a\x1c.yarnd.appmaster.ToScheduler(\x010\x012\x9b\x01\n" +
@@ -2463,7 +2829,7 @@ func file_yarnd_appmaster_appmaster_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_appmaster_appmaster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(State)(0),                    // 0: yarnd.appmaster.State
 	(*InfoRequest)(nil),           // 1: yarnd.appmaster.InfoRequest
@@ -2482,71 +2848,85 @@ var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(*StopReply)(nil),             // 14: yarnd.appmaster.StopReply
 	(*KillRequest)(nil),           // 15: yarnd.appmaster.KillRequest
 	(*KillReply)(nil),             // 16: yarnd.appmaster.KillReply
-	(*LogsRequest)(nil),           // 17: yarnd.appmaster.LogsRequest
-	(*LogChunk)(nil),              // 18: yarnd.appmaster.LogChunk
-	(*FromScheduler)(nil),         // 19: yarnd.appmaster.FromScheduler
-	(*Announce)(nil),              // 20: yarnd.appmaster.Announce
-	(*Want)(nil),                  // 21: yarnd.appmaster.Want
-	(*Release)(nil),               // 22: yarnd.appmaster.Release
-	(*ToScheduler)(nil),           // 23: yarnd.appmaster.ToScheduler
-	(*ContainerExited)(nil),       // 24: yarnd.appmaster.ContainerExited
-	(*Shrink)(nil),                // 25: yarnd.appmaster.Shrink
-	(*Evict)(nil),                 // 26: yarnd.appmaster.Evict
-	(*Stopping)(nil),              // 27: yarnd.appmaster.Stopping
-	(*SchedulerRequest)(nil),      // 28: yarnd.appmaster.SchedulerRequest
-	(*RenewRequest)(nil),          // 29: yarnd.appmaster.RenewRequest
-	(*RenewReply)(nil),            // 30: yarnd.appmaster.RenewReply
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*RetireRequest)(nil),         // 17: yarnd.appmaster.RetireRequest
+	(*RetireReply)(nil),           // 18: yarnd.appmaster.RetireReply
+	(*EventsRequest)(nil),         // 19: yarnd.appmaster.EventsRequest
+	(*EventsReply)(nil),           // 20: yarnd.appmaster.EventsReply
+	(*Event)(nil),                 // 21: yarnd.appmaster.Event
+	(*LogsRequest)(nil),           // 22: yarnd.appmaster.LogsRequest
+	(*LogChunk)(nil),              // 23: yarnd.appmaster.LogChunk
+	(*FromScheduler)(nil),         // 24: yarnd.appmaster.FromScheduler
+	(*Announce)(nil),              // 25: yarnd.appmaster.Announce
+	(*Want)(nil),                  // 26: yarnd.appmaster.Want
+	(*Release)(nil),               // 27: yarnd.appmaster.Release
+	(*ToScheduler)(nil),           // 28: yarnd.appmaster.ToScheduler
+	(*ContainerExited)(nil),       // 29: yarnd.appmaster.ContainerExited
+	(*Shrink)(nil),                // 30: yarnd.appmaster.Shrink
+	(*Evict)(nil),                 // 31: yarnd.appmaster.Evict
+	(*Stopping)(nil),              // 32: yarnd.appmaster.Stopping
+	(*Drain)(nil),                 // 33: yarnd.appmaster.Drain
+	(*SchedulerRequest)(nil),      // 34: yarnd.appmaster.SchedulerRequest
+	(*RenewRequest)(nil),          // 35: yarnd.appmaster.RenewRequest
+	(*RenewReply)(nil),            // 36: yarnd.appmaster.RenewReply
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
 }
 var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	0,  // 0: yarnd.appmaster.Info.state:type_name -> yarnd.appmaster.State
-	31, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
+	37, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
 	4,  // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
 	5,  // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
 	7,  // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
 	8,  // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
 	6,  // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
-	32, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
-	32, // 8: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
-	31, // 9: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
-	31, // 10: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
+	38, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
+	38, // 8: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
+	37, // 9: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
+	37, // 10: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
 	9,  // 11: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
-	31, // 12: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
+	37, // 12: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
 	10, // 13: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
-	31, // 14: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	31, // 15: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
-	20, // 16: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
-	21, // 17: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
-	22, // 18: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
-	8,  // 19: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
-	24, // 20: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
-	25, // 21: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	26, // 22: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
-	27, // 23: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	1,  // 24: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
-	2,  // 25: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
-	11, // 26: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
-	13, // 27: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
-	15, // 28: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
-	17, // 29: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
-	19, // 30: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	28, // 31: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	29, // 32: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
-	3,  // 33: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
-	3,  // 34: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
-	12, // 35: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
-	14, // 36: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
-	16, // 37: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
-	18, // 38: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
-	23, // 39: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
-	7,  // 40: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	30, // 41: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
-	33, // [33:42] is the sub-list for method output_type
-	24, // [24:33] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	37, // 14: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
+	37, // 15: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	12, // 16: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
+	21, // 17: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
+	37, // 18: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	25, // 19: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
+	26, // 20: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
+	27, // 21: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
+	8,  // 22: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
+	29, // 23: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
+	30, // 24: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
+	31, // 25: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
+	32, // 26: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	33, // 27: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	1,  // 28: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
+	2,  // 29: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
+	11, // 30: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
+	13, // 31: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
+	15, // 32: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
+	17, // 33: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
+	19, // 34: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
+	22, // 35: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
+	24, // 36: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	34, // 37: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	35, // 38: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	3,  // 39: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
+	3,  // 40: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
+	12, // 41: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
+	14, // 42: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
+	16, // 43: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
+	18, // 44: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
+	20, // 45: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
+	23, // 46: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
+	28, // 47: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	7,  // 48: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
+	36, // 49: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	39, // [39:50] is the sub-list for method output_type
+	28, // [28:39] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_appmaster_appmaster_proto_init() }
@@ -2558,17 +2938,18 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 		(*ScaleRequest_Count)(nil),
 		(*ScaleRequest_Delta)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[18].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[23].OneofWrappers = []any{
 		(*FromScheduler_Announce)(nil),
 		(*FromScheduler_Want)(nil),
 		(*FromScheduler_Release)(nil),
 		(*FromScheduler_Report)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[22].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[27].OneofWrappers = []any{
 		(*ToScheduler_Exited)(nil),
 		(*ToScheduler_Shrink)(nil),
 		(*ToScheduler_Evict)(nil),
 		(*ToScheduler_Stopping)(nil),
+		(*ToScheduler_Drain)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2576,7 +2957,7 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_appmaster_appmaster_proto_rawDesc), len(file_yarnd_appmaster_appmaster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

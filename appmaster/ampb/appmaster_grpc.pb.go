@@ -23,12 +23,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Session_Info_FullMethodName  = "/yarnd.appmaster.Session/Info"
-	Session_Watch_FullMethodName = "/yarnd.appmaster.Session/Watch"
-	Session_Scale_FullMethodName = "/yarnd.appmaster.Session/Scale"
-	Session_Stop_FullMethodName  = "/yarnd.appmaster.Session/Stop"
-	Session_Kill_FullMethodName  = "/yarnd.appmaster.Session/Kill"
-	Session_Logs_FullMethodName  = "/yarnd.appmaster.Session/Logs"
+	Session_Info_FullMethodName   = "/yarnd.appmaster.Session/Info"
+	Session_Watch_FullMethodName  = "/yarnd.appmaster.Session/Watch"
+	Session_Scale_FullMethodName  = "/yarnd.appmaster.Session/Scale"
+	Session_Stop_FullMethodName   = "/yarnd.appmaster.Session/Stop"
+	Session_Kill_FullMethodName   = "/yarnd.appmaster.Session/Kill"
+	Session_Retire_FullMethodName = "/yarnd.appmaster.Session/Retire"
+	Session_Events_FullMethodName = "/yarnd.appmaster.Session/Events"
+	Session_Logs_FullMethodName   = "/yarnd.appmaster.Session/Logs"
 )
 
 // SessionClient is the client API for Session service.
@@ -49,6 +51,11 @@ type SessionClient interface {
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopReply, error)
 	// Kill ends one container; it is replaced.
 	Kill(ctx context.Context, in *KillRequest, opts ...grpc.CallOption) (*KillReply, error)
+	// Retire drains containers of workers and then gives them back. Their pools want
+	// so many fewer from now on, or are asked for others at once.
+	Retire(ctx context.Context, in *RetireRequest, opts ...grpc.CallOption) (*RetireReply, error)
+	// Events tells what happened after the event of a number.
+	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (*EventsReply, error)
 	// Logs sends a log file of a container in pieces.
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogChunk], error)
 }
@@ -120,6 +127,26 @@ func (c *sessionClient) Kill(ctx context.Context, in *KillRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *sessionClient) Retire(ctx context.Context, in *RetireRequest, opts ...grpc.CallOption) (*RetireReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetireReply)
+	err := c.cc.Invoke(ctx, Session_Retire_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionClient) Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (*EventsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EventsReply)
+	err := c.cc.Invoke(ctx, Session_Events_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *sessionClient) Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogChunk], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Session_ServiceDesc.Streams[1], Session_Logs_FullMethodName, cOpts...)
@@ -157,6 +184,11 @@ type SessionServer interface {
 	Stop(context.Context, *StopRequest) (*StopReply, error)
 	// Kill ends one container; it is replaced.
 	Kill(context.Context, *KillRequest) (*KillReply, error)
+	// Retire drains containers of workers and then gives them back. Their pools want
+	// so many fewer from now on, or are asked for others at once.
+	Retire(context.Context, *RetireRequest) (*RetireReply, error)
+	// Events tells what happened after the event of a number.
+	Events(context.Context, *EventsRequest) (*EventsReply, error)
 	// Logs sends a log file of a container in pieces.
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogChunk]) error
 	mustEmbedUnimplementedSessionServer()
@@ -183,6 +215,12 @@ func (UnimplementedSessionServer) Stop(context.Context, *StopRequest) (*StopRepl
 }
 func (UnimplementedSessionServer) Kill(context.Context, *KillRequest) (*KillReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Kill not implemented")
+}
+func (UnimplementedSessionServer) Retire(context.Context, *RetireRequest) (*RetireReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Retire not implemented")
+}
+func (UnimplementedSessionServer) Events(context.Context, *EventsRequest) (*EventsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Events not implemented")
 }
 func (UnimplementedSessionServer) Logs(*LogsRequest, grpc.ServerStreamingServer[LogChunk]) error {
 	return status.Error(codes.Unimplemented, "method Logs not implemented")
@@ -291,6 +329,42 @@ func _Session_Kill_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Session_Retire_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetireRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServer).Retire(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Session_Retire_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServer).Retire(ctx, req.(*RetireRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Session_Events_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServer).Events(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Session_Events_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServer).Events(ctx, req.(*EventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Session_Logs_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(LogsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -324,6 +398,14 @@ var Session_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Kill",
 			Handler:    _Session_Kill_Handler,
+		},
+		{
+			MethodName: "Retire",
+			Handler:    _Session_Retire_Handler,
+		},
+		{
+			MethodName: "Events",
+			Handler:    _Session_Events_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -59,17 +59,19 @@ type container struct {
 	round    int           // of the pool, when it was allocated
 	since    time.Duration // when it came into its state
 	well     bool          // it has run for the pool's HealthyAfter
+	leaving  string        // why the scheduler drains it on its own; "": it stays (retire.go)
 }
 
 func (c *container) live() bool { return c.state != Stopping }
 
-// pool is the state of one pool. After each step asked = wanted − live, unless
-// now < hold, when asked may be less.
+// pool is the state of one pool. After each step asked = wanted − (live − leaving),
+// unless now < hold, when asked may be less.
 type pool struct {
-	spec   *spec.Pool
-	wanted int
-	asked  int // what the provider was told, less what it allocated since
-	live   int // containers that are starting or running
+	spec    *spec.Pool
+	wanted  int
+	asked   int // what the provider was told, less what it allocated since
+	live    int // containers that are starting or running
+	leaving int // those of them that leave: they count for nothing in what is wanted
 
 	failures int           // rounds in a row that failed
 	round    int           // grows with each failed round
@@ -158,11 +160,14 @@ func (c *Core) handle(ev Event) {
 		}
 	case Kill:
 		c.stop(c.containers[ev.ID])
+	case Retire:
+		c.retire(ev)
 	case SchedulerAttached:
 		c.attached = true
 		for _, p := range c.pools {
 			p.shrunk = -1 // this one has been told nothing yet
 		}
+		c.drainAgain()
 	case SchedulerDetached:
 		c.attached, c.orphaned = false, c.now
 	case Adopted:
@@ -269,7 +274,7 @@ func (c *Core) stop(ct *container) {
 
 func (c *Core) enter(ct *container, s State) {
 	if ct.live() && s == Stopping {
-		ct.pool.live--
+		ct.uncount()
 	}
 	ct.state, ct.since = s, c.now
 }
@@ -281,11 +286,11 @@ func (c *Core) remove(id string, cause Cause, status int32, why string) {
 		return
 	}
 	if ct.live() {
-		ct.pool.live--
+		ct.uncount()
 	}
 	delete(c.containers, id)
 	c.do(NoteExit{id, ct.pool.spec.Name, ct.node, cause, status, why})
-	if ct.live() && c.ending == nil && !c.driverEnded(ct, cause, status, why) {
+	if ct.live() && ct.leaving == "" && c.ending == nil && !c.driverEnded(ct, cause, status, why) {
 		c.judge(ct, cause, status, why)
 	}
 }

@@ -54,6 +54,15 @@ type Release struct {
 // Kill tells that a person wants a container gone. It is replaced.
 type Kill struct{ ID string }
 
+// Retire tells that a person wants containers of workers to leave in order: the
+// scheduler drains them and answers with Release. Their pools want so many fewer
+// at once, or, with Replace, are asked for as many others at once.
+type Retire struct {
+	IDs     []string
+	Replace bool
+	Reason  string
+}
+
 // SchedulerAttached and SchedulerDetached tell whether there is a scheduler that
 // can answer.
 type (
@@ -93,6 +102,7 @@ func (NodeLost) event()          {}
 func (Preempt) event()           {}
 func (Release) event()           {}
 func (Kill) event()              {}
+func (Retire) event()            {}
 func (SchedulerAttached) event() {}
 func (SchedulerDetached) event() {}
 func (Adopted) event()           {}
@@ -146,6 +156,13 @@ type TellShrink struct {
 	To   int
 }
 
+// TellDrain tells the scheduler which containers shall leave. It answers with
+// Release, container by container.
+type TellDrain struct {
+	IDs    []string
+	Reason string
+}
+
 // TellEvict tells the scheduler that containers are about to be taken away.
 type TellEvict struct {
 	IDs    []string
@@ -169,6 +186,7 @@ func (StartContainer) action()   {}
 func (StopContainer) action()    {}
 func (NoteExit) action()         {}
 func (TellShrink) action()       {}
+func (TellDrain) action()        {}
 func (TellEvict) action()        {}
 func (TellStop) action()         {}
 func (Finish) action()           {}

@@ -9,7 +9,7 @@ import (
 // settle makes what is asked for, and what runs, agree with what is wanted.
 func (c *Core) settle() {
 	for _, p := range c.pools {
-		if p.live > p.wanted {
+		if p.staying() > p.wanted {
 			if c.ending == nil { // else end has its own order
 				c.shrink(p)
 			}
@@ -22,13 +22,14 @@ func (c *Core) settle() {
 		}
 		c.ask(p)
 	}
+	c.stopUndrained()
 }
 
 // ask tells the provider how many more a pool needs. While the pool is held back
 // the number only goes down. An ask that had no answer for AskAgain is repeated,
 // in case it was lost.
 func (c *Core) ask(p *pool) {
-	need := max(0, p.wanted-p.live)
+	need := max(0, p.wanted-p.staying())
 	if c.now < p.hold {
 		need = min(need, p.asked)
 	}
@@ -43,8 +44,8 @@ func (c *Core) ask(p *pool) {
 // nothing and goes at once, youngest first. Of the running ones the scheduler
 // chooses, if there is one and they are its workers.
 func (c *Core) shrink(p *pool) {
-	excess := p.live - p.wanted
-	choice := slices.DeleteFunc(c.sorted(), func(ct *container) bool { return ct.pool != p || !ct.live() })
+	excess := p.staying() - p.wanted
+	choice := slices.DeleteFunc(c.sorted(), func(ct *container) bool { return ct.pool != p || !ct.live() || ct.leaving != "" })
 	slices.Reverse(choice)
 	for _, ct := range choice {
 		if excess > 0 && ct.state == Starting {

@@ -84,8 +84,12 @@ func (s *sim) fail(format string, args ...any) {
 func (s *sim) check() {
 	s.t.Helper()
 	live := map[string]int{}
-	for _, pool := range s.twin.live {
+	leaving := map[string]int{}
+	for id, pool := range s.twin.live {
 		live[pool]++
+		if s.twin.leaving[id] {
+			leaving[pool]++
+		}
 	}
 	for _, v := range s.core.Pools() {
 		if v.Starting+v.Running != live[v.Name] {
@@ -94,6 +98,10 @@ func (s *sim) check() {
 		if v.Wanted != s.twin.wanted[v.Name] || v.Asked != s.twin.asked[v.Name] {
 			s.fail("pool %s: the core wants %d and asks %d, the twin %d and %d", v.Name, v.Wanted, v.Asked, s.twin.wanted[v.Name], s.twin.asked[v.Name])
 		}
+		if v.Leaving != leaving[v.Name] {
+			s.fail("pool %s: the core counts %d leaving, the twin %d", v.Name, v.Leaving, leaving[v.Name])
+		}
+		live[v.Name] -= leaving[v.Name] // what leaves on its own counts for nothing
 		need := max(0, v.Wanted-live[v.Name])
 		if v.Asked != need && (v.HeldFor == 0 || v.Asked > need) {
 			s.fail("pool %s: asked %d, wanted %d, live %d, held for %v", v.Name, v.Asked, v.Wanted, live[v.Name], v.HeldFor)
@@ -199,10 +207,14 @@ func (s *sim) obey(a Action) {
 		if box := s.alive[a.ID]; box != nil {
 			s.complete(box, StatusAborted)
 		}
+	case TellDrain:
+		for _, id := range a.IDs { // each is drained in its own time
+			s.inbox = append(s.inbox, Release{IDs: []string{id}, Reason: a.Reason})
+		}
 	case TellShrink:
 		var mine []string
 		for _, ct := range s.core.Containers() {
-			if ct.Pool == a.Pool && ct.State == Running {
+			if ct.Pool == a.Pool && ct.State == Running && ct.Leaving == "" {
 				mine = append(mine, ct.ID)
 			}
 		}
@@ -223,7 +235,7 @@ func (s *sim) fault() {
 	if len(boxes) > 0 {
 		box = boxes[s.rng.IntN(len(boxes))]
 	}
-	switch s.rng.IntN(10) {
+	switch s.rng.IntN(12) {
 	case 0, 1:
 		if box != nil {
 			s.complete(box, []int32{1, 0, 137, StatusMemory, StatusPreempted, StatusAborted, StatusDisks, StatusInvalid}[s.rng.IntN(8)])
@@ -257,6 +269,10 @@ func (s *sim) fault() {
 	case 9:
 		pool := simPools[1+s.rng.IntN(2)].Name
 		s.step(Want{pool, s.rng.IntN(15)})
+	case 10, 11:
+		if box != nil {
+			s.step(Retire{IDs: []string{box.id, "nobody", box.id}, Replace: s.chance(50), Reason: "test"})
+		}
 	}
 }
 
@@ -357,15 +373,22 @@ type twin struct {
 	ended         map[string]bool // its end was told
 	let           map[string]bool // stopped or released
 	started       map[string]bool
+	launched      map[string]bool
+	leaving       map[string]bool // to be drained on its own
+	drained       map[string]bool // somebody said that it may go, or shall
+	attached      bool
+	roles         map[string]spec.Role
 	lowered       map[string]bool // wanted went down, and live has not followed yet
 	over          bool
 }
 
 func newTwin(pools []spec.Pool) *twin {
 	w := &twin{wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, given: map[string]bool{},
-		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{}}
+		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{},
+		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}}
 	for _, p := range pools {
 		w.wanted[p.Name] = p.Count
+		w.roles[p.Name] = p.Role
 	}
 	return w
 }
@@ -383,6 +406,20 @@ func (w *twin) event(ev Event) {
 		}
 		w.given[ev.ID] = true
 		w.nodes[ev.ID] = ev.Node
+	case Launched:
+		w.launched[ev.ID] = w.live[ev.ID] != ""
+	case Release:
+		for _, id := range ev.IDs {
+			w.drained[id] = true
+		}
+	case Kill:
+		w.drained[ev.ID] = true
+	case SchedulerAttached:
+		w.attached = true
+	case SchedulerDetached:
+		w.attached = false
+	case Retire:
+		w.retire(ev)
 	case Completed:
 		w.end(ev.ID)
 	case LaunchFailed:
@@ -398,6 +435,24 @@ func (w *twin) event(ev Event) {
 		for pool := range w.wanted {
 			w.wanted[pool] = 0
 			w.lowered[pool] = true
+		}
+	}
+}
+
+func (w *twin) retire(ev Retire) {
+	for _, id := range ev.IDs {
+		pool := w.live[id]
+		if w.over || pool == "" || w.leaving[id] || w.let[id] || w.roles[pool] != spec.RoleWorker {
+			continue
+		}
+		if !ev.Replace {
+			w.lowered[pool] = true
+			w.wanted[pool] = max(0, w.wanted[pool]-1)
+		}
+		if w.launched[id] {
+			w.leaving[id] = true
+		} else {
+			delete(w.live, id) // it goes at once, so that naming it twice is naming it once
 		}
 	}
 }
@@ -425,6 +480,9 @@ func (w *twin) action(s *sim, a Action) {
 	case StopContainer:
 		if !w.given[a.ID] {
 			s.fail("stopped %s, which was never given", a.ID)
+		}
+		if w.leaving[a.ID] && w.attached && !w.drained[a.ID] && !w.over {
+			s.fail("stopped %s before it was drained", a.ID)
 		}
 		w.let[a.ID] = true
 		delete(w.live, a.ID)

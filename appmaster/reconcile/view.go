@@ -8,6 +8,7 @@ type PoolView struct {
 	Wanted, Asked              int
 	Starting, Running, Stopped int           // Stopped: on the way out
 	Failures                   int           // rounds in a row that failed
+	Leaving                    int           // of those that run: drained one by one, not counted in what is wanted
 	HeldFor                    time.Duration // how much longer asks are not raised
 }
 
@@ -16,13 +17,14 @@ type ContainerView struct {
 	ID, Pool, Node string
 	State          State
 	Since          time.Duration // when it came into its state
+	Leaving        string        // why it is being drained on its own; "": it is not
 }
 
 // Pools returns the pools in their order.
 func (c *Core) Pools() []PoolView {
 	var list []PoolView
 	for _, p := range c.pools {
-		v := PoolView{Name: p.spec.Name, Wanted: p.wanted, Asked: p.asked, Failures: p.failures, HeldFor: max(0, p.hold-c.now)}
+		v := PoolView{Name: p.spec.Name, Wanted: p.wanted, Asked: p.asked, Failures: p.failures, Leaving: p.leaving, HeldFor: max(0, p.hold-c.now)}
 		for _, ct := range c.containers {
 			if ct.pool != p {
 				continue
@@ -45,7 +47,7 @@ func (c *Core) Pools() []PoolView {
 func (c *Core) Containers() []ContainerView {
 	list := make([]ContainerView, 0, len(c.containers))
 	for _, ct := range c.sorted() {
-		list = append(list, ContainerView{ct.id, ct.pool.spec.Name, ct.node, ct.state, ct.since})
+		list = append(list, ContainerView{ct.id, ct.pool.spec.Name, ct.node, ct.state, ct.since, ct.leaving})
 	}
 	return list
 }

@@ -71,6 +71,44 @@ func TestShrink(t *testing.T) {
 	}
 }
 
+// Drained by name, a worker goes when what it runs has ended, and no other does. It
+// is drained again when it has connected anew; one that is not here may go at once.
+func TestDrain(t *testing.T) {
+	f := &fleet{}
+	released := func(name string) bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return slices.Contains(f.released, name)
+	}
+	c := start(t, Options{Fleet: f})
+	cl := c.client("alice", "")
+	w0 := c.worker("w0", 1, nil)
+	job := cl.newJob("")
+	_, watch := cl.start(watchFrom(job, 0))
+	cl.tasks(job, 0, 1)
+	m := expect[*wire.Assign](w0, wire.KindAssign)
+	w0.send(wire.KindStarted, started(m))
+	c.worker("w1", 1, nil)
+	cl.awaitWorkers(2)
+	c.srv.Drain([]string{"w0", "nobody"}, "retired by alice")
+	eventually(t, "one that is not here may go", func() bool { return released("nobody") })
+	if released("w0") || cl.state(0) != "draining" {
+		t.Errorf("w0 is %s while it runs a task", cl.state(0))
+	}
+	w0.send(wire.KindDone, finish(m, 0, "x"))
+	cl.outcomes(watch, 1)
+	eventually(t, "w0 may go", func() bool { return released("w0") })
+	if released("w1") {
+		t.Error("w1 was released")
+	}
+	w0.conn.Close()
+	f.mu.Lock()
+	f.released = nil
+	f.mu.Unlock()
+	c.worker("w0", 1, nil)
+	eventually(t, "w0 may go again", func() bool { return released("w0") })
+}
+
 func TestReport(t *testing.T) {
 	f := &fleet{}
 	c := start(t, Options{Fleet: f})

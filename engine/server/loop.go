@@ -53,6 +53,8 @@ type loop struct {
 	clients    map[*wire.Conn]*session
 	lastClient graph.ClientID
 
+	drains map[string]string // workers that shall leave, by name, until their containers have ended: why
+
 	names map[string]*publication
 
 	// Of one turn:
@@ -74,7 +76,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		jobs: map[graph.JobID]*job{}, jobNames: map[string]*job{},
 		workers: map[graph.WorkerID]*worker{}, workerNames: map[string]*worker{},
 		sessions: map[string]*session{}, clients: map[*wire.Conn]*session{},
-		names: map[string]*publication{},
+		names: map[string]*publication{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
 	}
 	if o.Fleet != nil {

@@ -135,6 +135,13 @@ func (s *Server) Shrink(pool string, to int) {
 	s.loop.send(shrink{pool: pool, to: max(to, 0)})
 }
 
+// Drain asks for workers, by the names of their containers, to be drained one by
+// one; Fleet.Release tells which may go. One that is not here holds nothing and may
+// go at once.
+func (s *Server) Drain(names []string, why string) {
+	s.loop.send(drain{names: names, why: why})
+}
+
 // track registers a connection so that the end of Serve closes it.
 func (s *Server) track(nc net.Conn) bool {
 	s.mu.Lock()

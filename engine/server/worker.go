@@ -1,6 +1,9 @@
 package server
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -97,6 +100,9 @@ func (l *loop) settle(w *worker) {
 		l.leave(old, false, "it connected anew")
 	}
 	w.previous = nil
+	if l.drains[w.name] != "" {
+		l.step(sched.Retire{Workers: []graph.WorkerID{w.id}})
+	}
 }
 
 // workerFrame is a frame of a worker, converted. Only its own fields are set.
@@ -173,6 +179,7 @@ type containerExited struct {
 func (in containerExited) origin() *wire.Conn { return nil }
 
 func (in containerExited) handle(l *loop) {
+	delete(l.drains, in.name)
 	w := l.workerNames[in.name]
 	if w == nil {
 		l.log.Debug("container of no worker exited", "name", in.name, "why", in.why)
@@ -198,6 +205,38 @@ func (in shrink) origin() *wire.Conn { return nil }
 func (in shrink) handle(l *loop) {
 	l.log.Info("shrink", "pool", in.pool, "to", in.to)
 	l.step(sched.Retire{Pool: in.pool, To: in.to})
+}
+
+// drain is the fleet's wish that certain workers leave. It is remembered until their
+// containers have ended: one that connects anew is drained again.
+type drain struct {
+	names []string
+	why   string
+}
+
+func (in drain) origin() *wire.Conn { return nil }
+
+func (in drain) handle(l *loop) {
+	var ids []graph.WorkerID
+	var absent []string
+	for _, name := range in.names {
+		l.drains[name] = cmp.Or(in.why, "it was told to leave")
+		w := l.workerNames[name]
+		if w == nil {
+			absent = append(absent, name)
+			continue
+		}
+		if w.settled { // else it is seen to when it is
+			ids = append(ids, w.id)
+		}
+	}
+	l.log.Info("drain", "workers", in.names, "why", in.why)
+	if len(ids) > 0 {
+		l.step(sched.Retire{Workers: ids})
+	}
+	if l.fleet != nil && len(absent) > 0 {
+		l.fleet.release(absent, "it is not connected and holds nothing: "+in.why)
+	}
 }
 
 // ---- leaving -------------------------------------------------------------------
@@ -240,20 +279,23 @@ func (l *loop) restore(w *worker, exit *containerExited) {
 
 // retire lets drained workers go.
 func (l *loop) retire(ids []graph.WorkerID) {
-	var names []string
+	byReason := map[string][]string{}
 	for _, id := range ids {
 		w := l.workers[id]
 		if w == nil {
 			continue
 		}
 		w.retired = true
-		names = append(names, w.name)
-		l.log.Info("worker drained", "worker", id, "name", w.name)
+		why := cmp.Or(l.drains[w.name], "the pool shrinks")
+		byReason[why] = append(byReason[why], w.name)
+		l.log.Info("worker drained", "worker", id, "name", w.name, "why", why)
 		if w.conn != nil {
-			w.conn.Push(wire.KindRetire, &wire.Retire{Reason: "the pool shrinks"}) //nolint:errcheck // the reader notices
+			w.conn.Push(wire.KindRetire, &wire.Retire{Reason: why}) //nolint:errcheck // the reader notices
 		}
 	}
-	if l.fleet != nil && len(names) > 0 {
-		l.fleet.release(names, "drained: the pool shrinks")
+	for _, why := range slices.Sorted(maps.Keys(byReason)) {
+		if l.fleet != nil {
+			l.fleet.release(byReason[why], "drained: "+why)
+		}
 	}
 }

@@ -1573,6 +1573,8 @@ type Request struct {
 	//	*Request_PutBundle
 	//	*Request_ResultLost
 	//	*Request_ListTasks
+	//	*Request_GetTask
+	//	*Request_ListEvents
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1766,6 +1768,24 @@ func (x *Request) GetListTasks() *ListTasks {
 	return nil
 }
 
+func (x *Request) GetGetTask() *GetTask {
+	if x != nil {
+		if x, ok := x.Body.(*Request_GetTask); ok {
+			return x.GetTask
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetListEvents() *ListEvents {
+	if x != nil {
+		if x, ok := x.Body.(*Request_ListEvents); ok {
+			return x.ListEvents
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -1834,6 +1854,14 @@ type Request_ListTasks struct {
 	ListTasks *ListTasks `protobuf:"bytes,17,opt,name=list_tasks,json=listTasks,proto3,oneof"`
 }
 
+type Request_GetTask struct {
+	GetTask *GetTask `protobuf:"bytes,18,opt,name=get_task,json=getTask,proto3,oneof"`
+}
+
+type Request_ListEvents struct {
+	ListEvents *ListEvents `protobuf:"bytes,19,opt,name=list_events,json=listEvents,proto3,oneof"`
+}
+
 func (*Request_OpenJob) isRequest_Body() {}
 
 func (*Request_Submit) isRequest_Body() {}
@@ -1866,6 +1894,10 @@ func (*Request_ResultLost) isRequest_Body() {}
 
 func (*Request_ListTasks) isRequest_Body() {}
 
+func (*Request_GetTask) isRequest_Body() {}
+
+func (*Request_ListEvents) isRequest_Body() {}
+
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1880,6 +1912,9 @@ type Reply struct {
 	//	*Reply_Names
 	//	*Reply_Bundle
 	//	*Reply_Tasks
+	//	*Reply_Task
+	//	*Reply_Changed
+	//	*Reply_Events
 	Body          isReply_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2008,6 +2043,33 @@ func (x *Reply) GetTasks() *TaskRows {
 	return nil
 }
 
+func (x *Reply) GetTask() *TaskDetail {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Task); ok {
+			return x.Task
+		}
+	}
+	return nil
+}
+
+func (x *Reply) GetChanged() *Changed {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Changed); ok {
+			return x.Changed
+		}
+	}
+	return nil
+}
+
+func (x *Reply) GetEvents() *Events {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Events); ok {
+			return x.Events
+		}
+	}
+	return nil
+}
+
 type isReply_Body interface {
 	isReply_Body()
 }
@@ -2044,6 +2106,18 @@ type Reply_Tasks struct {
 	Tasks *TaskRows `protobuf:"bytes,10,opt,name=tasks,proto3,oneof"`
 }
 
+type Reply_Task struct {
+	Task *TaskDetail `protobuf:"bytes,11,opt,name=task,proto3,oneof"`
+}
+
+type Reply_Changed struct {
+	Changed *Changed `protobuf:"bytes,12,opt,name=changed,proto3,oneof"` // of Cancel
+}
+
+type Reply_Events struct {
+	Events *Events `protobuf:"bytes,13,opt,name=events,proto3,oneof"`
+}
+
 func (*Reply_Job) isReply_Body() {}
 
 func (*Reply_Ended) isReply_Body() {}
@@ -2059,6 +2133,12 @@ func (*Reply_Names) isReply_Body() {}
 func (*Reply_Bundle) isReply_Body() {}
 
 func (*Reply_Tasks) isReply_Body() {}
+
+func (*Reply_Task) isReply_Body() {}
+
+func (*Reply_Changed) isReply_Body() {}
+
+func (*Reply_Events) isReply_Body() {}
 
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2492,10 +2572,13 @@ func (x *Release) GetIndex() []uint32 {
 	return nil
 }
 
+// Cancel ends tasks that have not ended, and what depends on them; all is the whole
+// job's. The answer is a Changed.
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Index         []uint32               `protobuf:"varint,2,rep,packed,name=index,proto3" json:"index,omitempty"`
+	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2542,6 +2625,13 @@ func (x *Cancel) GetIndex() []uint32 {
 		return x.Index
 	}
 	return nil
+}
+
+func (x *Cancel) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
 }
 
 type CloseJob struct {
@@ -3540,7 +3630,9 @@ type TaskRows struct {
 	Class         []string               `protobuf:"bytes,3,rep,name=class,proto3" json:"class,omitempty"`
 	Worker        []uint32               `protobuf:"varint,4,rep,packed,name=worker,proto3" json:"worker,omitempty"`
 	Attempt       []uint32               `protobuf:"varint,5,rep,packed,name=attempt,proto3" json:"attempt,omitempty"`
-	Next          uint32                 `protobuf:"varint,6,opt,name=next,proto3" json:"next,omitempty"` // where to go on; 0 is the end
+	Next          uint32                 `protobuf:"varint,6,opt,name=next,proto3" json:"next,omitempty"`                                   // where to go on; 0 is the end
+	StartedMs     []int64                `protobuf:"varint,7,rep,packed,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"` // since 1970: the last attempt; 0: none has started
+	EndedMs       []int64                `protobuf:"varint,8,rep,packed,name=ended_ms,json=endedMs,proto3" json:"ended_ms,omitempty"`       // 0: it has no outcome
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3617,6 +3709,472 @@ func (x *TaskRows) GetNext() uint32 {
 	return 0
 }
 
+func (x *TaskRows) GetStartedMs() []int64 {
+	if x != nil {
+		return x.StartedMs
+	}
+	return nil
+}
+
+func (x *TaskRows) GetEndedMs() []int64 {
+	if x != nil {
+		return x.EndedMs
+	}
+	return nil
+}
+
+// GetTask asks for all that is known of one task.
+type GetTask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTask) Reset() {
+	*x = GetTask{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTask) ProtoMessage() {}
+
+func (x *GetTask) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
+func (*GetTask) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GetTask) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *GetTask) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type TaskDetail struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	JobName       string                 `protobuf:"bytes,3,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	Class         string                 `protobuf:"bytes,5,opt,name=class,proto3" json:"class,omitempty"`
+	Kind          string                 `protobuf:"bytes,6,opt,name=kind,proto3" json:"kind,omitempty"`        // of its class: go, command
+	Attempt       uint32                 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"` // the live one, the one that gave the result, or the last
+	Retries       uint32                 `protobuf:"varint,8,opt,name=retries,proto3" json:"retries,omitempty"` // that its class allows
+	Pool          string                 `protobuf:"bytes,9,opt,name=pool,proto3" json:"pool,omitempty"`
+	Worker        uint32                 `protobuf:"varint,10,opt,name=worker,proto3" json:"worker,omitempty"`                          // that has, or had, the last attempt that started; 0: none
+	WorkerName    string                 `protobuf:"bytes,11,opt,name=worker_name,json=workerName,proto3" json:"worker_name,omitempty"` // its container, if still known
+	WorkerHost    string                 `protobuf:"bytes,12,opt,name=worker_host,json=workerHost,proto3" json:"worker_host,omitempty"`
+	Size          uint64                 `protobuf:"varint,13,opt,name=size,proto3" json:"size,omitempty"`                                  // of the result, bytes
+	Holder        []string               `protobuf:"bytes,14,rep,name=holder,proto3" json:"holder,omitempty"`                               // containers that hold the result
+	SubmittedMs   int64                  `protobuf:"varint,15,opt,name=submitted_ms,json=submittedMs,proto3" json:"submitted_ms,omitempty"` // since 1970
+	StartedMs     int64                  `protobuf:"varint,16,opt,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"`       // the last attempt that started; 0: none
+	EndedMs       int64                  `protobuf:"varint,17,opt,name=ended_ms,json=endedMs,proto3" json:"ended_ms,omitempty"`             // 0: it has no outcome
+	Failure       *Failure               `protobuf:"bytes,18,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskDetail) Reset() {
+	*x = TaskDetail{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskDetail) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskDetail) ProtoMessage() {}
+
+func (x *TaskDetail) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
+func (*TaskDetail) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *TaskDetail) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetJobName() string {
+	if x != nil {
+		return x.JobName
+	}
+	return ""
+}
+
+func (x *TaskDetail) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *TaskDetail) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *TaskDetail) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TaskDetail) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetRetries() uint32 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *TaskDetail) GetWorker() uint32 {
+	if x != nil {
+		return x.Worker
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetWorkerName() string {
+	if x != nil {
+		return x.WorkerName
+	}
+	return ""
+}
+
+func (x *TaskDetail) GetWorkerHost() string {
+	if x != nil {
+		return x.WorkerHost
+	}
+	return ""
+}
+
+func (x *TaskDetail) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetHolder() []string {
+	if x != nil {
+		return x.Holder
+	}
+	return nil
+}
+
+func (x *TaskDetail) GetSubmittedMs() int64 {
+	if x != nil {
+		return x.SubmittedMs
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetStartedMs() int64 {
+	if x != nil {
+		return x.StartedMs
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetEndedMs() int64 {
+	if x != nil {
+		return x.EndedMs
+	}
+	return 0
+}
+
+func (x *TaskDetail) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// Changed tells how many tasks a Cancel ended, those that depended on others included.
+type Changed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tasks         uint32                 `protobuf:"varint,1,opt,name=tasks,proto3" json:"tasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Changed) Reset() {
+	*x = Changed{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Changed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Changed) ProtoMessage() {}
+
+func (x *Changed) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Changed.ProtoReflect.Descriptor instead.
+func (*Changed) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Changed) GetTasks() uint32 {
+	if x != nil {
+		return x.Tasks
+	}
+	return 0
+}
+
+// ListEvents asks for what happened after the event of that number. A number that
+// is above the newest is of an earlier scheduler: all events are given.
+type ListEvents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Since         uint64                 `protobuf:"varint,1,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvents) Reset() {
+	*x = ListEvents{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvents) ProtoMessage() {}
+
+func (x *ListEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
+func (*ListEvents) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ListEvents) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+type Events struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Event         []*Event               `protobuf:"bytes,1,rep,name=event,proto3" json:"event,omitempty"` // oldest first
+	Next          uint64                 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`  // since, of the next ListEvents
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Events) Reset() {
+	*x = Events{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Events) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Events) ProtoMessage() {}
+
+func (x *Events) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Events.ProtoReflect.Descriptor instead.
+func (*Events) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Events) GetEvent() []*Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *Events) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+type Event struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	AtUs          int64                  `protobuf:"varint,2,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"` // since 1970
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`              // job.opened, worker.left, …
+	Object        string                 `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`          // whom it is about
+	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`              // what happened and why, for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Event) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Event) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+func (x *Event) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Event) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *Event) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // PutBundle announces a bundle by its hash and carries a piece of it, in order.
 // Without data it asks how much the scheduler has. The answer is a BundleState.
 type PutBundle struct {
@@ -3631,7 +4189,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3643,7 +4201,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3656,7 +4214,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -3698,7 +4256,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3710,7 +4268,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3723,7 +4281,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -3885,7 +4443,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\arunning\x18\x03 \x01(\rR\arunning\x12\x16\n" +
 	"\x06queued\x18\x04 \x01(\rR\x06queued\x12\x12\n" +
 	"\x04done\x18\x05 \x01(\x04R\x04done\x12\x10\n" +
-	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\xf4\x06\n" +
+	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\xe5\a\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\bopen_job\x18\x02 \x01(\v2\x15.yarnd.engine.OpenJobH\x00R\aopenJob\x12.\n" +
@@ -3908,8 +4466,11 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\vresult_lost\x18\x10 \x01(\v2\x18.yarnd.engine.ResultLostH\x00R\n" +
 	"resultLost\x128\n" +
 	"\n" +
-	"list_tasks\x18\x11 \x01(\v2\x17.yarnd.engine.ListTasksH\x00R\tlistTasksB\x06\n" +
-	"\x04body\"\xbb\x03\n" +
+	"list_tasks\x18\x11 \x01(\v2\x17.yarnd.engine.ListTasksH\x00R\tlistTasks\x122\n" +
+	"\bget_task\x18\x12 \x01(\v2\x15.yarnd.engine.GetTaskH\x00R\agetTask\x12;\n" +
+	"\vlist_events\x18\x13 \x01(\v2\x18.yarnd.engine.ListEventsH\x00R\n" +
+	"listEventsB\x06\n" +
+	"\x04body\"\xce\x04\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12)\n" +
 	"\x05error\x18\x02 \x01(\v2\x13.yarnd.engine.ErrorR\x05error\x12)\n" +
@@ -3921,7 +4482,10 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x05names\x18\b \x01(\v2\x13.yarnd.engine.NamesH\x00R\x05names\x123\n" +
 	"\x06bundle\x18\t \x01(\v2\x19.yarnd.engine.BundleStateH\x00R\x06bundle\x12.\n" +
 	"\x05tasks\x18\n" +
-	" \x01(\v2\x16.yarnd.engine.TaskRowsH\x00R\x05tasksB\x06\n" +
+	" \x01(\v2\x16.yarnd.engine.TaskRowsH\x00R\x05tasks\x12.\n" +
+	"\x04task\x18\v \x01(\v2\x18.yarnd.engine.TaskDetailH\x00R\x04task\x121\n" +
+	"\achanged\x18\f \x01(\v2\x15.yarnd.engine.ChangedH\x00R\achanged\x12.\n" +
+	"\x06events\x18\r \x01(\v2\x14.yarnd.engine.EventsH\x00R\x06eventsB\x06\n" +
 	"\x04body\"5\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
@@ -3960,10 +4524,11 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x05loose\x18\f \x01(\fR\x05loose\"1\n" +
 	"\aRelease\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
-	"\x05index\x18\x02 \x03(\rR\x05index\"0\n" +
+	"\x05index\x18\x02 \x03(\rR\x05index\"B\n" +
 	"\x06Cancel\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
-	"\x05index\x18\x02 \x03(\rR\x05index\"\x1c\n" +
+	"\x05index\x18\x02 \x03(\rR\x05index\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\"\x1c\n" +
 	"\bCloseJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\"A\n" +
 	"\x05Watch\x12\x10\n" +
@@ -4036,14 +4601,58 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\rR\x04from\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x14\n" +
-	"\x05state\x18\x04 \x01(\tR\x05state\"\x92\x01\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\"\xcc\x01\n" +
 	"\bTaskRows\x12\x14\n" +
 	"\x05index\x18\x01 \x03(\rR\x05index\x12\x14\n" +
 	"\x05state\x18\x02 \x03(\tR\x05state\x12\x14\n" +
 	"\x05class\x18\x03 \x03(\tR\x05class\x12\x16\n" +
 	"\x06worker\x18\x04 \x03(\rR\x06worker\x12\x18\n" +
 	"\aattempt\x18\x05 \x03(\rR\aattempt\x12\x12\n" +
-	"\x04next\x18\x06 \x01(\rR\x04next\"c\n" +
+	"\x04next\x18\x06 \x01(\rR\x04next\x12\x1d\n" +
+	"\n" +
+	"started_ms\x18\a \x03(\x03R\tstartedMs\x12\x19\n" +
+	"\bended_ms\x18\b \x03(\x03R\aendedMs\"1\n" +
+	"\aGetTask\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\"\xeb\x03\n" +
+	"\n" +
+	"TaskDetail\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x19\n" +
+	"\bjob_name\x18\x03 \x01(\tR\ajobName\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x14\n" +
+	"\x05class\x18\x05 \x01(\tR\x05class\x12\x12\n" +
+	"\x04kind\x18\x06 \x01(\tR\x04kind\x12\x18\n" +
+	"\aattempt\x18\a \x01(\rR\aattempt\x12\x18\n" +
+	"\aretries\x18\b \x01(\rR\aretries\x12\x12\n" +
+	"\x04pool\x18\t \x01(\tR\x04pool\x12\x16\n" +
+	"\x06worker\x18\n" +
+	" \x01(\rR\x06worker\x12\x1f\n" +
+	"\vworker_name\x18\v \x01(\tR\n" +
+	"workerName\x12\x1f\n" +
+	"\vworker_host\x18\f \x01(\tR\n" +
+	"workerHost\x12\x12\n" +
+	"\x04size\x18\r \x01(\x04R\x04size\x12\x16\n" +
+	"\x06holder\x18\x0e \x03(\tR\x06holder\x12!\n" +
+	"\fsubmitted_ms\x18\x0f \x01(\x03R\vsubmittedMs\x12\x1d\n" +
+	"\n" +
+	"started_ms\x18\x10 \x01(\x03R\tstartedMs\x12\x19\n" +
+	"\bended_ms\x18\x11 \x01(\x03R\aendedMs\x12/\n" +
+	"\afailure\x18\x12 \x01(\v2\x15.yarnd.engine.FailureR\afailure\"\x1f\n" +
+	"\aChanged\x12\x14\n" +
+	"\x05tasks\x18\x01 \x01(\rR\x05tasks\"\"\n" +
+	"\n" +
+	"ListEvents\x12\x14\n" +
+	"\x05since\x18\x01 \x01(\x04R\x05since\"G\n" +
+	"\x06Events\x12)\n" +
+	"\x05event\x18\x01 \x03(\v2\x13.yarnd.engine.EventR\x05event\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\"t\n" +
+	"\x05Event\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x13\n" +
+	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"c\n" +
 	"\tPutBundle\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
@@ -4066,7 +4675,7 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 	return file_yarnd_engine_engine_proto_rawDescData
 }
 
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*Hello)(nil),       // 0: yarnd.engine.Hello
 	(*Welcome)(nil),     // 1: yarnd.engine.Welcome
@@ -4111,8 +4720,14 @@ var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*WorkerInfo)(nil),  // 40: yarnd.engine.WorkerInfo
 	(*ListTasks)(nil),   // 41: yarnd.engine.ListTasks
 	(*TaskRows)(nil),    // 42: yarnd.engine.TaskRows
-	(*PutBundle)(nil),   // 43: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 44: yarnd.engine.BundleState
+	(*GetTask)(nil),     // 43: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 44: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 45: yarnd.engine.Changed
+	(*ListEvents)(nil),  // 46: yarnd.engine.ListEvents
+	(*Events)(nil),      // 47: yarnd.engine.Events
+	(*Event)(nil),       // 48: yarnd.engine.Event
+	(*PutBundle)(nil),   // 49: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 50: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	2,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
@@ -4132,29 +4747,36 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	36, // 14: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
 	38, // 15: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
 	34, // 16: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	43, // 17: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	49, // 17: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
 	30, // 18: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
 	41, // 19: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	20, // 20: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	22, // 21: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	29, // 22: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	33, // 23: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	37, // 24: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	39, // 25: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	35, // 26: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	44, // 27: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	42, // 28: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	10, // 29: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
-	16, // 30: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
-	33, // 31: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	22, // 32: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	40, // 33: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	17, // 34: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	43, // 20: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	46, // 21: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	20, // 22: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	22, // 23: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	29, // 24: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	33, // 25: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	37, // 26: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	39, // 27: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	35, // 28: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	50, // 29: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	42, // 30: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	44, // 31: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	45, // 32: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	47, // 33: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	10, // 34: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
+	16, // 35: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
+	33, // 36: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	22, // 37: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	40, // 38: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	17, // 39: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	16, // 40: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	48, // 41: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -4183,6 +4805,8 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_PutBundle)(nil),
 		(*Request_ResultLost)(nil),
 		(*Request_ListTasks)(nil),
+		(*Request_GetTask)(nil),
+		(*Request_ListEvents)(nil),
 	}
 	file_yarnd_engine_engine_proto_msgTypes[19].OneofWrappers = []any{
 		(*Reply_Job)(nil),
@@ -4193,6 +4817,9 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Reply_Names)(nil),
 		(*Reply_Bundle)(nil),
 		(*Reply_Tasks)(nil),
+		(*Reply_Task)(nil),
+		(*Reply_Changed)(nil),
+		(*Reply_Events)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4200,7 +4827,7 @@ func file_yarnd_engine_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   45,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,68 @@
+package reconcile
+
+import "github.com/yarnd/yarnd/appmaster/spec"
+
+// Containers that a person names leave one by one, whatever their pools want: the
+// scheduler drains them and names them in a Release. Meanwhile they run, and count
+// for nothing in what is wanted, so that others may take their place before they
+// are gone. One that has not come up yet holds nothing and goes at once. Should
+// there be no scheduler for OrphanGrace, nobody can drain them, and they are
+// stopped as they are.
+
+func (c *Core) retire(ev Retire) {
+	var drained []string
+	for _, id := range ev.IDs {
+		ct := c.containers[id]
+		if c.ending != nil || ct == nil || !ct.live() || ct.leaving != "" || ct.pool.spec.Role != spec.RoleWorker {
+			continue
+		}
+		if !ev.Replace {
+			ct.pool.wanted = max(0, ct.pool.wanted-1)
+		}
+		if ct.state == Starting {
+			c.stop(ct)
+			continue
+		}
+		ct.leaving = ev.Reason
+		if ct.leaving == "" {
+			ct.leaving = "retired"
+		}
+		ct.pool.leaving++
+		drained = append(drained, id)
+	}
+	if len(drained) > 0 && c.attached {
+		c.do(TellDrain{drained, ev.Reason})
+	}
+}
+
+// drainAgain tells a new scheduler what the one before it was told.
+func (c *Core) drainAgain() {
+	for _, ct := range c.sorted() {
+		if ct.live() && ct.leaving != "" {
+			c.do(TellDrain{[]string{ct.id}, ct.leaving})
+		}
+	}
+}
+
+// stopUndrained ends what nobody is there to drain.
+func (c *Core) stopUndrained() {
+	if c.attached || c.now-c.orphaned < c.opt.OrphanGrace {
+		return
+	}
+	for _, ct := range c.sorted() {
+		if ct.leaving != "" {
+			c.stop(ct)
+		}
+	}
+}
+
+// uncount takes a live container out of its pool's counts.
+func (ct *container) uncount() {
+	ct.pool.live--
+	if ct.leaving != "" {
+		ct.pool.leaving--
+	}
+}
+
+// staying is how many of the live containers count for what is wanted.
+func (p *pool) staying() int { return p.live - p.leaving }
