@@ -18,6 +18,7 @@ type (
 	WorkerInfo = client.WorkerInfo
 	NameInfo   = client.NameInfo
 	TaskRow    = client.TaskRow
+	TaskDetail = client.TaskDetail
 )
 
 // Client is a connection to a cluster. When it breaks, it is made again, and what was
@@ -79,6 +80,23 @@ func (c *Client) WaitWorkers(ctx context.Context, n int) error { return c.c.Wait
 
 // Names lists what is published.
 func (c *Client) Names(ctx context.Context) ([]NameInfo, error) { return c.c.Names(ctx) }
+
+// Tasks lists tasks of the job of that number, from an index on, at most limit, only
+// those in the given state unless that is "".
+func (c *Client) Tasks(ctx context.Context, job graph.JobID, from uint32, limit int, state string) ([]TaskRow, error) {
+	return c.c.Tasks(ctx, job, from, limit, state)
+}
+
+// TaskDetail tells all that is known of one task.
+func (c *Client) TaskDetail(ctx context.Context, t graph.TaskID) (TaskDetail, error) {
+	return c.c.Task(ctx, t)
+}
+
+// CancelTasks ends tasks of any job, and what depends on them; without indices all of
+// the job's. It returns how many of the job it ended.
+func (c *Client) CancelTasks(ctx context.Context, job graph.JobID, indices ...uint32) (int, error) {
+	return c.c.CancelTasks(ctx, job, indices...)
+}
 
 // Unpublish takes a name back; the result is freed if nobody else holds it.
 func (c *Client) Unpublish(ctx context.Context, name string) error { return c.c.Unpublish(ctx, name) }

@@ -108,6 +108,7 @@ while nobody is connected, and lets its owner come back with the application id.
 		c.exec(), c.wait(), c.kill(), c.workers(), c.move(), c.doctor(), c.env(), c.bundle(), c.config(), c.minicluster(), c.docs(), c.version())
 	c.completions(root)
 	root.AddCommand(c.worker())
+	root.AddCommand(c.worker(), c.task())
 	return root
 }
 

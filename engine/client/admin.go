@@ -37,13 +37,33 @@ type NameInfo struct {
 	Type string // shape of the result's type
 }
 
+// TaskStates are the states that a TaskRow can have.
+var TaskStates = []string{"released", "waiting", "ready", "assigned", "running", "done", "failed", "cancelled", "forgotten"}
+
 // TaskRow is one task in a list.
 type TaskRow struct {
 	Task    graph.TaskID
 	State   string
 	Class   string
-	Worker  graph.WorkerID
+	Worker  graph.WorkerID // that has, or had, the last attempt that started
 	Attempt graph.Attempt
+	Started time.Time // the last attempt; zero: none
+	Ended   time.Time // zero: it has no outcome
+}
+
+// TaskDetail is all that the scheduler knows of one task.
+type TaskDetail struct {
+	TaskRow
+	JobName    string
+	Kind       string // of what it runs: go, command
+	Retries    int    // that its class allows
+	Pool       string
+	WorkerName string // the container of Worker, if it is remembered
+	WorkerHost string
+	Size       uint64   // of the result, bytes
+	Holders    []string // containers that hold the result
+	Submitted  time.Time
+	Failure    *graph.Failure // nil: it did not fail
 }
 
 // Jobs lists the cluster's jobs.
@@ -151,19 +171,29 @@ func (c *Client) Lookup(ctx context.Context, name string) (NameInfo, error) {
 // Tasks lists the job's tasks from an index on, at most limit, only those in the given
 // state unless that is "".
 func (j *Job) Tasks(ctx context.Context, from uint32, limit int, state string) ([]TaskRow, error) {
+	return j.c.tasks(ctx, j, j.id, from, limit, state)
+}
+
+// Tasks lists tasks of any job, as Job.Tasks does.
+func (c *Client) Tasks(ctx context.Context, job graph.JobID, from uint32, limit int, state string) ([]TaskRow, error) {
+	return c.tasks(ctx, nil, job, from, limit, state)
+}
+
+func (c *Client) tasks(ctx context.Context, j *Job, job graph.JobID, from uint32, limit int, state string) ([]TaskRow, error) {
 	var out []TaskRow
 	for len(out) < limit {
-		r, err := j.c.ask(ctx, j, &wire.Request{Body: &wire.Request_ListTasks{ListTasks: &wire.ListTasks{
-			Job: uint32(j.id), From: from, Limit: uint32(limit - len(out)), State: state,
+		r, err := c.ask(ctx, j, &wire.Request{Body: &wire.Request_ListTasks{ListTasks: &wire.ListTasks{
+			Job: uint32(job), From: from, Limit: uint32(limit - len(out)), State: state,
 		}}})
 		if err != nil {
-			return nil, fmt.Errorf("list tasks of job %d: %w", j.id, err)
+			return nil, fmt.Errorf("list tasks of job %d: %w", job, err)
 		}
 		m := r.GetTasks()
 		for i, index := range m.GetIndex() {
 			out = append(out, TaskRow{
-				Task:  graph.TaskID{Job: j.id, Index: index},
+				Task:  graph.TaskID{Job: job, Index: index},
 				State: m.State[i], Class: m.Class[i], Worker: graph.WorkerID(m.Worker[i]), Attempt: graph.Attempt(m.Attempt[i]),
+				Started: moment(m.StartedMs[i]), Ended: moment(m.EndedMs[i]),
 			})
 		}
 		if m.GetNext() <= from { // 0 at the end
@@ -172,4 +202,44 @@ func (j *Job) Tasks(ctx context.Context, from uint32, limit int, state string) (
 		from = m.Next
 	}
 	return out, nil
+}
+
+// moment is a time from milliseconds since 1970; 0 is none.
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// Task tells all that is known of a task of any job. The error is wire.NotFound when
+// there is none.
+func (c *Client) Task(ctx context.Context, t graph.TaskID) (TaskDetail, error) {
+	r, err := c.ask(ctx, nil, &wire.Request{Body: &wire.Request_GetTask{GetTask: &wire.GetTask{Job: uint32(t.Job), Index: t.Index}}})
+	if err != nil {
+		return TaskDetail{}, fmt.Errorf("look at task %s: %w", t, err)
+	}
+	m := r.GetTask()
+	if m == nil {
+		return TaskDetail{}, errNoAnswer
+	}
+	d := TaskDetail{
+		TaskRow: TaskRow{Task: t, State: m.State, Class: m.Class, Worker: graph.WorkerID(m.Worker), Attempt: graph.Attempt(m.Attempt), Started: moment(m.StartedMs), Ended: moment(m.EndedMs)},
+		JobName: m.JobName, Kind: m.Kind, Retries: int(m.Retries), Pool: m.Pool, WorkerName: m.WorkerName, WorkerHost: m.WorkerHost,
+		Size: m.Size, Holders: m.Holder, Submitted: moment(m.SubmittedMs),
+	}
+	if m.Failure != nil {
+		d.Failure = wire.FailureFromWire(m.Failure)
+	}
+	return d, nil
+}
+
+// CancelTasks ends tasks of any job that have not ended, and what depends on them;
+// without indices all of the job's. It returns how many of the job it ended.
+func (c *Client) CancelTasks(ctx context.Context, job graph.JobID, indices ...uint32) (int, error) {
+	r, err := c.ask(ctx, nil, &wire.Request{Body: &wire.Request_Cancel{Cancel: &wire.Cancel{Job: uint32(job), Index: indices, All: len(indices) == 0}}})
+	if err != nil {
+		return 0, fmt.Errorf("cancel tasks of job %d: %w", job, err)
+	}
+	return int(r.GetChanged().GetTasks()), nil
 }

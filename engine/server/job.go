@@ -42,6 +42,7 @@ type chunk struct {
 	first, n uint32
 	by       graph.ClientID // so that a repeated Submit is known
 	live     uint32         // tasks that may yet run: 0 frees the columns
+	at       time.Time      // when it came
 	class    []graph.ClassID
 	payEnd   []uint32
 	payload  []byte
@@ -98,7 +99,7 @@ func (l *loop) submit(j *job, b *graph.Batch, by graph.ClientID) error {
 	if n == 0 {
 		return nil
 	}
-	c := chunk{first: b.First, n: n, by: by, live: n, class: slices.Clone(b.Class), payEnd: b.PayEnd, payload: b.Payload}
+	c := chunk{first: b.First, n: n, by: by, live: n, at: l.now, class: slices.Clone(b.Class), payEnd: b.PayEnd, payload: b.Payload}
 	b.PayEnd, b.Payload = nil, nil // the core gets the other columns
 	l.step(sched.Submit{Batch: b})
 	if info, _ := l.core.Job(j.id); info.Tasks != j.tasks+n {

@@ -99,7 +99,10 @@ func (l *loop) listTasks(m *wire.ListTasks, reply *wire.Reply) error {
 		rows.Index = append(rows.Index, index)
 		rows.State = append(rows.State, info.State.String())
 		rows.Class = append(rows.Class, j.classes[class].Name)
-		rows.Worker = append(rows.Worker, uint32(info.Worker))
+		when := j.ends.when[index]
+		rows.Worker = append(rows.Worker, uint32(cmp.Or(info.Worker, when.by)))
+		rows.StartedMs = append(rows.StartedMs, j.millis(when.start))
+		rows.EndedMs = append(rows.EndedMs, j.millis(when.end))
 		rows.Attempt = append(rows.Attempt, uint32(info.Attempt))
 	}
 	if index < j.tasks {

@@ -53,6 +53,7 @@ type loop struct {
 	clients    map[*wire.Conn]*session
 	lastClient graph.ClientID
 
+	past   pastWorkers
 	drains map[string]string // workers that shall leave, by name, until their containers have ended: why
 
 	names map[string]*publication

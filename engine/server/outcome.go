@@ -13,6 +13,7 @@ type outcomes struct {
 	kind    []graph.FailKind // notEnded until it has
 	attempt []graph.Attempt
 	size    []uint64
+	when    []moment
 	// log holds the indices of tasks in the order in which they ended; a task whose
 	// lost result was computed again is there again. A position in it is a cursor
 	// for ever.
@@ -37,6 +38,7 @@ func (o *outcomes) grow(n int) {
 	}
 	o.attempt = append(o.attempt, make([]graph.Attempt, n-len(o.attempt))...)
 	o.size = append(o.size, make([]uint64, n-len(o.size))...)
+	o.when = append(o.when, make([]moment, n-len(o.when))...)
 }
 
 // record keeps how a task ended. f is what a worker said of it; it may be nil.
@@ -78,6 +80,7 @@ func (l *loop) ended(e *sched.Ended) {
 		f = l.unsaid(e)
 	}
 	j.ends.record(e, f)
+	j.ends.when[e.Task.Index].end = j.mark(l.now)
 	if !j.news {
 		j.news = true
 		l.news = append(l.news, j)

@@ -60,10 +60,7 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 		}
 		return true, nil
 	case *wire.Request_Cancel:
-		return false, l.withJob(b.Cancel.Job, func(j *job) error {
-			l.step(sched.Cancel{Tasks: j.rows(b.Cancel.Index)})
-			return nil
-		})
+		return false, l.cancel(b.Cancel, reply)
 	case *wire.Request_CloseJob:
 		return false, l.withJob(b.CloseJob.Job, func(j *job) error {
 			l.closeJob(j, "a client closed it")
@@ -87,6 +84,8 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 		l.listWorkers(reply)
 	case *wire.Request_ListTasks:
 		return false, l.listTasks(b.ListTasks, reply)
+	case *wire.Request_GetTask:
+		return false, l.getTask(b.GetTask, reply)
 	default:
 		return false, wire.Errorf(wire.Invalid, "this scheduler (protocol %d) does not know the request", wire.Version)
 	}

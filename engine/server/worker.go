@@ -130,6 +130,7 @@ func (in workerFrame) handle(l *loop) {
 			l.texts[row.TaskAttempt] = in.failed[i]
 		}
 	}
+	l.noteRuns(in.w, in.event)
 	l.step(in.event)
 	if in.done != nil {
 		l.keepInline(in.done)
@@ -245,6 +246,7 @@ func (in drain) handle(l *loop) {
 func (l *loop) leave(w *worker, blame bool, why string) {
 	l.log.Info("worker left", "worker", w.id, "name", w.name, "host", w.hello.Host, "blame", blame, "why", why)
 	delete(l.workers, w.id)
+	l.past.add(w)
 	if l.workerNames[w.name] == w {
 		delete(l.workerNames, w.name)
 		l.restore(w.previous, w.exit)

@@ -120,6 +120,17 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		f.Add(uint8(k), frame[headerLen:])
 	}
+	for _, m := range []proto.Message{
+		&Reply{Body: &Reply_Task{&TaskDetail{Job: 1, State: "failed", Holder: []string{"c"}, Failure: &Failure{Kind: 1, Message: "boom"}}}},
+		&Reply{Body: &Reply_Tasks{&TaskRows{Index: []uint32{1}, State: []string{"done"}, Class: []string{"f"}, Worker: []uint32{1}, Attempt: []uint32{1}, StartedMs: []int64{1}, EndedMs: []int64{2}}}},
+		&Reply{Body: &Reply_Events{&Events{Event: []*Event{{Number: 1, AtUs: 2, Kind: "k", Object: "o", Text: "t"}}, Next: 1}}},
+	} {
+		body, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(KindReply), body)
+	}
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		k := Kind(kind)
 		m, err := Unmarshal(k, body)

@@ -213,6 +213,9 @@ func TestUnmarshalRefuses(t *testing.T) {
 		"locate":          {KindRequest, &Request{Body: &Request_Locate{&Locate{Index: make([]uint32, MaxLocate+1)}}}, "limit"},
 		"dep rows":        {KindRequest, &Request{Body: &Request_Submit{&Submit{DepJob: []uint32{1}}}}, "dep_job"},
 		"unknown holder":  {KindReply, &Reply{Body: &Reply_Ended{&Ended{Index: []uint32{1}, Kind: []uint32{0}, Size: []uint64{1}, Attempt: []uint32{1}, InlineEnd: []uint32{0}, HolderEnd: []uint32{1}, Holder: []uint32{7}}}}, "not introduced"},
+		"task rows":       {KindReply, &Reply{Body: &Reply_Tasks{&TaskRows{Index: []uint32{1}, State: []string{"done"}, Class: []string{"f"}, Worker: []uint32{1}, Attempt: []uint32{1}}}}, "column started_ms"},
+		"task failure":    {KindReply, &Reply{Body: &Reply_Task{&TaskDetail{Failure: &Failure{Kind: 99}}}}, "kind 99"},
+		"task holders":    {KindReply, &Reply{Body: &Reply_Task{&TaskDetail{Holder: make([]string, maxElements+1)}}}, "strings and messages"},
 		"unknown kind":    {Kind(99), &Ping{}, "not a kind"},
 	}
 	for name, c := range cases {

@@ -61,7 +61,11 @@ func (m *Reply) Check() error {
 		return b.Ended.Check()
 	case *Reply_Tasks:
 		t := b.Tasks
-		return sameLen(len(t.Index), "state", len(t.State), "class", len(t.Class), "worker", len(t.Worker), "attempt", len(t.Attempt))
+		return sameLen(len(t.Index), "state", len(t.State), "class", len(t.Class), "worker", len(t.Worker), "attempt", len(t.Attempt), "started_ms", len(t.StartedMs), "ended_ms", len(t.EndedMs))
+	case *Reply_Task:
+		if f := b.Task.Failure; f != nil {
+			return f.Check()
+		}
 	case *Reply_Bundle:
 		if n := len(b.Bundle.Digest); n != len(graph.Digest{}) {
 			return fmt.Errorf("bundle digest of %d bytes", n)

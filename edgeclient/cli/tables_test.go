@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/graph"
+)
+
+// golden compares what write writes in each form with a file.
+func golden(t *testing.T, name string, write func(*bytes.Buffer, string) error) {
+	t.Helper()
+	for _, format := range outputs {
+		var b bytes.Buffer
+		if err := write(&b, format); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join("testdata", "golden", name+"."+format)
+		if *update {
+			if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), b.String()); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", format, diff)
+		}
+	}
+}
+
+var testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func TestWorkerForms(t *testing.T) {
+	info := &ampb.Info{Containers: []*ampb.Container{
+		{Id: "c_01", Role: "scheduler", State: "running"},
+		{Id: "c_02", Role: "worker", Pool: "worker", Node: "nm1", State: "running"},
+		{Id: "c_03", Role: "worker", Pool: "worker", Node: "nm2", State: "running"},
+		{Id: "c_04", Role: "worker", Pool: "worker", Node: "nm2", State: "draining"},
+	}}
+	rows := mergeWorkers(info, []client.WorkerInfo{
+		{ID: 1, Name: "c_02", Pool: "worker", Host: "nm1", Slots: 2, Running: 1, Queued: 3, Done: 9, MemoryUsed: 1 << 20, Memory: 1 << 30, RSS: 5 << 20, CPU: 1.25, Joined: testTime, State: "running", Address: "nm1:7", PID: 12},
+		{ID: 2, Name: "c_04", Pool: "worker", Host: "nm2", Slots: 1, Joined: testTime, State: "running"},
+	})
+	golden(t, "worker", func(b *bytes.Buffer, format string) error { return workerListing(rows).write(b, format) })
+}
+
+func TestTaskForms(t *testing.T) {
+	ok := client.TaskRow{Task: graph.TaskID{Job: 1, Index: 0}, State: "done", Class: "count", Worker: 1, Attempt: 1, Started: testTime, Ended: testTime.Add(1500 * time.Millisecond)}
+	bad := client.TaskRow{Task: graph.TaskID{Job: 1, Index: 1}, State: "failed", Class: "count", Worker: 1, Attempt: 2, Started: testTime, Ended: testTime.Add(time.Minute)}
+	rows := []taskRow{newTaskRow(ok, "nightly", "c_02", "nm1"), newTaskRow(bad, "nightly", "", "")}
+	golden(t, "task", func(b *bytes.Buffer, format string) error { return taskListing(rows).write(b, format) })
+	d := newTaskDetail(client.TaskDetail{TaskRow: bad, JobName: "nightly", Kind: "go", Retries: 1, WorkerName: "c_02", WorkerHost: "nm1", Submitted: testTime,
+		Failure: &graph.Failure{Kind: graph.FailUser, Message: "bo\x1bom", Stack: "at x\n\tat y", Output: []byte("out\xff"), ExitCode: 1, Task: bad.Task, Attempt: 2, Host: "nm1"}})
+	golden(t, "taskdetail", func(b *bytes.Buffer, format string) error {
+		c := &command{Streams: Streams{Out: b}, output: format}
+		return c.showTask(d)
+	})
+}
+
+func TestFindTask(t *testing.T) {
+	jobs := []client.JobInfo{{ID: 1}, {ID: 2, Name: "a/b"}}
+	for what, want := range map[string]graph.TaskID{"1/7": {Job: 1, Index: 7}, "a/b/3": {Job: 2, Index: 3}, "2/0": {Job: 2}} {
+		if got, err := findTask("app", jobs, what); got != want || err != nil {
+			t.Errorf("%s: %v, %v", what, got, err)
+		}
+	}
+	for _, what := range []string{"", "1", "/1", "1/", "1/x", "1/-1", "3/1", "1/4294967296"} {
+		if _, err := findTask("app", jobs, what); err == nil {
+			t.Errorf("%q is a task", what)
+		}
+	}
+}
