@@ -91,6 +91,7 @@ func (l *loop) attach(a *attachment, announce *ampb.Announce) error {
 	}
 	l.sched = a
 	l.endpoint = &ampb.Endpoint{Address: announce.Address, Epoch: announce.Epoch, Container: a.name}
+	l.note("scheduler.attached", a.name, "at %s, epoch %d", announce.Address, announce.Epoch)
 	l.log.Info("scheduler attached", "container", a.name, "address", announce.Address, "epoch", announce.Epoch)
 	l.step(reconcile.SchedulerAttached{})
 	l.publish()
@@ -105,6 +106,7 @@ func (l *loop) detach(a *attachment) {
 	}
 	l.sched = nil
 	close(a.gone)
+	l.note("scheduler.detached", a.name, "its line broke, or another took its place")
 	l.log.Info("scheduler detached", "container", a.name)
 	l.step(reconcile.SchedulerDetached{})
 }
@@ -144,7 +146,7 @@ func (l *loop) hear(a *attachment, m *ampb.FromScheduler) {
 			return
 		}
 		l.log.Info("the scheduler wants", "pool", m.Want.Pool, "count", m.Want.Count, "reason", m.Want.Reason)
-		l.step(reconcile.Want{Pool: m.Want.Pool, N: int(m.Want.Count)})
+		l.step(reconcile.Want{Pool: m.Want.Pool, N: int(m.Want.Count), Reason: "the scheduler: " + m.Want.Reason})
 	case *ampb.FromScheduler_Release:
 		ids := slices.DeleteFunc(m.Release.Containers, func(id string) bool {
 			m := l.members[id]

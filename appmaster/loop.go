@@ -51,6 +51,9 @@ type loop struct {
 	report    *ampb.Report
 	watches   int // open Watch streams
 	exits     []*ampb.Exit
+	events    chronicle
+	pools     map[string]int // what each wanted when that was last told
+	saidEnd   bool
 	revision  uint64
 	dirty     bool
 	finish    *reconcile.Finish
@@ -93,7 +96,7 @@ func newLoop(o Options) (*loop, error) {
 	l := &loop{
 		opt: o, log: o.Log, ca: ca, id: id, prov: o.Provider, attempt: max(1, o.Attempt), began: time.Now(),
 		calls: make(chan func()), ended: make(chan struct{}), closed: make(chan struct{}),
-		members: map[string]*member{}, allocated: map[string]int{},
+		members: map[string]*member{}, allocated: map[string]int{}, pools: map[string]int{},
 	}
 	l.core = reconcile.New(reconcile.Options{
 		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt),
@@ -216,8 +219,12 @@ func (l *loop) step(ev reconcile.Event) {
 		l.dirty = true
 		l.log.Debug("event", "event", fmt.Sprintf("%T%+v", ev, ev))
 	}
-	for _, a := range l.core.Step(time.Since(l.began), ev) {
+	l.noteEvent(ev)
+	actions := l.core.Step(time.Since(l.began), ev)
+	l.notePools(reasonOf(ev))
+	for _, a := range actions {
 		l.dirty = true
+		l.noteAction(a)
 		l.act(a)
 	}
 }

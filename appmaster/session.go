@@ -54,12 +54,12 @@ func (s session) Watch(_ *ampb.WatchRequest, stream grpc.ServerStreamingServer[a
 func (s session) Scale(ctx context.Context, req *ampb.ScaleRequest) (*ampb.ScaleReply, error) {
 	var reply *ampb.ScaleReply
 	var err error = errEnding
-	s.call(ctx, func() { reply, err = s.scale(req) })
+	s.call(ctx, func() { reply, err = s.scale(req, caller(ctx).Name) })
 	return reply, err
 }
 
 // scale runs on the loop.
-func (l *loop) scale(req *ampb.ScaleRequest) (*ampb.ScaleReply, error) {
+func (l *loop) scale(req *ampb.ScaleRequest, who string) (*ampb.ScaleReply, error) {
 	pool, err := l.workerPool(req.Pool)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (l *loop) scale(req *ampb.ScaleRequest) (*ampb.ScaleReply, error) {
 		return nil, status.Errorf(codes.InvalidArgument, "%d containers are too many (at most %d)", wanted, maxContainers)
 	}
 	l.log.Info("scale", "pool", pool, "from", before, "to", wanted)
-	l.step(reconcile.Want{Pool: pool, N: wanted})
+	l.step(reconcile.Want{Pool: pool, N: wanted, Reason: "asked for by " + who})
 	return &ampb.ScaleReply{Pool: pool, Before: int32(before), Wanted: int32(wanted)}, nil
 }
 

@@ -19,6 +19,7 @@ type (
 	NameInfo   = client.NameInfo
 	TaskRow    = client.TaskRow
 	TaskDetail = client.TaskDetail
+	Event      = client.Event
 )
 
 // Client is a connection to a cluster. When it breaks, it is made again, and what was
@@ -96,6 +97,11 @@ func (c *Client) TaskDetail(ctx context.Context, t graph.TaskID) (TaskDetail, er
 // the job's. It returns how many of the job it ended.
 func (c *Client) CancelTasks(ctx context.Context, job graph.JobID, indices ...uint32) (int, error) {
 	return c.c.CancelTasks(ctx, job, indices...)
+}
+
+// Events tells what happened after an earlier answer's next, 0 at first.
+func (c *Client) Events(ctx context.Context, since uint64) (list []Event, next uint64, err error) {
+	return c.c.Events(ctx, since)
 }
 
 // Unpublish takes a name back; the result is freed if nobody else holds it.

@@ -73,8 +73,8 @@ func TestFirstSteps(t *testing.T) {
 	s.step(Allocated{"c5", "worker", "nm2"}, ReleaseContainer{"c5"}) // one too many
 	s.step(Allocated{"c6", "nobody", "nm2"}, ReleaseContainer{"c6"})
 	s.step(Launched{"c3"})
-	s.step(Want{"worker", 4}, Ask{"worker", 2})
-	s.step(Want{"worker", 3}, Ask{"worker", 1})
+	s.step(Want{Pool: "worker", N: 4}, Ask{"worker", 2})
+	s.step(Want{Pool: "worker", N: 3}, Ask{"worker", 1})
 	want := PoolView{Name: "worker", Wanted: 3, Asked: 1, Starting: 1, Running: 1}
 	if got := s.pool("worker"); got != want {
 		t.Errorf("%+v", got)
@@ -249,13 +249,13 @@ func TestShrinkAsksTheScheduler(t *testing.T) {
 	s.up("worker", "c1", "c2", "c3")
 	s.do(Allocated{"c4", "worker", "n"})
 	s.step(SchedulerAttached{})
-	s.step(Want{"worker", 1}, StopContainer{"c4"}, TellShrink{"worker", 1}) // what has not come up goes at once
+	s.step(Want{Pool: "worker", N: 1}, StopContainer{"c4"}, TellShrink{"worker", 1}) // what has not come up goes at once
 	s.now += time.Hour
 	s.step(Tick{}, ReleaseContainer{"c4"}, NoteExit{"c4", "worker", "n", StoppedByUs, StatusAborted, "its end was never reported"})
-	s.step(Want{"worker", 2}, TellShrink{"worker", 2})
+	s.step(Want{Pool: "worker", N: 2}, TellShrink{"worker", 2})
 	s.step(Release{IDs: []string{"c1", "unknown"}}, StopContainer{"c1"})
 	s.step(Completed{"c1", 143, ""}, NoteExit{"c1", "worker", "node-of-c1", StoppedByUs, 143, ""})
-	s.step(Want{"worker", 3}, TellShrink{"worker", 3}, Ask{"worker", 1}) // taken back
+	s.step(Want{Pool: "worker", N: 3}, TellShrink{"worker", 3}, Ask{"worker", 1}) // taken back
 }
 
 func TestShrinkWithoutScheduler(t *testing.T) {
@@ -265,7 +265,7 @@ func TestShrinkWithoutScheduler(t *testing.T) {
 	s.up("worker", "c1", "c2", "c3")
 	s.now = time.Minute
 	s.step(SchedulerDetached{})
-	s.step(Want{"worker", 1})
+	s.step(Want{Pool: "worker", N: 1})
 	s.now += 30*time.Second - 1
 	s.step(Tick{})
 	s.now++
@@ -281,7 +281,7 @@ func TestShrinkIsToldToTheNextScheduler(t *testing.T) {
 	s.do(Tick{})
 	s.do(SchedulerAttached{})
 	s.up("worker", "c1", "c2")
-	s.step(Want{"worker", 1}, TellShrink{"worker", 1})
+	s.step(Want{Pool: "worker", N: 1}, TellShrink{"worker", 1})
 	s.step(SchedulerDetached{})
 	s.step(SchedulerAttached{}, TellShrink{"worker", 1})
 }
@@ -344,7 +344,7 @@ func TestStopInOrder(t *testing.T) {
 	s.up("worker", "w1", "w2")
 	s.do(SchedulerAttached{})
 	s.step(Stop{Status: Succeeded, Why: "asked to"}, TellStop{"asked to"}, StopContainer{"w1"}, StopContainer{"w2"})
-	s.step(Want{"worker", 9})
+	s.step(Want{Pool: "worker", N: 9})
 	s.step(Completed{"w1", 0, ""}, NoteExit{"w1", "worker", "node-of-w1", StoppedByUs, 0, ""})
 	s.step(Completed{"w2", 143, ""}, NoteExit{"w2", "worker", "node-of-w2", StoppedByUs, 143, ""}, StopContainer{"s"})
 	s.step(Stop{Status: Failed, Why: "another reason"})

@@ -9,8 +9,9 @@ type Tick struct{}
 // Want sets how many containers a pool shall have. Unknown pools and negative
 // numbers are ignored; the API refuses them before.
 type Want struct {
-	Pool string
-	N    int
+	Pool   string
+	N      int
+	Reason string // for people
 }
 
 // Allocated tells that the provider has a container for a pool.

@@ -268,7 +268,7 @@ func (s *sim) fault() {
 		s.inbox = append(s.inbox, Completed{ID: fmt.Sprintf("ghost%d", s.rng.IntN(9)), Status: 1})
 	case 9:
 		pool := simPools[1+s.rng.IntN(2)].Name
-		s.step(Want{pool, s.rng.IntN(15)})
+		s.step(Want{Pool: pool, N: s.rng.IntN(15)})
 	case 10, 11:
 		if box != nil {
 			s.step(Retire{IDs: []string{box.id, "nobody", box.id}, Replace: s.chance(50), Reason: "test"})
@@ -335,7 +335,7 @@ func TestSimulation(t *testing.T) {
 		if *s.finished != (Finish{Status: Succeeded, Why: "done"}) {
 			s.fail("finished with %+v", s.finished)
 		}
-		if acts := s.core.Step(s.now, Want{"small", 9}); acts != nil {
+		if acts := s.core.Step(s.now, Want{Pool: "small", N: 9}); acts != nil {
 			s.fail("after the end: %v", acts)
 		}
 		if !s.evil && len(s.core.Containers()) != 0 {

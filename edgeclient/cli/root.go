@@ -109,6 +109,7 @@ while nobody is connected, and lets its owner come back with the application id.
 	c.completions(root)
 	root.AddCommand(c.worker())
 	root.AddCommand(c.worker(), c.task())
+	root.AddCommand(c.worker(), c.task(), c.events())
 	return root
 }
 

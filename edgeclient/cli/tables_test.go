@@ -80,3 +80,15 @@ func TestFindTask(t *testing.T) {
 		}
 	}
 }
+
+func TestEventForms(t *testing.T) {
+	rows := []eventRow{
+		{testTime, "appmaster", "container.exited", "c_02", "of pool worker on nm1: was killed by signal 9"},
+		{testTime.Add(20 * time.Millisecond), "scheduler", "worker.left", "c_02", "bad\x1b[1m\ttext"},
+	}
+	golden(t, "event", func(b *bytes.Buffer, format string) error { return eventListing(rows).write(b, format) })
+	golden(t, "eventline", func(b *bytes.Buffer, format string) error {
+		c := &command{Streams: Streams{Out: b}, output: format}
+		return c.writeEvent(rows[1])
+	})
+}

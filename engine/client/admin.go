@@ -243,3 +243,24 @@ func (c *Client) CancelTasks(ctx context.Context, job graph.JobID, indices ...ui
 	}
 	return int(r.GetChanged().GetTasks()), nil
 }
+
+// Event is something that happened.
+type Event struct {
+	When   time.Time
+	Kind   string // job.opened, worker.left, …
+	Object string // whom it is about
+	Text   string // what happened and why, for people
+}
+
+// Events tells what happened after an earlier answer's next, 0 at first, as far as
+// the scheduler remembers it.
+func (c *Client) Events(ctx context.Context, since uint64) (list []Event, next uint64, err error) {
+	r, err := c.ask(ctx, nil, &wire.Request{Body: &wire.Request_ListEvents{ListEvents: &wire.ListEvents{Since: since}}})
+	if err != nil {
+		return nil, since, fmt.Errorf("ask for events: %w", err)
+	}
+	for _, e := range r.GetEvents().GetEvent() {
+		list = append(list, Event{time.UnixMicro(e.AtUs), e.Kind, e.Object, e.Text})
+	}
+	return list, r.GetEvents().GetNext(), nil
+}

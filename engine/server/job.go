@@ -158,6 +158,7 @@ func (l *loop) openJob(name string, s *session) *job {
 		s.jobs[j.id] = j
 	}
 	l.step(sched.OpenJob{Job: j.id})
+	l.tell("job.opened", j.title(), "by %s", j.owner)
 	l.log.Info("job opened", "job", j.id, "name", name, "owner", j.owner)
 	return j
 }
@@ -175,12 +176,14 @@ func (l *loop) closeJob(j *job, why string) {
 	if j.published > 0 {
 		if !j.detached {
 			j.detached = true
+			l.tellEnd("job.detached", j, why+"; its published results stay")
 			l.log.Info("job detached: its published results stay", "job", j.id, "name", j.name, "why", why)
 			l.step(sched.Release{Tasks: j.all()})
 		}
 		return
 	}
 	l.log.Info("job closed", "job", j.id, "name", j.name, "why", why)
+	l.tellEnd("job.closed", j, why)
 	j.closed = true
 	for w := range j.watches {
 		l.endWatch(w, wire.Errorf(wire.NotFound, "%s was closed: %s", j.title(), why))

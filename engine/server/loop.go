@@ -54,6 +54,7 @@ type loop struct {
 	lastClient graph.ClientID
 
 	past   pastWorkers
+	events chronicle
 	drains map[string]string // workers that shall leave, by name, until their containers have ended: why
 
 	names map[string]*publication

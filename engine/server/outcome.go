@@ -80,6 +80,7 @@ func (l *loop) ended(e *sched.Ended) {
 		f = l.unsaid(e)
 	}
 	j.ends.record(e, f)
+	l.tellFailure(e, f)
 	j.ends.when[e.Task.Index].end = j.mark(l.now)
 	if !j.news {
 		j.news = true

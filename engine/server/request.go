@@ -78,6 +78,8 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 		return false, l.lookup(b.Lookup.Name, reply)
 	case *wire.Request_ListNames:
 		l.listNames(reply)
+	case *wire.Request_ListEvents:
+		l.listEvents(b.ListEvents, reply)
 	case *wire.Request_ListJobs:
 		l.listJobs(reply)
 	case *wire.Request_ListWorkers:

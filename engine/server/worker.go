@@ -92,12 +92,16 @@ func (in workerHello) handle(l *loop) {
 	in.joined <- w
 }
 
+// anew is why an incarnation leaves whose worker has another one.
+const anew = "it connected anew"
+
 // settle ends a worker's joining: its inventory is complete.
 func (l *loop) settle(w *worker) {
 	w.settled = true
+	l.tell("worker.joined", w.name, "on %s, pool %s, %d slots", w.hello.Host, w.hello.Pool, w.hello.Slots)
 	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "address", w.hello.DataAddress)
 	for old := w.previous; old != nil; old = old.previous {
-		l.leave(old, false, "it connected anew")
+		l.leave(old, false, anew)
 	}
 	w.previous = nil
 	if l.drains[w.name] != "" {
@@ -180,8 +184,8 @@ type containerExited struct {
 func (in containerExited) origin() *wire.Conn { return nil }
 
 func (in containerExited) handle(l *loop) {
-	delete(l.drains, in.name)
 	w := l.workerNames[in.name]
+	defer delete(l.drains, in.name)
 	if w == nil {
 		l.log.Debug("container of no worker exited", "name", in.name, "why", in.why)
 		return
@@ -247,6 +251,14 @@ func (l *loop) leave(w *worker, blame bool, why string) {
 	l.log.Info("worker left", "worker", w.id, "name", w.name, "host", w.hello.Host, "blame", blame, "why", why)
 	delete(l.workers, w.id)
 	l.past.add(w)
+	switch {
+	case !w.settled || why == anew:
+	case w.retired:
+		l.tell("worker.retired", w.name, "drained: %s", cmp.Or(l.drains[w.name], "the pool shrinks"))
+	default:
+		info, _ := l.core.Worker(w.id)
+		l.tell("worker.left", w.name, "on %s with %d tasks and %d results: %s", w.hello.Host, info.Assigned, info.Results, why)
+	}
 	if l.workerNames[w.name] == w {
 		delete(l.workerNames, w.name)
 		l.restore(w.previous, w.exit)

@@ -67,6 +67,9 @@ func (m *Failure) Check() error {
 	return checkName("host", m.Host)
 }
 
+// Text is s as valid UTF-8 of at most n bytes.
+func Text(s string, n int) string { return text(s, n) }
+
 // text returns s as valid UTF-8 of at most n bytes: a protobuf string must be, and
 // what user code prints need not be.
 func text(s string, n int) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -66,4 +67,25 @@ func (s *Session) KillWorker(ctx context.Context, container string) error {
 		return sessionFault("cannot end "+container, err)
 	}
 	return nil
+}
+
+// Event is something that happened to the application's containers.
+type Event struct {
+	When   time.Time
+	Kind   string // container.exited, pool.asked, …
+	Object string // whom it is about
+	Text   string // what happened and why
+}
+
+// Events tells what happened after an earlier answer's next, 0 at first, as far as
+// the application master remembers it.
+func (s *Session) Events(ctx context.Context, since uint64) (list []Event, next uint64, err error) {
+	reply, err := s.am.Events(ctx, since)
+	if err != nil {
+		return nil, since, sessionFault("cannot ask "+s.App.ID+" for events", err)
+	}
+	for _, e := range reply.GetEvents() {
+		list = append(list, Event{e.GetWhen().AsTime(), e.GetKind(), e.GetObject(), e.GetText()})
+	}
+	return list, reply.GetNext(), nil
 }

@@ -1,0 +1,145 @@
+package appmaster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/reconcile"
+)
+
+// chronicle remembers what happened, for people: the latest maxEvents.
+type chronicle struct {
+	last   uint64 // number of the newest event
+	ring   []*ampb.Event
+	oldest int // once it is full
+}
+
+const (
+	maxEvents     = 4096
+	maxEventBytes = 500 // of an event's text
+)
+
+// add keeps an event. Its number is the time in microseconds since 1970, made to
+// grow, so that numbers grow from one attempt to the next as well.
+func (c *chronicle) add(now time.Time, kind, object, text string) {
+	c.last = max(c.last+1, uint64(max(0, now.UnixMicro())))
+	if len(text) > maxEventBytes {
+		text = text[:maxEventBytes]
+	}
+	e := &ampb.Event{Number: c.last, When: timestamppb.New(now), Kind: kind, Object: strings.ToValidUTF8(object, "\ufffd"), Text: strings.ToValidUTF8(text, "\ufffd")}
+	if len(c.ring) < maxEvents {
+		c.ring = append(c.ring, e)
+		return
+	}
+	c.ring[c.oldest] = e
+	c.oldest = (c.oldest + 1) % maxEvents
+}
+
+// after returns the events after a number, oldest first. One that is above the
+// newest is not of this chronicle: all are returned.
+func (c *chronicle) after(since uint64) (out []*ampb.Event) {
+	if since > c.last {
+		since = 0
+	}
+	for i := range c.ring {
+		if e := c.ring[(c.oldest+i)%len(c.ring)]; e.Number > since {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Events tells what happened.
+func (s session) Events(ctx context.Context, req *ampb.EventsRequest) (*ampb.EventsReply, error) {
+	var reply *ampb.EventsReply
+	if !s.call(ctx, func() { reply = &ampb.EventsReply{Events: s.events.after(req.Since), Next: s.events.last} }) {
+		return nil, errEnding
+	}
+	return reply, nil
+}
+
+func (l *loop) note(kind, object, format string, args ...any) {
+	l.events.add(time.Now(), kind, object, fmt.Sprintf(format, args...))
+}
+
+// noteEvent notes what came in, as far as it is news to a person.
+func (l *loop) noteEvent(ev reconcile.Event) {
+	switch ev := ev.(type) {
+	case reconcile.Allocated:
+		l.note("container.allocated", ev.ID, "for pool %s on %s", ev.Pool, ev.Node)
+	case reconcile.NodeLost:
+		l.note("node.lost", ev.Node, "the cluster says that it is lost")
+	case reconcile.Preempt:
+		l.note("container.preempting", strings.Join(ev.IDs, ","), "the cluster is about to take it away (strict: %v)", ev.Strict)
+	case reconcile.Release:
+		for _, id := range ev.IDs {
+			l.note("container.drained", id, "%s", ev.Reason)
+		}
+	case reconcile.Kill:
+		l.note("container.killing", ev.ID, "on request; another takes its place")
+	case reconcile.Retire:
+		for _, id := range ev.IDs {
+			l.note("worker.draining", id, "%s", ev.Reason)
+		}
+	case reconcile.Adopted:
+		for _, a := range ev.Containers {
+			l.note("container.adopted", a.ID, "of pool %q on %s, from an earlier attempt", a.Pool, a.Node)
+		}
+	}
+}
+
+// noteAction notes what is done.
+func (l *loop) noteAction(a reconcile.Action) {
+	switch a := a.(type) {
+	case reconcile.Ask:
+		l.note("pool.asked", a.Pool, "%d more containers are asked for", a.N)
+	case reconcile.ReleaseContainer:
+		l.note("container.released", a.ID, "handed back to the cluster")
+	case reconcile.StopContainer:
+		l.note("container.stopping", a.ID, "it is told to end")
+	case reconcile.TellShrink:
+		l.note("pool.shrinking", a.Pool, "the scheduler drains workers until %d are left", a.To)
+	case reconcile.NoteExit:
+		text := a.Cause.Describe(a.Status)
+		if a.Diagnostics != "" {
+			text += ": " + strings.TrimSpace(a.Diagnostics)
+		}
+		l.note("container.exited", a.ID, "of pool %s on %s: %s", a.Pool, a.Node, text)
+	}
+}
+
+// notePools notes changes of what pools want, and the beginning of the end.
+func (l *loop) notePools(why string) {
+	for _, v := range l.core.Pools() {
+		if before, ok := l.pools[v.Name]; !ok || before != v.Wanted {
+			if ok {
+				l.note("pool.wanted", v.Name, "from %d to %d: %s", before, v.Wanted, why)
+			}
+			l.pools[v.Name] = v.Wanted
+		}
+	}
+	if l.core.Ending() && !l.saidEnd {
+		l.saidEnd = true
+		l.note("app.ending", l.opt.Spec.ID, "%s", l.core.Why())
+	}
+}
+
+// reasonOf says why a step may have changed what is wanted.
+func reasonOf(ev reconcile.Event) string {
+	switch ev := ev.(type) {
+	case reconcile.Want:
+		if ev.Reason != "" {
+			return ev.Reason
+		}
+	case reconcile.Retire:
+		return ev.Reason
+	case reconcile.Stop:
+		return "the application ends"
+	}
+	return "asked for"
+}

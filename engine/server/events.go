@@ -1,0 +1,95 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// chronicle remembers what happened, for people, in two rings: so that a job whose
+// tasks all fail does not make the rest forgotten.
+type chronicle struct {
+	last          uint64 // number of the newest event
+	news, failed  []*wire.Event
+	atNews, atEnd int // oldest in each, once it is full
+}
+
+const (
+	maxNews       = 2048
+	maxFailed     = 1024
+	maxEventBytes = 500 // of an event's text
+)
+
+// number makes the next event's number: microseconds since 1970, made to grow, so
+// that numbers grow from one scheduler to the next as well.
+func (c *chronicle) number(now time.Time) uint64 {
+	c.last = max(c.last+1, uint64(max(0, now.UnixMicro())))
+	return c.last
+}
+
+func remember(ring *[]*wire.Event, oldest *int, limit int, e *wire.Event) {
+	if len(*ring) < limit {
+		*ring = append(*ring, e)
+		return
+	}
+	(*ring)[*oldest] = e
+	*oldest = (*oldest + 1) % limit
+}
+
+// after returns the events after a number, oldest first. One that is above the
+// newest is not of this chronicle: all are returned.
+func (c *chronicle) after(since uint64) []*wire.Event {
+	if since > c.last {
+		since = 0
+	}
+	var out []*wire.Event
+	for _, ring := range [][]*wire.Event{c.news, c.failed} {
+		for _, e := range ring {
+			if e.Number > since {
+				out = append(out, e)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b *wire.Event) int { return cmp.Compare(a.Number, b.Number) })
+	return out
+}
+
+func (l *loop) event(kind, object, format string, args ...any) *wire.Event {
+	return &wire.Event{Number: l.events.number(l.now), AtUs: l.now.UnixMicro(), Kind: kind, Object: object, Text: wire.Text(fmt.Sprintf(format, args...), maxEventBytes)}
+}
+
+// tell notes that something happened.
+func (l *loop) tell(kind, object, format string, args ...any) {
+	remember(&l.events.news, &l.events.atNews, maxNews, l.event(kind, object, format, args...))
+}
+
+// tellFailure notes that a task failed by itself.
+func (l *loop) tellFailure(e *sched.Ended, f *graph.Failure) {
+	if e.Kind == graph.FailNone || e.Kind == graph.FailUpstream || e.Kind == graph.FailCancelled {
+		return
+	}
+	text := e.Kind.String()
+	if f != nil {
+		text += ": " + f.Message
+		if f.Host != "" {
+			text += " (on " + f.Host + ")"
+		}
+	}
+	remember(&l.events.failed, &l.events.atEnd, maxFailed, l.event("task.failed", e.Task.String(), "attempt %d: %s", e.Attempt, text))
+}
+
+// tellEnd notes the end of a job, with what became of its tasks.
+func (l *loop) tellEnd(kind string, j *job, why string) {
+	m := l.jobInfo(j)
+	l.tell(kind, j.title(), "%s; of %d tasks %d are done, %d failed, %d were cancelled, %d had not ended", why,
+		m.Tasks, m.Done, m.Failed, m.Cancelled, m.Waiting+m.Ready+m.Running)
+}
+
+func (l *loop) listEvents(m *wire.ListEvents, reply *wire.Reply) {
+	reply.Body = &wire.Reply_Events{Events: &wire.Events{Event: l.events.after(m.Since), Next: l.events.last}}
+}
