@@ -110,6 +110,7 @@ while nobody is connected, and lets its owner come back with the application id.
 	root.AddCommand(c.worker())
 	root.AddCommand(c.worker(), c.task())
 	root.AddCommand(c.worker(), c.task(), c.events())
+	root.AddCommand(c.worker(), c.task(), c.events(), c.top())
 	return root
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,4 +92,26 @@ func TestEventForms(t *testing.T) {
 		c := &command{Streams: Streams{Out: b}, output: format}
 		return c.writeEvent(rows[1])
 	})
+}
+
+func TestTopForms(t *testing.T) {
+	before := &topShot{Time: testTime.Add(-2 * time.Second), Tasks: taskCounts{Done: 4}}
+	shot := &topShot{ID: "app", Time: testTime, Tasks: taskCounts{Waiting: 1, Ready: 2, Running: 3, Done: 8, Failed: 1},
+		Workers: []workerRow{{ID: "c_02", Pool: "worker", Host: "nm1", State: "running", Slots: 2, Running: 1, Results: 1 << 20, RSS: 3 << 20}}}
+	shot.rate(before)
+	if shot.PerSecond != 2.5 {
+		t.Errorf("%v a second", shot.PerSecond)
+	}
+	golden(t, "top", func(b *bytes.Buffer, format string) error {
+		c := &command{Streams: Streams{Out: b}, output: format}
+		return c.writeTop(shot)
+	})
+	lines := strings.Split(shot.screen(10, 3), "\r\n")
+	if len(lines) != 3 || lines[0] != "\x1b[Happ  2026-\x1b[K" || !strings.HasSuffix(lines[2], "\x1b[J") {
+		t.Errorf("%q", lines)
+	}
+	shot.rate(&topShot{Time: testTime.Add(-time.Second), Tasks: taskCounts{Done: 100}})
+	if shot.PerSecond != 0 {
+		t.Errorf("%v a second", shot.PerSecond)
+	}
 }
