@@ -32,7 +32,7 @@ yarnd minicluster --nodes 2 --dir "$dir/cluster" -D 'yarn.application.classpath=
 read -r line <ready; eval "$line"
 jar=$(ls /opt/hadoop/lib/hadoop-yarn-applications-distributedshell-*.jar)
 set +e
-hadoop-java -Duser.home="$dir" org.apache.hadoop.yarn.applications.distributedshell.Client -jar "$jar" -master_memory 256 \
+hadoop-java -Duser.home="$dir" -Dlog4j.configuration=file:/etc/hadoop/conf/log4j.properties org.apache.hadoop.yarn.applications.distributedshell.Client -jar "$jar" -master_memory 256 \
 	-num_containers 3 -container_memory 64 -shell_command 'echo hello from $CONTAINER_ID' >client.log 2>&1
 echo "SHELL: $?"
 grep -E 'ERROR|FATAL|Exception' client.log
