@@ -49,8 +49,11 @@ race() { # the packages where goroutines meet; the detector needs a C compiler
 part "format and vet" make --no-print-directory lint
 part "build" make --no-print-directory build
 # -count=1: some tests run programs that they build, of which the test cache knows nothing.
+if [ "$mode" = fast ]; then # -short leaves out what takes long by its nature; the whole runs it
+	part "tests that need only Go, short" go test -short -count=1 -timeout 15m ./...
+	finish
+fi
 part "tests that need only Go" go test -count=1 -timeout 15m ./...
-[ "$mode" = fast ] && finish
 
 if compiler; then part "race detector" race; else leave_out "race detector" "needs gcc, or root on Debian to install it"; fi
 part "demo on this machine" make --no-print-directory demo

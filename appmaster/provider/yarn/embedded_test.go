@@ -9,6 +9,9 @@ import (
 
 // On an embedded cluster, over the same protocols as on a real one.
 func TestEmbedded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: the suite waits for things that must not happen")
+	}
 	c, err := minicluster.Start(t.Context(), minicluster.Options{Dir: t.TempDir(), Nodes: 3, Heartbeat: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,9 @@ import (
 // again, with exact counts on the application master's side and on the nodes'. The
 // workers are functions that wait for their end. Times are printed, not judged.
 func TestTwoThousandWorkers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: two thousand starts take a while")
+	}
 	const nodes, workers = 200, 2000
 	began := time.Now()
 	c, err := minicluster.Start(t.Context(), minicluster.Options{
