@@ -97,7 +97,12 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	}
 	var report *pb.ApplicationReport
 	sent := time.Now()
-	err = y.call(ctx, "cannot submit "+l.ID, func(ctx context.Context) (err error) {
+	// An interrupt does not cut this exchange: a submission on its way would arrive
+	// after the order to end it, of which the ResourceManager would then say that it
+	// knows no such application.
+	whole, cancel := linger(ctx, submitGrace)
+	defer cancel()
+	err = y.call(whole, "cannot submit "+l.ID, func(ctx context.Context) (err error) {
 		report, err = y.rm.SubmitAndWait(ctx, sc)
 		return err
 	})
@@ -114,6 +119,25 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 		y.endUnwanted(ctx, l.ID, id)
 	}
 	return err
+}
+
+// submitGrace is how long a submission goes on after an interrupt. Mostly it takes
+// milliseconds; a second interrupt ends the process.
+const submitGrace = 5 * time.Second
+
+// linger returns a context that ends a while after ctx does.
+func linger(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-long.Done():
+		}
+	})
+	return long, func() { stop(); cancel() }
 }
 
 // endUnwanted ends an application whose submission failed, also when ctx has ended.
