@@ -2,8 +2,10 @@ package executor
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,11 +20,13 @@ type Usage struct {
 	CPU    uint64 // clock ticks (1/100 s) since each was started
 }
 
-// How often memory is looked at: calm below calmShare of the limit, closely above.
+// How often memory is looked at: closely while tasks run, calmly otherwise. A command
+// can take hundreds of MiB in a fraction of a second, and a node manager that happens
+// to look then kills the whole container at once.
 const (
 	calmly    = time.Second
 	closely   = 100 * time.Millisecond
-	calmShare = 0.6
+	lookShare = 20   // times a look's duration is the least time between two: looking must not cost a core where /proc is large
 	killShare = 0.95 // of the limit, above which somebody has to go
 )
 
@@ -30,24 +34,39 @@ const (
 // executor or command before the container's limit is reached: a node manager that
 // sees it exceeded kills everything, the worker and its results included.
 func (m *Manager) watch() {
-	for wait := calmly; pause(m.ctx, wait); {
+	var looked time.Time
+	wait := closely
+	for pause(m.ctx, closely) {
+		if since := time.Since(looked); since < wait || since < calmly && !m.busy() {
+			continue
+		}
+		looked = time.Now()
 		t := m.family.tree()
 		u := t.sum(os.Getpid())
+		wait = min(calmly, lookShare*time.Since(looked))
 		m.mu.Lock()
 		m.usage = u
 		m.mu.Unlock()
-		wait = calmly
-		limit := float64(m.opts.MemoryLimit)
-		if limit == 0 {
-			continue
-		}
-		if float64(u.RSS) > calmShare*limit {
-			wait = closely
-		}
-		if float64(u.RSS) > killShare*limit {
+		if limit := float64(m.opts.MemoryLimit); limit > 0 && float64(u.RSS) > killShare*limit {
 			m.killLargest(t, u)
 		}
 	}
+}
+
+// busy tells whether any task runs.
+func (m *Manager) busy() bool {
+	return slices.ContainsFunc(m.live(), func(p *process) bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.calls) > 0
+	})
+}
+
+// live lists the executors.
+func (m *Manager) live() []*process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.all))
 }
 
 // Usage returns what this process and its descendants took when it was last
@@ -61,16 +80,10 @@ func (m *Manager) Usage() Usage {
 // killLargest kills the command, or else the executor of functions, that takes
 // most. Its tasks fail with graph.FailMemory.
 func (m *Manager) killLargest(t table, u Usage) {
-	m.mu.Lock()
-	live := make([]*process, 0, len(m.all))
-	for p := range m.all {
-		live = append(live, p)
-	}
-	m.mu.Unlock()
 	var most uint64
 	var name string
 	var kill func()
-	for _, p := range live {
+	for _, p := range m.live() {
 		for _, v := range p.victims(t) {
 			if v.rss > most {
 				most, name, kill = v.rss, v.name, v.kill
