@@ -20,6 +20,7 @@ func ExitCode(err error) edgeclient.Code {
 	}{
 		{engine.ErrNotFound, edgeclient.NotFound},
 		{engine.ErrAuth, edgeclient.Auth},
+		{engine.ErrState, edgeclient.Refused},
 		{engine.ErrUnreachable, edgeclient.TimedOut},
 		{engine.ErrMismatch, edgeclient.Mismatch},
 	} {

@@ -69,7 +69,7 @@ func (b *Batch[T]) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// Ended is a client.Sink.
+// Ended is a client.Sink. A task counts as ended once, also when it is retried later.
 func (b *Batch[T]) Ended(tag uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

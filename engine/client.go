@@ -20,6 +20,7 @@ type (
 	TaskRow    = client.TaskRow
 	TaskDetail = client.TaskDetail
 	Event      = client.Event
+	Retried    = client.Retried
 )
 
 // Client is a connection to a cluster. When it breaks, it is made again, and what was
@@ -97,6 +98,12 @@ func (c *Client) TaskDetail(ctx context.Context, t graph.TaskID) (TaskDetail, er
 // the job's. It returns how many of the job it ended.
 func (c *Client) CancelTasks(ctx context.Context, job graph.JobID, indices ...uint32) (int, error) {
 	return c.c.CancelTasks(ctx, job, indices...)
+}
+
+// RetryTasks has failed tasks of any job run again, as Future.Retry does; without
+// indices all of the job's that can be.
+func (c *Client) RetryTasks(ctx context.Context, job graph.JobID, indices ...uint32) (Retried, error) {
+	return c.c.RetryTasks(ctx, job, indices...)
 }
 
 // Events tells what happened after an earlier answer's next, 0 at first.

@@ -23,6 +23,9 @@ var (
 	ErrAuth = client.ErrAuth
 	// ErrNotFound: there is no such job, task or name.
 	ErrNotFound = client.ErrNotFound
+	// ErrState: the task's state does not allow it: a retry of a task that did not
+	// fail, or that nobody holds any more.
+	ErrState = client.ErrState
 	// ErrReleased: the result was released.
 	ErrReleased = client.ErrReleased
 	// ErrJobClosed: the job was closed, by this client or another one.

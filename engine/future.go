@@ -51,6 +51,10 @@ func (f *Future[T]) Name() string { return f.name }
 // Result waits for the task and returns its result; without one, a [*TaskError] says
 // why. It may be asked many times; a large result is fetched each time. When ctx
 // ends, the wait ends and the task goes on.
+//
+// An answer that was given stays what it is. When a failed task is retried, by this
+// program or another, a later Result waits for the new outcome, as soon as this client
+// has heard of the retry; after Retry it has. Status and Done go back with it.
 func (f *Future[T]) Result(ctx context.Context) (T, error) {
 	var zero T
 	if f.err != nil {
@@ -106,6 +110,17 @@ func (f *Future[T]) Cancel(ctx context.Context) error {
 		return f.err
 	}
 	return f.job.Cancel(ctx, f.index)
+}
+
+// Retry has the task, which failed, run again, with all attempts that it is allowed:
+// with it the failed tasks that it depends on, and those that failed because of these.
+// A task that has not failed, was cancelled, or was let go of is an [ErrState].
+func (f *Future[T]) Retry(ctx context.Context) error {
+	if f.err != nil {
+		return f.err
+	}
+	_, err := f.job.Retry(ctx, f.index)
+	return err
 }
 
 // Release lets go of the task: its result is freed unless another task, or a

@@ -18,14 +18,14 @@ import (
 func (c *command) task() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "task",
-		Short: "List, look at and cancel an application's tasks",
+		Short: "List, look at, cancel and retry an application's tasks",
 		Long: `task looks at single tasks. A TASK is JOB/INDEX, as yarnd task list shows it; JOB is
 the number or the name of a job that is open (see yarnd connect): jobs without a
 name end with the program that submits to them.`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(c.taskList(), c.taskGet(), c.taskCancel())
+	cmd.AddCommand(c.taskList(), c.taskGet(), c.taskCancel(), c.taskRetry())
 	return cmd
 }
 
@@ -168,16 +168,32 @@ func (c *command) taskCancel() *cobra.Command {
 	return cmd
 }
 
+// taskChoice is some of a job's tasks; without an index it is all of them.
+type taskChoice struct {
+	job   graph.JobID
+	index []uint32
+}
+
+// choose adds a task to those of its job.
+func choose(chosen []taskChoice, t graph.TaskID) []taskChoice {
+	at := slices.IndexFunc(chosen, func(k taskChoice) bool { return k.job == t.Job })
+	if at < 0 {
+		at = len(chosen)
+		chosen = append(chosen, taskChoice{job: t.Job})
+	}
+	chosen[at].index = append(chosen[at].index, t.Index)
+	return chosen
+}
+
 // cancelTasks cancels a job's tasks, or the tasks named, when all of them exist.
 func (c *command) cancelTasks(ctx context.Context, cluster *yarnd.Cluster, jobs []client.JobInfo, job string, tasks []string) error {
-	chosen := map[graph.JobID][]uint32{}
-	var order []graph.JobID
+	var chosen []taskChoice
 	if job != "" {
 		id, err := findJob(cluster.ID, jobs, job)
 		if err != nil {
 			return err
 		}
-		order, chosen[id] = []graph.JobID{id}, nil
+		chosen = []taskChoice{{job: id}}
 	}
 	for _, what := range tasks {
 		id, err := findTask(cluster.ID, jobs, what)
@@ -187,14 +203,11 @@ func (c *command) cancelTasks(ctx context.Context, cluster *yarnd.Cluster, jobs 
 		if err != nil {
 			return err
 		}
-		if chosen[id.Job] == nil {
-			order = append(order, id.Job)
-		}
-		chosen[id.Job] = append(chosen[id.Job], id.Index)
+		chosen = choose(chosen, id)
 	}
 	total := 0
-	for _, id := range order {
-		n, err := cluster.CancelTasks(ctx, id, chosen[id]...)
+	for _, k := range chosen {
+		n, err := cluster.CancelTasks(ctx, k.job, k.index...)
 		if err != nil {
 			return err
 		}

@@ -120,12 +120,22 @@ func (c *Client) drop(err error, match func(*call) bool) {
 // ask sends a request and waits for the reply. When ctx ends the request may still
 // be carried out.
 func (c *Client) ask(ctx context.Context, job *Job, req *wire.Request) (*wire.Reply, error) {
+	return c.askThen(ctx, job, req, func(*wire.Reply) {})
+}
+
+// askThen is ask with something that the reader does with the reply before it reads on.
+func (c *Client) askThen(ctx context.Context, job *Job, req *wire.Request, then func(*wire.Reply)) (*wire.Reply, error) {
 	type answer struct {
 		reply *wire.Reply
 		err   error
 	}
 	ch := make(chan answer, 1)
-	k := &call{job: job, req: req, done: func(r *wire.Reply, err error) { ch <- answer{r, err} }}
+	k := &call{job: job, req: req, done: func(r *wire.Reply, err error) {
+		if err == nil {
+			then(r)
+		}
+		ch <- answer{r, err}
+	}}
 	if err := c.start(k); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (o *Outcome) IsInline() bool {
 // cell is what is known of one task. A cell exists from Submit (or Hold) until
 // Release.
 type cell struct {
-	out  *Outcome      // nil until there is one; never changes afterwards but for where a result is
+	out  *Outcome      // nil until there is one; then changes in where a result is, and when a failed task is retried
 	done chan struct{} // closed with out; made when somebody waits
 	sink Sink
 	tag  uint32 // what the sink is told
@@ -102,6 +102,18 @@ func (c *cell) set(out *Outcome, to *sinks) {
 	}
 	if c.sink != nil {
 		*to = append(*to, told{c.sink, c.tag})
+		c.sink = nil // once, whatever a retry brings
+	}
+}
+
+// failed reports whether what is known of the task is that it failed.
+func (c *cell) failed() bool { return c.out != nil && c.out.Failure != nil }
+
+// again takes in that the task, which had failed, runs again: who asks from now on
+// waits for its new outcome.
+func (c *cell) again() {
+	if c.failed() {
+		c.out, c.done = nil, nil
 	}
 }
 
@@ -149,9 +161,17 @@ func (j *Job) ended(m *wire.Ended) {
 	n := 0
 	var to sinks
 	j.mu.Lock()
+	for _, i := range m.Again {
+		if c := j.find(i); c != nil {
+			c.again()
+		}
+	}
 	for o, attempt := range m.Outcomes {
 		if c := j.find(o.Task.Index); c != nil {
 			outs[n] = Outcome{Outcome: o, Attempt: attempt}
+			if c.failed() { // retried, and ended again before this side was told of either
+				c.out = &outs[n]
+			}
 			c.set(&outs[n], &to)
 		}
 		n++
@@ -179,7 +199,9 @@ func (j *Job) Hold(index uint32) {
 		switch c := j.find(index); {
 		case c == nil: // released meanwhile
 		case o != nil:
-			c.set(o, &to)
+			if c.set(o, &to); c.failed() {
+				j.watch() // it may be retried
+			}
 		default:
 			// It has not ended. What a watch has told so far was not kept, but of this
 			// task it can only have told since we asked, when the cell was here.

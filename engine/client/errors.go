@@ -20,6 +20,8 @@ var (
 	ErrUnreachable = errors.New("the scheduler cannot be reached")
 	ErrAuth        = errors.New("not allowed")
 	ErrNotFound    = errors.New("not found")
+	// ErrState is about a task whose state does not allow what was asked for.
+	ErrState = errors.New("not in this state")
 	// ErrMismatch is about types of values, and versions of programs.
 	ErrMismatch = codec.ErrMismatch
 )

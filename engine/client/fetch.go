@@ -22,7 +22,8 @@ const (
 
 // Result waits for the task and returns its result's bytes. With own they are the
 // caller's, otherwise they must not be changed. A task without a result gives its
-// *graph.Failure.
+// *graph.Failure. Once it is known that the task was retried, Result waits for the
+// new outcome.
 //
 // Large results come from the workers that hold them. If none has it any more, it
 // is computed again, and Result waits for that.
@@ -108,7 +109,7 @@ func (j *Job) whereNow(ctx context.Context, index uint32) (*Outcome, error) {
 			return nil, nil
 		}
 		j.mu.Lock()
-		if c := j.find(index); c != nil && c.out != nil && out.Err == nil {
+		if c := j.find(index); c != nil && c.out != nil && out.Err == nil && out.Attempt >= c.out.Attempt {
 			c.out = out
 		}
 		j.mu.Unlock()

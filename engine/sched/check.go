@@ -38,11 +38,18 @@ type account struct {
 
 func (k *checker) job(j *job) error {
 	var counts [states]uint32
+	kept := uint32(0)
 	for i := range j.tasks.n {
 		counts[j.task(i).state]++
+		if t := j.task(i); t.state == StateFailed && t.flags&flagCut == 0 {
+			kept++
+		}
 		if err := k.task(j, i); err != nil {
 			return fmt.Errorf("task %v (%v): %w", j.name(i), j.task(i).state, err)
 		}
+	}
+	if kept != j.kept {
+		return fmt.Errorf("job %d: keeps %d failed tasks, counted %d", j.id, j.kept, kept)
 	}
 	if counts != j.counts {
 		return fmt.Errorf("job %d: states counted %v, kept %v", j.id, counts, j.counts)
@@ -54,7 +61,7 @@ func (k *checker) task(j *job, i uint32) error {
 	t := j.task(i)
 	need, kin := k.edgesInto(j, i)
 	switch wanted := j.wanted(i); {
-	case !t.state.Final() && (need != t.need || kin != t.kin):
+	case (!t.state.Final() || t.state == StateFailed && t.flags&flagCut == 0) && (need != t.need || kin != t.kin):
 		return fmt.Errorf("need %d, kin %d, counted %d and %d", t.need, t.kin, need, kin)
 	case wanted && (t.state == StateReleased || t.state == StateForgotten):
 		return fmt.Errorf("wanted")
@@ -64,6 +71,10 @@ func (k *checker) task(j *job, i uint32) error {
 		return fmt.Errorf("result that nobody needs")
 	case !wanted && t.state == StateReleased && t.kin == 0 && t.flags&flagFresh == 0:
 		return fmt.Errorf("not forgotten")
+	case t.state == StateFailed && t.flags&flagCut == 0 && (j.closed || !wanted && t.kin == 0):
+		return fmt.Errorf("kept for nobody")
+	case (t.state == StateCancelled || t.state == StateForgotten) && t.flags&flagCut == 0:
+		return fmt.Errorf("not cut")
 	case t.state.Given() != (t.where != 0) && t.state != StateDone:
 		return fmt.Errorf("with worker %d", t.where)
 	}

@@ -69,6 +69,7 @@ type Core struct {
 	claims    map[graph.TaskID]graph.WorkerID // attempts under retraction → for whom
 	transfers []transfer                      // Copies under way
 	scratch   []graph.WorkerID
+	revived   []graph.TaskID // by the last Retry
 
 	todo     consequences
 	rejected [reasons]uint64
@@ -124,6 +125,8 @@ func (c *Core) Step(ev Event) {
 		c.stepPin(ev)
 	case Cancel:
 		c.stepCancel(ev)
+	case Retry:
+		c.stepRetry(ev)
 	case CloseJob:
 		c.stepClose(ev)
 	case Retire:

@@ -3,7 +3,7 @@
 // else happens. It has no clock (a Tick is an event), no I/O, no goroutine and
 // no randomness, so that whatever it did can be done again.
 //
-//	           OpenJob, DeclareClass, Submit, Release, Pin, Cancel, CloseJob
+//	           OpenJob, DeclareClass, Submit, Release, Pin, Cancel, Retry, CloseJob
 //	clients ──────────────────────────────────────────────┐
 //	                                                       ▼
 //	           WorkerJoined, WorkerLeft, Started,      ┌──────┐  Assign, Stop, Retract,
@@ -32,6 +32,9 @@
 //   - A task's payload is kept while any descendant might be computed again
 //     (task.kin). A result inline at the scheduler cannot be lost: lineage ends
 //     there.
+//   - A failed task that is held can be retried: its payload and lineage are kept
+//     until it is let go of, like those of a Done one (retry.go). A cancelled one
+//     cannot.
 //   - A death is blamed only on a task that was alone (blame.go).
 //   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
 //     that waits (for locality, for a copy, for a worker's rest) goes on.
@@ -46,6 +49,7 @@
 //	table.go job.go      where everything is kept
 //	core.go              Step, Output, consequences
 //	submit.go refs.go    jobs come and go; who wants what
+//	retry.go             failed tasks run again
 //	attempt.go blame.go  attempts: given, started, done, failed, retracted
 //	worker.go retire.go  workers: joined, left, drained
 //	results.go           where results are; lost, found again, freed

@@ -46,6 +46,14 @@ type (
 		Tasks []graph.TaskID
 	}
 
+	// Retry has tasks run again that failed and that the job holds, somebody pins, or
+	// such a task depends on; with them the failed tasks that they depend on, and
+	// those that failed only because of them. A task that cannot be retried, as
+	// MayRetry says, is left as it is.
+	Retry struct {
+		Tasks []graph.TaskID
+	}
+
 	// CloseJob cancels what is unfinished, releases everything and forgets the job.
 	// Results that a pin or a task of another job still needs stay until it lets
 	// go; Output.Gone tells when nothing of the job is left. No Ended and no Forget
@@ -163,6 +171,7 @@ func (Submit) event()       {}
 func (Release) event()      {}
 func (Pin) event()          {}
 func (Cancel) event()       {}
+func (Retry) event()        {}
 func (CloseJob) event()     {}
 func (WorkerJoined) event() {}
 func (WorkerLeft) event()   {}

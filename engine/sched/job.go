@@ -16,6 +16,7 @@ type job struct {
 	tasks  table[task]
 	edges  table[edge]
 	counts [states]uint32 // tasks by state
+	kept   uint32         // failed tasks that can be retried: those without flagCut
 
 	// What few tasks have is kept aside.
 	foreign map[uint32]graph.TaskID   // edge → its dependency in another job

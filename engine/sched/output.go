@@ -23,7 +23,8 @@ type Output struct {
 	Copy []Copy
 	// Ended tells of tasks that reached an outcome which the job's clients may see:
 	// results of tasks that somebody holds, and every failure. A result that was
-	// lost and computed again is told again, with its new attempt.
+	// lost and computed again is told again, with its new attempt. With Again it takes
+	// a failure back that was told: the task runs again.
 	Ended []Ended
 	// Forget says that a task's class and payload will never be needed again.
 	Forget []graph.TaskID
@@ -75,4 +76,5 @@ type Ended struct {
 	Cause   graph.TaskID   // FailUpstream: the task that failed first
 	Size    uint64
 	Inline  bool
+	Again   bool // a failure was taken back: there is no outcome yet
 }

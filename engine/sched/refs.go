@@ -163,6 +163,9 @@ func (c *Core) cut(j *job, i uint32) {
 // dropUnwanted frees, drops and forgets i as far as nobody wants it.
 func (c *Core) dropUnwanted(j *job, i uint32) {
 	t := j.task(i)
+	if t.state == StateFailed {
+		c.buryUnheld(j, i, t)
+	}
 	if t.state.Final() || j.wanted(i) {
 		return
 	}
@@ -205,7 +208,8 @@ func (c *Core) farewell(j *job, i uint32) {
 	c.out.Forget = append(c.out.Forget, j.name(i))
 }
 
-// fail ends a task without a result, and tells its consumers.
+// fail ends a task without a result, and tells its consumers. Unless a client
+// cancelled it, it is kept for a retry.
 func (c *Core) fail(j *job, i uint32, kind graph.FailKind, cause graph.TaskID) {
 	t := j.task(i)
 	if t.state.Given() && kind == graph.FailCancelled {
@@ -223,7 +227,6 @@ func (c *Core) fail(j *job, i uint32, kind graph.FailKind, cause graph.TaskID) {
 	c.apply(j, i, m)
 	t.size, t.took = pack(cause), uint8(kind)
 	t.flags |= flagSeen
-	c.cut(j, i)
 	if !j.closed {
 		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Kind: kind, Cause: cause})
 	}
@@ -233,5 +236,10 @@ func (c *Core) fail(j *job, i uint32, kind graph.FailKind, cause graph.TaskID) {
 			c.failLater(jk, k, graph.FailUpstream, cause)
 		}
 	}
+	if m == moveFail {
+		c.keep(j, i)
+		return
+	}
+	c.cut(j, i)
 	c.farewell(j, i)
 }

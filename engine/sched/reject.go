@@ -13,8 +13,9 @@ const (
 	BadRow                      // columns of different lengths, kinds that cannot be
 	StaleAttempt                // about another attempt than the live one, or on another worker
 	StaleResult                 // about a result that nobody needs or that is not the accepted one
-	NotHeld                     // released or unpinned more often than held
+	NotHeld                     // released or unpinned more often than held; retried when it was let go of
 	AlreadyEnded                // cancelled after its end
+	NotFailed                   // retried without having failed
 	AlreadyExists               // a job opened twice
 
 	reasons = iota
@@ -22,7 +23,7 @@ const (
 
 var reasonNames = [reasons]string{
 	"unknown job", "unknown class", "unknown task", "unknown worker", "bad batch", "bad worker",
-	"bad row", "stale attempt", "stale result", "not held", "already ended", "already exists",
+	"bad row", "stale attempt", "stale result", "not held", "already ended", "not failed", "already exists",
 }
 
 // String returns the reason in words.

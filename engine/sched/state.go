@@ -19,7 +19,7 @@ import (
 // Waiting to Running are the active states: somebody wants the task and it has
 // no outcome yet. From any of them the task can also fail, be cancelled, be
 // dropped because nobody wants it any more, or recover a result that a worker
-// brought back.
+// brought back. A failed task that is retried is Released again (retry.go).
 type State uint8
 
 const (
@@ -37,7 +37,8 @@ const (
 	StateRunning
 	// StateDone: there is a result on at least one worker, or inline at the scheduler.
 	StateDone
-	// StateFailed: there will be no result, for a reason of the task or of its inputs.
+	// StateFailed: there will be no result, for a reason of the task or of its inputs,
+	// unless a client retries it, which it can as long as it is held.
 	StateFailed
 	// StateCancelled: a client ended it before it was done.
 	StateCancelled
@@ -63,7 +64,8 @@ func (s State) Active() bool { return s >= StateWaiting && s <= StateRunning }
 // Given reports whether a worker has a live attempt of the task.
 func (s State) Given() bool { return s == StateAssigned || s == StateRunning }
 
-// Final reports whether the task will never change again.
+// Final reports whether the task will not change again by itself: only a failed one
+// that is retried does.
 func (s State) Final() bool { return s >= StateFailed }
 
 // move is a transition between states. Each has a name, the states it may start
@@ -85,6 +87,7 @@ const (
 	moveFail                // no result, ever
 	moveCancel              // a client ended it
 	moveForget              // nothing can want it again
+	moveRetry               // a client wants it to be tried again
 )
 
 const active = 1<<StateWaiting | 1<<StateReady | 1<<StateAssigned | 1<<StateRunning
@@ -108,6 +111,7 @@ var moves = [...]struct {
 	moveFail:    {"fail", active, StateFailed},
 	moveCancel:  {"cancel", active | 1<<StateReleased, StateCancelled},
 	moveForget:  {"forget", 1 << StateReleased, StateForgotten},
+	moveRetry:   {"retry", 1 << StateFailed, StateReleased},
 }
 
 // apply makes a transition, keeps the counts of states, and panics when the

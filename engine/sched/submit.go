@@ -100,7 +100,7 @@ func (c *Core) addEdge(j *job, i uint32, d graph.TaskID) {
 	if len(out) == cap(out) {
 		out = slices.DeleteFunc(out, func(k graph.TaskID) bool {
 			_, t := c.find(k)
-			return t == nil || t.state.Final()
+			return t == nil || t.state.Final() && t.flags&flagCut != 0
 		})
 	}
 	jd.abroad[d.Index] = append(out, j.name(i))
@@ -164,7 +164,7 @@ func (c *Core) stepClose(ev CloseJob) {
 // leaveIfGone drops a closed job of which nothing is left.
 func (c *Core) leaveIfGone(j *job) {
 	n := j.counts
-	if !j.closed || n[StateFailed]+n[StateCancelled]+n[StateForgotten] != j.tasks.n || c.jobs[j.id] == nil {
+	if !j.closed || j.kept > 0 || n[StateFailed]+n[StateCancelled]+n[StateForgotten] != j.tasks.n || c.jobs[j.id] == nil {
 		return
 	}
 	delete(c.jobs, j.id)

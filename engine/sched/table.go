@@ -26,8 +26,8 @@ type task struct {
 	need uint32
 
 	// kin counts edges from consumers that may still need the result, now or to be
-	// computed again: those not failed, cancelled or forgotten, nor Done inline
-	// (which cannot be lost). At 0 the task's payload is of no use to consumers.
+	// computed again: those not cancelled or forgotten, nor Done inline (which cannot
+	// be lost), nor failed and buried (retry.go). At 0 the task's payload is of no use to consumers.
 	// Invariant: need ≤ kin.
 	kin uint32
 
@@ -50,7 +50,7 @@ const (
 	flagFresh                     // nobody ever wanted it: not to be forgotten yet
 	flagSeen                      // an outcome was told
 	flagInline                    // the result is at the scheduler
-	flagCut                       // kin of its inputs no longer counts this task
+	flagCut                       // kin of its inputs no longer counts this task; a failed one is buried
 	flagRetract                   // the worker was asked to give it back
 	flagSuspect                   // may have killed a worker: runs alone
 	flagAbroad                    // has consumers in other jobs (job.abroad)

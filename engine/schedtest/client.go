@@ -14,7 +14,7 @@ func (w *World) client() {
 		w.openJob()
 		return
 	}
-	switch n := w.rng.IntN(16); {
+	switch n := w.rng.IntN(18); {
 	case n < 7:
 		w.submit(j)
 	case n < 10 && w.plan.has("release") && len(j.held) > 0:
@@ -23,6 +23,8 @@ func (w *World) client() {
 		w.step(sched.Cancel{Tasks: []graph.TaskID{{Job: j.id, Index: uint32(w.rng.IntN(int(j.next)))}}})
 	case n < 14 && w.plan.has("pin") && j.next > 0:
 		w.pin(j)
+	case n >= 16 && w.plan.has("retry"):
+		w.retry()
 	case n == 15 && w.plan.has("close") && w.chance(3):
 		w.closeJob(j)
 	}

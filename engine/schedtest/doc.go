@@ -21,7 +21,7 @@
 // twin (twin.go), which decides by slow and obvious code what each task's state
 // must be, is compared with the core. At the end the world heals; then all that
 // is wanted must have the outcome that a plain recursive evaluation of the graph
-// gives (oracle.go), and once everything is let go, nothing may be left anywhere.
+// gives (oracle.go), half of the time after all that failed was retried, and once everything is let go, nothing may be left anywhere.
 //
 // A run is a function of its [Plan]: a failing one is printed as flags that
 // replay it, after [Shrink] has made it smaller.

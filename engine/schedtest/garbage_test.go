@@ -67,7 +67,7 @@ func (g *garbler) held() sched.Held { return sched.Held{TaskAttempt: g.attempt()
 func (g *garbler) event() sched.Event {
 	w := g.worker()
 	attempt := g.of(w)
-	switch g.IntN(17) {
+	switch g.IntN(18) {
 	case 0:
 		return sched.OpenJob{Job: g.job()}
 	case 1:
@@ -83,6 +83,8 @@ func (g *garbler) event() sched.Event {
 		return sched.Pin{Task: g.task(), Delta: g.IntN(5) - 2}
 	case 5:
 		return sched.Cancel{Tasks: several(g, g.task)}
+	case 17:
+		return sched.Retry{Tasks: several(g, g.task)}
 	case 6:
 		if g.IntN(20) > 0 {
 			return sched.Tick{Now: g.Int64N(1 << 20)}

@@ -170,7 +170,7 @@ func (m *machine) finish(w *World, n int) bool {
 	}
 	m.running = slices.Delete(m.running, n, n+1)
 	at := sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}
-	bad := does.kind == "bad"
+	bad := does.kind == "bad" && !w.cured[a.Task]
 	if does.kind == "flaky" && w.flaked[a.Task] < int(does.class.Retries) {
 		w.flaked[a.Task]++
 		bad = true

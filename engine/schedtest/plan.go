@@ -16,7 +16,7 @@ type Plan struct {
 
 // Features are the things that a Plan can do without.
 var Features = []string{
-	"cancel", "release", "pin", "close", "loose", "foreign", "hosts", "slots", "pools",
+	"cancel", "retry", "release", "pin", "close", "loose", "foreign", "hosts", "slots", "pools",
 	"fail", "flaky", "poison", "crash", "cut", "retire", "scale", "missing", "repeat",
 }
 

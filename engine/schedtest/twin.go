@@ -41,7 +41,8 @@ type twinTask struct {
 	failed   graph.FailKind
 	told     bool // a result was told
 	gone     bool // forgotten
-	unlinked bool // does not keep its inputs' lineage
+	unlinked bool // does not keep its inputs' lineage, nor, if it failed, its payload
+	closed   bool // its job is
 	wanted   bool
 }
 
@@ -71,6 +72,11 @@ func (tw *twin) see(ev sched.Event) {
 			if t := tw.byID[id]; t != nil && t.open() && !t.told && (t.wanted || t.fresh) {
 				t.fail(graph.FailCancelled)
 			}
+			tw.settle()
+		}
+	case sched.Retry:
+		for _, id := range ev.Tasks {
+			tw.retry(tw.byID[id])
 			tw.settle()
 		}
 	case sched.CloseJob:
@@ -148,11 +154,15 @@ func (tw *twin) submit(b *graph.Batch) {
 }
 
 func (tw *twin) closeJob(id graph.JobID) {
+	for _, t := range tw.tasks {
+		t.closed = t.closed || t.id.Job == id
+	}
 	for _, t := range slices.Backward(tw.tasks) {
 		if t.id.Job != id {
 			continue
 		}
 		t.held, t.fresh = false, false
+		t.unlinked = t.unlinked || t.failed != 0
 		if t.open() && t.wanted {
 			t.fail(graph.FailCancelled)
 		}
@@ -161,7 +171,7 @@ func (tw *twin) closeJob(id graph.JobID) {
 }
 
 func (t *twinTask) fail(kind graph.FailKind) {
-	t.failed, t.unlinked = kind, true
+	t.failed, t.unlinked = kind, kind == graph.FailCancelled || t.closed
 	t.endAttempt()
 }
 
@@ -257,6 +267,8 @@ func (tw *twin) letGo(t *twinTask) bool {
 	switch {
 	case t.wanted:
 		return false
+	case t.failed != 0 && !t.unlinked && !kin:
+		t.unlinked = true
 	case t.open() && t.worker != 0:
 		t.endAttempt()
 	case t.done && !(t.inline && kin):

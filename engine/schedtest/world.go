@@ -30,6 +30,7 @@ type World struct {
 	sent    map[sched.TaskAttempt]uint64 // small results on their way
 	payload map[graph.TaskID]bool        // the scheduler's store of payloads
 	flaked  map[graph.TaskID]int
+	cured   map[graph.TaskID]bool // bad tasks that are good since they were retried
 	gone    map[graph.JobID]bool
 	told    map[graph.TaskID]graph.FailKind
 	healing bool
@@ -60,6 +61,7 @@ func newWorld(p Plan) *World {
 		sent:    map[sched.TaskAttempt]uint64{},
 		payload: map[graph.TaskID]bool{},
 		flaked:  map[graph.TaskID]int{},
+		cured:   map[graph.TaskID]bool{},
 		gone:    map[graph.JobID]bool{},
 		told:    map[graph.TaskID]graph.FailKind{},
 	}
@@ -119,7 +121,7 @@ func (w *World) step(ev sched.Event) {
 func (w *World) mayFail(id graph.TaskID, kind graph.FailKind, told bool) error {
 	does := w.oracle.specs[id].does.kind
 	switch {
-	case kind == graph.FailUser && does == "bad":
+	case kind == graph.FailUser && does == "bad" && !w.cured[id]:
 	case kind == graph.FailDied && (does == "poison" || does == "bomb"):
 	case kind == graph.FailLost && told:
 	default:
@@ -162,8 +164,8 @@ func (w *World) turn() {
 	for _, o := range out.Copy {
 		w.send(o.To, copyFrom(o))
 	}
-	for _, e := range out.Ended {
-		w.ended(e)
+	for k, e := range out.Ended {
+		w.ended(e, slices.ContainsFunc(out.Ended[k+1:], func(f sched.Ended) bool { return f.Task == e.Task && f.Again }))
 	}
 	for _, id := range out.Forget {
 		if !w.payload[id] {
@@ -210,10 +212,17 @@ func (w *World) poolFits(id graph.TaskID, m *machine) bool {
 	return pool == "" || pool == m.pool
 }
 
-// ended is what a client is told. What it was told once stays true.
-func (w *World) ended(e sched.Ended) {
+// ended is what a client is told. What it was told once stays true, unless the task
+// is retried; the twin knows no more of what was before that.
+func (w *World) ended(e sched.Ended, outdated bool) {
 	w.note("ended %+v", e)
-	w.must(w.twin.ended(e))
+	if e.Again {
+		w.retried(e)
+		return
+	}
+	if !outdated {
+		w.must(w.twin.ended(e))
+	}
 	before, again := w.told[e.Task]
 	switch {
 	case again && before != graph.FailNone:

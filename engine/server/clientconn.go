@@ -116,7 +116,7 @@ func (in *request) bulky() bool {
 	case *wire.Request_Submit:
 		m := b.Submit
 		return len(m.Payload)+8*(len(m.Class)+len(m.DepIndex)+len(m.Host)) > largeSubmit
-	case *wire.Request_Locate, *wire.Request_ListEvents, *wire.Request_ListJobs, *wire.Request_ListNames, *wire.Request_ListTasks, *wire.Request_ListWorkers, *wire.Request_Watch:
+	case *wire.Request_Locate, *wire.Request_ListEvents, *wire.Request_ListJobs, *wire.Request_ListNames, *wire.Request_ListTasks, *wire.Request_ListWorkers, *wire.Request_Retry, *wire.Request_Watch:
 		return true
 	}
 	return false

@@ -15,8 +15,9 @@ type outcomes struct {
 	size    []uint64
 	when    []moment
 	// log holds the indices of tasks in the order in which they ended; a task whose
-	// lost result was computed again is there again. A position in it is a cursor
-	// for ever.
+	// lost result was computed again is there again, and so is one that failed and
+	// was retried, at its retry and at its new end. A position in it is a cursor for
+	// ever.
 	log []uint32
 
 	cause     map[uint32]graph.TaskID   // of FailUpstream
@@ -65,16 +66,39 @@ func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
 	o.textBytes += textSize(f)
 }
 
+// takeBack forgets that a task failed: it runs again.
+func (o *outcomes) takeBack(i uint32) {
+	o.kind[i], o.attempt[i], o.size[i], o.when[i].end = notEnded, 0, 0, 0
+	o.log = append(o.log, i)
+	delete(o.cause, i)
+	if f := o.failures[i]; f != nil {
+		o.textBytes -= textSize(f)
+		delete(o.failures, i)
+	}
+}
+
 func textSize(f *graph.Failure) int {
 	return len(f.Message) + len(f.Stack) + len(f.Output) + len(f.Host)
 }
 
-// ended takes the core's word that a task has an outcome.
+// ended takes the core's word that a task has an outcome, or none any more.
 func (l *loop) ended(e *sched.Ended) {
 	j := l.jobs[e.Task.Job]
 	if j == nil || j.closed {
 		return
 	}
+	if e.Again {
+		j.ends.takeBack(e.Task.Index)
+	} else {
+		l.recordEnd(j, e)
+	}
+	if !j.news {
+		j.news = true
+		l.news = append(l.news, j)
+	}
+}
+
+func (l *loop) recordEnd(j *job, e *sched.Ended) {
 	f := l.texts[sched.TaskAttempt{Task: e.Task, Attempt: e.Attempt}]
 	if f == nil {
 		f = l.unsaid(e)
@@ -82,10 +106,6 @@ func (l *loop) ended(e *sched.Ended) {
 	j.ends.record(e, f)
 	l.tellFailure(e, f)
 	j.ends.when[e.Task.Index].end = j.mark(l.now)
-	if !j.news {
-		j.news = true
-		l.news = append(l.news, j)
-	}
 }
 
 // unsaid makes the text for a failure that no worker told of.
@@ -122,6 +142,8 @@ func (l *loop) failure(j *job, index uint32) *graph.Failure {
 	if cj := l.jobs[cause.Job]; cj != nil && int(cause.Index) < len(cj.ends.kind) && cj.ends.kind[cause.Index] != graph.FailUpstream {
 		if k := cj.ends.kind[cause.Index]; k != notEnded && k != graph.FailNone {
 			out = *l.failure(cj, cause.Index)
+		} else {
+			out.Message = "it failed, and was retried since"
 		}
 	}
 	out.Kind, out.Task, out.Attempt = graph.FailUpstream, cause, j.ends.attempt[index]

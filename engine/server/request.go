@@ -61,6 +61,8 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 		return true, nil
 	case *wire.Request_Cancel:
 		return false, l.cancel(b.Cancel, reply)
+	case *wire.Request_Retry:
+		return false, l.retry(s, b.Retry, reply)
 	case *wire.Request_CloseJob:
 		return false, l.withJob(b.CloseJob.Job, func(j *job) error {
 			l.closeJob(j, "a client closed it")

@@ -63,10 +63,13 @@ func (l *loop) pump(w *watch) {
 	for w.next < len(log) && w.session.conn.Room() {
 		m := &wire.Ended{Job: uint32(w.job.id)}
 		bytes := 0
-		for w.next < len(log) && m.Len() < maxEndedRows && bytes < maxEndedBytes {
-			o, a, _, _ := l.outcome(w.job, log[w.next])
-			m.Add(&o, a)
-			bytes += outcomeSize(&o)
+		for w.next < len(log) && m.Len()+len(m.Again) < maxEndedRows && bytes < maxEndedBytes {
+			if o, a, _, ended := l.outcome(w.job, log[w.next]); ended {
+				m.Add(&o, a)
+				bytes += outcomeSize(&o)
+			} else {
+				m.Again = append(m.Again, log[w.next])
+			}
 			w.next++
 		}
 		m.Next = uint32(w.next)

@@ -1575,6 +1575,7 @@ type Request struct {
 	//	*Request_ListTasks
 	//	*Request_GetTask
 	//	*Request_ListEvents
+	//	*Request_Retry
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1786,6 +1787,15 @@ func (x *Request) GetListEvents() *ListEvents {
 	return nil
 }
 
+func (x *Request) GetRetry() *Retry {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Retry); ok {
+			return x.Retry
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -1862,6 +1872,10 @@ type Request_ListEvents struct {
 	ListEvents *ListEvents `protobuf:"bytes,19,opt,name=list_events,json=listEvents,proto3,oneof"`
 }
 
+type Request_Retry struct {
+	Retry *Retry `protobuf:"bytes,20,opt,name=retry,proto3,oneof"`
+}
+
 func (*Request_OpenJob) isRequest_Body() {}
 
 func (*Request_Submit) isRequest_Body() {}
@@ -1898,6 +1912,8 @@ func (*Request_GetTask) isRequest_Body() {}
 
 func (*Request_ListEvents) isRequest_Body() {}
 
+func (*Request_Retry) isRequest_Body() {}
+
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1915,6 +1931,7 @@ type Reply struct {
 	//	*Reply_Task
 	//	*Reply_Changed
 	//	*Reply_Events
+	//	*Reply_Retried
 	Body          isReply_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2070,6 +2087,15 @@ func (x *Reply) GetEvents() *Events {
 	return nil
 }
 
+func (x *Reply) GetRetried() *Retried {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Retried); ok {
+			return x.Retried
+		}
+	}
+	return nil
+}
+
 type isReply_Body interface {
 	isReply_Body()
 }
@@ -2118,6 +2144,10 @@ type Reply_Events struct {
 	Events *Events `protobuf:"bytes,13,opt,name=events,proto3,oneof"`
 }
 
+type Reply_Retried struct {
+	Retried *Retried `protobuf:"bytes,14,opt,name=retried,proto3,oneof"`
+}
+
 func (*Reply_Job) isReply_Body() {}
 
 func (*Reply_Ended) isReply_Body() {}
@@ -2139,6 +2169,8 @@ func (*Reply_Task) isReply_Body() {}
 func (*Reply_Changed) isReply_Body() {}
 
 func (*Reply_Events) isReply_Body() {}
+
+func (*Reply_Retried) isReply_Body() {}
 
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2634,6 +2666,70 @@ func (x *Cancel) GetAll() bool {
 	return false
 }
 
+// Retry has failed tasks run again that are still held, with the failed ones that
+// they depend on and those that failed because of them. With all it is whatever
+// failed of the job; else, if one of them cannot be retried, none is. The answer is
+// a Retried.
+type Retry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Index         []uint32               `protobuf:"varint,2,rep,packed,name=index,proto3" json:"index,omitempty"`
+	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retry) Reset() {
+	*x = Retry{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retry) ProtoMessage() {}
+
+func (x *Retry) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retry.ProtoReflect.Descriptor instead.
+func (*Retry) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Retry) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Retry) GetIndex() []uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return nil
+}
+
+func (x *Retry) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
 type CloseJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -2643,7 +2739,7 @@ type CloseJob struct {
 
 func (x *CloseJob) Reset() {
 	*x = CloseJob{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2751,7 @@ func (x *CloseJob) String() string {
 func (*CloseJob) ProtoMessage() {}
 
 func (x *CloseJob) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2764,7 @@ func (x *CloseJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseJob.ProtoReflect.Descriptor instead.
 func (*CloseJob) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CloseJob) GetJob() uint32 {
@@ -2681,7 +2777,8 @@ func (x *CloseJob) GetJob() uint32 {
 // Watch asks for the outcomes of a job's tasks in the order in which they ended,
 // from position from of that order (0: from the first), as a stream of replies
 // with the request's id, each an Ended. A task comes again when its result was lost
-// and has been computed anew. The stream ends with an error (the job was
+// and has been computed anew, and when it was retried: as one of again while it
+// runs, then with its new outcome. The stream ends with an error (the job was
 // closed) or when a later request stops it by its id.
 type Watch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2694,7 +2791,7 @@ type Watch struct {
 
 func (x *Watch) Reset() {
 	*x = Watch{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +2803,7 @@ func (x *Watch) String() string {
 func (*Watch) ProtoMessage() {}
 
 func (x *Watch) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2816,7 @@ func (x *Watch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Watch.ProtoReflect.Descriptor instead.
 func (*Watch) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Watch) GetJob() uint32 {
@@ -2755,7 +2852,7 @@ type Locate struct {
 
 func (x *Locate) Reset() {
 	*x = Locate{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2767,7 +2864,7 @@ func (x *Locate) String() string {
 func (*Locate) ProtoMessage() {}
 
 func (x *Locate) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2780,7 +2877,7 @@ func (x *Locate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Locate.ProtoReflect.Descriptor instead.
 func (*Locate) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Locate) GetJob() uint32 {
@@ -2813,14 +2910,15 @@ type Ended struct {
 	Peers         *Peers                 `protobuf:"bytes,9,opt,name=peers,proto3" json:"peers,omitempty"`      // those that holder names
 	Failure       []*Failure             `protobuf:"bytes,10,rep,name=failure,proto3" json:"failure,omitempty"` // one for each row with a kind other than 0, in order
 	Attempt       []uint32               `protobuf:"varint,11,rep,packed,name=attempt,proto3" json:"attempt,omitempty"`
-	Next          uint32                 `protobuf:"varint,12,opt,name=next,proto3" json:"next,omitempty"` // Watch: the position after these rows
+	Next          uint32                 `protobuf:"varint,12,opt,name=next,proto3" json:"next,omitempty"`          // Watch: the position after these rows
+	Again         []uint32               `protobuf:"varint,13,rep,packed,name=again,proto3" json:"again,omitempty"` // Watch: tasks that had failed and run again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2930,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +2943,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ended) GetJob() uint32 {
@@ -2932,6 +3030,13 @@ func (x *Ended) GetNext() uint32 {
 	return 0
 }
 
+func (x *Ended) GetAgain() []uint32 {
+	if x != nil {
+		return x.Again
+	}
+	return nil
+}
+
 // ResultLost says that a result is not where an Ended said it was.
 type ResultLost struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2945,7 +3050,7 @@ type ResultLost struct {
 
 func (x *ResultLost) Reset() {
 	*x = ResultLost{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3062,7 @@ func (x *ResultLost) String() string {
 func (*ResultLost) ProtoMessage() {}
 
 func (x *ResultLost) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3075,7 @@ func (x *ResultLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultLost.ProtoReflect.Descriptor instead.
 func (*ResultLost) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ResultLost) GetJob() uint32 {
@@ -3014,7 +3119,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3026,7 +3131,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3039,7 +3144,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Publish) GetName() string {
@@ -3086,7 +3191,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3098,7 +3203,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3111,7 +3216,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Lookup) GetName() string {
@@ -3133,7 +3238,7 @@ type Name struct {
 
 func (x *Name) Reset() {
 	*x = Name{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3250,7 @@ func (x *Name) String() string {
 func (*Name) ProtoMessage() {}
 
 func (x *Name) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3263,7 @@ func (x *Name) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Name.ProtoReflect.Descriptor instead.
 func (*Name) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Name) GetName() string {
@@ -3197,7 +3302,7 @@ type ListNames struct {
 
 func (x *ListNames) Reset() {
 	*x = ListNames{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3209,7 +3314,7 @@ func (x *ListNames) String() string {
 func (*ListNames) ProtoMessage() {}
 
 func (x *ListNames) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3222,7 +3327,7 @@ func (x *ListNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNames.ProtoReflect.Descriptor instead.
 func (*ListNames) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
 }
 
 type Names struct {
@@ -3234,7 +3339,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3246,7 +3351,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3259,7 +3364,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Names) GetName() []*Name {
@@ -3277,7 +3382,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3394,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3407,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
 }
 
 type Jobs struct {
@@ -3314,7 +3419,7 @@ type Jobs struct {
 
 func (x *Jobs) Reset() {
 	*x = Jobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3326,7 +3431,7 @@ func (x *Jobs) String() string {
 func (*Jobs) ProtoMessage() {}
 
 func (x *Jobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3339,7 +3444,7 @@ func (x *Jobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jobs.ProtoReflect.Descriptor instead.
 func (*Jobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Jobs) GetJob() []*JobInfo {
@@ -3357,7 +3462,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +3474,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +3487,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
 }
 
 type Workers struct {
@@ -3394,7 +3499,7 @@ type Workers struct {
 
 func (x *Workers) Reset() {
 	*x = Workers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3511,7 @@ func (x *Workers) String() string {
 func (*Workers) ProtoMessage() {}
 
 func (x *Workers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3419,7 +3524,7 @@ func (x *Workers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workers.ProtoReflect.Descriptor instead.
 func (*Workers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Workers) GetWorker() []*WorkerInfo {
@@ -3448,7 +3553,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +3565,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +3578,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WorkerInfo) GetId() uint32 {
@@ -3567,7 +3672,7 @@ type ListTasks struct {
 
 func (x *ListTasks) Reset() {
 	*x = ListTasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3579,7 +3684,7 @@ func (x *ListTasks) String() string {
 func (*ListTasks) ProtoMessage() {}
 
 func (x *ListTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3592,7 +3697,7 @@ func (x *ListTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasks.ProtoReflect.Descriptor instead.
 func (*ListTasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListTasks) GetJob() uint32 {
@@ -3639,7 +3744,7 @@ type TaskRows struct {
 
 func (x *TaskRows) Reset() {
 	*x = TaskRows{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3651,7 +3756,7 @@ func (x *TaskRows) String() string {
 func (*TaskRows) ProtoMessage() {}
 
 func (x *TaskRows) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3664,7 +3769,7 @@ func (x *TaskRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRows.ProtoReflect.Descriptor instead.
 func (*TaskRows) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *TaskRows) GetIndex() []uint32 {
@@ -3734,7 +3839,7 @@ type GetTask struct {
 
 func (x *GetTask) Reset() {
 	*x = GetTask{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +3851,7 @@ func (x *GetTask) String() string {
 func (*GetTask) ProtoMessage() {}
 
 func (x *GetTask) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +3864,7 @@ func (x *GetTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
 func (*GetTask) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetTask) GetJob() uint32 {
@@ -3802,7 +3907,7 @@ type TaskDetail struct {
 
 func (x *TaskDetail) Reset() {
 	*x = TaskDetail{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3814,7 +3919,7 @@ func (x *TaskDetail) String() string {
 func (*TaskDetail) ProtoMessage() {}
 
 func (x *TaskDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3827,7 +3932,7 @@ func (x *TaskDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
 func (*TaskDetail) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *TaskDetail) GetJob() uint32 {
@@ -3966,7 +4071,7 @@ type Changed struct {
 
 func (x *Changed) Reset() {
 	*x = Changed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3978,7 +4083,7 @@ func (x *Changed) String() string {
 func (*Changed) ProtoMessage() {}
 
 func (x *Changed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3991,12 +4096,74 @@ func (x *Changed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changed.ProtoReflect.Descriptor instead.
 func (*Changed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Changed) GetTasks() uint32 {
 	if x != nil {
 		return x.Tasks
+	}
+	return 0
+}
+
+// Retried names the tasks that a Retry has made run again, of whatever job, and how
+// many of the job's failed ones cannot be retried.
+type Retried struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []uint32               `protobuf:"varint,1,rep,packed,name=job,proto3" json:"job,omitempty"`
+	Index         []uint32               `protobuf:"varint,2,rep,packed,name=index,proto3" json:"index,omitempty"`
+	Left          uint32                 `protobuf:"varint,3,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retried) Reset() {
+	*x = Retried{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retried) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retried) ProtoMessage() {}
+
+func (x *Retried) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retried.ProtoReflect.Descriptor instead.
+func (*Retried) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Retried) GetJob() []uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *Retried) GetIndex() []uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return nil
+}
+
+func (x *Retried) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
 	}
 	return 0
 }
@@ -4012,7 +4179,7 @@ type ListEvents struct {
 
 func (x *ListEvents) Reset() {
 	*x = ListEvents{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4024,7 +4191,7 @@ func (x *ListEvents) String() string {
 func (*ListEvents) ProtoMessage() {}
 
 func (x *ListEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4037,7 +4204,7 @@ func (x *ListEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
 func (*ListEvents) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListEvents) GetSince() uint64 {
@@ -4057,7 +4224,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4069,7 +4236,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4082,7 +4249,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Events) GetEvent() []*Event {
@@ -4112,7 +4279,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4124,7 +4291,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4137,7 +4304,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -4189,7 +4356,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4201,7 +4368,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4214,7 +4381,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -4256,7 +4423,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4268,7 +4435,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4281,7 +4448,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -4443,7 +4610,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\arunning\x18\x03 \x01(\rR\arunning\x12\x16\n" +
 	"\x06queued\x18\x04 \x01(\rR\x06queued\x12\x12\n" +
 	"\x04done\x18\x05 \x01(\x04R\x04done\x12\x10\n" +
-	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\xe5\a\n" +
+	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\x92\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\bopen_job\x18\x02 \x01(\v2\x15.yarnd.engine.OpenJobH\x00R\aopenJob\x12.\n" +
@@ -4469,8 +4636,9 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"list_tasks\x18\x11 \x01(\v2\x17.yarnd.engine.ListTasksH\x00R\tlistTasks\x122\n" +
 	"\bget_task\x18\x12 \x01(\v2\x15.yarnd.engine.GetTaskH\x00R\agetTask\x12;\n" +
 	"\vlist_events\x18\x13 \x01(\v2\x18.yarnd.engine.ListEventsH\x00R\n" +
-	"listEventsB\x06\n" +
-	"\x04body\"\xce\x04\n" +
+	"listEvents\x12+\n" +
+	"\x05retry\x18\x14 \x01(\v2\x13.yarnd.engine.RetryH\x00R\x05retryB\x06\n" +
+	"\x04body\"\x81\x05\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12)\n" +
 	"\x05error\x18\x02 \x01(\v2\x13.yarnd.engine.ErrorR\x05error\x12)\n" +
@@ -4485,7 +4653,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	" \x01(\v2\x16.yarnd.engine.TaskRowsH\x00R\x05tasks\x12.\n" +
 	"\x04task\x18\v \x01(\v2\x18.yarnd.engine.TaskDetailH\x00R\x04task\x121\n" +
 	"\achanged\x18\f \x01(\v2\x15.yarnd.engine.ChangedH\x00R\achanged\x12.\n" +
-	"\x06events\x18\r \x01(\v2\x14.yarnd.engine.EventsH\x00R\x06eventsB\x06\n" +
+	"\x06events\x18\r \x01(\v2\x14.yarnd.engine.EventsH\x00R\x06events\x121\n" +
+	"\aretried\x18\x0e \x01(\v2\x15.yarnd.engine.RetriedH\x00R\aretriedB\x06\n" +
 	"\x04body\"5\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
@@ -4528,6 +4697,10 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06Cancel\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\"A\n" +
+	"\x05Retry\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x02 \x03(\rR\x05index\x12\x10\n" +
 	"\x03all\x18\x03 \x01(\bR\x03all\"\x1c\n" +
 	"\bCloseJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\"A\n" +
@@ -4537,7 +4710,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04stop\x18\x03 \x01(\x04R\x04stop\"0\n" +
 	"\x06Locate\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
-	"\x05index\x18\x02 \x03(\rR\x05index\"\xcf\x02\n" +
+	"\x05index\x18\x02 \x03(\rR\x05index\"\xe5\x02\n" +
 	"\x05Ended\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x12\n" +
@@ -4553,7 +4726,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\afailure\x18\n" +
 	" \x03(\v2\x15.yarnd.engine.FailureR\afailure\x12\x18\n" +
 	"\aattempt\x18\v \x03(\rR\aattempt\x12\x12\n" +
-	"\x04next\x18\f \x01(\rR\x04next\"f\n" +
+	"\x04next\x18\f \x01(\rR\x04next\x12\x14\n" +
+	"\x05again\x18\r \x03(\rR\x05again\"f\n" +
 	"\n" +
 	"ResultLost\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
@@ -4640,7 +4814,11 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\bended_ms\x18\x11 \x01(\x03R\aendedMs\x12/\n" +
 	"\afailure\x18\x12 \x01(\v2\x15.yarnd.engine.FailureR\afailure\"\x1f\n" +
 	"\aChanged\x12\x14\n" +
-	"\x05tasks\x18\x01 \x01(\rR\x05tasks\"\"\n" +
+	"\x05tasks\x18\x01 \x01(\rR\x05tasks\"E\n" +
+	"\aRetried\x12\x10\n" +
+	"\x03job\x18\x01 \x03(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x02 \x03(\rR\x05index\x12\x12\n" +
+	"\x04left\x18\x03 \x01(\rR\x04left\"\"\n" +
 	"\n" +
 	"ListEvents\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x04R\x05since\"G\n" +
@@ -4675,7 +4853,7 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 	return file_yarnd_engine_engine_proto_rawDescData
 }
 
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*Hello)(nil),       // 0: yarnd.engine.Hello
 	(*Welcome)(nil),     // 1: yarnd.engine.Welcome
@@ -4703,31 +4881,33 @@ var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*Submit)(nil),      // 23: yarnd.engine.Submit
 	(*Release)(nil),     // 24: yarnd.engine.Release
 	(*Cancel)(nil),      // 25: yarnd.engine.Cancel
-	(*CloseJob)(nil),    // 26: yarnd.engine.CloseJob
-	(*Watch)(nil),       // 27: yarnd.engine.Watch
-	(*Locate)(nil),      // 28: yarnd.engine.Locate
-	(*Ended)(nil),       // 29: yarnd.engine.Ended
-	(*ResultLost)(nil),  // 30: yarnd.engine.ResultLost
-	(*Publish)(nil),     // 31: yarnd.engine.Publish
-	(*Lookup)(nil),      // 32: yarnd.engine.Lookup
-	(*Name)(nil),        // 33: yarnd.engine.Name
-	(*ListNames)(nil),   // 34: yarnd.engine.ListNames
-	(*Names)(nil),       // 35: yarnd.engine.Names
-	(*ListJobs)(nil),    // 36: yarnd.engine.ListJobs
-	(*Jobs)(nil),        // 37: yarnd.engine.Jobs
-	(*ListWorkers)(nil), // 38: yarnd.engine.ListWorkers
-	(*Workers)(nil),     // 39: yarnd.engine.Workers
-	(*WorkerInfo)(nil),  // 40: yarnd.engine.WorkerInfo
-	(*ListTasks)(nil),   // 41: yarnd.engine.ListTasks
-	(*TaskRows)(nil),    // 42: yarnd.engine.TaskRows
-	(*GetTask)(nil),     // 43: yarnd.engine.GetTask
-	(*TaskDetail)(nil),  // 44: yarnd.engine.TaskDetail
-	(*Changed)(nil),     // 45: yarnd.engine.Changed
-	(*ListEvents)(nil),  // 46: yarnd.engine.ListEvents
-	(*Events)(nil),      // 47: yarnd.engine.Events
-	(*Event)(nil),       // 48: yarnd.engine.Event
-	(*PutBundle)(nil),   // 49: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 50: yarnd.engine.BundleState
+	(*Retry)(nil),       // 26: yarnd.engine.Retry
+	(*CloseJob)(nil),    // 27: yarnd.engine.CloseJob
+	(*Watch)(nil),       // 28: yarnd.engine.Watch
+	(*Locate)(nil),      // 29: yarnd.engine.Locate
+	(*Ended)(nil),       // 30: yarnd.engine.Ended
+	(*ResultLost)(nil),  // 31: yarnd.engine.ResultLost
+	(*Publish)(nil),     // 32: yarnd.engine.Publish
+	(*Lookup)(nil),      // 33: yarnd.engine.Lookup
+	(*Name)(nil),        // 34: yarnd.engine.Name
+	(*ListNames)(nil),   // 35: yarnd.engine.ListNames
+	(*Names)(nil),       // 36: yarnd.engine.Names
+	(*ListJobs)(nil),    // 37: yarnd.engine.ListJobs
+	(*Jobs)(nil),        // 38: yarnd.engine.Jobs
+	(*ListWorkers)(nil), // 39: yarnd.engine.ListWorkers
+	(*Workers)(nil),     // 40: yarnd.engine.Workers
+	(*WorkerInfo)(nil),  // 41: yarnd.engine.WorkerInfo
+	(*ListTasks)(nil),   // 42: yarnd.engine.ListTasks
+	(*TaskRows)(nil),    // 43: yarnd.engine.TaskRows
+	(*GetTask)(nil),     // 44: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 45: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 46: yarnd.engine.Changed
+	(*Retried)(nil),     // 47: yarnd.engine.Retried
+	(*ListEvents)(nil),  // 48: yarnd.engine.ListEvents
+	(*Events)(nil),      // 49: yarnd.engine.Events
+	(*Event)(nil),       // 50: yarnd.engine.Event
+	(*PutBundle)(nil),   // 51: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 52: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	2,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
@@ -4739,44 +4919,46 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	7,  // 6: yarnd.engine.Request.classes:type_name -> yarnd.engine.Classes
 	24, // 7: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
 	25, // 8: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
-	26, // 9: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
-	27, // 10: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
-	28, // 11: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
-	31, // 12: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
-	32, // 13: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
-	36, // 14: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
-	38, // 15: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
-	34, // 16: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	49, // 17: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
-	30, // 18: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
-	41, // 19: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	43, // 20: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
-	46, // 21: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
-	20, // 22: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	22, // 23: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	29, // 24: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	33, // 25: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	37, // 26: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	39, // 27: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	35, // 28: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	50, // 29: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	42, // 30: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	44, // 31: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	45, // 32: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	47, // 33: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	10, // 34: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
-	16, // 35: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
-	33, // 36: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	22, // 37: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	40, // 38: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	17, // 39: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	16, // 40: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	48, // 41: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	27, // 9: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
+	28, // 10: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
+	29, // 11: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
+	32, // 12: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
+	33, // 13: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
+	37, // 14: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
+	39, // 15: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
+	35, // 16: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
+	51, // 17: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	31, // 18: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
+	42, // 19: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
+	44, // 20: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	48, // 21: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	26, // 22: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
+	20, // 23: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	22, // 24: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	30, // 25: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	34, // 26: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	38, // 27: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	40, // 28: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	36, // 29: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	52, // 30: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	43, // 31: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	45, // 32: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	46, // 33: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	49, // 34: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	47, // 35: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	10, // 36: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
+	16, // 37: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
+	34, // 38: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	22, // 39: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	41, // 40: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	17, // 41: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	16, // 42: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	50, // 43: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -4807,6 +4989,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_ListTasks)(nil),
 		(*Request_GetTask)(nil),
 		(*Request_ListEvents)(nil),
+		(*Request_Retry)(nil),
 	}
 	file_yarnd_engine_engine_proto_msgTypes[19].OneofWrappers = []any{
 		(*Reply_Job)(nil),
@@ -4820,6 +5003,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Reply_Task)(nil),
 		(*Reply_Changed)(nil),
 		(*Reply_Events)(nil),
+		(*Reply_Retried)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4827,7 +5011,7 @@ func file_yarnd_engine_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -62,6 +62,8 @@ func (m *Reply) Check() error {
 	case *Reply_Tasks:
 		t := b.Tasks
 		return sameLen(len(t.Index), "state", len(t.State), "class", len(t.Class), "worker", len(t.Worker), "attempt", len(t.Attempt), "started_ms", len(t.StartedMs), "ended_ms", len(t.EndedMs))
+	case *Reply_Retried:
+		return sameLen(len(b.Retried.Job), "index", len(b.Retried.Index))
 	case *Reply_Task:
 		if f := b.Task.Failure; f != nil {
 			return f.Check()
