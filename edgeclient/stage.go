@@ -373,7 +373,7 @@ func fsFault(what string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return wrap(Auth, what, err, "Ask the owner, or check HADOOP_USER_NAME")
 	case errors.Is(err, hdfs.ErrQuota):
-		return wrap(Refused, what, err, "Delete something, or ask for a larger quota")
+		return wrap(Refused, what, err, "Run yarnd env gc to remove what no application uses")
 	case errors.Is(err, hdfs.ErrSafeMode):
 		return wrap(Refused, what, err, "Wait until the NameNode leaves safe mode, then try again")
 	case errors.Is(err, hdfs.ErrUnreachable):

@@ -35,7 +35,7 @@ func judgeTarget(root string, s hdfs.Storage) error {
 	case s.ErasureCoding != "":
 		return &Fault{Code: Refused,
 			What: fmt.Sprintf("%s is erasure-coded (%s), and yarnd writes replicated files only", root, s.ErasureCoding),
-			Next: "Run hdfs dfs -mkdir -p " + root + " && hdfs ec -setPolicy -replicate -path " + root}
+			Next: fmt.Sprintf("Run hdfs dfs -mkdir -p %[1]s && hdfs dfs -chmod 700 %[1]s && hdfs ec -setPolicy -replicate -path %[1]s", root)}
 	}
 	return nil
 }

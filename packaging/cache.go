@@ -69,8 +69,7 @@ type TamperedError struct {
 }
 
 func (e *TamperedError) Error() string {
-	return fmt.Sprintf("cache entry %s cannot be trusted: %s; find out who changed it, then remove it: hdfs dfs -rm -r %s",
-		e.URL, e.Why, e.URL[:strings.LastIndexByte(e.URL, '/')]) // path.Dir makes one of the two slashes before the host
+	return fmt.Sprintf("cache entry %s cannot be trusted: %s; find out who changed it, then remove it: yarnd env rm %[1]s", e.URL, e.Why)
 }
 
 // OpenCache makes sure that the cache's directory is there and the user's own.

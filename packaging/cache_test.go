@@ -380,7 +380,7 @@ func TestIndexIsShared(t *testing.T) {
 // The advice of a refusal can be typed as it is.
 func TestTamperedErrorNamesTheEntry(t *testing.T) {
 	err := &TamperedError{URL: "hdfs://nn:8020/user/alice/.yarnd/cache/sha256/ab/abcd/yarnd", Why: "w"}
-	if want := "hdfs dfs -rm -r hdfs://nn:8020/user/alice/.yarnd/cache/sha256/ab/abcd"; !strings.HasSuffix(err.Error(), want) {
+	if want := "yarnd env rm hdfs://nn:8020/user/alice/.yarnd/cache/sha256/ab/abcd/yarnd"; !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got %q, want it to end with %q", err, want)
 	}
 }

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,42 @@ func TestWorkersThatCrashAtOnce(t *testing.T) {
 		t.Errorf("the ResourceManager shows %+v", rm)
 	}
 	a.leftNothing(t)
+}
+
+// Ctrl-C in the middle of an upload: nothing of it stays.
+func TestInterruptedUploadLeavesNothing(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	alice := c.Edge("alice")
+	before := staged(t, alice)
+	alice.Must(t, "sh", "-c", "head -c 1000000000 /dev/urandom > noise")
+	t.Cleanup(func() { alice.Run(t, "rm", "noise") })
+	submitting := alice.Command(t.Context(), "interrupted", "yarnd", "submit", "--workers", "1", "--files", "noise", "--name", "interrupted")
+	var stdout, stderr strings.Builder
+	submitting.Stdout, submitting.Stderr = &stdout, &stderr
+	if err := submitting.Start(); err != nil {
+		t.Fatal(err)
+	}
+	uploading := func() bool { // a connection to a DataNode's port, 9866
+		out, err := c.Output(t.Context(), "edge1", "root", "sh", "-c", `pgrep -f "submit .*--name interrupted" >/dev/null && grep -c ':268A 01 ' /proc/net/tcp; true`)
+		n, _ := strconv.Atoi(strings.TrimSpace(out))
+		return err == nil && n > 0
+	}
+	await(t, "the file is being uploaded", time.Minute, uploading)
+	if err := submitting.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := submitting.Wait(); submitting.ProcessState.ExitCode() != 130 || stdout.String() != "" {
+		t.Errorf("want exit code 130 and no id: %v: %q, %q", err, stdout.String(), stderr.String())
+	}
+	if r := alice.FS(t, "-ls", "-R", ".yarnd"); strings.Contains(r.Stdout, "noise") {
+		t.Errorf("left in the cache: %v", r)
+	}
+	if after := staged(t, alice); len(after) > len(before) {
+		t.Errorf("left behind: %v, before %v", after, before)
+	}
+	if r := alice.Run(t, "yarnd", "list", "--all", "--name", "interrupted", "-o", "name"); r.Stdout != "" {
+		t.Errorf("submitted all the same: %v", r)
+	}
 }
 
 // Without a ResourceManager, or a NameNode, commands end with an error in time.

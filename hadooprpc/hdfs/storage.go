@@ -1,8 +1,10 @@
 package hdfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -25,6 +27,13 @@ type Storage struct {
 // erasure-coded one hold replicated files again.
 // Source: org.apache.hadoop.io.erasurecode.ErasureCodeConstants.REPLICATION_POLICY_ID.
 const replicationPolicy = 63
+
+// builtIn names the policies that every NameNode has; of these it sends the id alone.
+// Source: org.apache.hadoop.hdfs.protocol.SystemErasureCodingPolicies, and
+// PBHelperClient.convertErasureCodingPolicy for what is left out. Seen on 3.4.2.
+var builtIn = map[uint32]string{
+	1: "RS-6-3-1024k", 2: "RS-3-2-1024k", 3: "RS-LEGACY-6-3-1024k", 4: "XOR-2-1-1024k", 5: "RS-10-4-1024k",
+}
 
 // StorageOf looks at a path, or, as long as it does not exist, at the one above it:
 // what is made there inherits. File systems without such things say nothing.
@@ -54,10 +63,8 @@ func (r *remote) storage(ctx context.Context, p string) (Storage, error) {
 		return s, err
 	}
 	if ec.Policy != nil && ec.Policy.GetId() != replicationPolicy {
-		s.ErasureCoding = ec.Policy.GetName()
-		if s.ErasureCoding == "" {
-			s.ErasureCoding = "a policy without a name"
-		}
+		id := ec.Policy.GetId()
+		s.ErasureCoding = cmp.Or(ec.Policy.GetName(), builtIn[id], fmt.Sprintf("policy %d", id))
 	}
 	var ez nnpb.GetEZForPathResponse
 	err = r.rpc(ctx, "look at", p, "getEZForPath", &nnpb.GetEZForPathRequest{Src: proto.String(p)}, &ez)

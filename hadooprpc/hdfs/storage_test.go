@@ -34,7 +34,9 @@ func nameNode(t *testing.T) *hadooptest.Server {
 	t.Cleanup(func() { s.Close() })
 	policies := map[string]*nnpb.ErasureCodingPolicy{
 		"/": nil, "/zone": nil,
-		"/coded":       {Name: proto.String("RS-6-3-1024k"), Id: proto.Uint32(1)},
+		"/coded":       {Id: proto.Uint32(1)}, // a built-in one comes without its name
+		"/coded/own":   {Name: proto.String("mine"), Id: proto.Uint32(65)},
+		"/coded/new":   {Id: proto.Uint32(6)},
 		"/coded/plain": {Name: proto.String("replication"), Id: proto.Uint32(replicationPolicy)},
 	}
 	hadooptest.Handle(s, clientProtocol, "getErasureCodingPolicy", func(_ context.Context, _ *hadooptest.Call, req *nnpb.GetErasureCodingPolicyRequest) (*nnpb.GetErasureCodingPolicyResponse, error) {
@@ -60,6 +62,8 @@ func TestStorageOf(t *testing.T) {
 		"/user/alice/x":        {},
 		"/coded":               {ErasureCoding: "RS-6-3-1024k"},
 		"/coded/alice/.yarnd":  {ErasureCoding: "RS-6-3-1024k"},
+		"/coded/own/x":         {ErasureCoding: "mine"},
+		"/coded/new/x":         {ErasureCoding: "policy 6"},
 		"/coded/plain/alice/x": {},
 		"/zone/alice":          {EncryptionZone: "/zone", Key: "k"},
 	} {
