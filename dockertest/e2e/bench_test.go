@@ -95,13 +95,20 @@ echo "$began $at"`)
 	return float64(to-from) / 1e6
 }
 
+// fewMaps makes MapReduce start no more maps than files, and run no more at once than
+// a small machine has cores: by default the JVMs of all its blocks start together.
+const fewMaps = "-Dmapreduce.input.fileinputformat.split.minsize=134217728 -Dmapreduce.job.running.map.limit=2 "
+
+// benchWordCount counts a cluster's start as ours, as MapReduce's time has its own.
 func benchWordCount(t *testing.T, alice dockertest.Edge) {
 	t.Helper()
 	prepare(t, alice)
-	var ours, running, theirs []float64
+	var ours, running, theirs, kind []float64
 	for range *runs {
 		alice.FS(t, "-rm", "-r", "-f", "-skipTrash", "bench-mr", "bench-wc")
 		theirs = append(theirs, ms(mapReduce(t, alice, corpus, "bench-mr")))
+		alice.FS(t, "-rm", "-r", "-f", "-skipTrash", "bench-mr")
+		kind = append(kind, ms(mapReduce(t, alice, fewMaps+corpus, "bench-mr")))
 		start := time.Now()
 		a := submit(t, alice, "--workers", "6", "--worker-memory", "512MiB", "--wait", "workers:1")
 		r := alice.Run(t, "wordcount", "--app", a.id, corpus, "bench-wc")
@@ -114,8 +121,9 @@ func benchWordCount(t *testing.T, alice dockertest.Edge) {
 	alice.FS(t, "-rm", "-r", "-f", "-skipTrash", "bench-mr", "bench-wc")
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\nword count of Go's source tree, ms, median of %d (least-most)\t\n", *runs)
-	fmt.Fprintf(w, "yarnd: submit 6 workers and count\t%s\nyarnd: count, on a cluster that runs\t%s\nMapReduce's example\t%s\n", spread(ours), spread(running), spread(theirs))
-	fmt.Fprintf(w, "MapReduce / yarnd with its submission\t%.1f\n", median(theirs)/median(ours))
+	fmt.Fprintf(w, "yarnd: submit 6 workers and count\t%s\nyarnd: count, on a cluster that runs\t%s\n", spread(ours), spread(running))
+	fmt.Fprintf(w, "MapReduce's example\t%s\nMapReduce's example, a map per file, two at a time\t%s\n", spread(theirs), spread(kind))
+	fmt.Fprintf(w, "MapReduce / yarnd with its submission\t%.1f\nthe kinder MapReduce / yarnd with its submission\t%.1f\n", median(theirs)/median(ours), median(kind)/median(ours))
 	w.Flush()
 }
 
