@@ -25,7 +25,13 @@ type mini struct {
 
 func newMini(t *testing.T) *mini {
 	t.Helper()
-	cluster, err := minicluster.Start(t.Context(), minicluster.Options{Dir: t.TempDir(), Heartbeat: 20 * time.Millisecond})
+	return newMiniOf(t, minicluster.Options{})
+}
+
+func newMiniOf(t *testing.T, o minicluster.Options) *mini {
+	t.Helper()
+	o.Dir, o.Heartbeat = t.TempDir(), 20*time.Millisecond
+	cluster, err := minicluster.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +104,33 @@ func TestSubmitInterruptedAtEachCall(t *testing.T) {
 			return
 		}
 	}
+}
+
+// What another user's application is not open to ends as lacking the right, wherever
+// the ResourceManager hides that in its answer.
+func TestAnotherUsersApplication(t *testing.T) {
+	bundle := staticProgram(t)
+	m := newMiniOf(t, minicluster.Options{ACLs: true})
+	m.RM.Hold("default", true)
+	r, err := m.c.Submit(t.Context(), Request{Workers: 1, Bundle: bundle, Wait: WaitAccepted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HADOOP_USER_NAME", "bob")
+	bob, err := Open(t.Context(), Options{Provider: "yarn", CallTimeout: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bob.Close() })
+	for what, err := range map[string]error{"kill": bob.Kill(t.Context(), r, "test"), "move": bob.Move(t.Context(), r, "etl")} {
+		if CodeOf(err) != Auth || !strings.Contains(err.Error(), "User bob cannot perform operation MODIFY_APP on "+r.ID) {
+			t.Errorf("bob may not %s: %v", what, err)
+		}
+	}
+	if err := m.c.Kill(t.Context(), r, "test"); err != nil {
+		t.Error(err)
+	}
+	m.leftNothing(t)
 }
 
 // A ResourceManager that stops answering in the middle ends every command with an

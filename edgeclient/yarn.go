@@ -122,8 +122,8 @@ func (y *yarnCluster) fault(what string, err error) error {
 		return &Fault{Code: Refused, What: what, Why: errors.New(firstLine(rejected.Diagnostics)), Next: "Change what it names and submit again"}
 	case yarn.IsNotFound(err):
 		return &Fault{Code: NotFound, What: what, Why: err, Next: "See yarnd list --all"}
-	case errors.As(err, &remote) && ipc.Is(err, "AccessControlException"):
-		return &Fault{Code: Auth, What: what, Why: errors.New(remote.Message), Next: "Ask the owner, or an administrator of the queue"}
+	case errors.As(err, &remote) && yarn.IsDenied(err):
+		return &Fault{Code: Auth, What: what, Why: errors.New(firstLine(remote.Message)), Next: "Ask the owner, or an administrator of the queue"}
 	case errors.As(err, &remote):
 		return &Fault{Code: Refused, What: what, Why: errors.New(firstLine(remote.Message)), Next: "See yarnd list, or the ResourceManager's log"}
 	}

@@ -1,7 +1,9 @@
 package yarn
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
@@ -37,10 +39,15 @@ func IsInvalidResource(err error) bool {
 		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ResourceNotFoundException")
 }
 
-// IsDenied tells that the caller lacks the right.
+const accessControl = "org.apache.hadoop.security.AccessControlException"
+
+// IsDenied tells that the caller lacks the right. The ResourceManager says so in an exception of its own, whose
+// message begins with the class that says it.
+// Source: org.apache.hadoop.yarn.ipc.RPCUtil.getRemoteException, as in ClientRMService.forceKillApplication.
 func IsDenied(err error) bool {
-	return ipc.Is(err, "org.apache.hadoop.security.AccessControlException") ||
-		ipc.Is(err, "org.apache.hadoop.security.authorize.AuthorizationException")
+	var remote *ipc.RemoteError
+	return ipc.Is(err, accessControl) || ipc.Is(err, "org.apache.hadoop.security.authorize.AuthorizationException") ||
+		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.YarnException") && errors.As(err, &remote) && strings.HasPrefix(remote.Message, accessControl+":")
 }
 
 // IsInvalidToken tells that a token has expired, was cancelled, or was never valid there.

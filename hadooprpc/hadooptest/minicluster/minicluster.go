@@ -38,6 +38,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Cluster holds queues, limits and times. Its Max is the nodes' Capability when zero.
 	Cluster core.Config
+	// ACLs lets nobody but its owner look into an application, or change it.
+	ACLs bool
 	// NoMemoryLimit lets containers take more memory than they asked for.
 	NoMemoryLimit bool
 	// Launcher runs the containers of all nodes, such as an nm.Func. nil: real processes.
@@ -79,7 +81,7 @@ func (c *Cluster) start(ctx context.Context, o Options) (err error) {
 	if c.dir, err = makeDir(o.Dir); err != nil {
 		return err
 	}
-	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, Logger: o.Log}); err != nil {
+	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, ACLs: o.ACLs, Logger: o.Log}); err != nil {
 		return err
 	}
 	launcher := o.Launcher

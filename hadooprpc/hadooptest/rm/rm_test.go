@@ -118,7 +118,7 @@ func TestAccess(t *testing.T) {
 		w.register(w.master(1))
 		bob := clientOf(t, w.m, "bob")
 		_, err := bob.Kill(t.Context(), w.id, "")
-		if denied := err != nil && strings.Contains(err.Error(), "User bob cannot perform operation MODIFY_APP on "+w.id.String()); denied != acls {
+		if denied := yarn.IsDenied(err) && strings.Contains(err.Error(), "User bob cannot perform operation MODIFY_APP on "+w.id.String()); denied != acls {
 			t.Errorf("ACLs %v: bob kills: %v", acls, err)
 		}
 		r, err := bob.Report(t.Context(), w.id)
