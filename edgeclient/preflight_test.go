@@ -122,7 +122,7 @@ func TestCheckScheme(t *testing.T) {
 
 func TestJudgeTarget(t *testing.T) {
 	for want, s := range map[string]hdfs.Storage{
-		"is in the encryption zone /user (key k), into which yarnd cannot write. Ask for":                                                                                      {EncryptionZone: "/user", Key: "k"},
+		"is in the encryption zone /user (key k), into which yarnd cannot write. Ask for": {EncryptionZone: "/user", Key: "k"},
 		"is erasure-coded (RS-6-3-1024k), and yarnd writes replicated files only. Run hdfs dfs -mkdir -p /user/a/.yarnd && hdfs dfs -chmod 700 /user/a/.yarnd && hdfs ec -setPolicy -replicate -path /user/a/.yarnd": {ErasureCoding: "RS-6-3-1024k"},
 	} {
 		if err := judgeTarget("/user/a/.yarnd", s); CodeOf(err) != Refused || !strings.Contains(err.Error(), want) {
