@@ -110,6 +110,38 @@ func TestInterruptedUploadLeavesNothing(t *testing.T) {
 	}
 }
 
+// A full disk on the edge node: what needs it ends with the way out and leaves nothing,
+// and a submission, which needs none, goes on without what it would have noted there.
+func TestDiskFull(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	alice := c.Edge("alice")
+	const full = "/dev/shm" // of 64 MiB in a container
+	alice.Must(t, "sh", "-c", "rm -rf noise && mkdir noise && head -c 80000000 /dev/urandom > noise/blob && yarnd -q env pack noise --to noise.tar.gz")
+	t.Cleanup(func() { alice.Run(t, "sh", "-c", "yarnd env rm noise.tar.gz; rm -rf noise noise.tar.gz "+full+"/*") })
+	empty := func() {
+		t.Helper()
+		if left := alice.Must(t, "ls", "-A", full); left != "" {
+			t.Errorf("left behind: %s", left)
+		}
+	}
+	if r := alice.Run(t, "yarnd", "env", "pack", "noise", "--to", full+"/noise.tar.gz"); r.Code != 1 || !strings.Contains(r.Stderr, "the disk of "+full+" is full") || !strings.Contains(r.Stderr, "--to") {
+		t.Errorf("pack: %v", r)
+	}
+	empty()
+	if r := alice.Run(t, "env", "TMPDIR="+full, "yarnd", "env", "verify", "noise.tar.gz"); r.Code != 1 || !strings.Contains(r.Stderr, "no space left on device") || !strings.Contains(r.Stderr, "TMPDIR") {
+		t.Errorf("verify: %v", r)
+	}
+	empty()
+	alice.Run(t, "sh", "-c", "head -c 80000000 /dev/zero > "+full+"/zeros")
+	r := alice.Run(t, "env", "TMPDIR="+full, "XDG_CACHE_HOME="+full, "yarnd", "submit", "--workers", "1", "--worker-memory", "256MiB", "--env", "noise.tar.gz", "--wait", "workers:1")
+	if r.Code != 0 {
+		t.Fatal(r)
+	}
+	a := app{strings.TrimSpace(r.Stdout), alice}
+	a.must(t, "kill")
+	a.leftNothing(t)
+}
+
 // Without a ResourceManager, or a NameNode, commands end with an error in time.
 func TestDaemonsDown(t *testing.T) {
 	c := dockertest.Exclusive(t, "simple")
