@@ -97,6 +97,10 @@ func (l *loop) noteEvent(ev reconcile.Event) {
 func (l *loop) noteAction(a reconcile.Action) {
 	switch a := a.(type) {
 	case reconcile.Ask:
+		if a.N == 1 {
+			l.note("pool.asked", a.Pool, "1 more container is asked for")
+			break
+		}
 		l.note("pool.asked", a.Pool, "%d more containers are asked for", a.N)
 	case reconcile.ReleaseContainer:
 		l.note("container.released", a.ID, "handed back to the cluster")

@@ -88,6 +88,6 @@ func (s *shell) do(commands string) (stdout, stderr string, code int, err error)
 		return stdout, stderr, s.code, err
 	case <-time.After(stepTime):
 		said()
-		return stdout, stderr, 0, fmt.Errorf("not done after %s", stepTime)
+		return stdout, stderr, 0, fmt.Errorf("not done after %s; if it goes on until it is interrupted, say <!-- run: no, WHY --> above the block", stepTime)
 	}
 }
