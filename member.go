@@ -65,15 +65,15 @@ func (m *member) scheduler(ctx context.Context) (string, uint64, error) {
 	return e.GetAddress(), e.GetEpoch(), nil
 }
 
-// advertise is how others reach a listener: by the node's name when it listens on
-// every address.
-func (m *member) advertise(addr net.Addr) (string, error) {
+// advertise is how others reach a listener: by the node's name, "" is this host's, when
+// it listens on every address.
+func advertise(addr net.Addr, node string) (string, error) {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		return "", err
 	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		if host = m.launch.Node; host == "" {
+		if host = node; host == "" {
 			if host, err = os.Hostname(); err != nil {
 				return "", err
 			}

@@ -34,7 +34,7 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	address, err := m.advertise(srv.Addr())
+	address, err := advertise(srv.Addr(), m.launch.Node)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 // Options say where applications run and how to speak to a person.
 type Options struct {
 	Provider    string        // "yarn" or "local"; "" is $YARND_PROVIDER, else "yarn"
+	Credentials string        // file of clusters that were started by hand; "" is the default, see CredentialsPath
 	Define      []string      // Hadoop properties "key=value" over the site's files
 	CallTimeout time.Duration // bound of one answer of the cluster; 0 is 20 s
 	Log         *slog.Logger  // nil discards
@@ -35,7 +36,10 @@ type Client struct {
 
 // Open makes a client. It connects when the first verb needs it. The caller
 // closes it.
-func Open(_ context.Context, opts Options) (*Client, error) {
+func Open(_ context.Context, opts Options) (*Client, error) { return open("", opts) }
+
+// open makes a client; address is that of a cluster that was started by hand, else "".
+func open(address string, opts Options) (*Client, error) {
 	if opts.CallTimeout <= 0 {
 		opts.CallTimeout = 20 * time.Second
 	}
@@ -47,10 +51,12 @@ func Open(_ context.Context, opts Options) (*Client, error) {
 	}
 	var cluster Cluster
 	var err error
-	switch cmp.Or(opts.Provider, os.Getenv("YARND_PROVIDER"), "yarn") {
-	case "yarn":
+	switch provider := cmp.Or(opts.Provider, os.Getenv("YARND_PROVIDER"), "yarn"); {
+	case address != "":
+		cluster, err = openByHand(address, opts)
+	case provider == "yarn":
 		cluster, err = openYARN(opts)
-	case "local":
+	case provider == "local":
 		cluster, err = openLocal(opts)
 	default:
 		err = usagef("Use --provider yarn or --provider local", "unknown provider %q", opts.Provider)
@@ -61,8 +67,8 @@ func Open(_ context.Context, opts Options) (*Client, error) {
 	return &Client{cluster: cluster, opts: opts}, nil
 }
 
-// OpenFor makes a client for where an application runs: a local id, given or
-// current, says so by itself.
+// OpenFor makes a client for where an application runs: a local id or an address,
+// given or current, says so by itself.
 func OpenFor(ctx context.Context, app string, opts Options) (*Client, error) {
 	if app == "current" {
 		id, err := Current()
@@ -70,6 +76,9 @@ func OpenFor(ctx context.Context, app string, opts Options) (*Client, error) {
 			return nil, err
 		}
 		app = id
+	}
+	if IsAddress(app) {
+		return open(app, opts)
 	}
 	if IsLocalID(app) {
 		opts.Provider = "local"
@@ -119,6 +128,9 @@ const outage = 10 * time.Minute
 // WaitWorkers. One that failed or was killed is an AppFailed fault with its
 // diagnostics; one that ended well without coming so far is a NotFound fault.
 func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report, error) {
+	if hand, ok := c.cluster.(*byHand); ok && wait == WaitFinished {
+		return Report{}, hand.refuse("wait for the end of")
+	}
 	var last Report
 	var heard time.Time
 	said := ""

@@ -25,9 +25,9 @@ func IsID(s string) bool { return idRule.MatchString(s) }
 func IsLocalID(s string) bool { return IsID(s) && strings.HasPrefix(s, "local_") }
 
 // Find turns what a person typed into one application: a full id, "last" (the
-// newest one of theirs), "current" (see SetCurrent), "name:NAME", or a suffix
-// of an id that only one application has. Anything but a full id or "current" is
-// looked for among the applications that have not ended, and if there is none,
+// newest one of theirs), "current" (see SetCurrent), "name:NAME", the address of a
+// cluster that was started by hand, or a suffix of an id that only one application
+// has. "last", names and suffixes are looked for among the applications that have not ended, and if there is none,
 // among all.
 func (c *Client) Find(ctx context.Context, app string) (Report, error) {
 	if app == "current" {
@@ -37,7 +37,7 @@ func (c *Client) Find(ctx context.Context, app string) (Report, error) {
 		}
 		app = id
 	}
-	if IsID(app) {
+	if IsID(app) || IsAddress(app) {
 		return c.cluster.Report(ctx, app)
 	}
 	match, err := matcher(app)
@@ -75,7 +75,7 @@ func matcher(app string) (func(Report) bool, error) {
 	case suffixRule.MatchString(app):
 		return func(r Report) bool { return strings.HasSuffix(r.ID, app) }, nil
 	}
-	return nil, usagef("Give an id such as application_1700000000000_0001, the end of one, last, current, or name:NAME", "%q names no application", app)
+	return nil, usagef("Give an id such as application_1700000000000_0001, the end of one, last, current, name:NAME, or a scheduler's HOST:PORT", "%q names no application", app)
 }
 
 func ids(rs []Report) string {
@@ -133,8 +133,8 @@ func Current() (string, error) {
 		}
 		id = strings.TrimSpace(string(text))
 	}
-	if !IsID(id) {
-		return "", &Fault{Code: Usage, What: fmt.Sprintf("the current application %q is no id", id), Next: next}
+	if !IsID(id) && !IsAddress(id) {
+		return "", &Fault{Code: Usage, What: fmt.Sprintf("the current application %q is neither an id nor a scheduler's address", id), Next: next}
 	}
 	return id, nil
 }

@@ -9,9 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -52,11 +50,7 @@ func openLocal(opts Options) (*localCluster, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, wrap(Usage, "cannot make "+root, err, "Set YARND_HOME to a directory that you can write")
 	}
-	name := strconv.Itoa(os.Getuid())
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	return &localCluster{root: root, user: name, fs: hdfs.NewLocal(hdfs.LocalOptions{Home: root}), opts: opts}, nil
+	return &localCluster{root: root, user: localUser(), fs: hdfs.NewLocal(hdfs.LocalOptions{Home: root}), opts: opts}, nil
 }
 
 func (l *localCluster) Name() string { return "this machine" }

@@ -22,12 +22,28 @@ import (
 type Session struct {
 	App      Report
 	Identity *identity.Identity // the owner's; also opens the scheduler and the workers
-	am       *amclient.Client
+	am       *amclient.Client   // nil where the cluster was started by hand
+	address  string             // host:port of the scheduler there
+}
+
+// ByHand reports whether the cluster was started by hand, and so has no application
+// master to ask.
+func (s *Session) ByHand() bool { return s.am == nil }
+
+// needMaster refuses what only an application master could do.
+func (s *Session) needMaster(verb string) error {
+	if s.ByHand() {
+		return byHandFault(s.App.ID, verb)
+	}
+	return nil
 }
 
 // Connect opens a session with a running application. Whoever can read the
 // owner's credential, an owner-only file, is the owner.
 func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
+	if hand, ok := c.cluster.(*byHand); ok {
+		return hand.session(r)
+	}
 	if r.State.Ended() {
 		return nil, &Fault{Code: NotFound, What: fmt.Sprintf("%s has ended: %s", r.ID, r.Final), Why: textError(r.Diagnostics), Next: "See yarnd logs " + r.ID}
 	}
@@ -131,6 +147,9 @@ func (c *Client) waitEndpoint(ctx context.Context, r Report) (Report, error) {
 
 // Info tells how the application is.
 func (s *Session) Info(ctx context.Context) (*ampb.Info, error) {
+	if err := s.needMaster("look into"); err != nil {
+		return nil, err
+	}
 	info, err := s.am.Info(ctx)
 	if err != nil {
 		return nil, sessionFault("cannot ask "+s.App.ID, err)
@@ -141,6 +160,9 @@ func (s *Session) Info(ctx context.Context) (*ampb.Info, error) {
 // Scale sets how many workers the application shall have and returns how many it
 // wanted before.
 func (s *Session) Scale(ctx context.Context, n int) (before int, err error) {
+	if err := s.needMaster("scale"); err != nil {
+		return 0, err
+	}
 	reply, err := s.am.Scale(ctx, WorkerPool, n)
 	if err != nil {
 		return 0, sessionFault("cannot scale "+s.App.ID, err)
@@ -150,6 +172,9 @@ func (s *Session) Scale(ctx context.Context, n int) (before int, err error) {
 
 // Stop begins the application's end in order.
 func (s *Session) Stop(ctx context.Context, why string) error {
+	if err := s.needMaster("end"); err != nil {
+		return err
+	}
 	if err := s.am.Stop(ctx, "SUCCEEDED", why, false); err != nil {
 		return sessionFault("cannot stop "+s.App.ID, err)
 	}
@@ -158,6 +183,9 @@ func (s *Session) Stop(ctx context.Context, why string) error {
 
 // Scheduler waits until the application has a scheduler and says where it is.
 func (s *Session) Scheduler(ctx context.Context) (address string, epoch uint64, err error) {
+	if s.ByHand() {
+		return s.address, 0, nil
+	}
 	e, err := s.am.WaitScheduler(ctx)
 	if err != nil {
 		return "", 0, sessionFault(s.App.ID+" has no scheduler", err)
@@ -166,7 +194,12 @@ func (s *Session) Scheduler(ctx context.Context) (address string, epoch uint64, 
 }
 
 // Close ends the session; the application lives on.
-func (s *Session) Close() error { return s.am.Close() }
+func (s *Session) Close() error {
+	if s.ByHand() {
+		return nil
+	}
+	return s.am.Close()
+}
 
 // waitWorkers waits until the scheduler has n workers connected. Without an error
 // and not done, the application master says no more: it has ended, or starts again,
@@ -177,6 +210,9 @@ func (c *Client) waitWorkers(ctx context.Context, r Report, n int) (done bool, e
 		return false, c.unlessEnded(ctx, r.ID, err)
 	}
 	defer s.Close()
+	if err := s.needMaster("count the workers of"); err != nil {
+		return false, err
+	}
 	said := int32(-1)
 	for info, err := range s.am.Watch(ctx) {
 		var e *amclient.Error

@@ -50,6 +50,9 @@ func FindWorkers(app string, info *ampb.Info, names []string) ([]string, error) 
 // run, and hand on what only they hold. Unless they are replaced their pools want so
 // many fewer. It returns when that has begun.
 func (s *Session) Retire(ctx context.Context, containers []string, replace bool) ([]Pool, error) {
+	if err := s.needMaster("retire workers of"); err != nil {
+		return nil, err
+	}
 	reply, err := s.am.Retire(ctx, containers, replace)
 	if err != nil {
 		return nil, sessionFault("cannot retire workers of "+s.App.ID, err)
@@ -63,6 +66,9 @@ func (s *Session) Retire(ctx context.Context, containers []string, replace bool)
 
 // KillWorker ends a worker's container at once, as it is. Another takes its place.
 func (s *Session) KillWorker(ctx context.Context, container string) error {
+	if err := s.needMaster("end workers of"); err != nil {
+		return err
+	}
 	if err := s.am.Kill(ctx, container); err != nil {
 		return sessionFault("cannot end "+container, err)
 	}
@@ -80,6 +86,9 @@ type Event struct {
 // Events tells what happened after an earlier answer's next, 0 at first, as far as
 // the application master remembers it.
 func (s *Session) Events(ctx context.Context, since uint64) (list []Event, next uint64, err error) {
+	if err := s.needMaster("tell of the containers of"); err != nil {
+		return nil, since, err
+	}
 	reply, err := s.am.Events(ctx, since)
 	if err != nil {
 		return nil, since, sessionFault("cannot ask "+s.App.ID+" for events", err)

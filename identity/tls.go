@@ -20,6 +20,17 @@ func (e *RejectedError) Error() string {
 	return fmt.Sprintf("identity: refused %s, want %s", e.Peer, e.Want)
 }
 
+// Refusal reports whether an error of a handshake says that the two sides do not accept
+// each other's certificates: trying again with the same ones is of no use.
+func Refusal(err error) bool {
+	_, alert := errors.AsType[tls.AlertError](err)
+	_, rejected := errors.AsType[*RejectedError](err)
+	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	return alert || rejected || verify || unknown || invalid
+}
+
 // Server returns the TLS configuration of a listener that lets in only processes
 // of this application in one of the allowed roles. It panics when no role is
 // given: a server that nobody may use is a slip of the programmer.

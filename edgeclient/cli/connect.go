@@ -44,18 +44,28 @@ func (c *command) withCluster(ctx context.Context, app string, f func(*yarnd.Clu
 
 // onCluster runs f with a connection to an application's engine.
 func (c *command) onCluster(ctx context.Context, client *edgeclient.Client, r edgeclient.Report, f func(*yarnd.Cluster) error) error {
-	bounded, cancel := context.WithTimeoutCause(ctx, 2*callTimeout, &edgeclient.Fault{Code: edgeclient.TimedOut,
-		What: "no answer from the scheduler of " + r.ID, Next: "See yarnd status " + r.ID})
-	cluster, err := yarnd.Attach(bounded, client, r, false)
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		err = context.Cause(bounded)
-	}
-	cancel()
+	cluster, err := c.attach(ctx, client, r)
 	if err != nil {
 		return err
 	}
 	defer cluster.Close()
 	return f(cluster)
+}
+
+// attach connects to an application's engine, and waits for it so long as a person does.
+func (c *command) attach(ctx context.Context, client *edgeclient.Client, r edgeclient.Report) (*yarnd.Cluster, error) {
+	late := &edgeclient.Fault{Code: edgeclient.TimedOut, What: "no answer from the scheduler of " + r.ID, Next: "See yarnd status " + r.ID}
+	wait := 2 * callTimeout
+	if edgeclient.IsAddress(r.ID) { // there is nobody who might start one anew
+		wait, late.Next = callTimeout, "Check that yarnd scheduler runs there, and the address"
+	}
+	bounded, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	cluster, err := yarnd.Attach(bounded, client, r, false)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		late.Why, err = err, late
+	}
+	return cluster, err
 }
 
 // connection is the JSON form of what connect shows.

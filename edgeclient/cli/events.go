@@ -40,7 +40,10 @@ holds off the idle time-out.`,
 					return err
 				}
 				defer s.Close()
-				teller := c.teller(cmd.Context(), client, s, r)
+				teller, err := c.teller(cmd.Context(), client, s, r)
+				if err != nil {
+					return err
+				}
 				defer teller.close()
 				rows, err := teller.news(cmd.Context())
 				if err != nil {
@@ -91,15 +94,20 @@ type teller struct {
 	am, sched uint64         // what is known already
 }
 
-// teller connects to the scheduler as well, if it answers soon.
-func (c *command) teller(ctx context.Context, client *edgeclient.Client, s *edgeclient.Session, r edgeclient.Report) *teller {
+// teller connects to the scheduler as well, if it answers soon. Where there is no
+// application master it has to answer.
+func (c *command) teller(ctx context.Context, client *edgeclient.Client, s *edgeclient.Session, r edgeclient.Report) (*teller, error) {
+	if s.ByHand() {
+		cluster, err := c.attach(ctx, client, r)
+		return &teller{session: s, cluster: cluster}, err
+	}
 	bounded, cancel := context.WithTimeout(ctx, eventAnswer)
 	defer cancel()
 	cluster, err := yarnd.Attach(bounded, client, r, false)
 	if err != nil {
 		c.progress("the scheduler does not answer; its events are missing: %s", err)
 	}
-	return &teller{session: s, cluster: cluster}
+	return &teller{session: s, cluster: cluster}, nil
 }
 
 func (t *teller) close() {
@@ -112,13 +120,15 @@ func (t *teller) close() {
 // not answer is asked again the next time.
 func (t *teller) news(ctx context.Context) ([]eventRow, error) {
 	rows := []eventRow{}
-	list, next, err := t.session.Events(ctx, t.am)
-	if err != nil {
-		return nil, err
-	}
-	t.am = next
-	for _, e := range list {
-		rows = append(rows, eventRow{e.When.UTC(), "appmaster", e.Kind, e.Object, e.Text})
+	if !t.session.ByHand() {
+		list, next, err := t.session.Events(ctx, t.am)
+		if err != nil {
+			return nil, err
+		}
+		t.am = next
+		for _, e := range list {
+			rows = append(rows, eventRow{e.When.UTC(), "appmaster", e.Kind, e.Object, e.Text})
+		}
 	}
 	if t.cluster != nil {
 		bounded, cancel := context.WithTimeout(ctx, eventAnswer)

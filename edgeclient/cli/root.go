@@ -31,14 +31,15 @@ type Streams struct {
 // command is what every command shares: the streams and the flags of the root.
 type command struct {
 	Streams
-	provider string
-	output   string
-	timeout  time.Duration
-	quiet    bool
-	verbose  bool
-	define   []string
-	file     string // of settings, -f
-	bars     bars
+	provider    string
+	credentials string
+	output      string
+	timeout     time.Duration
+	quiet       bool
+	verbose     bool
+	define      []string
+	file        string // of settings, -f
+	bars        bars
 
 	settings config.Resolved // who set what, once prepare has run
 }
@@ -96,6 +97,7 @@ while nobody is connected, and lets its owner come back with the application id.
 	}
 	f := root.PersistentFlags()
 	setting(f, "provider", &c.provider)
+	setting(f, "credentials", &c.credentials)
 	setting(f, "output", &c.output)
 	setting(f, "timeout", &c.timeout)
 	setting(f, "quiet", &c.quiet)
@@ -106,10 +108,13 @@ while nobody is connected, and lets its owner come back with the application id.
 	})
 	root.AddCommand(c.submit(), c.run(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
 		c.exec(), c.wait(), c.kill(), c.workers(), c.move(), c.doctor(), c.env(), c.bundle(), c.config(), c.minicluster(), c.docs(), c.version())
-	root.AddCommand(c.worker(), c.task(), c.events(), c.top())
+	root.AddCommand(c.scheduler(), c.worker(), c.task(), c.events(), c.top())
 	c.completions(root)
 	return root
 }
+
+// ownTimeout on a command says what --timeout bounds there, where that is not all of it.
+const ownTimeout = "yarnd.own-timeout"
 
 // prepare runs before every command.
 func (c *command) prepare(cmd *cobra.Command, _ []string) error {
@@ -125,7 +130,7 @@ func (c *command) prepare(cmd *cobra.Command, _ []string) error {
 	if c.timeout < 0 {
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: "a negative time-out has no meaning", Next: "Use --timeout 30s"}
 	}
-	if c.timeout > 0 {
+	if c.timeout > 0 && cmd.Annotations[ownTimeout] == "" {
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), c.timeout, &edgeclient.Fault{
 			Code: edgeclient.TimedOut, What: fmt.Sprintf("not done after %s", c.timeout), Next: "Try again with a longer --timeout"})
 		cobra.OnFinalize(cancel)
@@ -168,7 +173,7 @@ func (c *command) open(ctx context.Context, app string) (*edgeclient.Client, err
 		wait = c.timeout
 	}
 	return edgeclient.OpenFor(ctx, app, edgeclient.Options{
-		Provider: c.provider, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, Upload: c.bars.upload, VmSize: yarnd.AddressSpace,
+		Provider: c.provider, Credentials: c.credentials, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, Upload: c.bars.upload, VmSize: yarnd.AddressSpace,
 	})
 }
 
@@ -222,9 +227,10 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	next := "See yarnd --help"
+	path := cmd.CommandPath() + " "
+	next := "See " + path + "--help"
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		next = "Did you mean yarnd " + strings.Join(near, ", or yarnd ") + "?"
+		next = "Did you mean " + path + strings.Join(near, ", or "+path) + "?"
 	}
 	return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("unknown command %q", args[0]), Next: next}
 }

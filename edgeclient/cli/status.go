@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/edgeclient"
 )
@@ -37,7 +38,12 @@ func (c *command) status() *cobra.Command {
 
 func (c *command) showStatus(ctx context.Context, client *edgeclient.Client, r edgeclient.Report, w io.Writer) error {
 	st := status{Report: r}
-	if r.Endpoint != "" {
+	if edgeclient.IsAddress(r.ID) {
+		err := c.onCluster(ctx, client, r, func(cluster *yarnd.Cluster) error { return st.askScheduler(ctx, cluster) })
+		if err != nil {
+			return err
+		}
+	} else if r.Endpoint != "" {
 		if err := st.ask(ctx, client); err != nil {
 			c.progress("the application master says nothing: %s", err)
 		}
@@ -90,7 +96,7 @@ type containerStatus struct {
 type workStatus struct {
 	Workers int         `json:"workers"`
 	Slots   int         `json:"slots"`
-	Clients int         `json:"clients"`
+	Clients *int        `json:"clients,omitempty"` // not known of a cluster that was started by hand
 	Waiting int         `json:"waiting"`
 	Running int         `json:"running"`
 	Done    int         `json:"done"`
@@ -146,11 +152,33 @@ func (st *status) fill(info *ampb.Info) {
 	if r == nil {
 		return
 	}
-	st.Work = &workStatus{Workers: int(r.GetWorkers()), Slots: int(r.GetSlots()), Clients: int(r.GetClients()),
+	clients := int(r.GetClients())
+	st.Work = &workStatus{Workers: int(r.GetWorkers()), Slots: int(r.GetSlots()), Clients: &clients,
 		Waiting: int(r.GetWaiting()), Running: int(r.GetRunning()), Done: int(r.GetDone()), Failed: int(r.GetFailed())}
 	for _, j := range r.GetJobs() {
 		st.Work.Jobs = append(st.Work.Jobs, jobStatus{j.GetId(), j.GetName(), int(j.GetTasks()), int(j.GetRunning()), int(j.GetDone()), int(j.GetFailed())})
 	}
+}
+
+// askScheduler fills in the work, where nobody else knows of it.
+func (st *status) askScheduler(ctx context.Context, cluster *yarnd.Cluster) error {
+	workers, err := cluster.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	jobs, err := cluster.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	tasks := countTasks(jobs)
+	st.Work = &workStatus{Workers: len(workers), Waiting: tasks.Waiting + tasks.Ready, Running: tasks.Running, Done: tasks.Done, Failed: tasks.Failed}
+	for _, w := range workers {
+		st.Work.Slots += w.Slots
+	}
+	for _, j := range jobs {
+		st.Work.Jobs = append(st.Work.Jobs, jobStatus{strconv.FormatUint(uint64(j.ID), 10), j.Name, j.Tasks, j.Running, j.Done, j.Failed})
+	}
+	return nil
 }
 
 // print shows a status to a person.
@@ -213,9 +241,13 @@ func (st *status) printWork(tw io.Writer, row func(...string)) {
 		return
 	}
 	n := strconv.Itoa
+	clients := "-"
+	if st.Work.Clients != nil {
+		clients = n(*st.Work.Clients)
+	}
 	fmt.Fprintln(tw)
 	row("WORKERS", "SLOTS", "CLIENTS", "WAITING", "RUNNING", "DONE", "FAILED")
-	row(n(st.Work.Workers), n(st.Work.Slots), n(st.Work.Clients), n(st.Work.Waiting), n(st.Work.Running), n(st.Work.Done), n(st.Work.Failed))
+	row(n(st.Work.Workers), n(st.Work.Slots), clients, n(st.Work.Waiting), n(st.Work.Running), n(st.Work.Done), n(st.Work.Failed))
 	if len(st.Work.Jobs) == 0 {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
 )
 
@@ -22,6 +23,11 @@ application ended FAILED or KILLED, and with 6 when --timeout passes.`,
 				return err
 			}
 			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, app edgeclient.Report) error {
+				if edgeclient.IsAddress(app.ID) && r.Wait == edgeclient.WaitWorkers {
+					return c.onCluster(cmd.Context(), client, app, func(cluster *yarnd.Cluster) error {
+						return cluster.WaitWorkers(cmd.Context(), r.WaitWorkers)
+					})
+				}
 				last, err := client.Wait(cmd.Context(), app.ID, r.Wait, r.WaitWorkers)
 				if err == nil && last.State.Ended() {
 					_, err = fmt.Fprintln(c.Out, last.Final)

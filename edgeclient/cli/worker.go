@@ -17,12 +17,8 @@ import (
 )
 
 func (c *command) worker() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "worker",
-		Short: "List an application's workers; let some go, or start them anew",
-		Args:  knownCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	cmd := &cobra.Command{Short: "Run a worker by hand; list an application's, let some go, or start them anew"}
+	c.runWorker(cmd)
 	cmd.AddCommand(c.workerList(), c.workerRetire(), c.workerRestart())
 	return cmd
 }
@@ -46,7 +42,7 @@ func (c *command) workerList() *cobra.Command {
 
 // workerRow is the JSON form of a worker.
 type workerRow struct {
-	ID      string     `json:"id"` // its container
+	ID      string     `json:"id"` // its container; of one started by hand, its name
 	Pool    string     `json:"pool"`
 	Host    string     `json:"host"`
 	State   string     `json:"state"` // starting, running, away, draining, stopping
@@ -66,15 +62,39 @@ type workerRow struct {
 // workerRows puts together what the application master knows of containers, and the
 // scheduler of those that have joined it.
 func workerRows(ctx context.Context, cluster *yarnd.Cluster) ([]workerRow, error) {
-	info, err := cluster.Session().Info(ctx)
-	if err != nil {
-		return nil, err
+	info := &ampb.Info{}
+	if !cluster.Session().ByHand() {
+		var err error
+		if info, err = cluster.Session().Info(ctx); err != nil {
+			return nil, err
+		}
 	}
 	joined, err := cluster.Workers(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if cluster.Session().ByHand() {
+		return joinedWorkers(joined), nil
+	}
 	return mergeWorkers(info, joined), nil
+}
+
+// joinedWorkers is all that is known where nobody has containers.
+func joinedWorkers(joined []client.WorkerInfo) []workerRow {
+	rows := []workerRow{}
+	for _, w := range joined {
+		row := workerRow{ID: w.Name, Pool: w.Pool, Host: w.Host, State: w.State}
+		row.join(w)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// join fills in what the scheduler knows.
+func (r *workerRow) join(w client.WorkerInfo) {
+	r.Slots, r.Running, r.Queued, r.Done = w.Slots, w.Running, w.Queued, w.Done
+	r.Results, r.Limit, r.RSS, r.CPU = w.MemoryUsed, w.Memory, w.RSS, w.CPU
+	r.Joined, r.Address, r.PID = &w.Joined, w.Address, w.PID
 }
 
 func mergeWorkers(info *ampb.Info, joined []client.WorkerInfo) []workerRow {
@@ -92,9 +112,7 @@ func mergeWorkers(info *ampb.Info, joined []client.WorkerInfo) []workerRow {
 			if row.State == "running" {
 				row.State = w.State
 			}
-			row.Slots, row.Running, row.Queued, row.Done = w.Slots, w.Running, w.Queued, w.Done
-			row.Results, row.Limit, row.RSS, row.CPU = w.MemoryUsed, w.Memory, w.RSS, w.CPU
-			row.Joined, row.Address, row.PID = &w.Joined, w.Address, w.PID
+			row.join(w)
 		} else if row.State == "running" {
 			row.State = "starting" // its process runs, and has not joined yet
 		}

@@ -76,6 +76,7 @@ var Settings = []Setting{
 	{Key: "wait", Kind: wait, Default: "accepted", Help: "return when: none, accepted, workers:N, finished"},
 
 	{Key: "provider", Every: true, Kind: choice("yarn", "local"), Default: "yarn", Help: "where applications run: yarn, or local (this machine)"},
+	{Key: "credentials", Every: true, Kind: text("a path", `^[^\n]+$`), Help: "credentials file of a cluster that was started by hand; default ~/.yarnd/credentials"},
 	{Key: "output", Every: true, Short: "o", Kind: choice(Outputs...), Default: "table", Help: "form of data: " + strings.Join(Outputs, ", ")},
 	{Key: "timeout", Every: true, Kind: duration, Default: "0s", Help: "end with an error after so long; default 20s for each answer of the cluster"},
 	{Key: "quiet", Every: true, Short: "q", Kind: boolean, Default: "false", Help: "no progress and no hints"},

@@ -1,8 +1,6 @@
 package client
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -68,18 +66,8 @@ func fromDial(err error) (_ error, again bool) {
 	if errors.Is(err, wire.Refused) || errors.Is(err, wire.Mismatch) {
 		return fromReply(err), false
 	}
-	if isTLS(err) {
+	if identity.Refusal(err) {
 		return &Error{Kind: ErrAuth, Err: fmt.Errorf("%w; this credential is not (or no longer) good for this application: connect again by its id", err)}, false
 	}
 	return err, true
-}
-
-// isTLS reports whether the two sides did not accept each other's certificates.
-func isTLS(err error) bool {
-	_, alert := errors.AsType[tls.AlertError](err)
-	_, rejected := errors.AsType[*identity.RejectedError](err)
-	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
-	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
-	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
-	return alert || rejected || verify || unknown || invalid
 }

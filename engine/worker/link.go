@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -22,11 +23,15 @@ const firstPause = 50 * time.Millisecond
 // link keeps the worker connected until the loop and then ctx end.
 func (w *worker) link(ctx context.Context) {
 	var epoch uint64
+	var said string
 	for pause := time.Duration(0); ; {
 		if pause > 0 && !sleep(ctx, pause+rand.N(pause/2)) {
 			return
 		}
 		conn, welcome, err := w.connect(ctx, epoch)
+		if w.opts.Tried != nil && ctx.Err() == nil {
+			w.opts.Tried(err)
+		}
 		if err == nil {
 			epoch = max(epoch, welcome.Epoch)
 			began := time.Now()
@@ -40,7 +45,12 @@ func (w *worker) link(ctx context.Context) {
 			return
 		default:
 		}
-		w.opts.Log.Warn("not connected to the scheduler", "err", err)
+		level := slog.LevelWarn
+		if err.Error() == said { // for hours, perhaps
+			level = slog.LevelDebug
+		}
+		said = err.Error()
+		w.opts.Log.Log(ctx, level, "not connected to the scheduler", "err", err)
 		pause = min(max(2*pause, firstPause), w.opts.Backoff)
 	}
 }

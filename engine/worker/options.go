@@ -61,13 +61,17 @@ type Options struct {
 	// process which falls to it is an executor's leftover.
 	Adopt bool
 
-	Stdout, Stderr io.Writer     // for what executors print; nil is this process's
-	Version        string        // of the library, for people
-	Log            *slog.Logger  // nil discards
-	Grace          time.Duration // from asking a task to end to killing it; 0 is 10 s
-	Backoff        time.Duration // longest pause between connections; 0 is 2 s
-	MaxBundle      uint64        // bytes of the largest bundle; 0 is 1 GiB
-	LoadEvery      time.Duration // between reports of load; 0 is 1 s
+	Stdout, Stderr io.Writer // for what executors print; nil is this process's
+	// Tried is told of each try to connect, nil for one that succeeded; one after the
+	// other. nil: nobody is told.
+	Tried func(error)
+
+	Version   string        // of the library, for people
+	Log       *slog.Logger  // nil discards
+	Grace     time.Duration // from asking a task to end to killing it; 0 is 10 s
+	Backoff   time.Duration // longest pause between connections; 0 is 2 s
+	MaxBundle uint64        // bytes of the largest bundle; 0 is 1 GiB
+	LoadEvery time.Duration // between reports of load; 0 is 1 s
 }
 
 func (o Options) withDefaults() (Options, error) {
