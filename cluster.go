@@ -3,12 +3,14 @@ package yarnd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/machine"
 )
 
 // Cluster is a running application and a connection to its scheduler. It is safe
@@ -51,6 +53,20 @@ func submit(ctx context.Context, o edgeclient.Options, spec Spec) (*Cluster, err
 const endTimeout = time.Minute
 
 func connect(ctx context.Context, o edgeclient.Options, app string) (*Cluster, error) {
+	if app == "" {
+		id, err := edgeclient.Default("")
+		if edgeclient.CodeOf(err) == edgeclient.NotFound {
+			if why := edgeclient.LocalInstead(o); why != "" {
+				n := machine.Here().Cores
+				fmt.Fprintf(os.Stderr, "%s: %s; starting %d workers on this machine\n", programName(), why, n)
+				return Local(ctx, n)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		app = id
+	}
 	edge, err := edgeclient.OpenFor(ctx, app, o)
 	if err != nil {
 		return nil, err

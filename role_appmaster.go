@@ -51,6 +51,11 @@ func appMaster(ctx context.Context, log *slog.Logger) error {
 
 // localAppMaster runs on this machine and leaves word of how it ended.
 func localAppMaster(ctx context.Context, o appmaster.Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := local.WatchLifeline(cancel); err != nil { // of a program that wants it no longer than itself
+		return err
+	}
 	dir := os.Getenv(edgeclient.LocalDirVar)
 	fs := hdfs.NewLocal(hdfs.LocalOptions{Home: filepath.Dir(dir)})
 	defer fs.Close()

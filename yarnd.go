@@ -58,15 +58,20 @@ func Submit(ctx context.Context, spec Spec) (*Cluster, error) {
 }
 
 // Connect opens a running application by what names it: its id, "last",
-// "current", "name:NAME" or a suffix of its id. Close leaves it running.
+// "current", "name:NAME", a suffix of its id, or the HOST:PORT of a scheduler that was
+// started by hand. Close leaves it running.
+//
+// "" is the current application: YARND_APP, or what yarnd connect remembered. Where
+// there is none, and no Hadoop configuration either, it starts a cluster of this
+// machine's cores, as Local does, and says so on standard error.
 func Connect(ctx context.Context, app string) (*Cluster, error) {
 	return connect(ctx, edgeclient.Options{}, app)
 }
 
 // Local starts n workers, with one slot each, as processes of this very program
-// on this machine, and connects to them. Close ends them.
+// on this machine, and connects to them. Close ends them, and so does the program's end.
 func Local(ctx context.Context, n int) (*Cluster, error) {
-	c, err := submit(ctx, edgeclient.Options{Provider: "local"}, Spec{Workers: n, Name: "local"})
+	c, err := submit(ctx, edgeclient.Options{Provider: "local", Leash: true}, Spec{Workers: n, Name: "local"})
 	if err != nil {
 		return nil, err
 	}

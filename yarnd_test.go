@@ -132,6 +132,20 @@ func TestLocal(t *testing.T) {
 	if _, err := Connect(ctx, cluster.ID); ExitCode(err) != edgeclient.NotFound {
 		t.Errorf("connected to what was ended: %v", err)
 	}
+	t.Setenv("YARND_APP", "")
+	own, err := Connect(ctx, "") // where no application is current, and it is this machine that was said
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := double.Call(ctx, own.Client, 4); n != 8 || err != nil {
+		t.Errorf("on a cluster of its own: %d, %v", n, err)
+	}
+	if err := own.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Connect(ctx, own.ID); ExitCode(err) != edgeclient.NotFound {
+		t.Errorf("it outlives its program: %v", err)
+	}
 }
 
 // static reports whether this program needs no libraries of its host.

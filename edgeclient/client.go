@@ -17,6 +17,9 @@ type Options struct {
 	Define      []string      // Hadoop properties "key=value" over the site's files
 	CallTimeout time.Duration // bound of one answer of the cluster; 0 is 20 s
 	Log         *slog.Logger  // nil discards
+	// Leash ends the applications that this client starts on this machine when it is
+	// closed, or its process ends in whatever way.
+	Leash bool
 	// Progress tells a person what happens, a line at a time; nil is silence.
 	Progress func(format string, args ...any)
 	// Upload is told of an upload: its name, the bytes sent and all bytes, in

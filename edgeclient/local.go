@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,6 +37,9 @@ type localCluster struct {
 	user string
 	fs   hdfs.FS
 	opts Options
+
+	mu    sync.Mutex // guards leash
+	leash []*os.File // whose closing ends an application
 }
 
 // keepLocal is how many ended applications are kept, with their logs.
@@ -65,7 +69,15 @@ func (l *localCluster) Env() map[string]string { return nil }
 
 func (l *localCluster) VmRatio() float64 { return 0 }
 
-func (l *localCluster) Close() error { return l.fs.Close() }
+func (l *localCluster) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, end := range l.leash {
+		end.Close()
+	}
+	l.leash = nil
+	return l.fs.Close()
+}
 
 func (l *localCluster) dir(id string, names ...string) string {
 	return filepath.Join(append([]string{l.root, id}, names...)...)
@@ -133,6 +145,13 @@ func (l *localCluster) Submit(_ context.Context, launch Launch) error {
 		defer f.Close()
 		*to = f
 	}
+	if l.opts.Leash {
+		end, err := l.tie(cmd)
+		if err != nil {
+			return wrap(Internal, what, err, "Close other files")
+		}
+		defer end.Close()
+	}
 	if err := cmd.Start(); err != nil {
 		return wrap(Internal, what, err, "Check that "+l.root+" is not on a file system mounted noexec")
 	}
@@ -148,6 +167,21 @@ func (l *localCluster) Submit(_ context.Context, launch Launch) error {
 		return wrap(Internal, what, err, "Check the disk")
 	}
 	return nil
+}
+
+// tie has a process watch the end of a pipe, which the caller closes once it is
+// started; the other end is ours alone, until Close or the end of this process.
+func (l *localCluster) tie(cmd *exec.Cmd) (end *os.File, err error) {
+	end, ours, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.ExtraFiles = []*os.File{end} // descriptor 3
+	cmd.Env = append(cmd.Env, local.LifelineEnv+"=3")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leash = append(l.leash, ours)
+	return end, nil
 }
 
 // Kill asks the application master to end its containers and itself, and when it

@@ -14,14 +14,14 @@ import (
 
 func (c *command) connect() *cobra.Command {
 	return &cobra.Command{
-		Use:   "connect APP",
+		Use:   "connect [APP]",
 		Short: "Come back to an application: prove who you are, show what is there",
 		Long: `connect proves to a running application that you are its owner, shows its workers,
 jobs and named results, and makes it this host's current application: the APP
 "current" of every command, and what a program finds that asks for none.`,
-		Args: appArg(1, "one application"),
+		Args: oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
+			return c.withCluster(cmd.Context(), first(args), func(cluster *yarnd.Cluster) error {
 				if err := c.showCluster(cmd.Context(), cluster); err != nil {
 					return err
 				}

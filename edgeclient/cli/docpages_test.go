@@ -243,7 +243,8 @@ func checkCommand(line string) error {
 	if err := cmd.ParseFlags(rest); err != nil {
 		return err
 	}
-	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
+	// One group of commands takes an argument too: yarnd worker node1:8786.
+	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 && !strings.HasPrefix(args[0], "$") && cmd.ValidateArgs(args) != nil {
 		return fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0])
 	}
 	return nil

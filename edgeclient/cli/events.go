@@ -23,18 +23,18 @@ const (
 func (c *command) events() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
-		Use:   "events APP",
+		Use:   "events [APP]",
 		Short: "Show what happened, and why",
 		Long: `events shows what happened to an application's jobs, tasks, workers and containers,
 with the reasons, oldest first: what the application master and the scheduler
 remember, a few thousand events each. Whoever follows counts as present, which
 holds off the idle time-out.`,
-		Args: appArg(1, "one application"),
+		Args: oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if follow && (c.output == "json" || c.output == "yaml") {
 				return &edgeclient.Fault{Code: edgeclient.Usage, What: "a list that goes on is no " + c.output, Next: "Use -o jsonl"}
 			}
-			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, r edgeclient.Report) error {
+			return c.withApp(cmd.Context(), first(args), func(client *edgeclient.Client, r edgeclient.Report) error {
 				s, err := client.Connect(cmd.Context(), r)
 				if err != nil {
 					return err

@@ -9,21 +9,24 @@ import (
 func (c *command) exec() *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
-		Use:   "exec APP -- COMMAND [ARG…]",
+		Use:   "exec [APP] -- COMMAND [ARG…]",
 		Short: "Run one command on a worker; its exit code is yours",
 		Long: `exec runs one command on one of the application's workers, gives its output as it
 comes, and ends with its exit code, 128+n for signal n. yarnd's own failures end
 with 125, an interrupt with 130; either ends the command.
 
+Without APP it is as in map: the current application, or a worker on this machine.
+
 With --stdin the command gets standard input, which is read to its end first, at
 most 32 MiB. Of either output at most 64 MiB may come.`,
 		Example: `  yarnd exec last -- environment/bin/python --version
   tar -c data | yarnd exec -i last -- tar -x`,
-		Args: commandArgs,
+		Args: appAndCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return c.withCluster(ctx, args[0], func(cluster *yarnd.Cluster) error {
-				r.argv = args[1:]
+			app, argv := split(cmd, args)
+			return c.withWork(ctx, app, 1, func(cluster *yarnd.Cluster) error {
+				r.argv = argv
 				return c.runRemote(ctx, cluster, r)
 			})
 		},

@@ -31,24 +31,29 @@ const longestItem = 128<<10 - 1
 func (c *command) mapItems() *cobra.Command {
 	var o mapOptions
 	cmd := &cobra.Command{
-		Use:   "map APP -- COMMAND [ARG…]",
+		Use:   "map [APP] -- COMMAND [ARG…]",
 		Short: "Run a command for each line of standard input",
 		Long: `map runs the command once for each line of standard input, or of --items, on the
 application's workers. "{}" is replaced by the line anywhere in any argument. The
 command's output comes in the order of the lines, or with --unordered as each
 command ends; standard error to standard error. No shell is involved: for one, say  sh -c '… "$1"' sh {}.
 
+Without APP it is the one that --app, YARND_APP, yarnd.yaml or yarnd connect say; where
+none does, and there is no Hadoop configuration, workers on this machine, for this
+command alone.
+
 It ends with 0 when every command did, with 123 when some did not (each is told
 on standard error), and with another code of yarnd's when it could not do its work.`,
 		Example: `  ls *.log | yarnd map last -- gzip -t {}
   yarnd map current --items parts.txt -- ./convert --in {} --out {}.csv`,
-		Args: commandArgs,
+		Args: appAndCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
 			}
-			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
-				return c.runMap(cmd.Context(), cluster, args[1:], o)
+			app, argv := split(cmd, args)
+			return c.withWork(cmd.Context(), app, 0, func(cluster *yarnd.Cluster) error {
+				return c.runMap(cmd.Context(), cluster, argv, o)
 			})
 		},
 	}
@@ -81,14 +86,6 @@ func (o mapOptions) check() error {
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: "a negative time limit has no meaning", Next: "Use --time-limit 10m, or leave it away"}
 	}
 	return nil
-}
-
-// commandArgs demands APP -- COMMAND….
-func commandArgs(cmd *cobra.Command, args []string) error {
-	if cmd.ArgsLenAtDash() == 1 && len(args) >= 2 && args[1] != "" {
-		return nil
-	}
-	return &edgeclient.Fault{Code: edgeclient.Usage, What: cmd.CommandPath() + " takes an application, then --, then a command", Next: "See " + cmd.CommandPath() + " --help"}
 }
 
 func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []string, o mapOptions) error {

@@ -31,6 +31,7 @@ type Streams struct {
 // command is what every command shares: the streams and the flags of the root.
 type command struct {
 	Streams
+	app         string // where a command line names none
 	provider    string
 	credentials string
 	output      string
@@ -96,6 +97,7 @@ while nobody is connected, and lets its owner come back with the application id.
 		PersistentPreRunE: c.prepare,
 	}
 	f := root.PersistentFlags()
+	setting(f, "app", &c.app)
 	setting(f, "provider", &c.provider)
 	setting(f, "credentials", &c.credentials)
 	setting(f, "output", &c.output)
@@ -108,7 +110,7 @@ while nobody is connected, and lets its owner come back with the application id.
 	})
 	root.AddCommand(c.submit(), c.run(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
 		c.exec(), c.wait(), c.kill(), c.workers(), c.move(), c.doctor(), c.env(), c.bundle(), c.config(), c.minicluster(), c.docs(), c.version())
-	root.AddCommand(c.scheduler(), c.worker(), c.task(), c.events(), c.top())
+	root.AddCommand(c.scheduler(), c.local(), c.worker(), c.task(), c.events(), c.top())
 	c.completions(root)
 	return root
 }
@@ -168,13 +170,18 @@ func flagsFromEnv(cmd *cobra.Command) error {
 
 // open connects to where app runs: a local id says so by itself.
 func (c *command) open(ctx context.Context, app string) (*edgeclient.Client, error) {
+	return edgeclient.OpenFor(ctx, app, c.options())
+}
+
+// options are what all commands tell the edge client.
+func (c *command) options() edgeclient.Options {
 	wait := callTimeout
 	if c.timeout > 0 {
 		wait = c.timeout
 	}
-	return edgeclient.OpenFor(ctx, app, edgeclient.Options{
+	return edgeclient.Options{
 		Provider: c.provider, Credentials: c.credentials, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, Upload: c.bars.upload, VmSize: yarnd.AddressSpace,
-	})
+	}
 }
 
 func (c *command) logger() *slog.Logger {
@@ -191,8 +198,14 @@ func (c *command) progress(format string, args ...any) {
 	}
 }
 
-// withApp runs f with the application that args[0] names.
+// withApp runs f with an application; "" is the one that is meant where none is named.
 func (c *command) withApp(ctx context.Context, app string, f func(*edgeclient.Client, edgeclient.Report) error) error {
+	if app == "" {
+		var err error
+		if app, err = edgeclient.Default(c.app); err != nil {
+			return err
+		}
+	}
 	client, err := c.open(ctx, app)
 	if err != nil {
 		return err
@@ -203,6 +216,22 @@ func (c *command) withApp(ctx context.Context, app string, f func(*edgeclient.Cl
 		return err
 	}
 	return f(client, report)
+}
+
+// oneApp allows one argument, an application.
+func oneApp(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 || len(args) == 1 && args[0] != "" {
+		return nil
+	}
+	return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%s takes one application, or none for the current one", cmd.CommandPath()), Next: "See " + cmd.CommandPath() + " --help"}
+}
+
+// first is the application that oneApp allows; "" is none.
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
 }
 
 // appArg demands exactly n arguments, the first of which is an application.

@@ -27,7 +27,8 @@ worker, gives its output as it comes, and ends the application. It ends with the
 command's exit code, 128+n for signal n; yarnd's own failures end with 125.
 
 Ctrl-C kills the application and ends with 130; a second one does not wait until
-YARN has done so. Either way nothing is left.
+YARN has done so. Either way nothing is left. Without any Hadoop configuration it runs
+on this machine, and says so.
 
 The command finds the application as $YARND_APP.`,
 		Example: `  yarnd run --env venv.tar.gz -- environment/bin/python -m report
@@ -46,13 +47,15 @@ The command finds the application as $YARND_APP.`,
 			if err := r.Check(); err != nil {
 				return err
 			}
-			client, err := c.open(cmd.Context(), "")
+			client, err := c.openForRun(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer client.Close()
 			do.argv = args
-			return c.runOnce(cmd.Context(), client, r, do)
+			return c.lifetime(cmd.Context(), client, r, func(report edgeclient.Report) error {
+				return c.runOn(cmd.Context(), client, report, do)
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -62,14 +65,27 @@ The command finds the application as $YARND_APP.`,
 	return cmd
 }
 
-// runOnce is the whole life of an application for one command.
-func (c *command) runOnce(ctx context.Context, client *edgeclient.Client, r edgeclient.Request, do remote) error {
+// openForRun connects to the Hadoop cluster, or to this machine where nothing speaks of
+// one.
+func (c *command) openForRun(ctx context.Context) (*edgeclient.Client, error) {
+	o := c.chosen()
+	if o.Provider == "" {
+		if where := edgeclient.NoHadoop(o); where != "" {
+			c.progress("no Hadoop configuration is in %s (HADOOP_CONF_DIR), and no --provider given: running on this machine", where)
+			o.Provider, o.Leash = "local", true
+		}
+	}
+	return edgeclient.OpenFor(ctx, "", o)
+}
+
+// lifetime is the whole life of an application that is there for f alone.
+func (c *command) lifetime(ctx context.Context, client *edgeclient.Client, r edgeclient.Request, f func(edgeclient.Report) error) error {
 	report, err := client.Submit(ctx, r)
 	if report.ID == "" {
 		return err
 	}
 	if err == nil {
-		err = c.runOn(ctx, client, report, do)
+		err = f(report)
 	}
 	if commandEnded(err) {
 		last, e := client.Stop(ctx, report, "its command has ended")

@@ -19,11 +19,11 @@ import (
 func (c *command) status() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
-		Use:   "status APP",
+		Use:   "status [APP]",
 		Short: "Show an application: its state, pools, containers, work",
-		Args:  appArg(1, "one application"),
+		Args:  oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, r edgeclient.Report) error {
+			return c.withApp(cmd.Context(), first(args), func(client *edgeclient.Client, r edgeclient.Report) error {
 				show := func(w io.Writer, r edgeclient.Report) error { return c.showStatus(cmd.Context(), client, r, w) }
 				if watch {
 					return c.watch(cmd.Context(), client, r, show)

@@ -33,9 +33,9 @@ func (c *command) taskList() *cobra.Command {
 	var job, state string
 	var limit int
 	cmd := &cobra.Command{
-		Use:   "list APP",
+		Use:   "list [APP]",
 		Short: "List tasks",
-		Args:  appArg(1, "one application"),
+		Args:  oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if state != "" && !slices.Contains(client.TaskStates, state) {
 				return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("no task is ever %q", state), Next: "Use --state " + strings.Join(client.TaskStates, "|")}
@@ -43,7 +43,7 @@ func (c *command) taskList() *cobra.Command {
 			if limit < 1 {
 				return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%d tasks cannot be shown", limit), Next: "Give a --limit of at least 1"}
 			}
-			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
+			return c.withCluster(cmd.Context(), first(args), func(cluster *yarnd.Cluster) error {
 				rows, more, err := taskRows(cmd.Context(), cluster, job, state, limit)
 				if err != nil {
 					return err

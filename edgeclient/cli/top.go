@@ -22,18 +22,18 @@ import (
 func (c *command) top() *cobra.Command {
 	interval := time.Second
 	cmd := &cobra.Command{
-		Use:   "top APP",
+		Use:   "top [APP]",
 		Short: "Watch workers, tasks, rates and memory on a full screen",
 		Long: `top shows how an application stands, again and again, until Ctrl-C. With -o, or when
 standard output is no terminal, it shows that once. Whoever watches counts as
 present, which holds off the idle time-out.`,
-		Args: appArg(1, "one application"),
+		Args: oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if interval < 100*time.Millisecond {
 				return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("every %s is too often", interval), Next: "Give an --interval of at least 100ms"}
 			}
 			once := cmd.Flags().Changed("output") || !terminal(c.Out)
-			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
+			return c.withCluster(cmd.Context(), first(args), func(cluster *yarnd.Cluster) error {
 				return c.watchTop(cmd.Context(), cluster, interval, once)
 			})
 		},

@@ -12,17 +12,17 @@ import (
 func (c *command) wait() *cobra.Command {
 	var what string
 	cmd := &cobra.Command{
-		Use:   "wait APP",
+		Use:   "wait [APP]",
 		Short: "Wait until an application is running, has workers, or has ended",
 		Long: `wait returns when the application is so far. It ends with exit code 7 when the
 application ended FAILED or KILLED, and with 6 when --timeout passes.`,
-		Args: appArg(1, "one application"),
+		Args: oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r edgeclient.Request
 			if err := parseWait("for", what, &r); err != nil {
 				return err
 			}
-			return c.withApp(cmd.Context(), args[0], func(client *edgeclient.Client, app edgeclient.Report) error {
+			return c.withApp(cmd.Context(), first(args), func(client *edgeclient.Client, app edgeclient.Report) error {
 				if edgeclient.IsAddress(app.ID) && r.Wait == edgeclient.WaitWorkers {
 					return c.onCluster(cmd.Context(), client, app, func(cluster *yarnd.Cluster) error {
 						return cluster.WaitWorkers(cmd.Context(), r.WaitWorkers)

@@ -25,11 +25,11 @@ func (c *command) worker() *cobra.Command {
 
 func (c *command) workerList() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list APP",
+		Use:   "list [APP]",
 		Short: "List the workers, those that are starting too",
-		Args:  appArg(1, "one application"),
+		Args:  oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
+			return c.withCluster(cmd.Context(), first(args), func(cluster *yarnd.Cluster) error {
 				rows, err := workerRows(cmd.Context(), cluster)
 				if err != nil {
 					return err

@@ -80,8 +80,13 @@ func workerArgs(cmd *cobra.Command, args []string) error {
 // machine has.
 func detected(f *pflag.FlagSet, key string, target pflag.Value, what string) {
 	setting(f, key, target)
+	undefault(f, key, what+" of the worker; default what this host, or its control group, allows")
+}
+
+// undefault has the help of a setting's flag not tell the table's default, but its own.
+func undefault(f *pflag.FlagSet, key, help string) {
 	flag := f.Lookup(config.Must(key).Flag())
-	flag.DefValue, flag.Usage = "", what+" of the worker; default what this host, or its control group, allows"
+	flag.DefValue, flag.Usage = "", help
 }
 
 // checkSizes refuses what the settings of the same names do not take.

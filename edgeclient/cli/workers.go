@@ -5,6 +5,6 @@ import "github.com/spf13/cobra"
 // workers is worker list, by the name that people try first.
 func (c *command) workers() *cobra.Command {
 	cmd := c.workerList()
-	cmd.Use = "workers APP"
+	cmd.Use = "workers [APP]"
 	return cmd
 }

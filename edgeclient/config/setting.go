@@ -75,6 +75,7 @@ var Settings = []Setting{
 	{Key: "allow-ratio", Kind: boolean, Default: "false", Help: "accept archives that unpack to more than 200 times their size"},
 	{Key: "wait", Kind: wait, Default: "accepted", Help: "return when: none, accepted, workers:N, finished"},
 
+	{Key: "app", Every: true, Kind: text("an id, the end of one, last, name:NAME, or a scheduler's HOST:PORT", `^[^\s\x00-\x1f\x7f]+$`), Help: "the application that is meant where a command is given no APP; default the current one"},
 	{Key: "provider", Every: true, Kind: choice("yarn", "local"), Default: "yarn", Help: "where applications run: yarn, or local (this machine)"},
 	{Key: "credentials", Every: true, Kind: text("a path", `^[^\n]+$`), Help: "credentials file of a cluster that was started by hand; default ~/.yarnd/credentials"},
 	{Key: "output", Every: true, Short: "o", Kind: choice(Outputs...), Default: "table", Help: "form of data: " + strings.Join(Outputs, ", ")},
