@@ -91,3 +91,31 @@ func (s *shell) do(commands string) (stdout, stderr string, code int, err error)
 		return stdout, stderr, 0, fmt.Errorf("not done after %s; if it goes on until it is interrupted, say <!-- run: no, WHY --> above the block", stepTime)
 	}
 }
+
+func TestShell(t *testing.T) {
+	s := startShell(t, t.TempDir(), []string{"PATH=" + os.Getenv("PATH")})
+	for _, x := range []struct {
+		commands, stdout, stderr string
+		code                     int
+	}{
+		{"kept=here; echo out; echo err >&2", "out\n", "err\n", 0},
+		{"echo $kept; false", "here\n", "", 1},
+		{"echo $?", "1\n", "", 0},
+		{"cat", "", "", 0}, // there is nobody at the keyboard
+		{"sleep 1000 & true", "", "", 0},
+		{"set -e\nkill $!\nset +e", "", "", 0},
+		{"eval if 2>/dev/null", "", "", 2},
+		{"(exit 7)", "", "", 7},
+	} {
+		stdout, stderr, code, err := s.do(x.commands)
+		if err != nil || stdout != x.stdout || stderr != x.stderr || code != x.code {
+			t.Errorf("%s: %q, %q, %d, %v; want %q, %q, %d", x.commands, stdout, stderr, code, err, x.stdout, x.stderr, x.code)
+		}
+	}
+	if _, stderr, _, err := s.do("set -e\necho why >&2\nfalse"); err == nil || stderr != "why\n" {
+		t.Errorf("a shell that has ended: %v, %q", err, stderr)
+	}
+	if _, _, _, err := s.do("true"); err == nil {
+		t.Error("a shell that has ended goes on")
+	}
+}
