@@ -57,6 +57,11 @@ func Stdin() CommandOption {
 	return commandOption(func(s *executor.CommandSpec) { s.Stdin = true })
 }
 
+// Interactive gives the command on standard input what [Feed] brings while it runs.
+func Interactive() CommandOption {
+	return commandOption(func(s *executor.CommandSpec) { s.Feed = true })
+}
+
 // OKExit takes these exit codes for success, besides 0.
 func OKExit(codes ...int) CommandOption {
 	return commandOption(func(s *executor.CommandSpec) { s.OK = codes })

@@ -17,8 +17,10 @@ with 125, an interrupt with 130; either ends the command.
 
 Without APP it is as in map: the current application, or a worker on this machine.
 
-With --stdin the command gets standard input, which is read to its end first, at
-most 32 MiB. Of either output at most 64 MiB may come.`,
+With --stdin the command gets standard input as it comes, and as fast as it reads.
+An interrupt goes to the command then, as SIGINT; a second one ends it. When its
+worker is lost after it has read some, it fails: what was read cannot be read again.
+Of either output at most 64 MiB may come.`,
 		Example: `  yarnd exec last -- environment/bin/python --version
   tar -c data | yarnd exec -i last -- tar -x`,
 		Args: appAndCommand,
@@ -26,7 +28,7 @@ most 32 MiB. Of either output at most 64 MiB may come.`,
 			ctx := cmd.Context()
 			app, argv := split(cmd, args)
 			return c.withWork(ctx, app, 1, func(cluster *yarnd.Cluster) error {
-				r.argv = argv
+				r.argv, r.interrupts = argv, r.stdin
 				return c.runRemote(ctx, cluster, r)
 			})
 		},

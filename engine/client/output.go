@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"syscall"
 
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/transfer"
@@ -31,6 +32,24 @@ func (j *Job) Where(ctx context.Context, index uint32) (*Place, error) {
 		}
 	}
 	return nil, nil
+}
+
+// Give offers a piece of the standard input of a command that runs at a place; see
+// transfer.Pool.Input.
+func (j *Job) Give(ctx context.Context, index uint32, at *Place, offset uint64, data []byte, last bool) (have uint64, over bool, err error) {
+	have, over, err = j.c.pool.Input(ctx, at.worker, graph.TaskID{Job: j.id, Index: index}, at.Attempt, offset, data, last)
+	if err != nil {
+		return 0, false, fmt.Errorf("input: %w", err)
+	}
+	return have, over, nil
+}
+
+// Signal sends a signal to the command that runs at a place; see transfer.Pool.Signal.
+func (j *Job) Signal(ctx context.Context, index uint32, at *Place, sig syscall.Signal) error {
+	if err := j.c.pool.Signal(ctx, at.worker, graph.TaskID{Job: j.id, Index: index}, at.Attempt, sig); err != nil {
+		return fmt.Errorf("signal: %w", err)
+	}
+	return nil
 }
 
 // Output gives what a command writes that runs at a place, from an offset of a stream

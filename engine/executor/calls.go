@@ -86,6 +86,10 @@ func (p *process) take(id uint64, r Result) {
 func (p *process) serveReads() {
 	buf := make([]byte, 0, chunkSize)
 	for r := range p.feed {
+		if r.input == stdinInput {
+			p.stdinRead(r)
+			continue
+		}
 		var at io.ReaderAt
 		p.with(r.call, func(c *call) {
 			if int(r.input) < len(c.task.Inputs) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -29,13 +30,14 @@ type child struct {
 	out    *frameWriter
 	set    setup
 
-	mu    sync.Mutex
-	calls map[uint64]context.CancelCauseFunc
-	tasks map[string]bool       // commands that run, as taskMark names them
-	ended bool                  // a command ended since the last sweep
-	reads map[uint64]chan piece // by read id
-	next  uint64                // read id
-	wg    sync.WaitGroup        // calls
+	mu       sync.Mutex
+	calls    map[uint64]context.CancelCauseFunc
+	tasks    map[string]bool       // commands that run, as taskMark names them
+	commands map[uint64]*command   // the same, by call
+	ended    bool                  // a command ended since the last sweep
+	reads    map[uint64]chan piece // by read id
+	next     uint64                // read id
+	wg       sync.WaitGroup        // calls
 }
 
 // piece answers a read.
@@ -49,9 +51,10 @@ type piece struct {
 func serve(in io.Reader, out io.Writer, funcs Funcs, f *family) error {
 	c := &child{
 		funcs: funcs, family: f, out: &frameWriter{w: out},
-		calls: map[uint64]context.CancelCauseFunc{},
-		tasks: map[string]bool{},
-		reads: map[uint64]chan piece{},
+		calls:    map[uint64]context.CancelCauseFunc{},
+		tasks:    map[string]bool{},
+		commands: map[uint64]*command{},
+		reads:    map[uint64]chan piece{},
 	}
 	defer c.wg.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -113,6 +116,12 @@ func (c *child) handle(k kind, body []byte) error {
 			return err
 		}
 		c.stop(call, reason)
+	case kindSignal:
+		call, sig, err := parseStop(body) // it looks the same
+		if err != nil {
+			return err
+		}
+		c.signal(call, syscall.Signal(sig))
 	case kindData:
 		id, ok, data, err := parseData(body)
 		if err != nil {

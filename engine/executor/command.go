@@ -42,6 +42,8 @@ type CommandSpec struct {
 	Dir string `json:"dir,omitempty"`
 	// Stdin gives the item on standard input, which is empty otherwise.
 	Stdin bool `json:"stdin,omitempty"`
+	// Feed gives on standard input what Manager.Give brings while the command runs.
+	Feed bool `json:"feed,omitempty"`
 	// OK lists exit codes besides 0 that are a success.
 	OK []int `json:"ok,omitempty"`
 	// Keep makes every exit code a success, for the result to tell. An end by a
@@ -76,6 +78,9 @@ func ParseCommandSpec(data []byte) (*CommandSpec, error) {
 	}
 	if len(s.Argv) == 0 || s.Argv[0] == "" {
 		return nil, errors.New("command: no program named")
+	}
+	if s.Stdin && s.Feed {
+		return nil, errors.New("command: two sources of standard input")
 	}
 	if s.StdoutLimit < 0 || s.StderrLimit < 0 {
 		return nil, errors.New("command: negative output limit")
@@ -130,11 +135,15 @@ type command struct {
 	cmd    *exec.Cmd
 	stdout *capture
 	stderr *tail
-	pipes  sync.WaitGroup // what copies to and from it
-	oom    uint64         // oomKills before its start
-	ours   []*os.File     // this side's ends of its pipes
-	live   []*live        // copies of its output, for CommandSpec.Live
-	ended  bool           // by us, before its own end
+	pipes  sync.WaitGroup  // what copies to and from it
+	oom    uint64          // oomKills before its start
+	ours   []*os.File      // this side's ends of its pipes
+	live   []*live         // copies of its output, for CommandSpec.Live
+	ended  bool            // by us, before its own end
+	input  func(io.Writer) // writes its standard input; nil: it has none
+	starve func()          // ends input
+	mu     sync.Mutex
+	reaped bool // its process number may be another's
 }
 
 // runCommand runs a task's command to its end.
@@ -160,10 +169,19 @@ func (c *child) runCommand(ctx context.Context, r *run) ([]byte, *graph.Failure)
 			l.remove()
 		}
 	}()
+	feeding, starve := context.WithCancel(ctx)
+	k.starve = starve
+	defer starve()
+	switch {
+	case spec.Stdin:
+		k.input = func(w io.Writer) { w.Write(r.payload) } //nolint:errcheck // it need not read it
+	case spec.Feed:
+		k.input = func(w io.Writer) { c.feed(feeding, r, w) }
+	}
 	if err := k.start(c.family, r); err != nil {
 		return nil, startFailure(spec.Argv[0], err)
 	}
-	c.register(r, k.cmd.Process.Pid)
+	c.register(r, k)
 	defer c.unregister(r)
 	state := k.wait(ctx, c.family, time.Duration(c.set.GraceMS)*time.Millisecond)
 	return k.outcome(state, context.Cause(ctx) == limit, limit)
@@ -171,17 +189,19 @@ func (c *child) runCommand(ctx context.Context, r *run) ([]byte, *graph.Failure)
 
 // register tells the worker which process the call has, and this side which tasks
 // have commands.
-func (c *child) register(r *run, pid int) {
+func (c *child) register(r *run, k *command) {
 	c.mu.Lock()
 	c.tasks[taskMark(r.task.String(), fmt.Sprint(r.attempt))] = true
+	c.commands[r.call] = k
 	c.mu.Unlock()
-	c.out.write(kindBegan, func(b []byte) []byte { return appendBegan(b, r.call, pid) }) //nolint:errcheck // the worker is gone
+	c.out.write(kindBegan, func(b []byte) []byte { return appendBegan(b, r.call, k.cmd.Process.Pid) }) //nolint:errcheck // the worker is gone
 }
 
 func (c *child) unregister(r *run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.tasks, taskMark(r.task.String(), fmt.Sprint(r.attempt)))
+	delete(c.commands, r.call)
 	c.ended = true
 }
 
@@ -227,6 +247,7 @@ func (k *command) start(f *family, r *run) (err error) {
 			file.Close()
 		}
 		if err != nil {
+			k.starve()
 			k.closePipes()
 			k.pipes.Wait()
 		}
@@ -240,7 +261,7 @@ func (k *command) start(f *family, r *run) (err error) {
 		k.pipes.Go(func() { io.Copy(dst, pr) }) //nolint:errcheck // ends when the pipe does
 	}
 	k.cmd.Stdout, k.cmd.Stderr = theirs[0], theirs[1]
-	if k.spec.Stdin {
+	if k.input != nil {
 		pr, pw, err := os.Pipe()
 		if err != nil {
 			return err
@@ -248,7 +269,7 @@ func (k *command) start(f *family, r *run) (err error) {
 		theirs, k.ours = append(theirs, pr), append(k.ours, pw)
 		k.cmd.Stdin = pr
 		k.pipes.Go(func() {
-			pw.Write(r.payload) //nolint:errcheck // it need not read it
+			k.input(pw)
 			pw.Close()
 		})
 	}
@@ -282,6 +303,10 @@ func (k *command) wait(ctx context.Context, f *family, grace time.Duration) *os.
 	}
 	syscall.Kill(-pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
 	<-ended
+	k.starve()
+	k.mu.Lock()
+	k.reaped = true
+	k.mu.Unlock()
 	f.wait(k.cmd) //nolint:errcheck // the state tells
 	copied := make(chan struct{})
 	go func() {

@@ -54,6 +54,7 @@
 //	  | Data -------------------------------->  |
 //	  | <------------------------------- Chunk  | of a result, all but the last
 //	  | <------------------------- Done, Failed |
+//	  | Signal ----------------------------->   | for a call's command
 //	  | Stop -------------------------------->  |
 //	  | (closes 3)                              | ends its calls and itself
 //
@@ -62,12 +63,17 @@
 //	        time limit µs u64, name, spec, payload (each u32 length, bytes),
 //	        inputs u32, for each: task, size u64, sent u8; then the bytes of those sent
 //	Stop    call u64, reason u8 (0 no longer wanted, 1 memory)
+//	Signal  call u64, signal u8
 //	Read    read u64, call u64, input u32, offset u64, length u32 (at most 256 KiB)
 //	Data    read u64, ok u8, bytes (or why not, as text)
 //	Began   call u64, pid u32
 //	Chunk   call u64, size of the whole result u64, bytes
 //	Done    call u64, took µs u64, size of the whole result u64, bytes
 //	Failed  JSON {call, kind, message, stack, exit_code, output, took_us}
+//
+// A Read of input 2³²-1 is of a command's standard input that comes while it runs: it
+// is answered when something has come, by Data without bytes at the end. With length 0
+// it is not answered and says that no more is wanted.
 //
 // Small inputs are sent along with Run, others are read when user code asks for
 // them. Both sides always read, so writing never waits for ever. What an executor

@@ -16,6 +16,7 @@ const (
 	kindRun    kind = 2  // worker: run a task
 	kindStop   kind = 3  // worker: end a call
 	kindData   kind = 4  // worker: a piece of an input
+	kindSignal kind = 5  // worker: a signal for a call's command
 	kindReady  kind = 20 // executor: JSON ready, first frame
 	kindBegan  kind = 21 // executor: a call has a process of its own
 	kindRead   kind = 22 // executor: wants a piece of an input

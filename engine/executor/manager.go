@@ -86,6 +86,8 @@ type Task struct {
 	Class   *graph.Class
 	Payload []byte
 	Inputs  []TaskInput
+
+	stdin *stdin // of a command with CommandSpec.Feed, while Run runs
 }
 
 // TaskInput is a result that a task needs. It must stay readable until Run
@@ -122,6 +124,7 @@ type Manager struct {
 
 	mu     sync.Mutex
 	slots  map[executorKey]*slot
+	stdins map[attemptKey]*stdin
 	all    map[*process]struct{} // that live
 	usage  Usage                 // last measured
 	closed bool
@@ -155,7 +158,7 @@ func NewManager(o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{opts: o, family: f, slots: map[executorKey]*slot{}, all: map[*process]struct{}{}}
+	m := &Manager{opts: o, family: f, slots: map[executorKey]*slot{}, stdins: map[attemptKey]*stdin{}, all: map[*process]struct{}{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.wg.Go(m.watch)
 	return m, nil
@@ -168,6 +171,12 @@ func (m *Manager) Run(ctx context.Context, t *Task) Result {
 	key := m.keyOf(t)
 	if key.kind != graph.KindGo && key.kind != graph.KindCommand {
 		return Result{Failure: &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this worker has no executor for tasks of kind %s", key.kind)}}
+	}
+	if t.feeds() {
+		defer m.closeStdin(t)
+		if f := m.openStdin(ctx, t); f != nil {
+			return Result{Failure: f}
+		}
 	}
 	for {
 		p, err := m.get(ctx, key)

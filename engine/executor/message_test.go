@@ -115,6 +115,8 @@ func FuzzRun(f *testing.F) {
 func FuzzFromExecutor(f *testing.F) {
 	f.Add(byte(kindBegan), appendBegan(nil, 1, 99))
 	f.Add(byte(kindRead), appendRead(nil, read{1, 1, 0, 0, 3}))
+	f.Add(byte(kindRead), appendRead(nil, read{1, 1, stdinInput, 7, MaxStdinPiece}))
+	f.Add(byte(kindRead), appendRead(nil, read{0, 1, stdinInput, 0, 0}))
 	f.Add(byte(kindChunk), appendChunk(nil, 1, 2, []byte("x")))
 	f.Add(byte(kindDone), appendDone(nil, 1, time.Second, 1, []byte("x")))
 	f.Add(byte(kindFailed), appendFailed(nil, 1, &graph.Failure{Kind: graph.FailUser}, 0))

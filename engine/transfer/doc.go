@@ -8,6 +8,7 @@
 //	client    → worker     results, to gather
 //	worker    → scheduler  bundles, and results that the scheduler keeps
 //	client    → scheduler  results that the scheduler keeps
+//	client    → worker     output of commands that run; their input, signals
 //
 // Every connection is TLS 1.3 with certificates on both sides (package identity)
 // and ALPN Protocol. The one who dials says which role and name it expects, so an
@@ -27,6 +28,31 @@
 //	+------+----------------+
 //	| 2    | SHA-256        |             a bundle
 //	+------+----------------+
+//
+//	 0      1        5        9        13       14
+//	+------+--------+--------+--------+--------+--------+
+//	| 3    | job    | index  | attempt| stream | offset |   output of a command
+//	+------+--------+--------+--------+--------+--------+
+//	  u8     u32 BE   u32 BE   u32 BE   u8       u64 BE
+//
+//	 0      1        5        9        13       14       22       26
+//	+------+--------+--------+--------+--------+--------+--------+-------+
+//	| 4    | job    | index  | attempt| last   | offset | length | bytes |  input
+//	+------+--------+--------+--------+--------+--------+--------+-------+
+//	  u8     u32 BE   u32 BE   u32 BE   u8       u64 BE   u32 BE
+//
+//	 0      1        5        9        13
+//	+------+--------+--------+--------+--------+
+//	| 5    | job    | index  | attempt| signal |   for a command
+//	+------+--------+--------+--------+--------+
+//	  u8     u32 BE   u32 BE   u32 BE   u8
+//
+// An input is a piece of a command's standard input, from an offset on; last 1 says
+// that nothing follows. It is answered by how many bytes the command has been given
+// altogether (u64 BE), and by 1 (u8) when it wants no more. The answer may take some
+// seconds when there is no room; then less was taken than was sent, and the rest is
+// sent again. What was taken before is skipped, so a piece may be sent twice. Input and
+// signals are taken of clients only. A signal's answer is empty.
 //
 // The answer says how many bytes come, then they come:
 //

@@ -2,11 +2,13 @@ package transfer
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -142,9 +144,47 @@ func (p *Pool) Output(ctx context.Context, from Peer, t graph.TaskID, a graph.At
 	return data, nil
 }
 
+// MaxInput bounds the bytes of one Input.
+const MaxInput = 64 << 10
+
+// Input gives a command that runs a piece of at most MaxInput bytes of its standard
+// input, which begins at offset; last says that nothing follows. It tells how many bytes
+// the command has been given so far, which may be less than all of the piece, and
+// whether it wants no more. Errors are *Error, Missing when the peer runs no such
+// command; then it is not known whether the piece was taken, and it may be given again.
+func (p *Pool) Input(ctx context.Context, to Peer, t graph.TaskID, a graph.Attempt, offset uint64, data []byte, last bool) (have uint64, over bool, err error) {
+	what := object{op: opInput, task: t, attempt: a, offset: offset, data: data}
+	if last {
+		what.stream = 1
+	}
+	f, err := p.fetch(ctx, to, what)
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	var b [givenLen]byte
+	if f.size != givenLen {
+		return 0, false, &Error{Peer: to, Object: what.String(), kind: wrong, Err: fmt.Errorf("it answers with %d bytes, not %d", f.size, givenLen)}
+	}
+	if _, err := io.ReadFull(f, b[:]); err != nil {
+		return 0, false, err
+	}
+	return binary.BigEndian.Uint64(b[:]), b[8] == 1, nil
+}
+
+// Signal sends a signal to the processes of a command that runs, perhaps twice. Errors
+// are *Error, Missing when the peer runs no such command.
+func (p *Pool) Signal(ctx context.Context, to Peer, t graph.TaskID, a graph.Attempt, sig syscall.Signal) error {
+	f, err := p.fetch(ctx, to, object{op: opSignal, task: t, attempt: a, stream: byte(sig)})
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // fetch asks for an object on a cached connection or a new one. A cached
 // connection on which the peer gives no sign of life was closed by it meanwhile;
-// as requests change nothing, the next connection is tried.
+// as a request may be made twice, the next connection is tried.
 func (p *Pool) fetch(ctx context.Context, from Peer, what object) (*Fetch, error) {
 	pc, err := p.enter(ctx, from)
 	if err != nil {

@@ -17,12 +17,17 @@ const (
 	opResult byte = 1
 	opBundle byte = 2
 	opOutput byte = 3
+	opInput  byte = 4
+	opSignal byte = 5
 )
 
 const (
 	resultLen = 13 // of a request for a result
 	bundleLen = 33 // of a request for a bundle
 	outputLen = 22 // of a request for a running command's output
+	inputLen  = 26 // of the head of a piece of standard input
+	signalLen = 14 // of a signal
+	givenLen  = 9  // of the answer to a piece of standard input
 	headerLen = 9  // of an answer
 	maxReason = 1 << 10
 )
@@ -39,14 +44,16 @@ const (
 )
 
 // object is what a request names: a result (task and attempt), a bundle (digest), or
-// what a running command has written (task, attempt, stream) from an offset on.
+// what a running command has written (task, attempt, stream) from an offset on; or what
+// it brings: a piece of a command's standard input from an offset on, or a signal for it.
 type object struct {
 	op      byte
 	task    graph.TaskID
 	attempt graph.Attempt
 	digest  graph.Digest
-	stream  byte
+	stream  byte // of an input: 1 says that nothing follows; the number of a signal
 	offset  uint64
+	data    []byte
 }
 
 func resultOf(t graph.TaskID, a graph.Attempt) object {
@@ -63,6 +70,9 @@ func (o object) String() string {
 	if o.op == opOutput {
 		return fmt.Sprintf("output of task %s (attempt %d)", o.task, o.attempt)
 	}
+	if o.op == opInput || o.op == opSignal {
+		return fmt.Sprintf("input of task %s (attempt %d)", o.task, o.attempt)
+	}
 	return fmt.Sprintf("result of task %s (attempt %d)", o.task, o.attempt)
 }
 
@@ -75,13 +85,22 @@ func appendRequest(dst []byte, o object) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(o.task.Job))
 	dst = binary.BigEndian.AppendUint32(dst, o.task.Index)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(o.attempt))
-	if o.op == opOutput {
+	switch o.op {
+	case opOutput:
 		dst = binary.BigEndian.AppendUint64(append(dst, o.stream), o.offset)
+	case opInput:
+		dst = binary.BigEndian.AppendUint64(append(dst, o.stream), o.offset)
+		dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(o.data))), o.data...)
+	case opSignal:
+		dst = append(dst, o.stream)
 	}
 	return dst
 }
 
 var errOp = errors.New("not a request of this protocol")
+
+// requestLens are the lengths of requests, for those with data without them.
+var requestLens = [...]int{opResult: resultLen, opBundle: bundleLen, opOutput: outputLen, opInput: inputLen, opSignal: signalLen}
 
 // readRequest reads one request. The error is io.EOF at a clean end.
 func readRequest(r io.Reader) (object, error) {
@@ -89,16 +108,10 @@ func readRequest(r io.Reader) (object, error) {
 	if _, err := io.ReadFull(r, b[:1]); err != nil {
 		return object{}, err
 	}
-	n := resultLen
-	switch b[0] {
-	case opResult:
-	case opBundle:
-		n = bundleLen
-	case opOutput:
-		n = outputLen
-	default:
+	if b[0] == 0 || int(b[0]) >= len(requestLens) {
 		return object{}, errOp
 	}
+	n := requestLens[b[0]]
 	if _, err := io.ReadFull(r, b[1:n]); err != nil {
 		return object{}, io.ErrUnexpectedEOF
 	}
@@ -110,8 +123,22 @@ func readRequest(r io.Reader) (object, error) {
 	o.task.Job = graph.JobID(binary.BigEndian.Uint32(b[1:]))
 	o.task.Index = binary.BigEndian.Uint32(b[5:])
 	o.attempt = graph.Attempt(binary.BigEndian.Uint32(b[9:]))
-	if o.op == opOutput {
+	if o.op == opOutput || o.op == opInput {
 		o.stream, o.offset = b[13], binary.BigEndian.Uint64(b[14:])
+	}
+	if o.op == opSignal {
+		o.stream = b[13]
+	}
+	if o.op != opInput {
+		return o, nil
+	}
+	size := binary.BigEndian.Uint32(b[22:])
+	if size > MaxInput {
+		return object{}, errOp
+	}
+	o.data = make([]byte, size)
+	if _, err := io.ReadFull(r, o.data); err != nil {
+		return object{}, io.ErrUnexpectedEOF
 	}
 	return o, nil
 }

@@ -2,8 +2,10 @@ package transfer
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/identity"
 )
 
 // Source is what a Server serves from. Its methods are called from many
@@ -31,6 +34,15 @@ type OutputSource interface {
 	OpenOutput(t graph.TaskID, a graph.Attempt, stream byte, offset uint64) (r io.ReadCloser, size int64, err error)
 }
 
+// InputSource is a Source that takes input for commands that run. GiveInput offers a
+// piece of standard input that begins at offset, tells how many bytes the command has
+// been given so far and whether it wants no more, and waits some seconds for room, at
+// the most until ctx ends. Without such a command both are ErrNotFound.
+type InputSource interface {
+	GiveInput(ctx context.Context, t graph.TaskID, a graph.Attempt, offset uint64, data []byte, last bool) (have uint64, over bool, err error)
+	SignalCommand(t graph.TaskID, a graph.Attempt, sig syscall.Signal) error
+}
+
 // ServerOptions are a server's limits. The zero value has the defaults.
 type ServerOptions struct {
 	Conns     int           // at once, handshakes included; 0 is 1024
@@ -44,6 +56,8 @@ type ServerOptions struct {
 type Server struct {
 	source Source
 	opts   ServerOptions
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -69,7 +83,9 @@ func NewServer(source Source, o ServerOptions) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{source: source, opts: o, conns: map[net.Conn]struct{}{}, lns: map[net.Listener]struct{}{}}
+	s := &Server{source: source, opts: o, conns: map[net.Conn]struct{}{}, lns: map[net.Listener]struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // Accept serves the connections that ln accepts until the server is closed or ln
@@ -153,6 +169,10 @@ func (s *Server) serve(nc net.Conn) {
 		if err != nil {
 			return
 		}
+		if (o.op == opInput || o.op == opSignal) && !fromClient(nc) {
+			s.refuse(w, statusRefused, errRole) //nolint:errcheck // it closes either way
+			return
+		}
 		if err := s.answer(w, o); err != nil {
 			s.opts.Log.Debug("data plane: answer failed", "remote", nc.RemoteAddr(), "object", o.String(), "err", err)
 			return
@@ -187,6 +207,9 @@ func (s *Server) open(o object) (io.ReadCloser, int64, error) {
 	if o.op == opBundle {
 		return s.source.OpenBundle(o.digest)
 	}
+	if o.op == opInput || o.op == opSignal {
+		return s.input(o)
+	}
 	if o.op == opOutput {
 		if source, ok := s.source.(OutputSource); ok {
 			return source.OpenOutput(o.task, o.attempt, o.stream, o.offset)
@@ -194,6 +217,42 @@ func (s *Server) open(o object) (io.ReadCloser, int64, error) {
 		return nil, 0, ErrNotFound
 	}
 	return s.source.OpenResult(o.task, o.attempt)
+}
+
+var errRole = errors.New("only a client gives input to commands")
+
+// fromClient reports whether the peer of a connection is a client.
+func fromClient(nc net.Conn) bool {
+	tc, ok := nc.(*tls.Conn)
+	if !ok {
+		return false
+	}
+	who, err := identity.Peer(tc.ConnectionState())
+	return err == nil && who.Role == identity.Client
+}
+
+// input gives a command what a request brings.
+func (s *Server) input(o object) (io.ReadCloser, int64, error) {
+	source, ok := s.source.(InputSource)
+	if !ok {
+		return nil, 0, ErrNotFound
+	}
+	var answer []byte
+	if o.op == opSignal {
+		if err := source.SignalCommand(o.task, o.attempt, syscall.Signal(o.stream)); err != nil {
+			return nil, 0, err
+		}
+	} else {
+		have, over, err := source.GiveInput(s.ctx, o.task, o.attempt, o.offset, o.data, o.stream == 1)
+		if err != nil {
+			return nil, 0, err
+		}
+		answer = append(binary.BigEndian.AppendUint64(nil, have), 0)
+		if over {
+			answer[8] = 1
+		}
+	}
+	return io.NopCloser(bytes.NewReader(answer)), int64(len(answer)), nil
 }
 
 func (s *Server) refuse(w *stallWriter, st status, why error) error {
@@ -257,6 +316,7 @@ func (w *stallWriter) flush() error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
+	s.cancel()
 	for nc := range s.conns {
 		hangUp(nc)
 	}

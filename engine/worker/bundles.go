@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
@@ -86,6 +87,24 @@ type source struct {
 	store   *store.Store
 	bundles *bundles
 	workDir string // of the executors
+	exec    *executor.Manager
+}
+
+// GiveInput implements transfer.InputSource.
+func (s source) GiveInput(ctx context.Context, t graph.TaskID, a graph.Attempt, offset uint64, data []byte, last bool) (uint64, bool, error) {
+	have, over, ok := s.exec.Give(ctx, t, a, offset, data, last)
+	if !ok {
+		return 0, false, transfer.ErrNotFound
+	}
+	return have, over, nil
+}
+
+// SignalCommand implements transfer.InputSource.
+func (s source) SignalCommand(t graph.TaskID, a graph.Attempt, sig syscall.Signal) error {
+	if !s.exec.Signal(t, a, sig) {
+		return transfer.ErrNotFound
+	}
+	return nil
 }
 
 // OpenOutput implements transfer.OutputSource.

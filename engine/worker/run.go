@@ -58,16 +58,6 @@ func Run(ctx context.Context, o Options) error {
 	w.bundles = &bundles{dir: filepath.Join(dir, "bundles"), max: o.MaxBundle, open: w.openBundle}
 	defer w.store.Close()
 	defer w.pool.Close()
-	server := transfer.NewServer(source{w.store, w.bundles, o.commandDir()}, transfer.ServerOptions{Log: o.Log})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		err := server.Accept(ln, o.Identity.Server(identity.Worker, identity.Client, identity.Scheduler))
-		if !errors.Is(err, transfer.ErrClosed) {
-			o.Log.Error("data plane ended", "err", err)
-		}
-	})
-	defer wg.Wait()
-	defer server.Close()
 	w.exec, err = executor.NewManager(executor.Options{
 		Self: o.Self, Own: o.Bundle, Bundle: w.bundles.path,
 		Funcs: o.Funcs, Inside: o.Inside, Adopt: o.Adopt,
@@ -78,6 +68,16 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	defer w.exec.Close()
+	server := transfer.NewServer(source{w.store, w.bundles, o.commandDir(), w.exec}, transfer.ServerOptions{Log: o.Log})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := server.Accept(ln, o.Identity.Server(identity.Worker, identity.Client, identity.Scheduler))
+		if !errors.Is(err, transfer.ErrClosed) {
+			o.Log.Error("data plane ended", "err", err)
+		}
+	})
+	defer wg.Wait()
+	defer server.Close()
 	w.dataAddress = ln.Addr().String()
 	if o.Advertise != "" {
 		w.dataAddress = o.Advertise
