@@ -10,8 +10,8 @@ import (
 )
 
 // chunks asks the application master for one log file, from its beginning.
-func (s *Session) chunks(ctx context.Context, container, file string, follow bool) iter.Seq2[*ampb.LogChunk, error] {
-	return s.am.Logs(ctx, &ampb.LogsRequest{Container: container, File: file, Follow: follow})
+func (s *Session) chunks(ctx context.Context, container, file string) iter.Seq2[*ampb.LogChunk, error] {
+	return s.am.Logs(ctx, &ampb.LogsRequest{Container: container, File: file})
 }
 
 // logReader reads a stream of chunks.

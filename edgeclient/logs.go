@@ -14,7 +14,11 @@ import (
 type LogRequest struct {
 	Container string // id, or an end of some; "" is every container
 	File      string // stdout, stderr, …; "" is every file
-	Follow    bool   // of a running application: go on until ctx or the application ends
+}
+
+// chooses reports whether a log is one of those asked for.
+func (r LogRequest) chooses(f LogFile) bool {
+	return strings.HasSuffix(f.Container, r.Container) && (r.File == "" || f.Name == r.File)
 }
 
 // Logs gives the logs of an application: live ones from its application master,
@@ -22,7 +26,7 @@ type LogRequest struct {
 func (c *Client) Logs(ctx context.Context, r Report, req LogRequest, yield func(LogFile) error) error {
 	found := false
 	chosen := func(f LogFile) error {
-		if !strings.HasSuffix(f.Container, req.Container) || req.File != "" && f.Name != req.File {
+		if !req.chooses(f) {
 			return nil
 		}
 		found = true

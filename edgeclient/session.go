@@ -258,25 +258,19 @@ func (c *Client) unlessEnded(ctx context.Context, id string, err error) error {
 }
 
 // Logs gives the logs of a running application's containers, one file after the
-// other; with Follow of one container's file as it grows.
+// other.
 func (s *Session) Logs(ctx context.Context, req LogRequest, yield func(LogFile) error) error {
 	info, err := s.Info(ctx)
 	if err != nil {
 		return err
-	}
-	if req.Follow && (req.Container == "" || req.File == "") {
-		return usagef("Say --container ID --file stderr", "only one file can be followed")
 	}
 	files := []string{"stdout", "stderr"}
 	if req.File != "" {
 		files = []string{req.File}
 	}
 	chosen := slices.DeleteFunc(places(info), func(p place) bool { return !strings.HasSuffix(p.id, req.Container) })
-	switch {
-	case len(chosen) == 0:
+	if len(chosen) == 0 {
 		return noContainer(s.App, req)
-	case req.Follow && len(chosen) > 1:
-		return usagef("Give more of the container's id", "%q is %d containers", req.Container, len(chosen))
 	}
 	// One log that cannot be read, of a container that never started or whose node
 	// is lost, does not hide the others.
@@ -284,11 +278,9 @@ func (s *Session) Logs(ctx context.Context, req LogRequest, yield func(LogFile) 
 	found := false
 	for _, place := range chosen {
 		for _, name := range files {
-			r := &logReader{next: s.chunks(ctx, place.id, name, req.Follow)}
-			var err, lost error
-			if !req.Follow {
-				err = r.open()
-			}
+			r := &logReader{next: s.chunks(ctx, place.id, name)}
+			var lost error
+			err := r.open()
 			if err == nil {
 				lost = yield(LogFile{Container: place.id, Node: place.node, Name: name, Size: -1, Content: r})
 				err = r.failure()

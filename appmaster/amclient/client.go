@@ -216,12 +216,20 @@ func (c *Client) Events(ctx context.Context, since uint64) (reply *ampb.EventsRe
 // present end, or with Follow when the container has ended.
 func (c *Client) Logs(ctx context.Context, req *ampb.LogsRequest) iter.Seq2[*ampb.LogChunk, error] {
 	return func(yield func(*ampb.LogChunk, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
 		if _, err := c.Info(ctx); err != nil { // connects, with patience
 			yield(nil, err)
 			return
 		}
+		c.ReadLog(ctx, req)(yield)
+	}
+}
+
+// ReadLog is Logs for one who asks again and again: it does not wait for a connection
+// when there is none.
+func (c *Client) ReadLog(ctx context.Context, req *ampb.LogsRequest) iter.Seq2[*ampb.LogChunk, error] {
+	return func(yield func(*ampb.LogChunk, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		op := "read the log of container " + req.Container
 		stream, err := c.session.Logs(ctx, req)
 		for err == nil {

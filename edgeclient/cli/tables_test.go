@@ -15,6 +15,16 @@ import (
 	"github.com/yarnd/yarnd/engine/graph"
 )
 
+func TestShortContainer(t *testing.T) {
+	for id, want := range map[string]string{
+		"am": "am", "container_1795646439257_0001_01_000003": "000003", "container_e17_1795646439257_0001_02_000003": "02_000003",
+	} {
+		if got := shortContainer(id); got != want {
+			t.Errorf("%s is %s, want %s", id, got, want)
+		}
+	}
+}
+
 // golden compares what write writes in each form with a file.
 func golden(t *testing.T, name string, write func(*bytes.Buffer, string) error) {
 	t.Helper()
