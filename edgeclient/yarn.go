@@ -51,8 +51,11 @@ func openYARN(opts Options) (*yarnCluster, error) {
 	}
 	c, err := conf.Load(conf.Options{Overrides: overrides})
 	if err != nil {
-		return nil, wrap(Usage, "cannot read Hadoop's configuration", err,
-			"Set HADOOP_CONF_DIR to the directory that holds core-site.xml and yarn-site.xml")
+		next := "Set HADOOP_CONF_DIR to the directory that holds core-site.xml and yarn-site.xml"
+		if _, none := errors.AsType[*conf.NotFoundError](err); none { // it says that itself
+			next = "Without a Hadoop there are yarnd local and --provider local"
+		}
+		return nil, wrap(Usage, "cannot read Hadoop's configuration", err, next)
 	}
 	addrs, err := yarn.AddressesFromConf(c)
 	if err != nil {

@@ -27,7 +27,8 @@ has it can join and use the cluster: copy it to every host, by a safe way. It ru
 until it is interrupted or terminated; its jobs end with it.`,
 		Example: `  yarnd scheduler --listen :8786
   scp ~/.yarnd/credentials node2:.yarnd/      then, there: yarnd worker node1:8786`,
-		Args: noArgs,
+		Args:        noArgs,
+		Annotations: map[string]string{ownTimeout: "nothing: a default for other commands shall not end it"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancelCause(cmd.Context())
 			defer cancel(nil)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -307,13 +308,22 @@ func TestSchedulerIsReplaced(t *testing.T) {
 	waitFor(t, "old results are freed", func() bool { return cl.load().MemoryUsed == 0 })
 }
 
-// TestOldSchedulerIsRefused: a scheduler of a lower epoch never gets the worker.
+// TestOldSchedulerIsRefused: a scheduler of a lower epoch never gets the worker, and
+// whoever follows its tries hears why.
 func TestOldSchedulerIsRefused(t *testing.T) {
 	c := newCluster(t)
 	c.stopServer()
 	c.epoch = 8
 	c.startServer()
-	c.worker("c2", Options{})
+	var joined, refused atomic.Int32
+	c.worker("c2", Options{Tried: func(err error) {
+		switch {
+		case err == nil:
+			joined.Add(1)
+		case strings.Contains(err.Error(), "there has been one of epoch 9"):
+			refused.Add(1)
+		}
+	}})
 	cl := c.client()
 	waitFor(t, "it joins", func() bool { return len(cl.workers()) == 1 })
 	c.stopServer()
@@ -333,4 +343,7 @@ func TestOldSchedulerIsRefused(t *testing.T) {
 	c.startServer()
 	cl = c.client()
 	waitFor(t, "it joins the next", func() bool { return len(cl.workers()) == 1 })
+	if joined.Load() != 2 || refused.Load() == 0 {
+		t.Errorf("heard of %d that joined and %d that were refused", joined.Load(), refused.Load())
+	}
 }
