@@ -56,6 +56,7 @@ fi
 part "tests that need only Go" go test -count=1 -timeout 15m ./...
 
 if compiler; then part "race detector" race; else leave_out "race detector" "needs gcc, or root on Debian to install it"; fi
+part "packages" scripts/release-test.sh
 part "demo on this machine" make --no-print-directory demo
 
 if [ "$(id -u)" -ne 0 ] && ! docker info >/dev/null 2>&1; then

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // DocPage is a page for people: its blocks of code, in order, and the comments that
@@ -236,11 +238,12 @@ func checkCommand(line string) error {
 	line, _, _ = strings.Cut(line+" ", " -- ")
 	words := slices.DeleteFunc(strings.Fields(strings.NewReplacer(`"`, "", `'`, "", `\`, "").Replace(line)), func(w string) bool { return w == "…" })
 	root := (&command{Streams: Streams{Out: io.Discard, Err: io.Discard}}).root()
+	root.InitDefaultCompletionCmd() // as running it does
 	cmd, rest, err := root.Find(words)
 	if err != nil {
 		return err
 	}
-	if err := cmd.ParseFlags(rest); err != nil {
+	if err := cmd.ParseFlags(rest); err != nil && !errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
 	// One group of commands takes an argument too: yarnd worker node1:8786.
