@@ -129,3 +129,55 @@ func TestFailedTaskIsHeldByName(t *testing.T) {
 	s.step(failed(1, 0, 4, graph.FailUser), CloseJob{1})
 	s.want("nothing is left", s.output().Gone, []graph.JobID{1})
 }
+
+// A result that was seen, is gone, and could not be computed again comes back with the
+// input that failed.
+func TestRetryBringsBackALostResult(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(nil, []uint32{0})
+	s.step(WorkerJoined{Worker: 1, Slots: 1}, Release{[]graph.TaskID{id(0)}})
+	for i := range uint32(2) {
+		s.output()
+		s.step(done(1, i, 1))
+	}
+	s.output()
+	s.step(WorkerLeft{Worker: 1}, WorkerJoined{Worker: 2, Slots: 1})
+	s.output()
+	s.step(failed(2, 0, 2, graph.FailUser))
+	s.output()
+	s.step(failed(2, 0, 3, graph.FailUser))
+	s.want("the result is gone for good", s.output().Ended[1], Ended{Task: id(1), Attempt: 1, Kind: graph.FailLost, Cause: id(1)})
+	s.step(Retry{[]graph.TaskID{id(0)}})
+	s.want("or is not", s.c.Revived(), []graph.TaskID{id(0), id(1)})
+	s.want("the input runs again", s.output().Assign, []Assign{{Worker: 2, Task: id(0), Attempt: 4}})
+}
+
+// What has to be computed again on the way may itself need one that failed.
+func TestRetryLooksThroughWhatWasFreed(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(nil, []uint32{0}, nil, []uint32{1, 2})
+	s.step(WorkerJoined{Worker: 1, Slots: 1}, Release{[]graph.TaskID{id(0), id(1)}})
+	run := func(i uint32, ok bool) {
+		t.Helper()
+		s.output()
+		now, _ := s.c.Task(id(i))
+		s.want("it runs", now.State.Given(), true)
+		if ok {
+			s.step(done(1, i, now.Attempt))
+		} else {
+			s.step(failed(1, i, now.Attempt, graph.FailUser))
+		}
+	}
+	run(0, true)
+	run(1, true)
+	run(2, false)
+	run(2, false)
+	s.output()
+	s.submit([]uint32{0}) // for which the first is computed again
+	run(0, false)
+	run(0, false)
+	s.output()
+	s.step(Retry{[]graph.TaskID{id(3)}})
+	s.want("the last, both that failed, and who failed with the first", len(s.c.Revived()), 4)
+	run(0, true)
+}

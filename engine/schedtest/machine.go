@@ -181,6 +181,9 @@ func (m *machine) finish(w *World, n int) bool {
 		}
 		return true
 	}
+	if w.chance(2) {
+		delete(w.cured, a.Task) // not for ever: computed again, it may fail
+	}
 	values := make([]uint64, len(a.inputs))
 	for k := range a.inputs {
 		values[k] = a.inputs[k].value

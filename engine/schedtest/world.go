@@ -30,7 +30,7 @@ type World struct {
 	sent    map[sched.TaskAttempt]uint64 // small results on their way
 	payload map[graph.TaskID]bool        // the scheduler's store of payloads
 	flaked  map[graph.TaskID]int
-	cured   map[graph.TaskID]bool // bad tasks that are good since they were retried
+	cured   map[graph.TaskID]bool // bad tasks that are good, since they were retried
 	gone    map[graph.JobID]bool
 	told    map[graph.TaskID]graph.FailKind
 	healing bool
