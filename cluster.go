@@ -148,9 +148,9 @@ func (c *Cluster) Scale(ctx context.Context, n int) error {
 // Stop ends the application in order and returns when it has ended.
 func (c *Cluster) Stop(ctx context.Context) error {
 	if c.edge == nil {
-		return c.session.Stop(ctx, "stopped by its client")
+		return c.session.Stop(ctx, edgeclient.FinalSucceeded, "stopped by its client")
 	}
-	_, err := c.edge.Stop(ctx, c.session.App, "stopped by its client")
+	_, err := c.edge.Stop(ctx, c.session.App, edgeclient.FinalSucceeded, "stopped by its client")
 	return err
 }
 

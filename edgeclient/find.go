@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -27,8 +28,9 @@ func IsLocalID(s string) bool { return IsID(s) && strings.HasPrefix(s, "local_")
 // Find turns what a person typed into one application: a full id, "last" (the
 // newest one of theirs), "current" (see SetCurrent), "name:NAME", the address of a
 // cluster that was started by hand, or a suffix of an id that only one application
-// has. "last", names and suffixes are looked for among the applications that have not ended, and if there is none,
-// among all.
+// has. "last", names and suffixes are looked for among the applications that have not
+// ended, and if there is none, among all; when "last" passes over one that was
+// submitted later and has ended, it says so.
 func (c *Client) Find(ctx context.Context, app string) (Report, error) {
 	if app == "current" {
 		id, err := Current()
@@ -39,6 +41,9 @@ func (c *Client) Find(ctx context.Context, app string) (Report, error) {
 	}
 	if IsID(app) || IsAddress(app) {
 		return c.cluster.Report(ctx, app)
+	}
+	if app == "last" {
+		return c.last(ctx)
 	}
 	match, err := matcher(app)
 	if err != nil {
@@ -56,20 +61,41 @@ func (c *Client) Find(ctx context.Context, app string) (Report, error) {
 			}
 		}
 		switch {
-		case app == "last" && len(found) > 0, len(found) == 1:
+		case len(found) == 1:
 			return found[0], nil
 		case len(found) > 1:
 			return Report{}, &Fault{Code: Usage, What: fmt.Sprintf("%q is %d applications: %s", app, len(found), ids(found)), Next: "Give more of the id"}
 		}
 	}
-	return Report{}, &Fault{Code: NotFound, What: fmt.Sprintf("no application %q of user %s on %s", app, c.cluster.User(), c.cluster.Name()), Next: "See yarnd list --all"}
+	return Report{}, c.noApplication(app)
+}
+
+func (c *Client) noApplication(app string) error {
+	return &Fault{Code: NotFound, What: fmt.Sprintf("no application %q of user %s on %s", app, c.cluster.User(), c.cluster.Name()), Next: "See yarnd list --all"}
+}
+
+// last is the newest application that lives, or the newest of all.
+func (c *Client) last(ctx context.Context) (Report, error) {
+	list, err := c.cluster.List(ctx, Filter{All: true, User: c.cluster.User()})
+	if err != nil {
+		return Report{}, err
+	}
+	if len(list) == 0 {
+		return Report{}, c.noApplication("last")
+	}
+	i := slices.IndexFunc(list, func(r Report) bool { return !r.State.Ended() })
+	if i < 0 {
+		return list[0], nil
+	}
+	if i > 0 {
+		c.opts.Progress("last is %s, which runs; %s, submitted later, has ended", list[i].ID, list[0].ID)
+	}
+	return list[i], nil
 }
 
 func matcher(app string) (func(Report) bool, error) {
 	name, named := strings.CutPrefix(app, "name:")
 	switch {
-	case app == "last":
-		return func(Report) bool { return true }, nil
 	case named && name != "":
 		return func(r Report) bool { return r.Name == name }, nil
 	case suffixRule.MatchString(app):

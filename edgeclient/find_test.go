@@ -2,7 +2,9 @@ package edgeclient
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,7 +42,9 @@ func TestFind(t *testing.T) {
 	os.Unsetenv("YARND_APP")
 	t.Setenv("YARND_HOME", t.TempDir())
 	app := func(id, name, user string, s State) Report { return Report{ID: id, Name: name, User: user, State: s} }
-	c := &Client{cluster: shelf{apps: []Report{ // newest first
+	var said []string
+	progress := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	c := &Client{opts: Options{Progress: progress}, cluster: shelf{apps: []Report{ // newest first
 		app("application_1700000000000_0013", "b", "bob", StateRunning),
 		app("application_1700000000000_0012", "a", "alice", StateFinished),
 		app("application_1700000000000_0011", "twin", "alice", StateRunning),
@@ -62,6 +66,9 @@ func TestFind(t *testing.T) {
 		if r, err := c.Find(t.Context(), arg); err != nil || r.ID != want {
 			t.Errorf("Find(%q) = %s, %v; want %s", arg, r.ID, err, want)
 		}
+	}
+	if want := "last is application_1700000000000_0011, which runs; application_1700000000000_0012, submitted later, has ended"; !slices.Equal(said, []string{want}) {
+		t.Errorf("said %q, want %q", said, want)
 	}
 	for arg, code := range map[string]Code{"name:twin": Usage, "name:b": NotFound, "name:": Usage, "foo": Usage, "": Usage, "77": NotFound,
 		"application_1_1": NotFound} {

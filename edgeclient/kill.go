@@ -18,16 +18,22 @@ func (c *Client) Kill(ctx context.Context, r Report, why string) error {
 	return c.unstage(ctx, r.ID)
 }
 
-// Stop asks the application master to end the application in order: workers
-// stop, the staging directory goes, the final status is SUCCEEDED. It returns
-// when the cluster says that it ended.
-func (c *Client) Stop(ctx context.Context, r Report, why string) (Report, error) {
+// The final status of an application that ends in order.
+const (
+	FinalSucceeded = "SUCCEEDED"
+	FinalFailed    = "FAILED"
+)
+
+// Stop asks the application master to end the application in order, with that final
+// status: workers stop, the staging directory goes. It returns when the cluster says
+// that it ended, and like Wait an error if it did not succeed.
+func (c *Client) Stop(ctx context.Context, r Report, final, why string) (Report, error) {
 	s, err := c.Connect(ctx, r)
 	if err != nil {
 		return r, err
 	}
 	defer s.Close()
-	if err := s.Stop(ctx, why); err != nil {
+	if err := s.Stop(ctx, final, why); err != nil {
 		return r, err
 	}
 	return c.Wait(ctx, r.ID, WaitFinished, 0)

@@ -195,9 +195,13 @@ func (l *localCluster) Kill(ctx context.Context, id, why string) error {
 		began, alive := processBegan(app.PID)
 		return !alive || began != app.Began, nil
 	}
+	killed := LocalEnd{Final: "KILLED", Diagnostics: why, Finished: time.Now().UTC()}
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		if done, _ := gone(); done {
 			break
+		}
+		if err := writeEnd(l.dir(id, killFile), killed); err != nil {
+			return err
 		}
 		if err := syscall.Kill(app.PID, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return &Fault{Code: Auth, What: "cannot kill " + id, Why: err}
@@ -213,7 +217,7 @@ func (l *localCluster) Kill(ctx context.Context, id, why string) error {
 	if err := readJSON(l.dir(id, LocalEndFile), &end); err == nil && end.Final != "KILLED" {
 		return nil // it ended by itself before it heard of us
 	}
-	return writeEnd(l.dir(id), LocalEnd{Final: "KILLED", Diagnostics: why, Finished: time.Now().UTC()})
+	return writeEnd(l.dir(id, LocalEndFile), killed)
 }
 
 // localize puts a staged file into the application master's directory: the

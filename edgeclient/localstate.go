@@ -44,6 +44,10 @@ const (
 	LocalDirVar  = "YARND_LOCAL_DIR"
 )
 
+// killFile says, before an application is killed, what its end will be, for whoever
+// looks between the end of its process and that of Kill.
+const killFile = "kill.json"
+
 func (l *localCluster) Report(ctx context.Context, id string) (Report, error) {
 	if !IsLocalID(id) {
 		return Report{}, usagef("Leave --provider local away", "%q is no application on this machine", id)
@@ -63,6 +67,9 @@ func (l *localCluster) Report(ctx context.Context, id string) (Report, error) {
 	var end LocalEnd
 	switch err := readJSON(l.dir(id, LocalEndFile), &end); {
 	case err == nil:
+		r.State, r.Final, r.Diagnostics, r.Finished = stateOf(end.Final), end.Final, end.Diagnostics, end.Finished
+		return r, nil
+	case !alive && readJSON(l.dir(id, killFile), &end) == nil:
 		r.State, r.Final, r.Diagnostics, r.Finished = stateOf(end.Final), end.Final, end.Diagnostics, end.Finished
 		return r, nil
 	case !alive:
@@ -129,15 +136,15 @@ func WriteLocalEnd(end LocalEnd) error {
 	if dir == "" {
 		return nil
 	}
-	return writeEnd(dir, end)
+	return writeEnd(filepath.Join(dir, LocalEndFile), end)
 }
 
-func writeEnd(dir string, end LocalEnd) error {
+func writeEnd(file string, end LocalEnd) error {
 	text, err := json.Marshal(end)
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(dir, LocalEndFile), text, 0o600)
+	return renameio.WriteFile(file, text, 0o600)
 }
 
 // prune forgets the oldest ended applications.

@@ -13,12 +13,20 @@ import (
 // LogRequest chooses logs.
 type LogRequest struct {
 	Container string // id, or an end of some; "" is every container
-	File      string // stdout, stderr, …; "" is every file
+	File      string // stdout, stderr, …; "" is every file of the program's own
+	All       bool   // and those that the node manager wrote beside them
 }
 
 // chooses reports whether a log is one of those asked for.
 func (r LogRequest) chooses(f LogFile) bool {
-	return strings.HasSuffix(f.Container, r.Container) && (r.File == "" || f.Name == r.File)
+	return strings.HasSuffix(f.Container, r.Container) && (f.Name == r.File || r.File == "" && (r.All || !ofNodeManager(f.Name)))
+}
+
+// ofNodeManager reports whether a node manager made that log of a container: how it
+// was launched, hundreds of lines around those of the program.
+// Source: org.apache.hadoop.yarn.server.nodemanager.containermanager.launcher.ContainerLaunch.
+func ofNodeManager(name string) bool {
+	return name == "directory.info" || name == "launch_container.sh" || strings.HasPrefix(name, "prelaunch.")
 }
 
 // Logs gives the logs of an application: live ones from its application master,

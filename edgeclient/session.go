@@ -170,12 +170,12 @@ func (s *Session) Scale(ctx context.Context, n int) (before int, err error) {
 	return int(reply.GetBefore()), nil
 }
 
-// Stop begins the application's end in order.
-func (s *Session) Stop(ctx context.Context, why string) error {
+// Stop begins the application's end in order, with that final status.
+func (s *Session) Stop(ctx context.Context, final, why string) error {
 	if err := s.needMaster("end"); err != nil {
 		return err
 	}
-	if err := s.am.Stop(ctx, "SUCCEEDED", why, false); err != nil {
+	if err := s.am.Stop(ctx, final, why, false); err != nil {
 		return sessionFault("cannot stop "+s.App.ID, err)
 	}
 	return nil

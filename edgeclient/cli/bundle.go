@@ -6,7 +6,7 @@ func (c *command) bundle() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bundle",
 		Short: "Build and look at programs that run on the cluster",
-		Args:  knownSubcommand,
+		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.bundleBuild(), c.bundleInspect())

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/edgeclient/config"
 )
 
@@ -18,19 +17,11 @@ func (c *command) config() *cobra.Command {
 		Long: `config shows what holds here when nothing is typed. A setting is taken from the
 first of: flag, environment (YARND_…), the file of -f, ./yarnd.yaml, the user's
 file, the system's file, Hadoop's site files (yarnd.…), default.`,
-		Args: knownSubcommand,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.configView(), c.configPath())
 	return cmd
-}
-
-// knownSubcommand refuses what is no command of a group.
-func knownSubcommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return &edgeclient.Fault{Code: edgeclient.Usage, What: "unknown command \"" + cmd.CommandPath() + " " + args[0] + "\"", Next: "See " + cmd.CommandPath() + " --help"}
 }
 
 func (c *command) configView() *cobra.Command {

@@ -22,7 +22,7 @@ func (c *command) docs() *cobra.Command {
 		Short:       "Write documentation for packages",
 		Hidden:      true,
 		Annotations: map[string]string{noSettings: "it is run where packages are built"},
-		Args:        knownSubcommand,
+		Args:        knownCommand,
 		RunE:        func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{

@@ -22,7 +22,7 @@ packages. submit --env brings it there under the name "environment":
   yarnd env pack venv://.venv --to env.tar.gz
   yarnd submit --workers 4 --env env.tar.gz
   yarnd map last -- environment/bin/python script.py {}`,
-		Args: knownSubcommand,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(c.envPack(), c.envInspect(), c.envPush(), c.envList(), c.envRemove(), c.envGC(), c.envVerify())

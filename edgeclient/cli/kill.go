@@ -45,7 +45,7 @@ func (c *command) end(ctx context.Context, client *edgeclient.Client, r edgeclie
 		return client.Kill(ctx, r, why)
 	}
 	if graceful {
-		last, err := client.Stop(ctx, r, why)
+		last, err := client.Stop(ctx, r, edgeclient.FinalSucceeded, why)
 		if err == nil {
 			c.progress("%s ended %s", r.ID, last.Final)
 		}

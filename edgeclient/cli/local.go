@@ -78,7 +78,7 @@ func (c *command) serveLocal(ctx context.Context, r edgeclient.Request) error {
 	}
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	_, stopped := client.Stop(clean, report, "its yarnd local was ended")
+	_, stopped := client.Stop(clean, report, edgeclient.FinalSucceeded, "its yarnd local was ended")
 	if stopped != nil {
 		stopped = client.Kill(clean, report, "its yarnd local was ended")
 	}

@@ -40,6 +40,7 @@ file if both are shown; a log that is followed alone comes as it is.`,
 	}
 	cmd.Flags().StringVar(&req.Container, "container", "", "only this container, or the end of its id")
 	cmd.Flags().StringVar(&req.File, "file", "", "only this file: stdout, stderr")
+	cmd.Flags().BoolVar(&req.All, "all-files", false, "also what the node manager wrote: launch_container.sh, directory.info, prelaunch.out")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as they grow")
 	return cmd
 }

@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"os/signal"
@@ -43,9 +40,11 @@ none does, and there is no Hadoop configuration, workers on this machine, for th
 command alone.
 
 It ends with 0 when every command did, with 123 when some did not (each is told
-on standard error), and with another code of yarnd's when it could not do its work.`,
+on standard error), and with another code of yarnd's when it could not do its work.
+With --failed the items of those are kept, to be run again.`,
 		Example: `  ls *.log | yarnd map last -- gzip -t {}
-  yarnd map current --items parts.txt -- ./convert --in {} --out {}.csv`,
+  yarnd map current --items parts.txt --failed rest.txt -- ./convert --in {} --out {}.csv
+  yarnd map current --items rest.txt -- ./convert --in {} --out {}.csv`,
 		Args: appAndCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
@@ -61,6 +60,7 @@ on standard error), and with another code of yarnd's when it could not do its wo
 	f.StringVar(&o.items, "items", "-", "file with one item a line; - is standard input")
 	f.IntVar(&o.retries, "retries", 0, "further attempts for an item whose command fails")
 	f.DurationVar(&o.limit, "time-limit", 0, "end a command that takes longer")
+	f.StringVar(&o.failed, "failed", "", "write the items whose command failed to this file, for --items of the next map")
 	f.BoolVar(&o.any, "unordered", false, "give each command's output when it ends, not in the order of the lines")
 	f.Var((*vars)(&o.env), "env", "environment variable of the command; may be repeated")
 	return cmd
@@ -71,7 +71,8 @@ type mapOptions struct {
 	retries int
 	limit   time.Duration
 	env     map[string]string
-	any     bool // in any order
+	any     bool   // in any order
+	failed  string // file for the items whose command failed
 }
 
 // maxRetries bounds the attempts of one item: more of them are a loop.
@@ -98,6 +99,11 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 		defer f.Close()
 		in = f
 	}
+	rest, err := createFailed(o.failed, in)
+	if err != nil {
+		return err
+	}
+	defer rest.Close()
 	// Whoever reads the output may have had enough, as head does: then the commands
 	// that have not run yet shall not, so this process may not be ended by SIGPIPE.
 	broken := make(chan os.Signal, 1)
@@ -106,15 +112,19 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 	// The command's failures are the engine's, so that retries count; the last
 	// failure carries the exit code and the tail of standard error.
 	task := yarnd.Command(argv, engine.Retries(o.retries), engine.TimeLimit(o.limit), engine.Env(o.env))
-	lines := &lines{in: in}
+	lines := newLines(in)
 	batch := task.Map(ctx, cluster.Client, lines.all())
 	defer batch.Release()
 	start, done, failed := time.Now(), 0, 0
-	results := batch.All(ctx)
+	results, number := batch.All(ctx), func() int { return done }
 	if o.any {
-		results = batch.Completed(ctx)
+		next, stop := iter.Pull(batch.InOrderOfEnding(ctx))
+		defer stop()
+		results, number = batch.Completed(ctx), func() int { i, _ := next(); return i }
 	}
 	for result, err := range results {
+		n := number()
+		item := lines.take(n)
 		done++
 		var te *yarnd.TaskError
 		switch {
@@ -128,12 +138,11 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 			return err
 		}
 		failed++
-		item := done
-		if o.any {
-			item = int(te.Task.Index) + 1 // the unnamed job has no other tasks
-		}
 		c.Err.Write(te.Output)
-		fmt.Fprintf(c.Err, "yarnd: item %d: %s\n", item, printable(te.Error()))
+		fmt.Fprintf(c.Err, "yarnd: item %d, %s: %s\n", n+1, brief(item), printable(te.Error()))
+		if err := rest.add(item); err != nil {
+			return err
+		}
 	}
 	if lines.err != nil {
 		return lines.err
@@ -142,6 +151,9 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 		return context.Cause(ctx)
 	}
 	c.progress("%d items, %d failed, %s", done, failed, time.Since(start).Round(time.Millisecond))
+	if err := rest.Close(); err != nil {
+		return failedLost(err)
+	}
 	if failed > 0 {
 		return someFailed
 	}
@@ -155,39 +167,4 @@ func outputLost(err error) error {
 		return exit(signalled + int(syscall.SIGPIPE))
 	}
 	return err
-}
-
-// lines reads items, one a line, as they are asked for.
-type lines struct {
-	in  io.Reader
-	err error
-}
-
-func (l *lines) all() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		s := bufio.NewScanner(l.in)
-		s.Buffer(make([]byte, 0, 4096), longestItem)
-		s.Split(scanItems)
-		for s.Scan() {
-			if !yield(s.Text()) {
-				return
-			}
-		}
-		if errors.Is(s.Err(), bufio.ErrTooLong) {
-			l.err = &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("an item is longer than %d bytes", longestItem), Next: "Put long input into files and give their names"}
-		} else if s.Err() != nil {
-			l.err = &edgeclient.Fault{Code: edgeclient.Internal, What: "cannot read the items", Why: s.Err()}
-		}
-	}
-}
-
-// scanItems splits at newlines alone: a carriage return is part of an item.
-func scanItems(data []byte, atEOF bool) (advance int, token []byte, err error) {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		return i + 1, data[:i], nil
-	}
-	if atEOF && len(data) > 0 {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
 }

@@ -106,13 +106,28 @@ while nobody is connected, and lets its owner come back with the application id.
 	setting(f, "verbose", &c.verbose)
 	setting(f, config.HadoopKey, &c.define)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: "See " + cmd.CommandPath() + " --help"}
+		// Before a command that does not exist all its flags are unknown.
+		if verb := cmd.Flags().Args(); cmd.HasSubCommands() && cmd.ValidateArgs(verb) != nil {
+			return cmd.ValidateArgs(verb)
+		}
+		next := "See " + cmd.CommandPath() + " --help"
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+			if near := config.NearestOf(unknown.GetSpecifiedName(), flagNames(cmd)); near != "" {
+				next = "Did you mean --" + near + "? " + next
+			}
+		}
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: err.Error(), Next: next}
 	})
 	root.AddCommand(c.submit(), c.run(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
 		c.exec(), c.wait(), c.kill(), c.workers(), c.move(), c.doctor(), c.env(), c.bundle(), c.config(), c.minicluster(), c.docs(), c.version())
 	root.AddCommand(c.scheduler(), c.local(), c.worker(), c.task(), c.events(), c.top())
 	c.completions(root)
 	return root
+}
+
+func flagNames(cmd *cobra.Command) (names []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
 }
 
 // ownTimeout on a command says what --timeout bounds there, where that is not all of it.
@@ -258,6 +273,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	}
 	path := cmd.CommandPath() + " "
 	next := "See " + path + "--help"
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		next = "Did you mean " + path + strings.Join(near, ", or "+path) + "?"
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -88,8 +89,12 @@ func (c *command) lifetime(ctx context.Context, client *edgeclient.Client, r edg
 		err = f(report)
 	}
 	if commandEnded(err) {
-		last, e := client.Stop(ctx, report, "its command has ended")
-		if e == nil {
+		final, why := edgeclient.FinalSucceeded, "its command has ended"
+		if err != nil {
+			final, why = edgeclient.FinalFailed, fmt.Sprintf("its command ended with %v", err)
+		}
+		last, e := client.Stop(ctx, report, final, why)
+		if last.State.Ended() {
 			c.progress("%s ended %s", report.ID, last.Final)
 			return err
 		}

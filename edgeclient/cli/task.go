@@ -104,7 +104,7 @@ func findJob(app string, jobs []client.JobInfo, what string) (graph.JobID, error
 			return j.ID, nil
 		}
 	}
-	return 0, &edgeclient.Fault{Code: edgeclient.NotFound, What: fmt.Sprintf("%s has no open job %q", app, what), Next: "See yarnd connect " + app}
+	return 0, &edgeclient.Fault{Code: edgeclient.NotFound, What: fmt.Sprintf("%s has no open job %q", app, what), Next: "See yarnd connect " + app + "; a job without a name has closed with its program, as a map does: give it its failed items again"}
 }
 
 // findTask finds a task by JOB/INDEX.

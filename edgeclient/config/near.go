@@ -31,6 +31,23 @@ func Nearest(key string) string {
 	return best
 }
 
+// NearestOf returns that of the names which somebody who wrote name most likely meant,
+// or "". Of several that begin with it, it is the shortest.
+func NearestOf(name string, names []string) string {
+	written := plain(name)
+	best, least := "", 1+max(1, min(3, len(written)/3))
+	for _, candidate := range names {
+		d := distance(written, plain(candidate))
+		if len(written) >= 3 && strings.HasPrefix(plain(candidate), written) {
+			d = min(d, 1)
+		}
+		if d < least || d == least && best != "" && len(candidate) < len(best) {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' || r == '.' || r == ' ' {

@@ -32,6 +32,15 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestNearestOf(t *testing.T) {
+	names := []string{"worker-env", "workers", "wait", "name", "queue"}
+	for written, want := range map[string]string{"worker": "workers", "wokers": "workers", "queu": "queue", "naem": "name", "worker-ev": "worker-env", "nonsense": "", "q": "", "": ""} {
+		if got := NearestOf(written, names); got != want {
+			t.Errorf("NearestOf(%q) = %q, want %q", written, got, want)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	for written, want := range map[string]string{
 		"wokers": "workers", "worker.memroy": "worker.memory", "worker-memory": "worker.memory", "workerMemory": "worker.memory",

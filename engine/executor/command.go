@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -365,16 +364,6 @@ func exitCode(state *os.ProcessState) (code int, signal syscall.Signal) {
 		return 128 + int(ws.Signal()), ws.Signal()
 	}
 	return state.ExitCode(), 0
-}
-
-// startFailure tells why a command did not start, with the codes of a shell.
-func startFailure(name string, err error) *graph.Failure {
-	f := &graph.Failure{Kind: graph.FailUser, ExitCode: 126, Message: fmt.Sprintf("%s cannot be started: %v", name, err)}
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		f.ExitCode = 127
-		f.Message = fmt.Sprintf("%s cannot be started: %v; ship it with --files or --archives, or name its full path on the nodes", name, err)
-	}
-	return f
 }
 
 // lastLine returns the last line of standard error as the tail of a message.
