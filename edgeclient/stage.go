@@ -43,7 +43,7 @@ func (r Request) prepare(ctx context.Context, known *packaging.Examiner) (progra
 		p.bundle, err = packaging.CheckBundle(r.Bundle)
 	}
 	if err != nil {
-		return p, wrap(Usage, "the program cannot run on the cluster", err, "Build it with CGO_ENABLED=0 for linux, and see yarnd submit --bundle")
+		return p, wrap(Usage, "the program cannot run on the cluster", err, nextOf(err))
 	}
 	add := func(flag, text string, kind packaging.Kind, hint string) {
 		s, e := packaging.ParseSpec(text, kind)
@@ -351,6 +351,8 @@ func nextOf(err error) string {
 	var archive *packaging.ArchiveError
 	var bundle *packaging.BundleError
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "Check the path"
 	case errors.As(err, &archive) && archive.Hint == "":
 		return "Pack it anew, or see yarnd env inspect"
 	case errors.As(err, &bundle) && bundle.Hint == "":

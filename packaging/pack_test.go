@@ -159,6 +159,7 @@ func TestPackRefuses(t *testing.T) {
 		"python://two":         "no version of Python",
 		"python:///no/python3": "not on this host",
 		"docker://x":           "no way to pack",
+		"venv:.venv":           "write venv://.venv",
 		"conda://":             "names nothing",
 		"venv://--output":      "cannot be used",
 		plant(t, t.TempDir(), map[string]string{"l": "->/no/such"}):                 "link to nothing",

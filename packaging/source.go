@@ -29,7 +29,10 @@ func ParseSource(text string) (Source, error) {
 	if !ok {
 		kind, name = "directory", text
 	}
+	scheme, path, _ := strings.Cut(text, ":")
 	switch {
+	case !ok && path != "" && (scheme == "conda" || scheme == "venv" || scheme == "python"):
+		return bad(scheme+": is followed by two slashes", "write "+scheme+"://"+strings.TrimLeft(path, "/"))
 	case kind != "directory" && kind != "conda" && kind != "venv" && kind != "python":
 		return bad("there is no way to pack "+kind+"://", "use conda://, venv://, python:// or a directory")
 	case name == "":

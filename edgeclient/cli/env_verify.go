@@ -107,7 +107,7 @@ func (c *command) showProbe(where string, p packaging.Probe) error {
 	}
 	if failed := slices.Sorted(maps.Keys(p.Failed)); len(failed) > 0 {
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%s cannot import %s: %s", where, failed[0], p.Failed[failed[0]]),
-			Next: "Install it into the environment and pack it anew"}
+			Next: "Give the name that Python imports, such as dateutil for python-dateutil, or install it and pack anew"}
 	}
 	return nil
 }
