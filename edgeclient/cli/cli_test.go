@@ -1,12 +1,14 @@
 package cli_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -46,9 +48,26 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("PROGRAMS", programs)
 			e.Setenv("PATH", programs+string(os.PathListSeparator)+e.Getenv("PATH"))
+			e.Defer(func() { endLeftovers(e.WorkDir) })
 			return nil
 		},
 	})
+}
+
+// endLeftovers kills what a script that failed in the middle has started and not ended:
+// an application outlives the command that submitted it.
+func endLeftovers(home string) {
+	mark := []byte("\x00HOME=" + home + "\x00")
+	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, name := range environs {
+		environ, err := os.ReadFile(name)
+		if err != nil || !bytes.Contains(append([]byte{0}, environ...), mark) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // code N COMMAND… demands an exit code, where "! exec" takes any but 0.
