@@ -77,6 +77,7 @@ func localAppMaster(ctx context.Context, o appmaster.Options) error {
 	} else if err != nil {
 		end.Final, end.Diagnostics = "FAILED", err.Error()
 	}
+	p.Close() // nothing runs any more in what is removed now
 	return errors.Join(err, edgeclient.WriteLocalEnd(end))
 }
 

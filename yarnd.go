@@ -61,8 +61,8 @@ func Submit(ctx context.Context, spec Spec) (*Cluster, error) {
 // "current", "name:NAME", a suffix of its id, or the HOST:PORT of a scheduler that was
 // started by hand. Close leaves it running.
 //
-// "" is the current application: YARND_APP, or what yarnd connect remembered. Where
-// there is none, and no Hadoop configuration either, it starts a cluster of this
+// "" is the current application: YARND_APP, any of these, or what yarnd connect
+// remembered in ~/.yarnd/current, which is forgotten with its end. Where there is none, and no Hadoop configuration either, it starts a cluster of this
 // machine's cores, as Local does, and says so on standard error.
 func Connect(ctx context.Context, app string) (*Cluster, error) {
 	return connect(ctx, edgeclient.Options{}, app)

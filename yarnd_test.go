@@ -113,9 +113,13 @@ func TestLocal(t *testing.T) {
 	if err != nil || !slices.Equal(got, []int{2, 4, 6}) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	second, err := Connect(ctx, cluster.ID)
+	t.Setenv("YARND_APP", "last") // as good as an id
+	second, err := Connect(ctx, "")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if second.ID != cluster.ID {
+		t.Errorf("last is %s, not %s", second.ID, cluster.ID)
 	}
 	if job, err = second.AttachJob(ctx, "kept"); err != nil {
 		t.Error(err)

@@ -2,16 +2,10 @@ package edgeclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/google/renameio/v2"
 )
 
 var (
@@ -26,21 +20,21 @@ func IsID(s string) bool { return idRule.MatchString(s) }
 func IsLocalID(s string) bool { return IsID(s) && strings.HasPrefix(s, "local_") }
 
 // Find turns what a person typed into one application: a full id, "last" (the
-// newest one of theirs), "current" (see SetCurrent), "name:NAME", the address of a
+// newest one of theirs), "current" (see Current), "name:NAME", the address of a
 // cluster that was started by hand, or a suffix of an id that only one application
 // has. "last", names and suffixes are looked for among the applications that have not
 // ended, and if there is none, among all; when "last" passes over one that was
 // submitted later and has ended, it says so.
 func (c *Client) Find(ctx context.Context, app string) (Report, error) {
 	if app == "current" {
-		id, err := Current()
-		if err != nil {
+		var err error
+		if app, err = Current(); err != nil {
 			return Report{}, err
 		}
-		app = id
 	}
 	if IsID(app) || IsAddress(app) {
-		return c.cluster.Report(ctx, app)
+		r, err := c.cluster.Report(ctx, app)
+		return r, unknownRemembered(app, err)
 	}
 	if app == "last" {
 		return c.last(ctx)
@@ -93,6 +87,8 @@ func (c *Client) last(ctx context.Context) (Report, error) {
 	return list[i], nil
 }
 
+const appRule = "Give an id such as application_1700000000000_0001, the end of one, last, current, name:NAME, or a scheduler's HOST:PORT"
+
 func matcher(app string) (func(Report) bool, error) {
 	name, named := strings.CutPrefix(app, "name:")
 	switch {
@@ -101,7 +97,7 @@ func matcher(app string) (func(Report) bool, error) {
 	case suffixRule.MatchString(app):
 		return func(r Report) bool { return strings.HasSuffix(r.ID, app) }, nil
 	}
-	return nil, usagef("Give an id such as application_1700000000000_0001, the end of one, last, current, name:NAME, or a scheduler's HOST:PORT", "%q names no application", app)
+	return nil, usagef(appRule, "%q names no application", app)
 }
 
 func ids(rs []Report) string {
@@ -113,54 +109,4 @@ func ids(rs []Report) string {
 		s = append(s, "…")
 	}
 	return strings.Join(s, ", ")
-}
-
-// StateDir is where yarnd keeps what belongs to this user on this host:
-// $YARND_HOME, or ~/.yarnd.
-func StateDir() (string, error) {
-	if d := os.Getenv("YARND_HOME"); d != "" {
-		return filepath.Abs(d)
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", &Fault{Code: Usage, What: "no home directory", Why: err, Next: "Set HOME or YARND_HOME"}
-	}
-	return filepath.Join(home, ".yarnd"), nil
-}
-
-// SetCurrent remembers id as this user's current application on this host.
-func SetCurrent(id string) error {
-	dir, err := StateDir()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return renameio.WriteFile(filepath.Join(dir, "current"), []byte(id+"\n"), 0o600)
-}
-
-// Current returns the current application's id: $YARND_APP, or the one that
-// SetCurrent remembered.
-func Current() (string, error) {
-	next := "Run yarnd connect APP, or set YARND_APP"
-	id := os.Getenv("YARND_APP")
-	if id == "" {
-		dir, err := StateDir()
-		if err != nil {
-			return "", err
-		}
-		text, err := os.ReadFile(filepath.Join(dir, "current"))
-		if errors.Is(err, fs.ErrNotExist) {
-			return "", &Fault{Code: NotFound, What: "there is no current application", Next: next}
-		}
-		if err != nil {
-			return "", err
-		}
-		id = strings.TrimSpace(string(text))
-	}
-	if !IsID(id) && !IsAddress(id) {
-		return "", &Fault{Code: Usage, What: fmt.Sprintf("the current application %q is neither an id nor a scheduler's address", id), Next: next}
-	}
-	return id, nil
 }

@@ -76,6 +76,14 @@ func TestFind(t *testing.T) {
 			t.Errorf("Find(%q) = %s, %v; want code %d", arg, r.ID, err, code)
 		}
 	}
+	for app, want := range map[string]string{ // the variable holds whatever an APP may be
+		"last": "application_1700000000000_0011", "0010": current, "name:old": "application_1600000000000_0001", "current": current,
+	} {
+		t.Setenv("YARND_APP", app)
+		if r, err := c.Find(t.Context(), "current"); err != nil || r.ID != want {
+			t.Errorf("YARND_APP=%s: %s, %v; want %s", app, r.ID, err, want)
+		}
+	}
 	_, err := c.Find(t.Context(), "name:twin")
 	if err == nil || !strings.Contains(err.Error(), "_0010") || !strings.Contains(err.Error(), "_0011") {
 		t.Errorf("the candidates are not named: %v", err)

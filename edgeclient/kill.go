@@ -12,6 +12,7 @@ func (c *Client) Kill(ctx context.Context, r Report, why string) error {
 			return err
 		}
 	}
+	forget(r.ID)
 	if r.User != c.cluster.User() {
 		return nil // an administrator's kill: the staging directory is not ours to touch
 	}
@@ -36,7 +37,11 @@ func (c *Client) Stop(ctx context.Context, r Report, final, why string) (Report,
 	if err := s.Stop(ctx, final, why); err != nil {
 		return r, err
 	}
-	return c.Wait(ctx, r.ID, WaitFinished, 0)
+	last, err := c.Wait(ctx, r.ID, WaitFinished, 0)
+	if last.State.Ended() {
+		forget(r.ID)
+	}
+	return last, err
 }
 
 // Unstage removes what an application staged that is being ended and will read it no

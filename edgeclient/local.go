@@ -29,9 +29,12 @@ import (
 //	<state dir>/local/<id>/app.json     what was submitted, and the process
 //	                       end.json     how it ended, written by its process
 //	                       am/          the application master's directory
-//	                       containers/  those of the others, while they run
-//	                       logs/        of all, kept
+//	                       containers/  those of the others
+//	                       filecache/   what was unpacked or copied for them
+//	                       logs/        of all
 //	<state dir>/local/.yarnd/           the "home directory's" staging and cache
+//
+// Of one that has ended app.json, end.json and logs/ are kept, of the newest keepLocal.
 type localCluster struct {
 	root string
 	user string
@@ -217,15 +220,24 @@ func (l *localCluster) Kill(ctx context.Context, id, why string) error {
 	if err := readJSON(l.dir(id, LocalEndFile), &end); err == nil && end.Final != "KILLED" {
 		return nil // it ended by itself before it heard of us
 	}
+	if err := clearWork(l.dir(id)); err != nil { // what is on its way to its end may write still: the next submit's prune
+		l.opts.Log.Debug("cannot clear up after an application", "app", id, "err", err)
+	}
 	return writeEnd(l.dir(id, LocalEndFile), killed)
 }
 
-// localize puts a staged file into the application master's directory: the
-// program as an executable copy, since the cache's files are not executable,
-// anything else as a link.
+// localize puts a staged file into the application master's directory, as a link.
+//
+// The program in the cache is made executable for that, which also has the containers
+// run it where it lies, and unwritable: nothing that runs there can change it for the
+// next application. A cache on another file system is copied from.
 func localize(from, to string) error {
 	if filepath.Base(to) != spec.ProgramName {
 		return os.Symlink(from, to)
+	}
+	const readAndRun = 0o500
+	if os.Chmod(from, readAndRun) == nil && os.Link(from, to) == nil {
+		return nil
 	}
 	return local.CopyExecutable(from, to)
 }

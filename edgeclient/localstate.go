@@ -129,14 +129,16 @@ func (l *localCluster) List(ctx context.Context, f Filter) ([]Report, error) {
 	return out, nil
 }
 
-// WriteLocalEnd records how an application on this machine ended; its application
-// master's process calls it last. Elsewhere, without LocalDirVar, it does nothing.
+// WriteLocalEnd removes the working directories of an application on this machine and
+// records how it ended; its application master's process calls it last, when none of
+// its containers runs any more. Elsewhere, without LocalDirVar, it does nothing.
 func WriteLocalEnd(end LocalEnd) error {
 	dir := os.Getenv(LocalDirVar)
 	if dir == "" {
 		return nil
 	}
-	return writeEnd(filepath.Join(dir, LocalEndFile), end)
+	// Before anybody hears of the end.
+	return errors.Join(clearWork(dir), writeEnd(filepath.Join(dir, LocalEndFile), end))
 }
 
 func writeEnd(file string, end LocalEnd) error {
@@ -147,16 +149,31 @@ func writeEnd(file string, end LocalEnd) error {
 	return renameio.WriteFile(file, text, 0o600)
 }
 
-// prune forgets the oldest ended applications.
+// clearWork removes what an application on this machine needs only while it runs, as
+// a NodeManager does.
+func clearWork(dir string) error {
+	var errs []error
+	for _, name := range []string{"am", "containers", "filecache"} {
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
+	}
+	return errors.Join(errs...)
+}
+
+// prune forgets the oldest ended applications, and clears up behind others whose
+// application master could not.
 func (l *localCluster) prune() {
 	list, err := l.List(context.Background(), Filter{All: true})
 	if err != nil {
 		return
 	}
 	ended := slices.DeleteFunc(list, func(r Report) bool { return !r.State.Ended() })
-	for _, r := range ended[min(len(ended), keepLocal):] {
-		if err := os.RemoveAll(l.dir(r.ID)); err != nil {
-			l.opts.Log.Debug("cannot forget an application", "app", r.ID, "err", err)
+	for i, r := range ended {
+		remove := clearWork
+		if i >= keepLocal {
+			remove = os.RemoveAll
+		}
+		if err := remove(l.dir(r.ID)); err != nil {
+			l.opts.Log.Debug("cannot clear up after an application", "app", r.ID, "err", err)
 		}
 	}
 }

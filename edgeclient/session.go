@@ -45,7 +45,7 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 		return hand.session(r)
 	}
 	if r.State.Ended() {
-		return nil, &Fault{Code: NotFound, What: fmt.Sprintf("%s has ended: %s", r.ID, r.Final), Why: textError(r.Diagnostics), Next: "See yarnd logs " + r.ID}
+		return nil, endedFault(r)
 	}
 	owner, err := c.credential(ctx, r)
 	if err != nil {

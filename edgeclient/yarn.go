@@ -51,11 +51,11 @@ func openYARN(opts Options) (*yarnCluster, error) {
 	}
 	c, err := conf.Load(conf.Options{Overrides: overrides})
 	if err != nil {
-		next := "Set HADOOP_CONF_DIR to the directory that holds core-site.xml and yarn-site.xml"
-		if _, none := errors.AsType[*conf.NotFoundError](err); none { // it says that itself
-			next = "Without a Hadoop there are yarnd local and --provider local"
+		if none, ok := errors.AsType[*conf.NotFoundError](err); ok && none.Variable == "" {
+			return nil, usagef("Set HADOOP_CONF_DIR; to try it on this machine set YARND_PROVIDER=local (yarnd local starts a cluster there)",
+				"no Hadoop configuration is in %s", strings.Join(none.Tried, ", "))
 		}
-		return nil, wrap(Usage, "cannot read Hadoop's configuration", err, next)
+		return nil, wrap(Usage, "cannot read Hadoop's configuration", err, "Set HADOOP_CONF_DIR to the directory that holds core-site.xml and yarn-site.xml")
 	}
 	addrs, err := yarn.AddressesFromConf(c)
 	if err != nil {

@@ -17,8 +17,9 @@ func (c *command) connect() *cobra.Command {
 		Use:   "connect [APP]",
 		Short: "Come back to an application: prove who you are, show what is there",
 		Long: `connect proves to a running application that you are its owner, shows its workers,
-jobs and named results, and makes it this host's current application: the APP
-"current" of every command, and what a program finds that asks for none.`,
+jobs and named results, and makes it this host's current application, until it ends:
+the APP "current" of every command, and what a program finds that asks for none. It is
+remembered in ~/.yarnd/current.`,
 		Args: oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withCluster(cmd.Context(), first(args), func(cluster *yarnd.Cluster) error {
