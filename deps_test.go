@@ -55,6 +55,10 @@ var homes = map[string]string{
 	"github.com/fxamacker/cbor/v2": "engine",
 }
 
+// testsOnly are libraries that no file but a test may import: who builds a program, or
+// a test with enginetest, needs not have them.
+var testsOnly = []string{"go.uber.org/goleak", "github.com/rogpeppe/go-internal", "github.com/google/go-cmp"}
+
 // cores are pure: values in, values out. They import the value packages listed
 // here and, of the standard library, nothing of impureStd.
 var cores = map[string][]string{
@@ -97,6 +101,9 @@ func TestImports(t *testing.T) {
 			}
 			if strings.HasSuffix(file, "_test.go") {
 				continue
+			}
+			if slices.ContainsFunc(testsOnly, func(p string) bool { return below(path, p) }) {
+				t.Errorf("%s imports %s: only tests may", file, path)
 			}
 			checkPure(t, file, dir, path)
 		}

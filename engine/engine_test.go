@@ -55,7 +55,7 @@ func TestTaskErrorText(t *testing.T) {
 	for want, e := range map[string]*engine.TaskError{
 		"task inc (3/17) failed on nm1 in attempt 2: no disk":              {Task: id, Name: "inc", Kind: engine.FailUser, Message: "no disk", Attempt: 2, Host: "nm1"},
 		"task 3/17 was cancelled":                                          {Task: id, Kind: engine.FailCancelled},
-		"task 3/17 failed, and with it what depends on it on nm1: no disk": {Task: id, Kind: engine.FailUpstream, Message: "no disk", Host: "nm1"},
+		"task 3/17 failed on nm1, and with it what depends on it: no disk": {Task: id, Kind: engine.FailUpstream, Message: "no disk", Host: "nm1", Attempt: 2},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

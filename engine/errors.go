@@ -96,15 +96,16 @@ func (e *TaskError) Error() string {
 	switch e.Kind {
 	case FailCancelled:
 		b.WriteString(" was cancelled")
-	case FailUpstream:
-		b.WriteString(" failed, and with it what depends on it")
 	default:
 		b.WriteString(" failed")
 	}
 	if e.Host != "" {
 		fmt.Fprintf(&b, " on %s", e.Host)
 	}
-	if e.Attempt > 1 {
+	switch {
+	case e.Kind == FailUpstream:
+		b.WriteString(", and with it what depends on it")
+	case e.Attempt > 1:
 		fmt.Fprintf(&b, " in attempt %d", e.Attempt)
 	}
 	if e.Message != "" {

@@ -3,7 +3,12 @@ package engine_test
 import (
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/yarnd/yarnd/engine/enginetest"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) {
+	enginetest.Processes()
+	goleak.VerifyTestMain(m)
+}

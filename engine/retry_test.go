@@ -47,15 +47,26 @@ func TestRetry(t *testing.T) {
 		if e := wantTaskError(t, late, engine.FailUser); e.Attempt != 2 {
 			t.Errorf("failed in attempt %d", e.Attempt)
 		}
-		wantTaskError(t, all, engine.FailUpstream)
+		e := wantTaskError(t, all, engine.FailUpstream)
+		for _, part := range []string{"task " + late.ID().String() + " failed on host", ", and with it what depends on it: ", "no such file", " (to run it again: yarnd task retry last " + late.ID().String() + ")"} {
+			if !strings.Contains(e.Error(), part) {
+				t.Errorf("no %q in: %v", part, e)
+			}
+		}
+		if n := strings.Count(e.Error(), late.ID().String()); n != 2 {
+			t.Errorf("it is named %d times: %v", n, e)
+		}
 
 		other := c.Client()
 		found, err := other.AttachJob(ctx, "retried")
 		if err != nil {
 			t.Fatal(err)
 		}
+		must(t, engine.Publish(ctx, client, "late", late))
 		elsewhere := engine.JobFuture[string](found, all.ID().Index)
-		wantTaskError(t, elsewhere, engine.FailUpstream)
+		if e := wantTaskError(t, elsewhere, engine.FailUpstream); !strings.Contains(e.Error(), `(published as "late"; to run it again`) {
+			t.Errorf("no name in: %v", e)
+		}
 
 		must(t, late.Retry(ctx))
 		if e := wantTaskError(t, late, engine.FailUser); e.Attempt != 4 {
@@ -110,7 +121,8 @@ func TestRetryNeedsAHold(t *testing.T) {
 	if err != nil || !slices.Equal(r.Tasks, ids[:1]) || r.Left != 1 {
 		t.Errorf("retry of all: %+v, %v", r, err)
 	}
-	must(t, os.WriteFile(file, []byte("now"), 0o600))
+	must(t, os.WriteFile(file+".part", []byte("now"), 0o600)) // it runs again by now: no half file
+	must(t, os.Rename(file+".part", file))
 	found, err := engine.Lookup[string](ctx, client, "text")
 	must(t, err)
 	if _, err := found.Result(ctx); err != nil { // it may have failed before the file was there

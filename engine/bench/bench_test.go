@@ -6,11 +6,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/engine/enginetest"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) {
+	enginetest.Processes()
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	noop = engine.Define("noop", func(_ context.Context, n int) (int, error) { return n, nil })

@@ -40,7 +40,7 @@ type JobInfo struct {
 	Opened  time.Time
 	Tasks   int // all ever submitted
 	Waiting int // for other tasks
-	Ready   int // for a worker
+	Ready   int // for a worker, or in the queue of one
 	Running int
 	Done    int
 	Failed  int

@@ -41,6 +41,13 @@ func (c *Core) MayRetry(id graph.TaskID) (Obstacle, graph.TaskID) {
 	return why, at
 }
 
+// Held reports whether a task failed and is still held by somebody, so that a retry of
+// it is likely to find no obstacle: unlike MayRetry it does not look at its inputs.
+func (c *Core) Held(id graph.TaskID) bool {
+	j, t := c.find(id)
+	return j != nil && t.state == StateFailed && t.flags&flagCut == 0
+}
+
 // failedAncestors returns the failed tasks that i, which failed, cannot do
 // without, itself included. It looks through what would be computed again.
 func (c *Core) failedAncestors(j *job, i uint32) (failed []graph.TaskID, why Obstacle, at graph.TaskID) {

@@ -24,7 +24,8 @@ func (l *loop) jobInfo(j *job) *wire.JobInfo {
 	n, _ := l.core.Job(j.id)
 	count := func(in ...sched.State) uint32 { return n.Count(in...) }
 	failed, cancelled := count(sched.StateFailed), count(sched.StateCancelled)
-	waiting, ready, running := count(sched.StateWaiting), count(sched.StateReady), count(sched.StateAssigned, sched.StateRunning)
+	// What a worker has in its queue does not run yet.
+	waiting, ready, running := count(sched.StateWaiting), count(sched.StateReady, sched.StateAssigned), count(sched.StateRunning)
 	return &wire.JobInfo{
 		Job: uint32(j.id), Name: j.name, Owner: j.owner, OpenedMs: j.opened.UnixMilli(),
 		Tasks: j.tasks, Classes: uint32(len(j.classes)),

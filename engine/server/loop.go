@@ -58,6 +58,8 @@ type loop struct {
 	drains map[string]string // workers that shall leave, by name, until their containers have ended: why
 
 	names map[string]*publication
+	// publishedAs is the newest name of a published task that it still has.
+	publishedAs map[graph.TaskID]string
 
 	// Of one turn:
 	texts     map[sched.TaskAttempt]*graph.Failure // what workers said of attempts that failed
@@ -78,7 +80,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		jobs: map[graph.JobID]*job{}, jobNames: map[string]*job{},
 		workers: map[graph.WorkerID]*worker{}, workerNames: map[string]*worker{},
 		sessions: map[string]*session{}, clients: map[*wire.Conn]*session{},
-		names: map[string]*publication{}, drains: map[string]string{},
+		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
 	}
 	if o.Fleet != nil {

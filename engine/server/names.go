@@ -40,12 +40,13 @@ func (l *loop) publish(m *wire.Publish) error {
 		if p.task == t && p.typ == m.Type {
 			return nil
 		}
-		return wire.Errorf(wire.Conflict, "%q is published already, for task %s: remove it first", m.Name, p.task)
+		return wire.Errorf(wire.Conflict, "%q is published already, for task %s: another name, or Client.Unpublish(ctx, %[1]q) before", m.Name, p.task)
 	}
 	if info, ok := l.core.Task(t); !ok || info.State == sched.StateForgotten {
 		return wire.Errorf(wire.NotFound, "the result of task %s was released", t)
 	}
 	l.names[m.Name] = &publication{task: t, typ: m.Type}
+	l.publishedAs[t] = m.Name
 	j.published++
 	l.step(sched.Pin{Task: t, Delta: 1})
 	return nil
@@ -53,6 +54,9 @@ func (l *loop) publish(m *wire.Publish) error {
 
 func (l *loop) unpublish(name string, p *publication) {
 	delete(l.names, name)
+	if l.publishedAs[p.task] == name {
+		delete(l.publishedAs, p.task)
+	}
 	l.step(sched.Pin{Task: p.task, Delta: -1})
 	j := l.jobs[p.task.Job]
 	if j.published--; j.published == 0 && j.detached {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/sched"
@@ -138,17 +139,34 @@ func (l *loop) failure(j *job, index uint32) *graph.Failure {
 		return &graph.Failure{Kind: kind, Task: t, Attempt: j.ends.attempt[index], Message: "the task failed (" + kind.String() + ")"}
 	}
 	cause := j.ends.cause[index]
-	out := graph.Failure{Message: "it was closed or released"}
+	out := graph.Failure{Message: "it is not there any more: it was let go of, or its job closed"}
 	if cj := l.jobs[cause.Job]; cj != nil && int(cause.Index) < len(cj.ends.kind) && cj.ends.kind[cause.Index] != graph.FailUpstream {
 		if k := cj.ends.kind[cause.Index]; k != notEnded && k != graph.FailNone {
 			out = *l.failure(cj, cause.Index)
+			out.Message += l.hints(cj, cause)
 		} else {
 			out.Message = "it failed, and was retried since"
 		}
 	}
 	out.Kind, out.Task, out.Attempt = graph.FailUpstream, cause, j.ends.attempt[index]
-	out.Message = fmt.Sprintf("task %s, on which this one depends, has no result: %s", cause, out.Message)
 	return &out
+}
+
+// hints tells, of a task that failed and took others with it, what people call it and
+// how to have it run again. Jobs without a name end with their program: there is no
+// time to type that.
+func (l *loop) hints(j *job, t graph.TaskID) string {
+	var hints []string
+	if name := l.publishedAs[t]; name != "" {
+		hints = append(hints, fmt.Sprintf("published as %q", name))
+	}
+	if j.name != "" && l.core.Held(t) {
+		hints = append(hints, fmt.Sprintf("to run it again: yarnd task retry last %s", t))
+	}
+	if len(hints) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(hints, "; ") + ")"
 }
 
 // outcome returns how a task ended, and where its result is now. ok is false while

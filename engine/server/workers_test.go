@@ -67,6 +67,9 @@ func TestCrashingWorkers(t *testing.T) {
 		w := c.worker(fmt.Sprintf("w%d", n), 1, nil)
 		m := expect[*wire.Assign](w, wire.KindAssign)
 		attempts[m.At(0).Attempt] = true
+		if info := cl.call(openByID(job)).GetJob(); info.Running != 0 || info.Ready != 1 {
+			t.Errorf("given to a worker, but not begun: %v", info)
+		}
 		w.send(wire.KindStarted, started(m))
 		if err := w.conn.Flush(t.Context()); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -85,6 +86,12 @@ func start(ctx context.Context, app, name string, n int) error {
 		return err
 	}
 	defer cluster.Close()
+	if _, err := engine.Lookup[int](ctx, cluster.Client, name); !errors.Is(err, engine.ErrNotFound) {
+		if err == nil { // before its tasks are submitted: nobody would let go of them
+			err = &edgeclient.Fault{Code: edgeclient.Refused, What: fmt.Sprintf("%q has been started already", name), Next: "Write later fetch " + name + ", or give another name"}
+		}
+		return err
+	}
 	job, err := cluster.Job(ctx, name) // a job with a name outlives its client
 	if err != nil {
 		return err
