@@ -65,7 +65,11 @@ func (c *Client) Find(ctx context.Context, app string) (Report, error) {
 }
 
 func (c *Client) noApplication(app string) error {
-	return &Fault{Code: NotFound, What: fmt.Sprintf("no application %q of user %s on %s", app, c.cluster.User(), c.cluster.Name()), Next: "See yarnd list --all"}
+	next := "See yarnd list --all"
+	if _, here := c.cluster.(*localCluster); here {
+		next = "Start one with yarnd local, or see yarnd --provider local list --all"
+	}
+	return &Fault{Code: NotFound, What: fmt.Sprintf("no application %q of user %s on %s", app, c.cluster.User(), c.cluster.Name()), Next: next}
 }
 
 // last is the newest application that lives, or the newest of all.
