@@ -44,7 +44,7 @@ func LocalInstead(opts Options) string {
 // NoHadoop tells where a Hadoop configuration was looked for, if nothing at all speaks
 // of one: no variable, no file, no property. Else it is "".
 func NoHadoop(opts Options) (where string) {
-	if len(opts.Define) > 0 {
+	if len(opts.Define) > 0 || os.Getenv("HADOOP_HOME") != "" {
 		return ""
 	}
 	_, err := conf.Load(conf.Options{})

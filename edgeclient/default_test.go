@@ -51,9 +51,12 @@ func TestLocalInstead(t *testing.T) {
 			t.Errorf("nothing: %q", why)
 		}
 	}
-	t.Setenv("HADOOP_CONF_DIR", t.TempDir()) // a slip: it is told of when the cluster is needed
-	if why := LocalInstead(Options{}); why != "" {
-		t.Errorf("a variable: %q", why)
+	for _, name := range []string{"HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME"} {
+		t.Setenv(name, t.TempDir()) // a slip: it is told of when the cluster is needed
+		if why := LocalInstead(Options{}); why != "" {
+			t.Errorf("%s: %q", name, why)
+		}
+		t.Setenv(name, "")
 	}
 	t.Setenv("YARND_PROVIDER", "yarn")
 	if why := LocalInstead(Options{}); why != "" {
