@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/yarnd/yarnd/identity"
 )
@@ -49,10 +50,13 @@ func CredentialsPath(given string) (string, error) {
 }
 
 // MakeCredentials writes new credentials into an owner-only file, unless there is a
-// file already, which stays as it is.
+// file already, which stays as it is; a link to nothing is a Usage fault.
 func MakeCredentials(path string) (made bool, err error) {
 	what := "cannot make the credentials " + path
 	if _, err := os.Lstat(path); err == nil {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return false, usagef("Remove the link, or name another file with --credentials", "%s: it is a link to nothing", what)
+		}
 		return false, nil
 	}
 	dir := filepath.Dir(path)
@@ -80,7 +84,7 @@ func MakeCredentials(path string) (made bool, err error) {
 // read it: that is an Auth fault, as is a file that is not whole.
 func ReadCredentials(path string) (*Credentials, error) {
 	what := "cannot use the credentials " + path
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO shall not hold us
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &Fault{Code: NotFound, What: what, Why: fs.ErrNotExist,

@@ -2,10 +2,12 @@ package edgeclient
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/yarnd/yarnd/identity"
@@ -58,6 +60,24 @@ func TestMakeCredentials(t *testing.T) {
 	}
 	if !one.CA().Equal(two.CA()) || one.Subject().App != a.Cluster || two.Subject() != (identity.Subject{App: b.Cluster, Role: identity.Worker, Name: "node1-x"}) {
 		t.Errorf("%v and %v do not belong together", one.Subject(), two.Subject())
+	}
+}
+
+// What is no file is refused at once: a link to nothing is not made into one, and
+// nobody waits for the other end of a FIFO.
+func TestCredentialsThatAreNoFile(t *testing.T) {
+	dir := t.TempDir()
+	link, fifo := filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
+	if err := errors.Join(os.Symlink("nothing", link), syscall.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if made, err := MakeCredentials(link); made || CodeOf(err) != Usage || !strings.Contains(err.Error(), "a link to nothing") {
+		t.Errorf("link: %v, %v", made, err)
+	}
+	for _, path := range []string{fifo, dir} {
+		if _, err := ReadCredentials(path); CodeOf(err) != Usage || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
