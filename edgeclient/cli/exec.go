@@ -15,7 +15,8 @@ func (c *command) exec() *cobra.Command {
 comes, and ends with its exit code, 128+n for signal n. yarnd's own failures end
 with 125, an interrupt with 130; either ends the command.
 
-Without APP it is as in map: the current application, or a worker on this machine.
+Without APP it is as in map: the current application, or a worker on this machine in
+the present directory.
 
 With --stdin the command gets standard input as it comes, and as fast as it reads.
 An interrupt goes to the command then, as SIGINT; a second one ends it. When its
@@ -27,8 +28,8 @@ Of either output at most 64 MiB may come.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			app, argv := split(cmd, args)
-			return c.withWork(ctx, app, 1, func(cluster *yarnd.Cluster) error {
-				r.argv, r.interrupts = argv, r.stdin
+			return c.withWork(ctx, app, 1, func(cluster *yarnd.Cluster, dir string) error {
+				r.argv, r.dir, r.interrupts = argv, dir, r.stdin
 				return c.runRemote(ctx, cluster, r)
 			})
 		},

@@ -37,7 +37,7 @@ command ends; standard error to standard error. No shell is involved: for one, s
 
 Without APP it is the one that --app, YARND_APP, yarnd.yaml or yarnd connect say; where
 none does, and there is no Hadoop configuration, workers on this machine, for this
-command alone.
+command alone, and its commands run in the present directory.
 
 It ends with 0 when every command did, with 123 when some did not (each is told
 on standard error), and with another code of yarnd's when it could not do its work.
@@ -51,7 +51,8 @@ With --failed the items of those are kept, to be run again.`,
 				return err
 			}
 			app, argv := split(cmd, args)
-			return c.withWork(cmd.Context(), app, 0, func(cluster *yarnd.Cluster) error {
+			return c.withWork(cmd.Context(), app, 0, func(cluster *yarnd.Cluster, dir string) error {
+				o.dir = dir
 				return c.runMap(cmd.Context(), cluster, argv, o)
 			})
 		},
@@ -71,6 +72,7 @@ type mapOptions struct {
 	retries int
 	limit   time.Duration
 	env     map[string]string
+	dir     string // in which commands run; "" is the worker's
 	any     bool   // in any order
 	failed  string // file for the items whose command failed
 }
@@ -111,7 +113,7 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 	defer signal.Stop(broken)
 	// The command's failures are the engine's, so that retries count; the last
 	// failure carries the exit code and the tail of standard error.
-	task := yarnd.Command(argv, engine.Retries(o.retries), engine.TimeLimit(o.limit), engine.Env(o.env))
+	task := yarnd.Command(argv, engine.Retries(o.retries), engine.TimeLimit(o.limit), engine.Env(o.env), engine.Dir(o.dir))
 	lines := newLines(in)
 	batch := task.Map(ctx, cluster.Client, lines.all())
 	defer batch.Release()

@@ -23,7 +23,8 @@ func passesThrough(command string) bool { return command == "exec" || command ==
 type remote struct {
 	argv  []string
 	env   map[string]string
-	stdin bool // it gets ours, as it comes
+	dir   string // in which it runs; "" is the worker's
+	stdin bool   // it gets ours, as it comes
 	// interrupts go to the command first: the second one ends it.
 	interrupts bool
 }
@@ -36,7 +37,7 @@ func (c *command) runRemote(ctx context.Context, cluster *yarnd.Cluster, r remot
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
-	o := []engine.CommandOption{engine.Live(), engine.Literal(), engine.Env(r.env)}
+	o := []engine.CommandOption{engine.Live(), engine.Literal(), engine.Env(r.env), engine.Dir(r.dir)}
 	if r.stdin {
 		o = append(o, engine.Interactive())
 	}

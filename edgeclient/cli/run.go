@@ -29,7 +29,8 @@ command's exit code, 128+n for signal n; yarnd's own failures end with 125.
 
 Ctrl-C kills the application and ends with 130; a second one does not wait until
 YARN has done so. Either way nothing is left. Without any Hadoop configuration it runs
-on this machine, and says so.
+on this machine, and says so: in the present directory, unless --env, --archives or
+--files put something beside the command.
 
 The command finds the application as $YARND_APP.`,
 		Example: `  yarnd run --env venv.tar.gz -- environment/bin/python -m report
@@ -48,12 +49,17 @@ The command finds the application as $YARND_APP.`,
 			if err := r.Check(); err != nil {
 				return err
 			}
-			client, err := c.openForRun(cmd.Context())
+			client, here, err := c.openForRun(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer client.Close()
 			do.argv = args
+			if here && !ships(r) {
+				if do.dir, err = presentDir(); err != nil {
+					return err
+				}
+			}
 			return c.lifetime(cmd.Context(), client, r, func(report edgeclient.Report) error {
 				return c.runOn(cmd.Context(), client, report, do)
 			})
@@ -66,17 +72,21 @@ The command finds the application as $YARND_APP.`,
 	return cmd
 }
 
+// ships tells whether a request puts files beside its commands.
+func ships(r edgeclient.Request) bool { return r.Env != "" || len(r.Archives)+len(r.Files) > 0 }
+
 // openForRun connects to the Hadoop cluster, or to this machine where nothing speaks of
-// one.
-func (c *command) openForRun(ctx context.Context) (*edgeclient.Client, error) {
+// one; then here is true.
+func (c *command) openForRun(ctx context.Context) (client *edgeclient.Client, here bool, err error) {
 	o := c.chosen()
 	if o.Provider == "" {
 		if where := edgeclient.NoHadoop(o); where != "" {
 			c.progress("no Hadoop configuration is in %s (HADOOP_CONF_DIR), and no --provider given: running on this machine", where)
-			o.Provider, o.Leash = "local", true
+			o.Provider, o.Leash, here = "local", true, true
 		}
 	}
-	return edgeclient.OpenFor(ctx, "", o)
+	client, err = edgeclient.OpenFor(ctx, "", o)
+	return client, here, err
 }
 
 // lifetime is the whole life of an application that is there for f alone.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -26,19 +27,33 @@ func (c *command) chosen() edgeclient.Options {
 // withWork runs f with a connection to the engine of the application that app names;
 // "" is the one that is meant where none is named, or where nothing could be meant a
 // cluster of so many workers on this machine, for as long as f runs; 0 is as many as
-// there are cores.
-func (c *command) withWork(ctx context.Context, app string, workers int, f func(*yarnd.Cluster) error) error {
+// there are cores. There f is told in which directory commands run, the present one:
+// without any cluster in mind a person means the files that they see. "" is the worker's.
+func (c *command) withWork(ctx context.Context, app string, workers int, f func(cluster *yarnd.Cluster, dir string) error) error {
 	if app == "" {
 		_, err := edgeclient.Default(c.app)
 		if edgeclient.CodeOf(err) == edgeclient.NotFound {
 			if why := edgeclient.LocalInstead(c.chosen()); why != "" {
 				r := localRequest(machine.Here(), edgeclient.Request{Workers: workers})
 				c.progress("%s; using %d workers on this machine for this command", why, r.Workers)
-				return c.onThisMachine(ctx, r, f)
+				dir, err := presentDir()
+				if err != nil {
+					return err
+				}
+				return c.onThisMachine(ctx, r, func(cluster *yarnd.Cluster) error { return f(cluster, dir) })
 			}
 		}
 	}
-	return c.withCluster(ctx, app, f)
+	return c.withCluster(ctx, app, func(cluster *yarnd.Cluster) error { return f(cluster, "") })
+}
+
+// presentDir is the absolute path of the directory of this process.
+func presentDir() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		err = &edgeclient.Fault{Code: edgeclient.Usage, What: "cannot run a command in the present directory", Why: err, Next: "Change into one that is there"}
+	}
+	return dir, err
 }
 
 // onThisMachine runs f with a cluster on this machine that is there for f alone.
