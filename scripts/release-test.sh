@@ -5,6 +5,25 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 dist=$(mktemp -d)
 trap 'rm -rf "$dist"' EXIT
+
+# A build after a release is newer than it for dpkg and rpm; other tags name no version.
+version=$PWD/scripts/version.sh repo="$dist/a repo"
+is() { # is PATTERN: the version there
+	(cd "$repo" && "$version") | grep -Exq "$1"
+}
+commit() { git -C "$repo" -c user.name=x -c user.email=x@example.com commit -q --allow-empty -m "$1"; }
+git init -q "$repo"
+commit one
+is '0\.0\.0-dev\.g[0-9a-f]+'
+git -C "$repo" tag v1.2.3
+is '1\.2\.3'
+commit two && git -C "$repo" tag nightly
+is '1\.2\.3\+1\.g[0-9a-f]+'
+touch "$repo/new" && git -C "$repo" add new
+is '1\.2\.3\+1\.g[0-9a-f]+\.dirty'
+git -C "$repo" tag v1.3.0-rc.1
+is '1\.3\.0-rc\.1\+dirty'
+
 arch=$(go env GOHOSTARCH)
 for n in 1 2; do ARCHES=$arch scripts/release.sh "$dist/$n"; done
 diff "$dist/1/SHA256SUMS" "$dist/2/SHA256SUMS"

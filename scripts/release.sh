@@ -5,11 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go} packaging=$PWD/packaging out=$(realpath -m "${1:-dist}")
-describe=$(git describe --tags --always --dirty)
-case $describe in
-v[0-9]*) version=${describe#v} ;;
-*) version=0.0.0-dev.g$describe ;; # a commit before the first tag
-esac
+version=$(scripts/version.sh)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH CGO_ENABLED=0
 work=$(mktemp -d)
