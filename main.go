@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine"
@@ -16,8 +17,8 @@ import (
 
 // Main is what a program's main function calls: it runs the program, or, where
 // the binary was started inside a cluster, the role that it has there. It does
-// not return. The context ends at the first interrupt; a second one ends the
-// program at once.
+// not return. The context ends at the first interrupt or SIGTERM; another one, a
+// moment later, ends the program at once.
 //
 // An error from run is written to standard error, and its kind decides the exit
 // code (see ExitCode).
@@ -44,10 +45,15 @@ func MainCode(run func(context.Context) int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
+		time.Sleep(sameSignal)
 		stop() // the next signal has its usual effect
 	}()
 	os.Exit(run(ctx))
 }
+
+// sameSignal is how soon after the first signal another one is that one too: timeout(1)
+// and some supervisors send it to the process and to its group.
+const sameSignal = 100 * time.Millisecond
 
 func programName() string {
 	if exe, err := os.Executable(); err == nil {
