@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -58,11 +57,11 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 	if err != nil {
 		return err
 	}
-	dir, err := scratch(o.Dir, "yarnd-scheduler-")
+	dir, remove, err := scratch(o.Dir, "scheduler")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	bundle, err := ownDigest()
 	if err != nil {
 		return err
@@ -160,11 +159,11 @@ func RunWorker(ctx context.Context, o WorkerOptions) error {
 	if err != nil {
 		return err
 	}
-	dir, err := scratch(o.Dir, "yarnd-worker-")
+	dir, remove, err := scratch(o.Dir, "worker")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	bundle, err := ownDigest()
 	if err != nil {
 		return err
@@ -288,17 +287,4 @@ func handIdentity(path string, role identity.Role, name string) (*identity.Ident
 		return nil, err
 	}
 	return credentials.Identity(role, name)
-}
-
-// scratch makes an owner-only directory that its process removes at its end.
-func scratch(below, prefix string) (string, error) {
-	dir, err := os.MkdirTemp(below, prefix)
-	if err != nil {
-		code := edgeclient.Internal
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			code = edgeclient.Usage
-		}
-		return "", &edgeclient.Fault{Code: code, What: "cannot make a scratch directory", Why: err, Next: "Give a directory that you can write to with --dir"}
-	}
-	return dir, nil
 }
