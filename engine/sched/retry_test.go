@@ -181,3 +181,21 @@ func TestRetryLooksThroughWhatWasFreed(t *testing.T) {
 	s.want("the last, both that failed, and who failed with the first", len(s.c.Revived()), 4)
 	run(0, true)
 }
+
+// A retry is a new beginning: what was suspected of killing workers runs beside others
+// again.
+func TestRetryIsFreeOfSuspicion(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(nil, nil)
+	s.step(WorkerJoined{Worker: 1, Slots: 2})
+	s.output()
+	s.step(started(1, attempt(0, 1), attempt(1, 1)), WorkerLeft{Worker: 1, Blame: true}, WorkerJoined{Worker: 2, Slots: 2})
+	s.want("one alone", s.output().Assign, []Assign{{Worker: 2, Task: id(0), Attempt: 2}})
+	for a := range graph.Attempt(2) {
+		s.step(failed(2, 0, a+2, graph.FailUser), Cancel{[]graph.TaskID{id(1)}})
+		s.output()
+	}
+	s.submit(nil)
+	s.step(Retry{[]graph.TaskID{id(0)}})
+	s.want("both at once", len(s.output().Assign), 2)
+}

@@ -93,6 +93,11 @@ func (l *loop) ended(e *sched.Ended) {
 	} else {
 		l.recordEnd(j, e)
 	}
+	l.hasNews(j)
+}
+
+// hasNews sees that watchers are told what is new in a job's log, in this turn.
+func (l *loop) hasNews(j *job) {
 	if !j.news {
 		j.news = true
 		l.news = append(l.news, j)

@@ -1,16 +1,25 @@
 package server
 
 import (
+	"slices"
+
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/sched"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
-// maxRetriedRows bounds the tasks that the answer to a Retry names.
-const maxRetriedRows = 1 << 22
+const (
+	// maxRetriedRows bounds the tasks that the answer to a Retry names.
+	maxRetriedRows = 1 << 22
+	// maxRetries bounds the answers that a session keeps.
+	maxRetries = 16
+)
 
 // retry has failed tasks run again.
 func (l *loop) retry(s *session, m *wire.Retry, reply *wire.Reply) error {
+	if l.retryAgain(s, reply) {
+		return nil
+	}
 	j, err := l.find(m.Job)
 	if err != nil {
 		return err
@@ -41,7 +50,31 @@ func (l *loop) retry(s *session, m *wire.Retry, reply *wire.Reply) error {
 		l.log.Info("tasks retried", "job", j.id, "name", j.name, "tasks", n, "user", s.user)
 	}
 	reply.Body = &wire.Reply_Retried{Retried: out}
+	s.retried = append(s.retried, reply)
+	s.retried = s.retried[max(0, len(s.retried)-maxRetries):]
 	return nil
+}
+
+// retryAgain answers a Retry that was carried out: its client did not get the answer, as
+// its connection broke, and asks again. That must neither be refused, since the tasks
+// run, nor run them once more. The answer takes back what the client knows of them, so
+// whatever has ended since is told again after it.
+func (l *loop) retryAgain(s *session, reply *wire.Reply) bool {
+	i := slices.IndexFunc(s.retried, func(r *wire.Reply) bool { return r.Id == reply.Id })
+	if i < 0 {
+		return false
+	}
+	reply.Body = s.retried[i].Body
+	done := reply.GetRetried()
+	for k, id := range done.Job {
+		j := l.jobs[graph.JobID(id)]
+		if j == nil || j.closed || j.ends.kind[done.Index[k]] == notEnded {
+			continue
+		}
+		j.ends.log = append(j.ends.log, done.Index[k])
+		l.hasNews(j)
+	}
+	return true
 }
 
 func (l *loop) failedOf(j *job) (tasks []graph.TaskID) {

@@ -18,6 +18,7 @@ type session struct {
 	expires    time.Time  // while it is away
 	jobs       map[graph.JobID]*job
 	watches    map[uint64]*watch // by request id; they end with the connection
+	retried    []*wire.Reply     // the last answers to a Retry: see loop.retryAgain
 }
 
 // sessionOpened is a client's Hello. The answer is pushed on the connection; opened
