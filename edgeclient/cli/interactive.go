@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/yarnd/yarnd/edgeclient"
@@ -31,20 +32,27 @@ func (c *command) feed(ctx context.Context, future *remoteCommand) (_ context.Co
 }
 
 // passInterrupts has the first interrupt go to a remote command, which may take it as it
-// likes; the second one, as any other end of ctx, ends the context that it returns.
+// likes; the second one, as any other end of ctx, ends the context that it returns. So
+// does the first one when the command does not get it: who waits for a cluster that
+// does not answer can leave.
 func (c *command) passInterrupts(outer context.Context, future *remoteCommand) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		passed := false
+	var running sync.WaitGroup
+	running.Go(func() {
+		var passed chan bool // the command has got the first one, or not
 		for over := outer.Done(); ; {
 			select {
 			case s := <-signals:
-				if s == os.Interrupt && !passed && c.interruptRemote(ctx, future) {
-					passed = true
+				if s == os.Interrupt && passed == nil {
+					passed = make(chan bool, 1)
+					running.Go(func() { passed <- c.interruptRemote(ctx, future) })
+					continue
+				}
+				cancel(context.Canceled)
+			case ok := <-passed:
+				if ok {
 					continue
 				}
 				cancel(context.Canceled)
@@ -52,7 +60,7 @@ func (c *command) passInterrupts(outer context.Context, future *remoteCommand) (
 				// A signal ends the outer context as well. By this call's end it has been
 				// told here too: then it decides.
 				signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-				if over = nil; len(signals) > 0 || passed {
+				if over = nil; len(signals) > 0 || passed != nil {
 					continue
 				}
 				cancel(context.Cause(outer))
@@ -60,10 +68,10 @@ func (c *command) passInterrupts(outer context.Context, future *remoteCommand) (
 			}
 			return
 		}
-	}()
+	})
 	return ctx, func() {
 		cancel(nil)
-		<-done
+		running.Wait()
 		signal.Stop(signals)
 	}
 }
@@ -72,7 +80,7 @@ func (c *command) passInterrupts(outer context.Context, future *remoteCommand) (
 func (c *command) interruptRemote(ctx context.Context, future *remoteCommand) bool {
 	err := engine.Signal(ctx, future, syscall.SIGINT)
 	if err != nil {
-		if !errors.Is(err, engine.ErrState) {
+		if ctx.Err() == nil && !errors.Is(err, engine.ErrState) {
 			c.progress("cannot pass the interrupt on: %v", err)
 		}
 		return false
