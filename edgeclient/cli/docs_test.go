@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,12 +114,15 @@ func (r *pageRun) run() {
 	r.settled(r.page.Name, "")
 }
 
-// write makes a file that the page shows; a script may be run.
+// write makes a file that the page shows; a script may be run: then no process that is
+// started just now may have it open for writing, or it is busy.
 func (r *pageRun) write(name string, data []byte) {
 	mode := os.FileMode(0o644)
-	if strings.HasPrefix(string(data), "#!") || strings.HasPrefix(string(data), "\x7fELF") {
+	if strings.HasPrefix(string(data), "#!") {
 		mode = 0o755
 	}
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(filepath.Join(r.dir, name), data, mode); err != nil {
 		r.t.Fatal(err)
 	}
@@ -134,11 +138,9 @@ func (r *pageRun) program(b cli.DocBlock) {
 	if name == "" || isTest(b) {
 		return // a part of a program, which was built, or a test, which was run
 	}
-	data, err := os.ReadFile(files[r.page.Name+" "+name])
-	if err != nil {
+	if err := os.Link(files[r.page.Name+" "+name], filepath.Join(r.dir, name)); err != nil {
 		r.t.Fatal(err)
 	}
-	r.write(name, data)
 	runs := slices.ContainsFunc(r.page.Blocks, func(b cli.DocBlock) bool { return b.Lang == "console" && strings.Contains(b.Text, "./"+name) })
 	if !runs {
 		r.t.Errorf("%s:%d: the page does not run this program: show how, as $ ./%s", r.page.Name, b.Line, name)

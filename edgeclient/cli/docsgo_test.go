@@ -146,9 +146,9 @@ func goDocs(ctx context.Context, dir string, packages []*docPackage) error {
 			tests = append(tests, "./"+docPackages+"/"+k.name)
 		}
 	}
-	err = command(ctx, "", "go", append([]string{"build", "-overlay", list, "-o", dir + "/"}, builds...)...)
+	err = command(ctx, "", "go", append([]string{"build", linked, "-overlay", list, "-o", dir + "/"}, builds...)...)
 	if err == nil { // vet would look for the folders
-		err = command(ctx, "", "go", append([]string{"test", "-c", "-vet=off", "-overlay", list, "-o", dir + "/"}, tests...)...)
+		err = command(ctx, "", "go", append([]string{"test", "-c", "-vet=off", linked, "-overlay", list, "-o", dir + "/"}, tests...)...)
 	}
 	for _, k := range packages {
 		if err == nil && k.tests {
