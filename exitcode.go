@@ -23,6 +23,7 @@ func ExitCode(err error) edgeclient.Code {
 		{engine.ErrState, edgeclient.Refused},
 		{engine.ErrUnreachable, edgeclient.TimedOut},
 		{engine.ErrMismatch, edgeclient.Mismatch},
+		{engine.ErrLost, edgeclient.AppFailed},
 	} {
 		if errors.Is(err, x.err) {
 			return x.code

@@ -73,6 +73,7 @@ func TestExitCode(t *testing.T) {
 		{engine.ErrAuth, edgeclient.Auth},
 		{engine.ErrUnreachable, edgeclient.TimedOut},
 		{engine.ErrMismatch, edgeclient.Mismatch},
+		{fmt.Errorf("job 1 ended with its session: %w", engine.ErrLost), edgeclient.AppFailed},
 	} {
 		if got := ExitCode(x.err); got != x.want {
 			t.Errorf("%v: %d, want %d", x.err, got, x.want)

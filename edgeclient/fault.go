@@ -18,7 +18,7 @@ const (
 	Auth        Code = 4   // not who one must be
 	Refused     Code = 5   // the cluster refuses it or cannot place it
 	TimedOut    Code = 6   // a deadline passed
-	AppFailed   Code = 7   // the application ended FAILED or KILLED
+	AppFailed   Code = 7   // the application ended FAILED or KILLED, or lost the work
 	Mismatch    Code = 8   // version or bundle mismatch
 	Remote      Code = 125 // yarnd's own failure in a command that passes a remote code through
 	Interrupted Code = 130 // Ctrl-C
