@@ -234,3 +234,16 @@ func TestPackWithTools(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestSaid(t *testing.T) {
+	for out, want := range map[string]string{
+		"": "", "\n": "", "one\n": ": one", "a\nb\n": ": b",
+		"note\nerror: no\n  cause: a\n  cause: b\n": ": error: no; cause: a; cause: b",
+		"error: first\nerror: second\n":             ": error: second",
+		"no error: here\nlast":                      ": last",
+	} {
+		if got := said([]byte(out)); got != want {
+			t.Errorf("%q: %q, want %q", out, got, want)
+		}
+	}
+}

@@ -40,11 +40,13 @@ func makeVenv(ctx context.Context, python, uv, scratch string, o PackOptions) (s
 		if err := runTool(ctx, source, []string{python, "-m", "venv", dir}, nil); err != nil {
 			return "", err
 		}
-	} else if err := runTool(ctx, source, []string{uv, "venv", "--quiet", "--python", python, dir}, nil); err != nil {
+	} else if err := runTool(ctx, source, []string{uv, "venv", "--no-progress", "--python", python, dir}, nil); err != nil {
 		return "", err
 	}
 	return dir, install(ctx, source, uv, filepath.Join(dir, "bin", "python"), nil, o)
 }
+
+// uv's --quiet would hide why it failed, hence --no-progress.
 
 // fetchPython gets a Python that can be moved, and installs into it.
 func fetchPython(ctx context.Context, version, uv, scratch string, o PackOptions) (string, error) {
@@ -55,7 +57,7 @@ func fetchPython(ctx context.Context, version, uv, scratch string, o PackOptions
 	}
 	home := filepath.Join(scratch, "python")
 	o.Say("fetching Python %s with %s", version, uv)
-	if err := runTool(ctx, source, []string{uv, "python", "install", "--quiet", "--no-bin", "--install-dir", home, version}, nil); err != nil {
+	if err := runTool(ctx, source, []string{uv, "python", "install", "--no-progress", "--no-bin", "--install-dir", home, version}, nil); err != nil {
 		return "", err
 	}
 	found, err := filepath.Glob(filepath.Join(home, "cpython-*", "bin", "python3"))
@@ -80,7 +82,7 @@ func install(ctx context.Context, source, uv, python string, more []string, o Pa
 	if len(o.Packages) == 0 && o.Requirements == "" {
 		return nil
 	}
-	argv := append([]string{uv, "pip", "install", "--quiet", "--link-mode", "copy", "--python", python}, more...)
+	argv := append([]string{uv, "pip", "install", "--no-progress", "--link-mode", "copy", "--python", python}, more...)
 	if uv == "" {
 		argv = []string{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"}
 	}

@@ -97,14 +97,20 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// said is the last line that a program wrote, for an error's text.
+// said is what a program wrote last, for an error's text: its last line, or all lines
+// from the one that begins with "error:", as uv puts the causes below it.
 func said(out []byte) string {
 	out = bytes.TrimSpace(out)
-	if i := bytes.LastIndexByte(out, '\n'); i >= 0 {
-		out = out[i+1:]
+	from := bytes.LastIndexByte(out, '\n') + 1
+	if i := bytes.LastIndex(append([]byte("\n"), out...), []byte("\nerror: ")); i >= 0 {
+		from = i
 	}
-	if len(out) == 0 {
+	var lines []string
+	for line := range bytes.Lines(out[from:]) {
+		lines = append(lines, strings.TrimSpace(string(line)))
+	}
+	if len(lines) == 0 {
 		return ""
 	}
-	return ": " + strings.TrimSpace(string(out))
+	return ": " + strings.Join(lines, "; ")
 }
