@@ -93,6 +93,20 @@ func TestLargeResults(t *testing.T) {
 	})
 }
 
+// Small results travel with the task that needs them; so many that they would fill a
+// frame are fetched by its worker.
+func TestManySmallInputs(t *testing.T) {
+	suite(t, enginetest.Options{}, func(t *testing.T, c *enginetest.Cluster) {
+		client, ctx := c.Client(), t.Context()
+		const n, size = 600, 4000
+		var blobs []engine.Ref[[]byte]
+		for range n {
+			blobs = append(blobs, blob.Submit(ctx, client, blobOf{Fill: 1, Size: size}).Ref())
+		}
+		want(t, weigh.Submit(ctx, client, blobs), map[byte]int{1: n * size})
+	})
+}
+
 func TestScatter(t *testing.T) {
 	suite(t, enginetest.Options{}, func(t *testing.T, c *enginetest.Cluster) {
 		client, ctx := c.Client(), t.Context()

@@ -30,7 +30,8 @@ type attempt struct {
 	Assignment
 	state   state
 	seq     uint64 // order of assignment
-	missing int    // inputs that are neither inline nor held; 0 unless waiting
+	missing int    // inputs that are neither inline nor here; 0 unless waiting
+	borrows []Key  // inputs of Core.borrowed that are here for it
 	slot    int    // position in the heap while ready
 	// next, while stopping, is an assignment of the same number that waits for this
 	// one's end: a fresh scheduler numbers its tasks anew.
@@ -52,11 +53,12 @@ type Core struct {
 	ready    readyQueue
 	free     int // slots: cfg.Slots less those of running and stopping attempts
 
-	held    map[Key]uint64 // results in the store, with their sizes
-	fetches map[Key]*fetch
-	queue   []Key  // fetches to begin, in order; may hold keys that are no more
-	flying  int    // fetches under way
-	bytes   uint64 // their sizes
+	held     map[Key]uint64 // results in the store, with their sizes
+	borrowed map[Key]*loan  // results in the store that stay the scheduler's
+	fetches  map[Key]*fetch
+	queue    []Key  // fetches to begin, in order; may hold keys that are no more
+	flying   int    // fetches under way
+	bytes    uint64 // their sizes
 }
 
 // New returns the core of a worker without a connection.
@@ -70,7 +72,7 @@ func New(cfg Config) *Core {
 	}
 	return &Core{
 		cfg: cfg, free: cfg.Slots,
-		attempts: map[Key]*attempt{}, held: map[Key]uint64{}, fetches: map[Key]*fetch{},
+		attempts: map[Key]*attempt{}, held: map[Key]uint64{}, borrowed: map[Key]*loan{}, fetches: map[Key]*fetch{},
 	}
 }
 
@@ -152,6 +154,7 @@ func (c *Core) joined(e Joined) {
 		for _, h := range c.AppendHeld(nil) {
 			c.freed(h.Key)
 		}
+		c.dropLoans()
 	}
 	for _, k := range c.sortedAttempts() {
 		c.stop(k)
@@ -201,9 +204,13 @@ func (c *Core) assign(t *Assignment) {
 func (c *Core) await(a *attempt) {
 	a.state = waiting
 	a.missing = 0
+	before := a.borrows
+	a.borrows = nil
+	defer func() { c.giveBack(before) }() // what it still needs it has borrowed again
 	for i := range a.Inputs {
 		in := &a.Inputs[i]
-		if _, ok := c.held[in.Key]; in.IsInline() || ok {
+		if in.IsInline() || c.has(in.Key) {
+			c.borrow(a, in.Key)
 			continue
 		}
 		if !c.want(in, a) {
@@ -242,10 +249,8 @@ func (c *Core) startReady() {
 // complete reports whether all of a's inputs are here.
 func (c *Core) complete(a *attempt) bool {
 	for i := range a.Inputs {
-		if in := &a.Inputs[i]; !in.IsInline() {
-			if _, ok := c.held[in.Key]; !ok {
-				return false
-			}
+		if in := &a.Inputs[i]; !in.IsInline() && !c.has(in.Key) {
+			return false
 		}
 	}
 	return true
@@ -289,6 +294,7 @@ func (c *Core) forget(a *attempt) {
 		}
 	}
 	delete(c.attempts, a.Key)
+	c.giveBack(a.borrows)
 }
 
 func (c *Core) ended(e *Ended) {
@@ -297,6 +303,7 @@ func (c *Core) ended(e *Ended) {
 		panic(fmt.Sprintf("local: attempt %v ended, which does not run", e.Key))
 	}
 	delete(c.attempts, e.Key)
+	c.giveBack(a.borrows)
 	c.free += a.slots()
 	if a.state == stopping {
 		if e.Kept {
@@ -335,6 +342,10 @@ func (c *Core) freed(k Key) {
 }
 
 func (c *Core) lost(k Key) {
+	if c.borrowed[k] != nil {
+		delete(c.borrowed, k)
+		c.out.Drop = append(c.out.Drop, k)
+	}
 	if _, ok := c.held[k]; !ok {
 		return
 	}

@@ -25,7 +25,9 @@
 // An input that is not held is fetched once, however many attempts wait for it,
 // from its holders one after the other. Fetches are bounded in number and bytes.
 // What was fetched is kept and reported (Copied): the scheduler frees it when
-// nobody needs it any more. When no holder is left, all that wait fail with
+// nobody needs it any more. Small results that the scheduler itself keeps, and
+// that were too many to come with the attempt, are fetched from it and stay its
+// own: they are here on loan, for those attempts alone (loan.go). When no holder is left, all that wait fail with
 // graph.FailInput.
 //
 // # Connections

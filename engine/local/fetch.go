@@ -64,6 +64,11 @@ func (c *Core) copy(o CopyOrder) {
 		c.out.Copied = append(c.out.Copied, Held{o.Key, size})
 		return
 	}
+	if l := c.borrowed[o.Key]; l != nil {
+		delete(c.borrowed, o.Key)
+		c.keep(o.Key, l.size)
+		return
+	}
 	f := c.fetch(o.Key, o.Size, []graph.WorkerID{o.From})
 	if f == nil {
 		c.out.Failed = append(c.out.Failed, c.inputFailed(o.Key, o.Key, o.From))
@@ -129,14 +134,23 @@ func (c *Core) fetched(k Key) {
 		c.out.Drop = append(c.out.Drop, k)
 		return
 	}
-	c.held[k] = f.size
-	if c.self != 0 {
-		c.out.Copied = append(c.out.Copied, Held{k, f.size})
+	if f.from == 0 && !f.keep {
+		c.lend(k, f)
+	} else {
+		c.keep(k, f.size)
 	}
 	for _, a := range f.waiters {
 		if a.missing--; a.missing == 0 {
 			c.makeReady(a)
 		}
+	}
+}
+
+// keep makes this worker a holder of what was fetched.
+func (c *Core) keep(k Key, size uint64) {
+	c.held[k] = size
+	if c.self != 0 {
+		c.out.Copied = append(c.out.Copied, Held{k, size})
 	}
 }
 

@@ -27,6 +27,7 @@ type world struct {
 	abandon  map[Key]bool
 	store    map[Key]uint64
 	ends     map[Key]int // reports of each attempt
+	loans    int         // seen
 }
 
 func (w *world) step(e Event) { w.c.Step(e) }
@@ -109,6 +110,21 @@ func (w *world) turn() {
 		if r.OK {
 			w.end(r.Key)
 		}
+	}
+	uses := map[Key]int{}
+	for _, a := range w.c.attempts {
+		for _, k := range a.borrows {
+			uses[k]++
+		}
+	}
+	for k, l := range w.c.borrowed {
+		if _, ok := w.store[k]; !ok || l.uses != uses[k] || l.uses == 0 {
+			t.Fatalf("loan %v is used %d times, counted %d; in the store: %v", k, l.uses, uses[k], ok)
+		}
+		if _, ok := w.c.held[k]; ok {
+			t.Fatalf("%v is on loan and held", k)
+		}
+		w.loans++
 	}
 	for _, h := range o.Copied {
 		if w.store[h.Key] != h.Size && !slices.Contains(o.Drop, h.Key) {
@@ -299,6 +315,7 @@ func (w *world) someUnassigned() Key {
 }
 
 func TestSimulation(t *testing.T) {
+	loans := 0
 	for seed := range uint64(300) {
 		w := &world{
 			t: t, rnd: rand.New(rand.NewPCG(seed, 1)), cfg: Config{Slots: 1 + int(seed%4), Fetches: 1 + int(seed%5), FetchBytes: 80},
@@ -334,6 +351,10 @@ func TestSimulation(t *testing.T) {
 		if d := cmp.Diff(w.store, held); d != "" {
 			t.Fatalf("seed %d: store and core differ:\n%s", seed, d)
 		}
+		loans += w.loans
+	}
+	if loans < 1000 {
+		t.Errorf("only %d times was anything on loan", loans)
 	}
 }
 
