@@ -46,7 +46,7 @@ func TestMap(t *testing.T) {
 		t.Errorf("want %q: %v", want, r)
 	}
 	r = alice.RunInput(t, "0\n3\n0\n", "yarnd", "map", a.id, "--", "sh", "-c", "echo out; echo err >&2; exit {}")
-	if r.Code != 123 || !strings.Contains(r.Stderr, "item 2:") || !strings.Contains(r.Stderr, "code 3") || r.Stdout != "out\nout\n" {
+	if r.Code != 123 || !strings.Contains(r.Stderr, `item 2, "3":`) || !strings.Contains(r.Stderr, "code 3") || r.Stdout != "out\nout\n" {
 		t.Errorf("want exit code 123 and item 2 named: %v", r)
 	}
 	if r = alice.Run(t, "yarnd", "exec", a.id, "--", "sh", "-c", "echo no; exit 7"); r.Code != 7 || r.Stdout != "no\n" {
