@@ -24,7 +24,7 @@ demo-hadoop: build cluster-up ## the same on the real Hadoop cluster in Docker
 test: ## every test, those on real Hadoop included
 	@scripts/test.sh
 
-test-fast: ## the tests that need nothing but Go, in under two minutes
+test-fast: ## the tests that need nothing but Go, in four minutes on two cores
 	@scripts/test.sh fast
 
 test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.0 in turn
