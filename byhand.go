@@ -17,6 +17,7 @@ import (
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/server"
 	"github.com/yarnd/yarnd/engine/wire"
 	engineworker "github.com/yarnd/yarnd/engine/worker"
@@ -53,21 +54,13 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 	if err != nil {
 		return err
 	}
-	id, err := handIdentity(o.Credentials, identity.Scheduler, "scheduler")
+	m, err := handMeans(o.Credentials, o.Dir, identity.Scheduler, "scheduler")
 	if err != nil {
 		return err
 	}
-	dir, remove, err := scratch(o.Dir, "scheduler")
-	if err != nil {
-		return err
-	}
-	defer remove()
-	bundle, err := ownDigest()
-	if err != nil {
-		return err
-	}
+	defer m.remove()
 	srv, err := server.New(server.Options{
-		Identity: id, Listener: ln, Log: o.Log, Dir: dir, Version: Version, Bundle: bundle,
+		Identity: m.id, Listener: ln, Log: o.Log, Dir: m.dir, Version: Version, Bundle: m.bundle,
 		// Of two schedulers at one address the later one counts; where clocks are apart
 		// workers come when this one's has caught up.
 		Epoch: uint64(time.Now().UnixMilli()),
@@ -86,6 +79,25 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 		return err
 	}
 	return nil
+}
+
+// means are what a process needs that is started by hand, of either role.
+type means struct {
+	id     *identity.Identity
+	dir    string       // scratch
+	remove func()       // removes dir
+	bundle graph.Digest // digest of the running program
+}
+
+func handMeans(credentials, below string, role identity.Role, name string) (m means, err error) {
+	if m.id, err = handIdentity(credentials, role, name); err != nil {
+		return means{}, err
+	}
+	if m.bundle, err = ownDigest(); err != nil {
+		return means{}, err
+	}
+	m.dir, m.remove, err = scratch(below, string(role))
+	return m, err
 }
 
 // makeCredentials makes the file when there is none, and then returns its path.
@@ -155,19 +167,11 @@ func RunWorker(ctx context.Context, o WorkerOptions) error {
 	if err != nil {
 		return err
 	}
-	id, err := handIdentity(o.Credentials, identity.Worker, host+"-"+strings.ToLower(rand.Text()[:8]))
+	m, err := handMeans(o.Credentials, o.Dir, identity.Worker, host+"-"+strings.ToLower(rand.Text()[:8]))
 	if err != nil {
 		return err
 	}
-	dir, remove, err := scratch(o.Dir, "worker")
-	if err != nil {
-		return err
-	}
-	defer remove()
-	bundle, err := ownDigest()
-	if err != nil {
-		return err
-	}
+	defer m.remove()
 	ln, err := listen.Open(spec.Listen{Interface: o.Interface, PortMin: o.Ports.Min, PortMax: o.Ports.Max})
 	if err != nil {
 		return err
@@ -177,17 +181,17 @@ func RunWorker(ctx context.Context, o WorkerOptions) error {
 	contact := newContact(o, end)
 	defer contact.close()
 	err = engineworker.Run(work, engineworker.Options{
-		Identity:    id,
+		Identity:    m.id,
 		Scheduler:   func(context.Context) (string, uint64, error) { return o.Scheduler, 0, nil },
 		Tried:       contact.tried,
 		Host:        host,
 		Slots:       o.Cores,
 		Memory:      uint64(float64(o.Memory) * resultShare),
 		MemoryLimit: uint64(float64(o.Memory) * limitShare),
-		Dir:         dir,
-		WorkDir:     dir,
+		Dir:         m.dir,
+		WorkDir:     m.dir,
 		Listener:    ln,
-		Bundle:      bundle,
+		Bundle:      m.bundle,
 		Funcs:       engine.Builtins(),
 		Adopt:       true,
 		Version:     Version,

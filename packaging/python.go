@@ -46,8 +46,6 @@ func makeVenv(ctx context.Context, python, uv, scratch string, o PackOptions) (s
 	return dir, install(ctx, source, uv, filepath.Join(dir, "bin", "python"), nil, o)
 }
 
-// uv's --quiet would hide why it failed, hence --no-progress.
-
 // fetchPython gets a Python that can be moved, and installs into it.
 func fetchPython(ctx context.Context, version, uv, scratch string, o PackOptions) (string, error) {
 	source := "python://" + version
@@ -77,7 +75,8 @@ func fetchPython(ctx context.Context, version, uv, scratch string, o PackOptions
 	return dir, install(ctx, source, uv, python, []string{"--break-system-packages"}, o)
 }
 
-// install installs what was asked for, with uv if there is one, else with pip.
+// install installs what was asked for, with uv if there is one, else with pip. Where
+// pip is asked to be quiet uv is not: its --quiet hides also why it failed.
 func install(ctx context.Context, source, uv, python string, more []string, o PackOptions) error {
 	if len(o.Packages) == 0 && o.Requirements == "" {
 		return nil

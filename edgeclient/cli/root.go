@@ -107,8 +107,8 @@ while nobody is connected, and lets its owner come back with the application id.
 	setting(f, config.HadoopKey, &c.define)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		// Before a command that does not exist all its flags are unknown.
-		if verb := cmd.Flags().Args(); cmd.HasSubCommands() && cmd.ValidateArgs(verb) != nil {
-			return cmd.ValidateArgs(verb)
+		if unknown := cmd.ValidateArgs(cmd.Flags().Args()); cmd.HasSubCommands() && unknown != nil {
+			return unknown
 		}
 		next := "See " + cmd.CommandPath() + " --help"
 		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {

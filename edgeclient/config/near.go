@@ -8,14 +8,11 @@ import "strings"
 func Nearest(key string) string {
 	written := plain(key)
 	last := plain(key[strings.LastIndexByte(key, '.')+1:])
-	best, least := "", 1+max(1, min(3, len(written)/3))
+	best, least := "", tooFar(written)
 	consider := func(name, candidate string) {
-		d := distance(written, plain(candidate))
+		d := away(written, plain(candidate))
 		if written != last && !strings.Contains(candidate, ".") {
 			d = min(d, distance(last, plain(candidate)))
-		}
-		if len(written) >= 3 && strings.HasPrefix(plain(candidate), written) {
-			d = min(d, 1) // an abbreviation
 		}
 		if d < least {
 			best, least = name, d
@@ -35,17 +32,26 @@ func Nearest(key string) string {
 // or "". Of several that begin with it, it is the shortest.
 func NearestOf(name string, names []string) string {
 	written := plain(name)
-	best, least := "", 1+max(1, min(3, len(written)/3))
+	best, least := "", tooFar(written)
 	for _, candidate := range names {
-		d := distance(written, plain(candidate))
-		if len(written) >= 3 && strings.HasPrefix(plain(candidate), written) {
-			d = min(d, 1)
-		}
+		d := away(written, plain(candidate))
 		if d < least || d == least && best != "" && len(candidate) < len(best) {
 			best, least = candidate, d
 		}
 	}
 	return best
+}
+
+// tooFar is the distance at which nobody can have meant a name.
+func tooFar(written string) int { return 1 + max(1, min(3, len(written)/3)) }
+
+// away is how far a name is from what was written, of which it may be the whole.
+func away(written, name string) int {
+	d := distance(written, name)
+	if len(written) >= 3 && strings.HasPrefix(name, written) {
+		d = min(d, 1) // an abbreviation
+	}
+	return d
 }
 
 func plain(s string) string {
