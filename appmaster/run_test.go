@@ -243,26 +243,25 @@ func TestLogs(t *testing.T) {
 	}
 	w.begin()
 	id := containers(w.until("a worker", running(1)), "worker")[0].Id
-	// Followed to the container's end, a log is complete.
-	var text strings.Builder
-	killed := false
-	for chunk, err := range w.client.Logs(t.Context(), &ampb.LogsRequest{Container: id, File: "stdout", Follow: true}) {
+	// Read on from an offset, a log is complete when the container has ended.
+	hello := "worker " + id + " of " + w.spec.ID + " says hello\n"
+	w.readLog(id, "stdout", func(text string) bool { return strings.HasPrefix(text, hello) })
+	if err := w.client.Kill(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	whole := w.readLog(id, "stdout", func(text string) bool { return strings.HasSuffix(text, "worker ends\n") })
+	var rest strings.Builder
+	for chunk, err := range w.client.Logs(t.Context(), &ampb.LogsRequest{Container: id, File: "stdout", Offset: int64(len(hello))}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if chunk.Offset != int64(text.Len()) {
-			t.Errorf("offset %d after %d bytes", chunk.Offset, text.Len())
+		if chunk.Offset != int64(len(hello)+rest.Len()) {
+			t.Errorf("offset %d after %d bytes", chunk.Offset, len(hello)+rest.Len())
 		}
-		text.Write(chunk.Data)
-		if !killed {
-			killed = true
-			if err := w.client.Kill(t.Context(), id); err != nil {
-				t.Fatal(err)
-			}
-		}
+		rest.Write(chunk.Data)
 	}
-	if !strings.HasPrefix(text.String(), "worker "+id+" of "+w.spec.ID+" says hello\n") || !strings.HasSuffix(text.String(), "worker ends\n") {
-		t.Errorf("%q", text.String())
+	if hello+rest.String() != whole {
+		t.Errorf("%q and the rest %q, want %q", hello, rest.String(), whole)
 	}
 	// The application master's own, more than fits into one message.
 	if own := w.readLog("am", "", func(string) bool { return true }); len(own) != 20000*len("master's own log\n") {

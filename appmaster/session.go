@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -151,11 +150,8 @@ func (s session) Kill(ctx context.Context, req *ampb.KillRequest) (*ampb.KillRep
 	return &ampb.KillReply{}, nil
 }
 
-// How logs are sent.
-const (
-	logChunk = 64 << 10
-	logPoll  = 300 * time.Millisecond
-)
+// logChunk bounds a message of a log.
+const logChunk = 64 << 10
 
 func (s session) Logs(req *ampb.LogsRequest, stream grpc.ServerStreamingServer[ampb.LogChunk]) error {
 	ctx := stream.Context()
@@ -165,10 +161,7 @@ func (s session) Logs(req *ampb.LogsRequest, stream grpc.ServerStreamingServer[a
 		file = "stderr"
 	}
 	buf := make([]byte, logChunk)
-	offset := req.Offset
-	for {
-		// Asked before reading: what is written before the end is read after it.
-		lives := s.lives(req.Container)
+	for offset := req.Offset; ; {
 		n, at, err := s.readLog(ctx, req.Container, file, offset, buf)
 		switch {
 		case n > 0:
@@ -176,25 +169,12 @@ func (s session) Logs(req *ampb.LogsRequest, stream grpc.ServerStreamingServer[a
 				return err
 			}
 			offset = at + int64(n)
-			continue
-		case errors.Is(err, io.EOF):
-			offset = max(offset, at)
-		case errors.Is(err, provider.ErrNoLog) && req.Follow && lives:
-			// It will come.
 		case errors.Is(err, provider.ErrNoLog):
 			return status.Errorf(codes.NotFound, "container %s has no log %s here", req.Container, file)
-		case err != nil:
+		case err != nil && !errors.Is(err, io.EOF):
 			return status.Error(codes.Unavailable, err.Error())
-		}
-		if !req.Follow || !lives {
+		default:
 			return nil
-		}
-		select {
-		case <-time.After(logPoll):
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.closed:
-			return errEnding
 		}
 	}
 }
@@ -207,17 +187,4 @@ func (l *loop) readLog(ctx context.Context, container, file string, offset int64
 		return 0, 0, provider.ErrNoLog
 	}
 	return provider.ReadLogFile(filepath.Join(l.opt.LogDir, file), offset, buf)
-}
-
-// lives tells whether a container may still write to its log.
-func (l *loop) lives(container string) bool {
-	if container == l.opt.Container {
-		return true
-	}
-	for _, c := range l.published.Load().info.Containers {
-		if c.Id == container {
-			return true
-		}
-	}
-	return false
 }

@@ -213,7 +213,7 @@ func (c *Client) Events(ctx context.Context, since uint64) (reply *ampb.EventsRe
 }
 
 // Logs yields pieces of a container's log file, in order. It ends at the file's
-// present end, or with Follow when the container has ended.
+// present end.
 func (c *Client) Logs(ctx context.Context, req *ampb.LogsRequest) iter.Seq2[*ampb.LogChunk, error] {
 	return func(yield func(*ampb.LogChunk, error) bool) {
 		if _, err := c.Info(ctx); err != nil { // connects, with patience

@@ -1663,7 +1663,6 @@ type LogsRequest struct {
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
 	File          string                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`      // "" is stderr
 	Offset        int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"` // bytes; negative counts from the end
-	Follow        bool                   `protobuf:"varint,4,opt,name=follow,proto3" json:"follow,omitempty"` // go on until the container ends
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1717,13 +1716,6 @@ func (x *LogsRequest) GetOffset() int64 {
 		return x.Offset
 	}
 	return 0
-}
-
-func (x *LogsRequest) GetFollow() bool {
-	if x != nil {
-		return x.Follow
-	}
-	return false
 }
 
 type LogChunk struct {
@@ -2733,12 +2725,11 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x04when\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06object\x18\x04 \x01(\tR\x06object\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"o\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"W\n" +
 	"\vLogsRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
-	"\x06follow\x18\x04 \x01(\bR\x06follow\"6\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\"6\n" +
 	"\bLogChunk\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset\"\xe9\x01\n" +
