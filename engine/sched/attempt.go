@@ -38,7 +38,7 @@ func (c *Core) give(w *worker, j *job, i uint32) {
 		c.liveOn(w)
 	}
 	w.given = append(w.given, TaskAttempt{j.name(i), t.attempt})
-	w.hungry = false
+	c.crew.hungry.put(w, false)
 
 	from := uint32(len(c.out.Inputs))
 	for e, to := j.edgesOf(i); e < to; e++ {
@@ -187,7 +187,7 @@ func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint
 		t.flags |= flagInline
 		c.cut(j, i)
 	} else {
-		c.workers[holder].hold(t.size)
+		c.hold(c.workers[holder], j.name(i), t.size)
 	}
 	if j.held(i) {
 		t.flags |= flagSeen

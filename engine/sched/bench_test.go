@@ -68,7 +68,7 @@ var shapes = []shape{
 // task's life; turns counts its outputs.
 func BenchmarkCore(b *testing.B) {
 	for _, s := range shapes {
-		for _, workers := range []int{2, 128} {
+		for _, workers := range []int{2, 128, 2000} {
 			b.Run(fmt.Sprintf("%s/workers=%d", s.name, workers), func(b *testing.B) {
 				var tasks, turns int
 				var bytes float64

@@ -43,14 +43,14 @@ func (c *Core) fillSolo() {
 	if len(c.suspects) == 0 && c.solos == 0 {
 		return
 	}
-	for _, w := range c.crew {
+	for _, w := range c.crew.all {
 		switch {
 		case !w.solo:
 		case w.queued == 0 && !c.giveSuspect(w), !w.alone && len(c.suspects) == 0:
 			c.setSolo(w, false)
 		}
 	}
-	for _, w := range c.crew {
+	for _, w := range c.crew.all {
 		if len(c.suspects) == 0 || c.ready > 0 && !c.maySolo() {
 			return
 		}
@@ -61,7 +61,7 @@ func (c *Core) fillSolo() {
 	}
 	for len(c.suspects) > 0 && c.maySolo() {
 		var least *worker
-		for _, w := range c.crew {
+		for _, w := range c.crew.all {
 			if w.open() && c.mayRunSuspect(w) && (least == nil || w.load < least.load) {
 				least = w
 			}
@@ -75,7 +75,7 @@ func (c *Core) fillSolo() {
 	}
 }
 
-func (c *Core) maySolo() bool { return c.solos < max(1, len(c.crew)/4) }
+func (c *Core) maySolo() bool { return c.solos < max(1, c.crew.len()/4) }
 
 func (c *Core) setSolo(w *worker, solo bool) {
 	c.change(w, func() { w.solo, w.alone = solo, false })
@@ -138,8 +138,8 @@ func (c *Core) wake() {
 	if c.resting == 0 {
 		return
 	}
-	others := slices.ContainsFunc(c.crew, (*worker).open)
-	for _, w := range c.crew {
+	others := slices.ContainsFunc(c.crew.all, (*worker).open)
+	for _, w := range c.crew.all {
 		if w.resting && (c.now >= w.rested || !others) {
 			c.change(w, func() { w.resting = false })
 			c.resting--

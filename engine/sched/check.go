@@ -185,6 +185,9 @@ func (k *checker) sums() error {
 		if w.phase == retired && w.inflight > 0 {
 			return fmt.Errorf("worker %d is retired and has %d attempts", id, w.inflight)
 		}
+		if err := k.crew(w); err != nil {
+			return fmt.Errorf("worker %d: %w", id, err)
+		}
 	}
 	if free != c.free || surplus != c.surplus || solos != c.solos || k.ready != c.ready || resting != c.resting {
 		return fmt.Errorf("free %d, surplus %d, solo %d, ready %d, resting %d; counted %d, %d, %d, %d, %d",
@@ -206,6 +209,28 @@ func (k *checker) sums() error {
 	}
 	if !c.todo.empty() {
 		return fmt.Errorf("consequences not drawn: %+v", c.todo)
+	}
+	return nil
+}
+
+// crew checks where a worker is entered.
+func (k *checker) crew(w *worker) error {
+	c := k.c
+	if c.crew.all[w.at] != w || c.crew.len() != len(c.workers) {
+		return fmt.Errorf("not at %d of the crew", w.at)
+	}
+	if c.crew.idle.has(w) != (w.freeSlots() > 0) || c.crew.roomy.has(w) != c.hasRoom(w, c.cfg.Prefill/2) ||
+		c.crew.cordoned.has(w) != (w.phase == cordoned) {
+		return fmt.Errorf("in the wrong sets")
+	}
+	held := map[graph.TaskID]bool{}
+	for _, id := range w.held {
+		if j, _ := c.find(id); j != nil && j.holds(id.Index, w.id) {
+			held[id] = true
+		}
+	}
+	if len(held) != w.results {
+		return fmt.Errorf("%d results, %d entered", w.results, len(held))
 	}
 	return nil
 }
@@ -243,8 +268,8 @@ func (l *lane) queued() map[uint32]bool {
 		}
 	}
 	add(&l.deps)
-	for _, d := range l.near {
-		add(d)
+	for _, d := range l.near.list {
+		add(&d.deque)
 	}
 	for _, q := range l.hosted {
 		add(&q.deque)

@@ -54,7 +54,7 @@ type Core struct {
 	last      *job // of the last find
 
 	workers      map[graph.WorkerID]*worker
-	crew         []*worker // the same, in the order in which they joined
+	crew         crew // the same, in the order in which they joined
 	newestWorker graph.WorkerID
 
 	hosts     map[string]uint32               // host name → number
@@ -69,6 +69,7 @@ type Core struct {
 	claims    map[graph.TaskID]graph.WorkerID // attempts under retraction → for whom
 	transfers []transfer                      // Copies under way
 	scratch   []graph.WorkerID
+	spoils    []*worker      // of the last rebalance
 	revived   []graph.TaskID // by the last Retry
 
 	todo     consequences

@@ -39,8 +39,9 @@
 //   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
 //     that waits (for locality, for a copy, for a worker's rest) goes on.
 //   - Cost: a row is one cache line, an edge 12 bytes, neither holds a pointer;
-//     consequences are a list, never a recursion; a turn looks at each worker a
-//     few times and at each task only when something happened to it.
+//     consequences are a list, never a recursion; a turn looks at the workers that
+//     may be given something and at each task only when something happened to it; the
+//     loss of a worker costs what it held and ran, however large the jobs are.
 //
 // # Map
 //
@@ -51,9 +52,11 @@
 //	submit.go refs.go    jobs come and go; who wants what
 //	retry.go             failed tasks run again
 //	attempt.go blame.go  attempts: given, started, done, failed, retracted
-//	worker.go retire.go  workers: joined, left, drained
+//	worker.go crew.go    workers: joined, left; which of them a turn looks at
+//	retire.go            drained
 //	results.go           where results are; lost, found again, freed
-//	lane.go place.go     ready queues; which queue a task waits in
+//	lane.go near.go      ready queues
+//	place.go             which queue a task waits in
 //	fill.go rebalance.go who gets what, and who gives it back
 //	duration.go          how long tasks of a class take
 //	reject.go            why events changed nothing

@@ -18,12 +18,18 @@ func (c *Core) fill() {
 // whoever still has one takes what it may; then what was meant for others.
 func (c *Core) fillFree() {
 	ready, free := c.ready, c.free
-	for _, w := range c.crew {
+	for w := range c.crew.of(&c.crew.idle) {
+		if c.ready == 0 {
+			return
+		}
 		for quota := share(ready, w.freeSlots(), free); quota > 0 && c.take(w, w.freeSlots()); quota-- {
 		}
 	}
 	for _, take := range []func(*worker, int) bool{c.take, c.steal} {
-		for _, w := range c.crew {
+		for w := range c.crew.of(&c.crew.idle) {
+			if c.ready == 0 {
+				return
+			}
 			for c.ready > 0 && w.freeSlots() > 0 && take(w, w.freeSlots()) {
 			}
 		}
@@ -43,16 +49,11 @@ func share(n, part, whole int) int {
 // messages, and tasks are dealt evenly when there are few.
 func (c *Core) fillAhead() {
 	slots := 0
-	for _, w := range c.crew {
-		if c.hasRoom(w, c.cfg.Prefill/2) {
-			slots += w.slots
-		}
+	for w := range c.crew.of(&c.crew.roomy) {
+		slots += w.slots
 	}
 	ready := c.ready
-	for _, w := range c.crew {
-		if !c.hasRoom(w, c.cfg.Prefill/2) {
-			continue
-		}
+	for w := range c.crew.of(&c.crew.roomy) {
 		for quota := share(ready, w.slots, slots); quota > 0 && c.hasRoom(w, c.cfg.Prefill) && c.take(w, w.slots); quota-- {
 		}
 	}
@@ -83,7 +84,7 @@ func (c *Core) take(w *worker, room int) bool {
 
 // next takes the task out of l that w should run.
 func (c *Core) next(l *lane, w *worker) (uint32, bool) {
-	if i, ok := l.youngest(l.near[w.id]); ok {
+	if i, ok := l.youngest(l.near.of(w.id)); ok {
 		return i, true
 	}
 	if i, ok := l.youngest(&l.deps); ok {
@@ -134,22 +135,15 @@ func (c *Core) steal(w *worker, room int) bool {
 // longest queue, if fetching its inputs takes less time than waiting, or w has
 // been idle for long enough.
 func (c *Core) stealNear(l *lane, w *worker) (uint32, bool) {
-	var victim *worker
-	longest := 0
-	for _, v := range c.crew {
-		if d := l.near[v.id]; v != w && d != nil && d.len() > longest {
-			victim, longest = v, d.len()
-		}
-	}
-	if victim == nil {
+	d := l.near.longest(w.id)
+	if d == nil {
 		return 0, false
 	}
-	d := l.near[victim.id]
-	i, ok := l.oldest(d)
+	i, ok := l.oldest(&d.deque)
 	if !ok {
 		return 0, false
 	}
-	if !c.waitedEnough(w, l) && c.fetchTime(c.missing(l.job, i, w)) >= c.waitOn(victim, l) {
+	if !c.waitedEnough(w, l) && c.fetchTime(c.missing(l.job, i, w)) >= c.waitOn(c.workers[d.worker], l) {
 		d.unpop(i)
 		return 0, false
 	}
@@ -192,22 +186,25 @@ func (c *Core) stealHosted(l *lane, w *worker) (uint32, bool) {
 // l takes, within bounds.
 func (c *Core) waitedEnough(w *worker, l *lane) bool {
 	wait := min(max(l.estimate()/2000, 20), c.cfg.LocalityWait)
-	return w.hungry && c.now-w.hungrySince >= wait
+	return c.crew.hungry.has(w) && c.now-w.hungrySince >= wait
 }
 
 // noteHungry starts the clock of workers that have a free slot while there is
 // work that they may not have yet.
 func (c *Core) noteHungry() {
 	work := c.ready > 0 || c.surplus > 0
-	if c.free == 0 && !work {
+	for w := range c.crew.of(&c.crew.hungry) {
+		if !work || w.freeSlots() == 0 {
+			c.crew.hungry.put(w, false)
+		}
+	}
+	if !work {
 		return
 	}
-	for _, w := range c.crew {
-		switch {
-		case !work || w.freeSlots() == 0:
-			w.hungry = false
-		case !w.hungry:
-			w.hungry, w.hungrySince = true, c.now
+	for w := range c.crew.of(&c.crew.idle) {
+		if !c.crew.hungry.has(w) {
+			c.crew.hungry.put(w, true)
+			w.hungrySince = c.now
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
-
-	"github.com/yarnd/yarnd/engine/graph"
 )
 
 // lane is the ready queue of one job's tasks of one priority that run on the
@@ -28,11 +26,11 @@ type lane struct {
 	listed bool   // in Core.lanes
 	took   average
 
-	deps   deque                     // have inputs, may run anywhere as well
-	near   map[graph.WorkerID]*deque // have inputs, most of them on this worker
-	hosted map[uint32]*hosted        // have no place but a host
-	hosts  []uint32                  // keys of hosted, in order of arrival
-	roots  ranges                    // have neither
+	deps   deque              // have inputs, may run anywhere as well
+	near   nearby             // have inputs, most of them on one worker
+	hosted map[uint32]*hosted // have no place but a host
+	hosts  []uint32           // keys of hosted, in order of arrival
+	roots  ranges             // have neither
 }
 
 // hosted is the queue of tasks whose input lies on one host. A task whose input
@@ -192,7 +190,7 @@ func (c *Core) sweepLanes() {
 func (l *lane) empty() {
 	l.listed = false
 	l.deps.empty()
-	clear(l.near)
+	l.near.clear()
 	clear(l.hosted)
 	l.hosts = l.hosts[:0]
 	l.roots.tail = indexRange{}
@@ -248,15 +246,7 @@ func (l *lane) firstRoot() (uint32, bool) {
 
 // pushNear queues i for w before the others.
 func (l *lane) pushNear(w *worker, i uint32) {
-	if l.near == nil {
-		l.near = map[graph.WorkerID]*deque{}
-	}
-	d := l.near[w.id]
-	if d == nil {
-		d = &deque{}
-		l.near[w.id] = d
-	}
-	d.push(i)
+	l.near.make(w.id).push(i)
 }
 
 func (c *Core) pushHosted(l *lane, host uint32, i uint32) {
@@ -278,11 +268,7 @@ func (c *Core) pushHosted(l *lane, host uint32, i uint32) {
 // scatter puts what waits for w into other queues.
 func (c *Core) scatter(w *worker) {
 	for _, l := range c.lanes {
-		d := l.near[w.id]
-		if d == nil {
-			continue
-		}
-		delete(l.near, w.id)
+		d := l.near.take(w.id)
 		for i, ok := l.oldest(d); ok; i, ok = l.oldest(d) {
 			c.enqueue(l, i)
 		}

@@ -96,7 +96,7 @@ func (c *Core) fetchTime(bytes uint64) int64 {
 // waitOn estimates, in microseconds, when w would start one more task of l.
 func (c *Core) waitOn(w *worker, l *lane) int64 {
 	queued, load := w.queued, w.load
-	if d := l.near[w.id]; d != nil {
+	if d := l.near.of(w.id); d != nil {
 		queued += d.len() * l.slots
 		load += int64(d.len()) * l.estimate()
 	}

@@ -1,6 +1,11 @@
 package sched
 
-import "github.com/yarnd/yarnd/engine/graph"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
 
 // Stealing from a worker is asking it to give back attempts that it has not
 // started. It answers for each; until then the attempt is the worker's, and its
@@ -16,25 +21,41 @@ func (c *Core) rebalance() {
 	if c.surplus == 0 || c.free == 0 {
 		return
 	}
-	for _, w := range c.crew {
-		if w.freeSlots() > 0 && w.claims == 0 && !c.claim(w) {
+	victims := c.victimsByLoad()
+	for w := range c.crew.of(&c.crew.idle) {
+		for len(victims) > 0 && !victims[0].mayGive() {
+			victims = victims[1:]
+		}
+		if len(victims) == 0 {
 			return
+		}
+		if w.claims == 0 {
+			c.claim(victims[0], w)
 		}
 	}
 }
 
-// claim asks the worker with the longest queue on behalf of w. It reports
-// whether there was one worth asking.
-func (c *Core) claim(w *worker) bool {
-	var victim *worker
-	for _, v := range c.crew {
-		if v.queued-v.asked > v.slots && v.load/int64(v.slots) >= worthwhile && (victim == nil || v.load/int64(v.slots) > victim.load/int64(victim.slots)) {
-			victim = v
+// victimsByLoad returns the workers worth asking, those with the most to do first.
+func (c *Core) victimsByLoad() []*worker {
+	out := c.spoils[:0]
+	for _, v := range c.crew.all {
+		if v.mayGive() {
+			out = append(out, v)
 		}
 	}
-	if victim == nil {
-		return false
-	}
+	slices.SortStableFunc(out, func(a, b *worker) int { return cmp.Compare(b.perSlot(), a.perSlot()) })
+	c.spoils = out
+	return out
+}
+
+// mayGive reports whether w has more than it can run, and enough of it.
+func (w *worker) mayGive() bool { return w.queued-w.asked > w.slots && w.perSlot() >= worthwhile }
+
+// perSlot is the work that w has, in microseconds per slot.
+func (w *worker) perSlot() int64 { return w.load / int64(w.slots) }
+
+// claim asks victim for half of its surplus on behalf of w.
+func (c *Core) claim(victim, w *worker) {
 	want := max(1, (victim.queued-victim.asked-victim.slots)/2)
 	given := c.liveOn(victim)
 	for k := len(given) - 1; k >= max(0, len(given)-want-64) && want > 0; k-- {
@@ -50,7 +71,6 @@ func (c *Core) claim(w *worker) bool {
 			want--
 		}
 	}
-	return true
 }
 
 // ask retracts one attempt.

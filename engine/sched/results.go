@@ -15,7 +15,7 @@ func (c *Core) nowHolds(w *worker, h Held) {
 	case t.state == StateDone && t.attempt == h.Attempt && t.flags&flagInline == 0:
 		if !j.holds(i, w.id) {
 			j.copies.add(i, w.id)
-			w.hold(t.size)
+			c.hold(w, h.Task, t.size)
 		}
 		c.transferArrived(w, h.Task)
 		return

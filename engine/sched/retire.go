@@ -2,7 +2,6 @@ package sched
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -54,7 +53,7 @@ func (c *Core) victims(ev Retire) (out []*worker) {
 		}
 		return out
 	}
-	for _, w := range c.crew {
+	for _, w := range c.crew.all {
 		if w.phase == working && w.pool == ev.Pool {
 			out = append(out, w)
 		}
@@ -67,8 +66,8 @@ func (c *Core) victims(ev Retire) (out []*worker) {
 
 // drain moves every cordoned worker on.
 func (c *Core) drain() {
-	for _, w := range c.crew {
-		if w.phase == cordoned && w.inflight == 0 {
+	for w := range c.crew.of(&c.crew.cordoned) {
+		if w.inflight == 0 {
 			c.evacuate(w)
 		}
 	}
@@ -86,7 +85,7 @@ func (c *Core) evacuate(w *worker) {
 		c.copyAway(w, id)
 	}
 	if len(ev.left) == 0 && ev.busy == 0 {
-		w.phase = retired
+		c.change(w, func() { w.phase = retired })
 		c.out.Retired = append(c.out.Retired, w.id)
 	}
 }
@@ -94,15 +93,9 @@ func (c *Core) evacuate(w *worker) {
 // onlyOn returns the wanted results that no other worker holds, apart from those
 // that could not be copied.
 func (c *Core) onlyOn(w *worker) (out []graph.TaskID) {
-	if w.results == 0 {
-		return nil
-	}
-	for _, id := range slices.Sorted(maps.Keys(c.jobs)) {
-		j := c.jobs[id]
-		for i := range j.tasks.n {
-			if c.mustCopy(w, j, i) {
-				out = append(out, j.name(i))
-			}
+	for _, id := range c.heldBy(w) {
+		if c.mustCopy(w, c.jobs[id.Job], id.Index) {
+			out = append(out, id)
 		}
 	}
 	return out
@@ -140,7 +133,7 @@ func (c *Core) copyAway(w *worker, id graph.TaskID) {
 // bytes; with skip, one of the next best.
 func (c *Core) roomiest(size uint64, skip int) *worker {
 	var can []*worker
-	for _, w := range c.crew {
+	for _, w := range c.crew.all {
 		if w.phase == working && (w.memory == 0 || w.bytes+size <= w.memory) {
 			can = append(can, w)
 		}

@@ -274,7 +274,7 @@ func TestSuspectsDoNotTakeOver(t *testing.T) {
 	s.output()
 	s.want("four left", len(s.c.suspects), 4)
 	busy := 0
-	for _, w := range s.c.crew {
+	for _, w := range s.c.crew.all {
 		if !w.solo && w.queued > 0 {
 			busy++
 		}

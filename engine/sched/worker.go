@@ -2,7 +2,6 @@ package sched
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -11,6 +10,7 @@ import (
 // worker is one incarnation of a worker.
 type worker struct {
 	id     graph.WorkerID
+	at     int // its place in the crew
 	host   uint32
 	pool   string
 	slots  int
@@ -35,9 +35,9 @@ type worker struct {
 	// What it holds.
 	results int
 	bytes   uint64
+	held    []graph.TaskID // the results, some of them twice; those let go of are swept out now and then
 
-	hungry      bool // has a free slot, while there is work that it may not take yet
-	hungrySince int64
+	hungrySince int64 // while it is among the hungry
 
 	leaving evacuation
 }
@@ -74,10 +74,12 @@ func (w *worker) fits(l *lane) bool {
 	return l.slots <= w.slots && (l.pool == "" || l.pool == w.pool)
 }
 
-// change alters w through f and keeps the core's sums over all workers.
+// change alters w through f and keeps the core's sums over all workers, and the sets
+// that it is in.
 func (c *Core) change(w *worker, f func()) {
 	free, over := w.freeSlots(), w.queued > w.slots
 	f()
+	c.sort(w)
 	c.free += w.freeSlots() - free
 	switch now := w.queued > w.slots; {
 	case now && !over:
@@ -85,6 +87,13 @@ func (c *Core) change(w *worker, f func()) {
 	case over && !now:
 		c.surplus--
 	}
+}
+
+// sort puts w into the sets that follow from its state.
+func (c *Core) sort(w *worker) {
+	c.crew.idle.put(w, w.freeSlots() > 0)
+	c.crew.roomy.put(w, c.hasRoom(w, c.cfg.Prefill/2))
+	c.crew.cordoned.put(w, w.phase == cordoned)
 }
 
 func (c *Core) charge(w *worker, slots int, took uint8) {
@@ -103,7 +112,12 @@ func (c *Core) discharge(w *worker, slots int, took uint8) {
 	})
 }
 
-func (w *worker) hold(size uint64) {
+// hold books that w holds a result from now on.
+func (c *Core) hold(w *worker, id graph.TaskID, size uint64) {
+	if len(w.held) > 2*w.results+64 {
+		c.heldBy(w)
+	}
+	w.held = append(w.held, id)
 	w.results++
 	w.bytes += size
 }
@@ -121,7 +135,8 @@ func (c *Core) stepJoined(ev WorkerJoined) {
 	c.newestWorker = ev.Worker
 	w := &worker{id: ev.Worker, host: c.hostNumber(ev.Host), pool: ev.Pool, slots: ev.Slots, memory: ev.Memory}
 	c.workers[w.id] = w
-	c.crew = append(c.crew, w)
+	c.crew.add(w)
+	c.sort(w)
 	c.hostCrew[w.host]++
 	c.free += w.freeSlots()
 	for _, h := range ev.Held {
@@ -139,7 +154,6 @@ func (c *Core) stepLeft(ev WorkerLeft) {
 		return
 	}
 	c.close(w, left)
-	c.crew = slices.DeleteFunc(c.crew, func(v *worker) bool { return v == w })
 	c.transfersLeft(w)
 	c.loseResults(w)
 	c.takeAttempts(w, ev.Blame)
@@ -149,6 +163,7 @@ func (c *Core) stepLeft(ev WorkerLeft) {
 	if w.resting {
 		c.resting--
 	}
+	c.crew.remove(w)
 	delete(c.workers, w.id)
 	if w.inflight != 0 || w.queued != 0 || w.load != 0 || w.running != 0 || w.asked != 0 || w.results != 0 || w.bytes != 0 {
 		panic(fmt.Sprintf("sched: worker %d left with accounts open: %+v", w.id, *w))
@@ -167,12 +182,20 @@ func (c *Core) close(w *worker, p phase) {
 	c.scatter(w)
 }
 
+// heldBy returns the tasks whose results w holds, in the order of their ids.
+func (c *Core) heldBy(w *worker) []graph.TaskID {
+	w.held = slices.DeleteFunc(w.held, func(id graph.TaskID) bool {
+		j, _ := c.find(id)
+		return j == nil || !j.holds(id.Index, w.id)
+	})
+	slices.SortFunc(w.held, graph.TaskID.Compare)
+	w.held = slices.Compact(w.held)
+	return w.held
+}
+
 func (c *Core) loseResults(w *worker) {
-	for _, id := range slices.Sorted(maps.Keys(c.jobs)) {
-		j := c.jobs[id]
-		for i := uint32(0); i < j.tasks.n && w.results > 0; i++ {
-			c.dropCopy(j, i, w)
-		}
+	for _, id := range c.heldBy(w) {
+		c.dropCopy(c.jobs[id.Job], id.Index, w)
 	}
 }
 
