@@ -7,20 +7,37 @@ import (
 	"github.com/yarnd/yarnd/engine/graph"
 )
 
-// story drives a core and checks its books after each step.
+// story drives a core and checks its books after each step. When it has ended it is
+// told again to another core, which must end in the same state.
 type story struct {
 	*testing.T
-	c *Core
+	c   *Core
+	log []Event // nil is an Output
 }
 
 func tell(t *testing.T, cfg Config) *story {
-	return &story{t, New(cfg)}
+	s := &story{T: t, c: New(cfg)}
+	t.Cleanup(func() {
+		again := New(cfg)
+		for _, ev := range s.log {
+			if ev == nil {
+				again.Output()
+			} else {
+				again.Step(ev)
+			}
+		}
+		if a, b := s.c.Hash(), again.Hash(); a != b {
+			t.Errorf("the same events led to states %x and %x", a, b)
+		}
+	})
+	return s
 }
 
 func (s *story) step(events ...Event) {
 	s.Helper()
 	for _, ev := range events {
 		s.c.Step(ev)
+		s.log = append(s.log, ev)
 		if err := s.c.Check(); err != nil {
 			s.Fatalf("after %T%+v: %v", ev, ev, err)
 		}
@@ -30,6 +47,7 @@ func (s *story) step(events ...Event) {
 func (s *story) output() Output {
 	s.Helper()
 	out := *s.c.Output()
+	s.log = append(s.log, nil)
 	if err := s.c.Check(); err != nil {
 		s.Fatalf("after an output: %v", err)
 	}

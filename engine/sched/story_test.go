@@ -62,7 +62,7 @@ func TestLostResultIsComputedAgainWithItsLineage(t *testing.T) {
 	s.output()
 	for i := range uint32(3) {
 		s.step(done(1, i, 1))
-		out := s.c.Output()
+		out := s.output()
 		freed = append(freed, out.Free...)
 		s.want("nothing is forgotten", len(out.Forget), 0)
 	}
