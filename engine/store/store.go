@@ -3,37 +3,21 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"os"
-	"path/filepath"
 	"sync"
+	"sync/atomic"
 
+	"github.com/yarnd/yarnd/engine/checksum"
 	"github.com/yarnd/yarnd/engine/graph"
 )
 
 // DefaultMemory is the budget of Options.Memory when it is 0.
 const DefaultMemory = 64 << 20
 
-var (
-	// ErrNotFound says that the store does not hold the result.
-	ErrNotFound = errors.New("result not held")
-	// ErrHeld says that the key is taken.
-	ErrHeld = errors.New("result held already")
-	// ErrClosed says that the store is closed.
-	ErrClosed = errors.New("result store closed")
-)
-
-// FullError says that a result does not fit.
-type FullError struct {
-	Size uint64 // bytes of the result
-	Used uint64 // bytes of memory that others take
-	Max  uint64 // bytes of memory that there are
-}
-
-// Error says what does not fit, and what to do.
-func (e *FullError) Error() string {
-	return fmt.Sprintf("a result of %d bytes does not fit: results take %d of the worker's %d bytes; use workers with more memory, or release results earlier", e.Size, e.Used, e.Max)
-}
+// maxReserve bounds the memory that is kept for results to come; a sixteenth of the
+// budget is the other bound.
+const maxReserve = 64 << 20
 
 // Key names a result.
 type Key struct {
@@ -46,39 +30,66 @@ func (k Key) String() string { return fmt.Sprintf("%s#%d", k.Task, k.Attempt) }
 
 // Options say where results may lie. The zero value has the defaults.
 type Options struct {
-	Memory uint64 // bytes of results in memory; 0 is DefaultMemory
+	// Memory is how many bytes results may take of memory, in whole pages; 0 is
+	// DefaultMemory.
+	Memory uint64
 	// Dir is where results go that memory has no room for; it is made when first
 	// needed. "" means nowhere: they are refused.
 	Dir string
+	// Disk is how many bytes results may take in Dir; 0 is no limit.
+	Disk uint64
+	// Failed is told of cold results that could not be written to disk; they stay in
+	// memory. nil: nobody is told.
+	Failed func(error)
 }
 
 // Stats are a store's counts.
 type Stats struct {
 	Results int    // held
-	Memory  uint64 // bytes in memory, those of dying results included
-	Disk    uint64 // bytes in files, likewise
+	Memory  uint64 // bytes of memory taken, also by dying results and by writers
+	Disk    uint64 // bytes of files, likewise
+	Spilled uint64 // bytes written to disk so far because memory had no room
+	Back    uint64 // bytes brought back from disk so far
 }
 
 // Store holds results. It is safe for concurrent use.
 type Store struct {
-	opts Options
+	opts   Options
+	disk   disk
+	memory memory
+	names  atomic.Uint64 // files made so far
 
 	mu     sync.Mutex
+	plan   plan
 	held   map[Key]*entry
-	stats  Stats
-	files  uint64 // made so far: the next one's name
+	stats  Stats    // Memory and Disk are plan's
+	back   []*entry // wanted in memory again
+	moving bool     // the mover runs
 	closed bool
+	manual bool // a test moves
+	wg     sync.WaitGroup
 }
 
-// entry is a result. Its bytes are in data or, when path is set, in that file.
+// entry is a result that is held, or dying. At least one of memory and file is set.
 type entry struct {
-	data []byte
-	path string
+	key  Key
 	size int64
+	sums []uint32 // of its blocks
 
 	// under Store.mu
-	open int  // blobs
-	dead bool // deleted
+	memory         *spans
+	file           *spilled
+	colder, warmer *entry // in plan's order
+	reads          int    // times it was opened since it lies on disk alone
+	moving         bool   // the mover writes or reads it
+	dead           bool   // deleted
+}
+
+// spans are a result's bytes in memory, a span for each block.
+type spans struct {
+	blocks []span
+	taken  uint64 // bytes of the budget
+	refs   int    // the entry and its blobs; under Store.mu
 }
 
 // New returns an empty store.
@@ -86,56 +97,28 @@ func New(o Options) *Store {
 	if o.Memory == 0 {
 		o.Memory = DefaultMemory
 	}
-	return &Store{opts: o, held: map[Key]*entry{}}
+	limit := o.Disk
+	if o.Dir == "" {
+		limit = 0
+	} else if limit == 0 {
+		limit = math.MaxInt64
+	}
+	s := &Store{opts: o, disk: folder(o.Dir), plan: newPlan(o.Memory, limit), held: map[Key]*entry{}}
+	s.memory.reserve = int(min(o.Memory/16, maxReserve))
+	return s
 }
 
-// Put keeps data, which the store takes over, under k. The error is ErrHeld,
-// ErrClosed, a *FullError, or the file system's.
+// Put keeps a copy of data under k. Errors are those of Create and Commit.
 func (s *Store) Put(k Key, data []byte) error {
-	e := &entry{size: int64(len(data))}
-	if err := s.reserve(k, e); err != nil {
-		return err
-	}
-	if e.path == "" {
-		e.data = data
-	} else if err := s.spill(e.path, data); err != nil {
-		os.Remove(e.path)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.account(e, -1)
-		return fmt.Errorf("keep the result of task %s on disk: %w", k, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := s.free(k)
+	w, err := s.Create(k, int64(len(data)))
 	if err != nil {
-		s.account(e, -1)
-		if e.path != "" {
-			os.Remove(e.path)
-		}
 		return err
 	}
-	s.held[k] = e
-	s.stats.Results++
-	return nil
-}
-
-// reserve decides where the result will lie and counts its bytes.
-func (s *Store) reserve(k Key, e *entry) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.free(k); err != nil {
+	if _, err := w.Write(data); err != nil {
+		w.Abort()
 		return err
 	}
-	if size := uint64(e.size); size > s.opts.Memory || s.stats.Memory > s.opts.Memory-size {
-		if s.opts.Dir == "" {
-			return &FullError{Size: size, Used: s.stats.Memory, Max: s.opts.Memory}
-		}
-		s.files++
-		e.path = filepath.Join(s.opts.Dir, fmt.Sprintf("%d.result", s.files))
-	}
-	s.account(e, 1)
-	return nil
+	return w.Commit()
 }
 
 // free reports why k cannot be put. Called with the lock.
@@ -149,24 +132,8 @@ func (s *Store) free(k Key) error {
 	return nil
 }
 
-func (s *Store) spill(path string, data []byte) error {
-	if err := os.MkdirAll(s.opts.Dir, 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(path, data, 0o600)
-}
-
-// account adds (sign 1) or takes (-1) e's bytes. Called with the lock.
-func (s *Store) account(e *entry, sign int64) {
-	if e.path == "" {
-		s.stats.Memory += uint64(sign * e.size)
-	} else {
-		s.stats.Disk += uint64(sign * e.size)
-	}
-}
-
-// Open returns the result, to be closed after use. The error is ErrNotFound, or
-// the file system's when the file is gone.
+// Open returns the result, to be closed after use. The error is ErrNotFound or a
+// *DiskError. It waits for no one.
 func (s *Store) Open(k Key) (*Blob, error) {
 	s.mu.Lock()
 	e := s.held[k]
@@ -174,42 +141,98 @@ func (s *Store) Open(k Key) (*Blob, error) {
 		s.mu.Unlock()
 		return nil, ErrNotFound
 	}
-	e.open++
-	s.mu.Unlock()
 	b := &Blob{store: s, entry: e}
-	if e.path != "" {
-		var err error
-		if b.file, err = os.Open(e.path); err != nil {
-			b.Close()
-			return nil, fmt.Errorf("open the result of task %s: %w", k, err)
-		}
+	b.uses.Store(1)
+	if e.memory != nil {
+		b.memory = e.memory
+		b.memory.refs++
+		s.plan.touch(e)
+		s.mu.Unlock()
+		return b, nil
 	}
-	return b, nil
+	b.file = e.file
+	b.file.refs++
+	s.wish(e)
+	s.mu.Unlock()
+	f, err := s.disk.open(b.file.name)
+	if err == nil {
+		b.open = f
+		return b, nil
+	}
+	s.mu.Lock()
+	dead := e.dead
+	s.mu.Unlock()
+	b.Close()
+	if dead && errors.Is(err, os.ErrNotExist) { // deleted meanwhile
+		return nil, ErrNotFound
+	}
+	return nil, &DiskError{Key: k, Verb: "read", Err: err}
 }
 
 // Delete forgets the result and reports whether it was held. Blobs stay valid.
 func (s *Store) Delete(k Key) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	e := s.held[k]
 	if e == nil {
+		s.mu.Unlock()
 		return false
 	}
 	delete(s.held, k)
 	s.stats.Results--
-	s.bury(e)
+	freed := s.bury(e)
+	s.mu.Unlock()
+	s.release(freed)
 	return true
 }
 
-// bury marks e as deleted, and lets its bytes go if nobody has it open.
-func (s *Store) bury(e *entry) {
+// bury marks e as deleted and lets go of its bytes. Called with the lock; what it
+// returns is released without.
+func (s *Store) bury(e *entry) (freed freed) {
 	e.dead = true
-	if e.path != "" {
-		os.Remove(e.path) // who has it open reads on
+	if e.memory != nil {
+		s.plan.unlink(e)
+		freed.add(s.unrefMemory(e.memory))
+		e.memory = nil
 	}
-	if e.open == 0 {
-		s.account(e, -1)
-		e.data = nil
+	if e.file != nil {
+		freed.unlink = append(freed.unlink, e.file.name) // who has it open reads on
+		s.unrefFile(e.file)
+		e.file = nil
+	}
+	return freed
+}
+
+// freed is what is no longer needed and goes back to the system outside the lock.
+type freed struct {
+	spans  []span
+	unlink []string
+}
+
+func (f *freed) add(spans []span) { f.spans = append(f.spans, spans...) }
+
+func (s *Store) release(f freed) {
+	for _, sp := range f.spans {
+		s.memory.put(sp)
+	}
+	for _, name := range f.unlink {
+		s.disk.remove(name) //nolint:errcheck // it is gone, or goes with the directory
+	}
+}
+
+// unrefMemory ends a use; the spans are the caller's to release after the last. Called
+// with the lock.
+func (s *Store) unrefMemory(m *spans) []span {
+	if m.refs--; m.refs > 0 {
+		return nil
+	}
+	s.plan.memory -= m.taken
+	return m.blocks
+}
+
+// unrefFile ends a use. Called with the lock.
+func (s *Store) unrefFile(f *spilled) {
+	if f.refs--; f.refs == 0 {
+		s.plan.disk -= f.size
 	}
 }
 
@@ -217,66 +240,30 @@ func (s *Store) bury(e *entry) {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stats
+	st := s.stats
+	st.Memory, st.Disk = s.plan.memory, s.plan.disk
+	return st
 }
 
-// Close deletes everything. Open blobs stay valid until they are closed. It may be
-// called many times.
+// Close deletes everything, and ends what goes on in the background. Open blobs stay
+// valid until they are closed; writers fail from now on. It may be called many times.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
+	s.back = nil
+	var all freed
 	for k, e := range s.held {
 		delete(s.held, k)
 		s.stats.Results--
-		s.bury(e)
+		f := s.bury(e)
+		all.spans, all.unlink = append(all.spans, f.spans...), append(all.unlink, f.unlink...)
 	}
+	s.mu.Unlock()
+	s.release(all)
+	s.wg.Wait()
+	s.memory.close()
 	return nil
 }
 
-// Blob is an open result. ReadAt may be called from many goroutines, not during or
-// after Close.
-type Blob struct {
-	store *Store
-	entry *entry
-	file  *os.File // nil: in memory
-	once  sync.Once
-}
-
-// Size returns the result's length in bytes.
-func (b *Blob) Size() int64 { return b.entry.size }
-
-// ReadAt implements io.ReaderAt.
-func (b *Blob) ReadAt(p []byte, off int64) (int, error) {
-	if b.file != nil {
-		return b.file.ReadAt(p, off)
-	}
-	if off < 0 {
-		return 0, errors.New("negative offset")
-	}
-	if off >= b.entry.size {
-		return 0, io.EOF
-	}
-	n := copy(p, b.entry.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// Close lets the result go. It may be called many times.
-func (b *Blob) Close() error {
-	b.once.Do(func() {
-		if b.file != nil {
-			b.file.Close()
-		}
-		b.store.mu.Lock()
-		defer b.store.mu.Unlock()
-		b.entry.open--
-		if b.entry.dead && b.entry.open == 0 {
-			b.store.account(b.entry, -1)
-			b.entry.data = nil
-		}
-	})
-	return nil
-}
+// blockLen returns the length of the entry's block i.
+func (e *entry) blockLen(i int) int { return checksum.Len(e.size, i) }

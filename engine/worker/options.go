@@ -31,6 +31,8 @@ type Options struct {
 	// Memory is how many bytes of results are kept in memory; what is more goes into
 	// files. 0 is 64 MiB.
 	Memory uint64
+	// Disk is how many bytes of results files may take; 0 is no limit.
+	Disk uint64
 	// MemoryLimit is how many bytes the container may take: this process, its
 	// executors and commands together. The largest of those is killed before the
 	// node manager kills everything. 0 is no limit.

@@ -51,8 +51,10 @@ func Run(ctx context.Context, o Options) error {
 		opts:   o,
 		events: make(chan event, 1024),
 		core:   local.New(local.Config{Slots: o.Slots, FetchBytes: max(o.Memory/2, 1<<20)}),
-		store:  store.New(store.Options{Memory: o.Memory, Dir: filepath.Join(dir, "results")}),
-		pool:   transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log}),
+		store: store.New(store.Options{Memory: o.Memory, Dir: filepath.Join(dir, "results"), Disk: o.Disk, Failed: func(err error) {
+			o.Log.Warn("a result that should leave memory stays", "err", err)
+		}}),
+		pool: transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log}),
 	}
 	w.init()
 	w.bundles = &bundles{dir: filepath.Join(dir, "bundles"), max: o.MaxBundle, open: w.openBundle}
