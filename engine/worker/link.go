@@ -70,7 +70,7 @@ func (w *worker) connect(ctx context.Context, epoch uint64) (*wire.Conn, *wire.W
 			DataAddress: w.dataAddress, Pid: uint32(os.Getpid()),
 		}},
 	}
-	conn, welcome, err := wire.Dial(ctx, endpoint, w.opts.Identity.Client(identity.Scheduler, ""), hello, wire.ConnOptions{})
+	conn, welcome, err := wire.Dial(ctx, endpoint, w.opts.Identity.Client(identity.Scheduler, ""), hello, wire.ConnOptions{Dial: w.opts.Dial})
 	if err != nil {
 		return nil, nil, err
 	}

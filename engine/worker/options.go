@@ -49,6 +49,9 @@ type Options struct {
 	Listen, Advertise string
 	// Listener is the data plane's instead of Listen, plain TCP; Run closes it.
 	Listener net.Listener
+	// Dial makes the TCP connections to the scheduler and to other workers; nil is a
+	// net.Dialer.
+	Dial identity.DialFunc
 
 	// Self is the path of the own binary; "" is this process's. Bundle is its
 	// SHA-256; zero: it is computed.
