@@ -33,6 +33,10 @@ type Options struct {
 	Memory uint64
 	// Disk is how many bytes of results files may take; 0 is no limit.
 	Disk uint64
+	// TaskMemory is how many bytes tasks that say what they need may need together; 0 is
+	// any. Named are the resources that tasks may ask for by name.
+	TaskMemory uint64
+	Named      graph.Amounts
 	// MemoryLimit is how many bytes the container may take: this process, its
 	// executors and commands together. The largest of those is killed before the
 	// node manager kills everything. 0 is no limit.
