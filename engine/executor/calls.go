@@ -1,84 +1,251 @@
 package executor
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
 
-// call is a task in an executor.
-type call struct {
-	task  *Task
-	data  []byte      // of the result so far
-	pid   int         // its own process, 0: none
-	stuck bool        // it did not end when told to
-	end   chan Result // capacity 1
+// callTable holds the tasks in an executor by the ids of their calls: the place in the
+// table and, in the upper half, how often it has been used, so that what is said about
+// an ended call finds nothing.
+type callTable struct {
+	rows  []callRow
+	free  []uint32
+	count int
+}
+
+type callRow struct {
+	task *Task
+	uses uint32
+}
+
+// add gives t an id, which is not 0.
+func (c *callTable) add(t *Task) {
+	if len(c.free) == 0 {
+		c.free = append(c.free, uint32(len(c.rows)))
+		c.rows = append(c.rows, callRow{})
+	}
+	i := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	row := &c.rows[i]
+	if row.uses++; row.uses == 0 {
+		row.uses = 1
+	}
+	row.task = t
+	c.count++
+	t.id = uint64(row.uses)<<32 | uint64(i)
+}
+
+// get returns the task of a call, nil if there is none, or no longer.
+func (c *callTable) get(id uint64) *Task {
+	i := uint32(id)
+	if int64(i) >= int64(len(c.rows)) || c.rows[i].uses != uint32(id>>32) {
+		return nil
+	}
+	return c.rows[i].task
+}
+
+func (c *callTable) remove(t *Task) {
+	i := uint32(t.id)
+	c.rows[i].task = nil
+	c.free = append(c.free, i)
+	c.count--
+}
+
+// all returns the tasks in the order in which they were handed over.
+func (c *callTable) all() []*Task {
+	tasks := make([]*Task, 0, c.count)
+	for i := range c.rows {
+		if t := c.rows[i].task; t != nil {
+			tasks = append(tasks, t)
+		}
+	}
+	slices.SortFunc(tasks, func(a, b *Task) int { return int(int64(a.order - b.order)) })
+	return tasks
+}
+
+// stopSlack is what a call gets beyond the grace that its executor gives it.
+const stopSlack = 2 * time.Second
+
+// hand takes a task that nobody has. It reports false when the process is gone. Called
+// with Manager.mu.
+func (p *process) hand(t *Task, limit int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return false
+	}
+	t.in = p
+	t.data, t.pid, t.moves = nil, 0, false
+	p.order++
+	t.order = p.order
+	p.calls.add(t)
+	p.limit = limit
+	p.pending = append(p.pending, t)
+	if !t.Ahead {
+		p.limitTime(t)
+	}
+	return true
+}
+
+// limitTime notes until when t must have ended, in spite of its executor.
+func (p *process) limitTime(t *Task) {
+	if limit := t.Class.TimeLimit; limit > 0 {
+		p.mustEnd(t, graph.FailTime, limit)
+	}
+}
+
+func (p *process) mustEnd(t *Task, why graph.FailKind, in time.Duration) {
+	if t.over.IsZero() {
+		p.timed = append(p.timed, t)
+	}
+	t.over, t.overFor = time.Now().Add(in+p.m.opts.Grace+stopSlack), why
+}
+
+func (p *process) begun(t *Task) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls.get(t.id) == t {
+		p.limitTime(t)
+	}
+}
+
+// stop tells the executor to end a call. It reports whether there is something to write.
+func (p *process) stop(t *Task, reason byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls.get(t.id) != t {
+		return false
+	}
+	why := graph.FailCancelled
+	if reason == stopMemory {
+		why = graph.FailMemory
+	}
+	p.mustEnd(t, why, 0)
+	p.say(kindStop, func(b []byte) []byte { return appendStop(b, t.id, reason) })
+	return true
+}
+
+// recall asks the executor for a call, for the manager's caller or to move it to another
+// process.
+func (p *process) recall(t *Task, move bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls.get(t.id) != t {
+		return false
+	}
+	t.moves = t.moves || move
+	p.recalls = append(p.recalls, t.id)
+	return true
+}
+
+// say queues a frame. Called with p.mu.
+func (p *process) say(k kind, body func([]byte) []byte) {
+	start := len(p.orders)
+	p.orders = endFrame(body(beginFrame(p.orders, k)), start)
+}
+
+// with calls f with the task of a call that is under way.
+func (p *process) with(id uint64, f func(*Task)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.calls.get(id); t != nil {
+		f(t)
+	}
 }
 
 // believed is how much memory the announcement of a result is worth.
 const believed = 16 << 20
 
-func (p *process) with(id uint64, f func(*call)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c := p.calls[id]; c != nil {
-		f(c)
-	}
-}
-
-// gather adds a piece to a call's result. One that grows too large ends the call,
-// and what follows of it is ignored.
-func (p *process) gather(id uint64, piece []byte) {
-	var t *Task
-	p.with(id, func(c *call) {
-		if uint64(len(c.data)+len(piece)) > p.m.opts.MaxResult {
-			t = c.task
-			return
-		}
-		c.data = append(c.data, piece...)
-	})
-	if t != nil {
-		p.take(id, Result{Failure: &graph.Failure{
+// gather adds a piece to a call's result. It reports false when that grows too large,
+// which ends the call; what follows of it is ignored. Called with p.mu.
+func (p *process) gather(t *Task, size uint64, piece []byte, n *turn) bool {
+	if uint64(len(t.data)+len(piece)) > p.m.opts.MaxResult {
+		p.end(t, Result{Failure: &graph.Failure{
 			Kind:    graph.FailUser,
 			Message: fmt.Sprintf("%s returned more than %d bytes: return less, or write to storage", t.Class.Name, p.m.opts.MaxResult),
-		}})
+		}}, n)
+		return false
 	}
+	if t.data == nil { // room for all of it, as far as that is to be believed
+		t.data = make([]byte, 0, min(size, believed))
+	}
+	t.data = append(t.data, piece...)
+	return true
 }
 
-// finish ends a call with what was gathered.
-func (p *process) finish(id uint64, size uint64, took time.Duration) (err error) {
-	var data []byte
-	p.with(id, func(c *call) {
-		if data = c.data; uint64(len(data)) != size {
-			err = protocolError(fmt.Sprintf("task %s: a result of %d bytes, announced as %d", c.task.ID, len(data), size))
+// finish ends a call with its result. Called with p.mu.
+func (p *process) finish(t *Task, r doneRow, n *turn) error {
+	data := r.last
+	if t.data != nil {
+		if !p.gather(t, r.size, r.last, n) {
+			return nil
 		}
-	})
-	if err == nil {
-		p.take(id, Result{Data: data, Took: took})
+		data = t.data
+	} else if uint64(len(data)) > p.m.opts.MaxResult {
+		p.gather(t, r.size, data, n)
+		return nil
 	}
-	return err
+	if uint64(len(data)) != r.size {
+		return protocolError(fmt.Sprintf("task %s: a result of %d bytes, announced as %d", t.ID, len(data), r.size))
+	}
+	p.end(t, Result{Data: data, Took: r.took}, n)
+	return nil
 }
 
-// take ends a call.
-func (p *process) take(id uint64, r Result) {
+// end takes a call out and reports its end. Called with p.mu.
+func (p *process) end(t *Task, r Result, n *turn) {
+	p.drop(t)
+	if t.stuck != nil && r.Failure != nil && r.Failure.Kind == graph.FailCancelled {
+		t.stuck.Output, r.Failure = r.Failure.Output, t.stuck
+	}
+	n.end(t, r)
+}
+
+// drop takes a call out. Called with p.mu.
+func (p *process) drop(t *Task) {
+	p.calls.remove(t)
+	if p.calls.count == 0 {
+		p.used = time.Now()
+	}
+}
+
+// recalled handles answers to Recall.
+func (p *process) recalled(ids []uint64, ok []bool) {
+	var n turn
+	var moved []*Task
 	p.mu.Lock()
-	c := p.calls[id]
-	if c != nil {
-		delete(p.calls, id)
-		if c.stuck {
-			p.stuck--
+	for i, id := range ids {
+		t := p.calls.get(id)
+		switch {
+		case t == nil: // it has ended
+		case t.moves:
+			if t.moves = false; ok[i] {
+				p.drop(t)
+				moved = append(moved, t)
+			}
+		case ok[i]:
+			p.drop(t)
+			n.reports = append(n.reports, Report{Task: t, What: Recalled})
+		default:
+			n.reports = append(n.reports, Report{Task: t, What: Kept})
 		}
-		c.end <- r
 	}
-	lost := p.stuck > 0 && p.stuck == len(p.calls)
 	p.mu.Unlock()
-	if lost {
-		p.kill() // only calls are left that do not end
+	m := p.m
+	m.mu.Lock()
+	for i := range n.reports {
+		n.reports[i].Task.recall = false
 	}
+	for _, t := range moved {
+		m.enqueue(t, &n)
+	}
+	m.mu.Unlock()
+	m.do(&n)
 }
 
 // serveReads sends pieces of inputs. The executor always reads, so writing to it
@@ -90,16 +257,16 @@ func (p *process) serveReads() {
 			p.stdinRead(r)
 			continue
 		}
-		var at io.ReaderAt
-		p.with(r.call, func(c *call) {
-			if int(r.input) < len(c.task.Inputs) {
-				at = c.task.Inputs[r.input].At
+		var in *TaskInput
+		p.with(r.call, func(t *Task) {
+			if int64(r.input) < int64(len(t.Inputs)) {
+				in = &t.Inputs[r.input]
 			}
 		})
-		if at == nil {
+		if in == nil {
 			continue // the call has ended, and nobody waits
 		}
-		n, err := at.ReadAt(buf[:r.n], int64(r.offset))
+		n, err := in.readAt(buf[:r.n], int64(r.offset))
 		ok := n == int(r.n)
 		p.in.write(kindData, func(b []byte) []byte { //nolint:errcheck // it is ending
 			if b = appendDataHead(b, r.id, ok); ok {
@@ -110,154 +277,93 @@ func (p *process) serveReads() {
 	}
 }
 
-// run runs a task. It reports false when the executor ended before the task
-// reached it.
-func (p *process) run(ctx context.Context, t *Task) (Result, bool) {
-	c := &call{task: t, end: make(chan Result, 1)}
-	id, ok := p.begin(c)
-	if !ok {
-		<-p.done
-		return Result{}, false
+func (in *TaskInput) readAt(b []byte, offset int64) (int, error) {
+	if in.At != nil {
+		return in.At.ReadAt(b, offset)
 	}
-	defer p.leave()
-	err := p.in.write(kindRun, func(b []byte) []byte { return appendRun(b, p.frame(id, t)) })
-	if err != nil {
-		return p.unheard(id, c)
+	if offset >= int64(len(in.Data)) {
+		return 0, io.EOF
 	}
-	// A task that does not end at its time limit, in spite of its executor, costs
-	// the executor.
-	var late <-chan time.Time
-	if limit := t.Class.TimeLimit; limit > 0 {
-		timer := time.NewTimer(limit + p.m.opts.Grace + stopSlack)
-		defer timer.Stop()
-		late = timer.C
+	n := copy(b, in.Data[offset:])
+	if n < len(b) {
+		return n, io.EOF
 	}
-	select {
-	case r := <-c.end:
-		return r, true
-	case <-late:
-		return p.despair(id, c, &graph.Failure{Kind: graph.FailTime, Message: fmt.Sprintf("%s did not end at its time limit of %v", t.Class.Name, t.Class.TimeLimit)}), true
-	case <-ctx.Done():
-	}
-	reason := stopCancelled
-	if errors.Is(context.Cause(ctx), errMemory) {
-		reason = stopMemory
-	}
-	p.in.write(kindStop, func(b []byte) []byte { return appendStop(b, id, reason) }) //nolint:errcheck // then it is ending
-	timer := time.NewTimer(p.m.opts.Grace + stopSlack)
-	defer timer.Stop()
-	select {
-	case r := <-c.end:
-		return r, true
-	case <-timer.C:
-		return p.despair(id, c, &graph.Failure{Kind: graph.FailCancelled, Message: t.Class.Name + " did not end when it was asked to"}), true
-	}
+	return n, nil
 }
 
-// unheard ends a call that could not be written. If the executor was dead already and
-// the call counted among those that ended with it, the others must not be left alone.
-func (p *process) unheard(id uint64, c *call) (Result, bool) {
+// tend looks after what should have ended: an executor without calls, and calls that do
+// not keep to their time. Their executor gets no more calls, and is killed when only
+// such calls run in it: the others are not to blame.
+func (p *process) tend(now time.Time) {
 	p.mu.Lock()
-	counted := p.calls[id] != c
-	delete(p.calls, id)
+	idle := !p.gone && p.calls.count == 0 && len(p.pending) == 0 && now.Sub(p.used) > p.m.opts.IdleTime
+	late := p.late(now)
+	stuck := p.hasStuck
 	p.mu.Unlock()
-	if counted {
-		if r := <-c.end; r.Death == nil || r.Death.Attempts > 1 {
-			return r, true
-		}
+	if idle {
+		p.m.expire(p)
 	}
-	p.kill()
-	<-p.done
-	return Result{}, false
-}
-
-// stopSlack is what a call gets beyond the grace that its executor gives it.
-const stopSlack = 2 * time.Second
-
-// despair gives a call up that does not end. Its executor gets no more calls, and
-// is killed when only such calls are left in it: the others are not to blame.
-func (p *process) despair(id uint64, c *call, f *graph.Failure) Result {
-	p.m.retire(p)
-	p.mu.Lock()
-	if p.calls[id] == c {
-		c.stuck = true
-		p.stuck++
+	if late {
+		p.m.retire(p)
+		p.moveRest()
 	}
-	alone := p.stuck > 0 && p.stuck == len(p.calls)
-	p.mu.Unlock()
-	if alone {
+	if stuck && p.onlyStuck() {
 		p.kill()
 	}
-	r := <-c.end
-	if r.Failure != nil && (r.Failure.Kind == graph.FailDied || r.Failure.Kind == graph.FailCancelled) {
-		f.Output = r.Failure.Output
-		r.Failure = f
-	}
-	return r
 }
 
-// begin enters a call.
-func (p *process) begin(c *call) (uint64, bool) {
+// late finds calls that should have ended by now. Called with p.mu.
+func (p *process) late(now time.Time) (found bool) {
+	p.timed = slices.DeleteFunc(p.timed, func(t *Task) bool {
+		if p.calls.get(t.id) != t {
+			return true
+		}
+		if now.Before(t.over) {
+			return false
+		}
+		what := " did not end when it was asked to"
+		if t.overFor == graph.FailTime {
+			what = fmt.Sprintf(" did not end at its time limit of %v", t.Class.TimeLimit)
+		}
+		t.stuck = &graph.Failure{Kind: t.overFor, Message: t.Class.Name + what}
+		p.hasStuck, found = true, true
+		return true
+	})
+	return found
+}
+
+// moveRest recalls what has not begun, for the next process.
+func (p *process) moveRest() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.gone {
-		return 0, false
-	}
-	if p.idle != nil {
-		p.idle.Stop()
-		p.idle = nil
-	}
-	p.users++
-	p.next++
-	p.calls[p.next] = c
-	return p.next, true
-}
-
-// leave ends a use; an executor without any is ended after a while.
-func (p *process) leave() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.users--; p.users == 0 && !p.gone {
-		p.idle = time.AfterFunc(p.m.opts.IdleTime, p.expire)
-	}
-}
-
-func (p *process) expire() {
-	p.m.retire(p)
-	p.mu.Lock()
-	used := p.users > 0
-	p.mu.Unlock()
-	if !used {
-		p.end()
-	}
-}
-
-// Inputs so small are sent along with the task.
-const (
-	sendInput  = 64 << 10
-	sendInputs = 256 << 10
-)
-
-// frame describes the task to the executor.
-func (p *process) frame(id uint64, t *Task) *run {
-	r := &run{
-		call: id, kind: t.Class.Kind, task: t.ID, attempt: t.Attempt, limit: t.Class.TimeLimit,
-		name: t.Class.Name, spec: t.Class.Spec, payload: t.Payload,
-	}
-	if len(t.Inputs) == 0 {
-		return r
-	}
-	r.inputs = make([]runInput, len(t.Inputs))
-	room := int64(sendInputs)
-	for i, in := range t.Inputs {
-		r.inputs[i] = runInput{task: in.Task, size: uint64(in.Size)}
-		if in.Size <= sendInput && in.Size <= room {
-			data := make([]byte, in.Size)
-			if n, _ := in.At.ReadAt(data, 0); int64(n) == in.Size {
-				r.inputs[i].sent, r.inputs[i].data = true, data
-				room -= in.Size
-			}
+	for _, t := range p.calls.all() {
+		if t.stuck == nil {
+			t.moves = true
+			p.recalls = append(p.recalls, t.id)
 		}
 	}
-	return r
+	p.mu.Unlock()
+	p.wake()
+}
+
+// onlyStuck reports whether nothing runs but calls that do not end.
+func (p *process) onlyStuck() bool {
+	ids := p.running()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		if t := p.calls.get(id); t != nil && t.stuck == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// taken returns how many slots the calls take that have not ended.
+func (p *process) taken() (slots int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.calls.all() {
+		slots += t.slots()
+	}
+	return slots
 }

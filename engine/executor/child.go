@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -27,17 +25,20 @@ var (
 type child struct {
 	funcs  Funcs
 	family *family // starts commands
-	out    *frameWriter
+	out    *reporter
 	set    setup
+	page   page
 
-	mu       sync.Mutex
-	calls    map[uint64]context.CancelCauseFunc
-	tasks    map[string]bool       // commands that run, as taskMark names them
-	commands map[uint64]*command   // the same, by call
-	ended    bool                  // a command ended since the last sweep
-	reads    map[uint64]chan piece // by read id
-	next     uint64                // read id
-	wg       sync.WaitGroup        // calls
+	mu     sync.Mutex
+	pool   pool
+	inputs map[uint64][]runInput // that came before their call's row
+	reads  map[uint64]chan piece // by read id
+	next   uint64                // read id
+	wg     sync.WaitGroup        // goroutines of the pool, and the sweeper
+
+	tasks    map[string]bool     // commands that run, as taskMark names them
+	commands map[uint64]*command // the same, by call
+	ended    bool                // a command ended since the last sweep
 }
 
 // piece answers a read.
@@ -46,12 +47,15 @@ type piece struct {
 	err  error
 }
 
+// mapper gives the page that the worker reads, once the number of its slots is known.
+type mapper func(slots int) (page, error)
+
 // serve runs what comes from in until it ends, then cancels what still runs and
 // waits for it. The error is nil when the worker closed in.
-func serve(in io.Reader, out io.Writer, funcs Funcs, f *family) error {
+func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper) error {
 	c := &child{
-		funcs: funcs, family: f, out: &frameWriter{w: out},
-		calls:    map[uint64]context.CancelCauseFunc{},
+		funcs: funcs, family: f, out: &reporter{pipe: frameWriter{w: out}, kick: make(chan struct{}, 1)},
+		inputs:   map[uint64][]runInput{},
 		tasks:    map[string]bool{},
 		commands: map[uint64]*command{},
 		reads:    map[uint64]chan piece{},
@@ -60,14 +64,15 @@ func serve(in io.Reader, out io.Writer, funcs Funcs, f *family) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c.wg.Go(func() { c.sweep(ctx) })
+	c.wg.Go(func() { c.out.run(ctx) })
 	defer c.leave()
 	r := &frameReader{r: in, max: maxToExecutor}
-	if err := c.greet(r); err != nil {
+	if err := c.greet(r, pages); err != nil {
 		return err
 	}
 	for {
-		// Runs and Data are kept: calls hold views of them.
-		k, body, err := r.next(func(k kind) bool { return k == kindRun || k == kindData })
+		// Calls hold views of these.
+		k, body, err := r.next(func(k kind) bool { return k == kindRuns || k == kindInputs || k == kindData })
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -80,7 +85,7 @@ func serve(in io.Reader, out io.Writer, funcs Funcs, f *family) error {
 	}
 }
 
-func (c *child) greet(r *frameReader) error {
+func (c *child) greet(r *frameReader, pages mapper) error {
 	k, body, err := r.next(nil)
 	if err != nil {
 		return err
@@ -94,6 +99,9 @@ func (c *child) greet(r *frameReader) error {
 	if c.set.Version != version {
 		return protocolError(fmt.Sprintf("the worker speaks version %d, this bundle %d: build it with the worker's version of yarnd", c.set.Version, version))
 	}
+	if c.page, err = pages(c.set.Slots); err != nil {
+		return err
+	}
 	return c.out.write(kindReady, func(b []byte) []byte {
 		j, _ := json.Marshal(ready{Version: version, Pid: os.Getpid()})
 		return append(b, j...)
@@ -104,12 +112,24 @@ func (c *child) greet(r *frameReader) error {
 // read.
 func (c *child) handle(k kind, body []byte) error {
 	switch k {
-	case kindRun:
-		r, err := parseRun(body)
+	case kindRuns:
+		r, err := parseRuns(body)
 		if err != nil {
 			return err
 		}
 		c.begin(r)
+	case kindInputs:
+		call, inputs, err := parseInputsOf(body)
+		if err != nil {
+			return err
+		}
+		c.inputs[call] = append(c.inputs[call], inputs...)
+	case kindRecall:
+		calls, err := parseCalls(body)
+		if err != nil {
+			return err
+		}
+		c.recall(calls)
 	case kindStop:
 		call, reason, err := parseStop(body)
 		if err != nil {
@@ -134,163 +154,81 @@ func (c *child) handle(k kind, body []byte) error {
 	return nil
 }
 
-func (c *child) begin(r *run) {
-	ctx, cancel := context.WithCancelCause(context.Background())
+// begin queues calls.
+func (c *child) begin(r *runs) {
+	calls := make([]run, len(r.rows))
+	for i := range calls {
+		k := &calls[i]
+		k.runRow, k.class = r.rows[i], &r.classes[r.rows[i].class]
+		n := k.runRow.inputs
+		k.inputs, r.inputs = r.inputs[:n:n], r.inputs[n:]
+		if before, ok := c.inputs[k.call]; ok {
+			k.inputs = append(before, k.inputs...)
+			delete(c.inputs, k.call)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.calls[r.call] = cancel
-	c.wg.Go(func() {
-		defer func() {
-			cancel(nil)
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			delete(c.calls, r.call)
-		}()
-		c.run(ctx, r)
-	})
+	c.pool.limit = int(r.limit)
+	for i := range calls {
+		c.pool.queue.push(&calls[i])
+	}
+	c.dispatch()
 }
 
-func (c *child) stop(call uint64, reason byte) {
-	c.mu.Lock()
-	cancel := c.calls[call]
-	c.mu.Unlock()
-	if cancel == nil {
-		return
-	}
+// stop ends a call, whether it runs or not.
+func (c *child) stop(id uint64, reason byte) {
+	cause := errCancelled
 	if reason == stopMemory {
-		cancel(errMemory)
-	} else {
-		cancel(errCancelled)
+		cause = errMemory
 	}
+	c.mu.Lock()
+	for _, k := range c.pool.running {
+		if k != nil && k.call == id {
+			c.mu.Unlock()
+			k.ctx.end(cause)
+			return
+		}
+	}
+	removed := c.pool.queue.remove(func(k *run) bool { return k.call == id })
+	c.dispatch() // it may have been in the way
+	c.mu.Unlock()
+	for _, k := range removed {
+		k.ctx.end(cause)
+		c.fail(k, &graph.Failure{Kind: graph.FailCancelled, Message: k.class.name + " had not begun"}, 0)
+	}
+}
+
+// recall gives back the calls that have not begun.
+func (c *child) recall(calls []uint64) {
+	wanted := make(map[uint64]bool, len(calls))
+	for _, id := range calls {
+		wanted[id] = true
+	}
+	c.mu.Lock()
+	removed := c.pool.queue.remove(func(k *run) bool { return wanted[k.call] })
+	c.dispatch()
+	c.mu.Unlock()
+	for _, k := range removed {
+		delete(wanted, k.call)
+	}
+	ok := make([]bool, len(calls))
+	for i, id := range calls {
+		ok[i] = !wanted[id]
+	}
+	c.out.write(kindRecalled, func(b []byte) []byte { return appendRecalled(b, calls, ok) }) //nolint:errcheck // the worker is gone
 }
 
 // leave cancels everything.
 func (c *child) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, cancel := range c.calls {
-		cancel(errLeaving)
-	}
-}
-
-// run runs one task and reports how it ended.
-func (c *child) run(ctx context.Context, r *run) {
-	if r.limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, r.limit, errTime)
-		defer cancel()
-	}
-	start := time.Now()
-	var data []byte
-	// What is reported if the function ends its goroutine (runtime.Goexit).
-	f := &graph.Failure{Kind: graph.FailUser, Message: r.name + ": the function ended its goroutine without returning"}
-	defer func() { c.report(ctx, r, data, f, time.Since(start)) }()
-	switch r.kind {
-	case graph.KindGo:
-		data, f = c.runFunc(ctx, r)
-	case graph.KindCommand:
-		data, f = c.runCommand(ctx, r)
-	default:
-		f = &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this executor does not run tasks of kind %s", r.kind)}
-	}
-}
-
-// report sends a result or a failure. When the context ended, that is why it
-// failed, whatever the failure says.
-func (c *child) report(ctx context.Context, r *run, data []byte, f *graph.Failure, took time.Duration) {
-	if f == nil {
-		c.sendResult(r.call, data, took)
-		return
-	}
-	if k := failKindOf(context.Cause(ctx)); k != graph.FailNone {
-		f.Kind = k
-		if k == graph.FailTime {
-			f.Message = fmt.Sprintf("%s took longer than its time limit of %v", r.name, r.limit)
-		} else if k == graph.FailMemory {
-			f.Message = fmt.Sprintf("%s: %v", r.name, errMemory)
+	c.pool.close()
+	for _, k := range c.pool.running {
+		if k != nil {
+			k.ctx.end(errLeaving)
 		}
 	}
-	c.out.write(kindFailed, func(b []byte) []byte { return appendFailed(b, r.call, f, took) }) //nolint:errcheck // the worker is gone
-}
-
-// failKindOf tells which failure the end of a context is.
-func failKindOf(cause error) graph.FailKind {
-	switch {
-	case cause == nil:
-		return graph.FailNone
-	case errors.Is(cause, errTime):
-		return graph.FailTime
-	case errors.Is(cause, errMemory):
-		return graph.FailMemory
-	}
-	return graph.FailCancelled
-}
-
-// sendResult sends data in pieces, so that a large result does not hold up the
-// small ones of other calls.
-func (c *child) sendResult(call uint64, data []byte, took time.Duration) {
-	size := uint64(len(data))
-	for len(data) > chunkSize {
-		if c.out.write(kindChunk, func(b []byte) []byte { return appendChunk(b, call, size, data[:chunkSize]) }) != nil {
-			return
-		}
-		data = data[chunkSize:]
-	}
-	c.out.write(kindDone, func(b []byte) []byte { return appendDone(b, call, took, size, data) }) //nolint:errcheck // the worker is gone
-}
-
-// runFunc calls a function, and turns whatever it does into a result or failure.
-func (c *child) runFunc(ctx context.Context, r *run) (data []byte, f *graph.Failure) {
-	fn, ok := c.lookup(r.name)
-	if !ok {
-		return nil, &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("no function %q in this bundle: define it before Main is called", r.name)}
-	}
-	call := &Call{
-		Name: r.name, Task: r.task, Attempt: r.attempt,
-		Host: c.set.Host, Worker: c.set.Worker,
-		Spec: r.spec, Payload: r.payload, Inputs: c.inputs(ctx, r),
-	}
-	defer func() {
-		if what := recover(); what != nil {
-			data, f = nil, &graph.Failure{Kind: graph.FailUser, Message: fmt.Sprintf("panic: %v", what), Stack: string(debug.Stack())}
-		}
-	}()
-	data, err := fn(ctx, call)
-	if err == nil {
-		return data, nil
-	}
-	if own, ok := errors.AsType[*graph.Failure](err); ok {
-		copied := *own
-		if copied.Kind == graph.FailNone {
-			copied.Kind = graph.FailUser
-		}
-		copied.Message = err.Error()
-		return nil, &copied
-	}
-	return nil, &graph.Failure{Kind: graph.FailUser, Message: err.Error()}
-}
-
-func (c *child) lookup(name string) (Func, bool) {
-	if c.funcs == nil {
-		return nil, false
-	}
-	return c.funcs.Lookup(name)
-}
-
-func (c *child) inputs(ctx context.Context, r *run) []*Input {
-	if len(r.inputs) == 0 {
-		return nil
-	}
-	inputs := make([]*Input, len(r.inputs))
-	for i, in := range r.inputs {
-		inputs[i] = &Input{Task: in.task, Size: int64(in.size), data: in.data}
-		if !in.sent {
-			inputs[i].fetch = func(offset int64, n int) ([]byte, error) {
-				return c.fetch(ctx, read{call: r.call, input: uint32(i), offset: uint64(offset), n: uint32(n)})
-			}
-		}
-	}
-	return inputs
 }
 
 // fetch reads a piece of an input from the worker.

@@ -147,7 +147,7 @@ type command struct {
 
 // runCommand runs a task's command to its end.
 func (c *child) runCommand(ctx context.Context, r *run) ([]byte, *graph.Failure) {
-	spec, err := ParseCommandSpec(r.spec)
+	spec, err := ParseCommandSpec(r.class.spec)
 	if err != nil {
 		return nil, &graph.Failure{Kind: graph.FailSetup, Message: err.Error()}
 	}

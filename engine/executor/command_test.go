@@ -23,7 +23,7 @@ func mustJSON(v any) []byte {
 }
 
 // eachWay runs a test with the command executor as a process and inside this one.
-func eachWay(t *testing.T, o Options, f func(t *testing.T, m *Manager)) {
+func eachWay(t *testing.T, o Options, f func(t *testing.T, m *blocking)) {
 	for _, inside := range []bool{false, true} {
 		name := "process"
 		if o.Inside = inside; inside {
@@ -84,7 +84,7 @@ func TestCommands(t *testing.T) {
 
 func TestCommandsThatFail(t *testing.T) {
 	sh := func(script string) []string { return []string{"sh", "-c", script} }
-	eachWay(t, Options{Grace: 100 * time.Millisecond}, func(t *testing.T, m *Manager) {
+	eachWay(t, Options{Grace: 100 * time.Millisecond}, func(t *testing.T, m *blocking) {
 		for _, c := range []struct {
 			name    string
 			spec    CommandSpec
@@ -115,7 +115,7 @@ func TestCommandsThatFail(t *testing.T) {
 }
 
 func TestStopOfACommand(t *testing.T) {
-	eachWay(t, Options{}, func(t *testing.T, m *Manager) {
+	eachWay(t, Options{}, func(t *testing.T, m *blocking) {
 		ctx, cancel := context.WithCancel(t.Context())
 		file := t.TempDir() + "/asked"
 		done := make(chan *graph.Failure, 1)
@@ -195,7 +195,7 @@ func TestMemoryOfACommand(t *testing.T) {
 }
 
 func BenchmarkTrue(b *testing.B) {
-	m, err := NewManager(Options{})
+	m, err := newBlocking(Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

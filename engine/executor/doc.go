@@ -34,10 +34,39 @@
 // A command's end is its process group's end: what it left running there is killed
 // at once, and what left the group within a second or two.
 //
+// # A stream of small tasks
+//
+// What a task costs beside its own work decides how small tasks may be, so nothing
+// between worker and executor is done once per task that can be done once per many:
+//
+//   - Tasks are handed over ahead of time: the executor has what it is to run next
+//     when it ends a call, and begins that in the same goroutine (pool.go). A Runs
+//     frame says how many slots may be taken at once.
+//   - Frames hold many rows. A writer takes all that is there and writes once; what
+//     comes meanwhile goes with the next write. No timer holds anything back
+//     (reporter.go has the rules for an executor's ends).
+//   - A call's context is made when its function first looks at it (context.go).
+//
+// A task that was handed over and has not begun can be had back: Recall is answered for
+// each call. It is then as if it had never been there.
+//
+// # Who is to blame
+//
+// When an executor dies, those calls failed that ran; a message before each would cost
+// more than most calls do. Instead the executor notes in a page of memory that the
+// worker reads (page.go, descriptor 6) which calls run: their ids, one number for each
+// slot. After the death the worker reads the page. Calls that are noted died, together.
+// The others are handed to the next executor, as if nothing had been; they count no
+// failure. A call may have ended without the news of it having got out: it runs again.
+//
+// User code can write into the page. The worker believes only ids that it has handed
+// out; if none of those is noted, the tasks are tried again, but after some deaths of
+// that kind all are taken for dead together.
+//
 // # The protocol
 //
 // The executor finds frames from the worker on descriptor 3, writes frames on 4,
-// and holds the lifeline on 5. Numbers are big endian.
+// holds the lifeline on 5 and the page of calls on 6. Numbers are little endian.
 //
 //	 0        4      5
 //	+--------+------+----------------+
@@ -46,38 +75,70 @@
 //	  u32      u8     length-1 bytes
 //
 //	worker                                    executor
-//	  | Setup {version, host, worker, grace} -> |
+//	  | Setup {version, host, worker, grace_ms, |
+//	  |        slots} ----------------------->  |
 //	  | <------------------ Ready {version, pid}|
-//	  | Run --------------------------------->  |
+//	  | Inputs ------------------------------>  | of a call that follows
+//	  | Runs -------------------------------->  | calls, to begin in this order
 //	  | <-------------------------------- Began | a command has a process
 //	  | <-------------------------------- Read  | wants a piece of an input
 //	  | Data -------------------------------->  |
-//	  | <------------------------------- Chunk  | of a result, all but the last
+//	  | <------------------------------- Chunk  | a piece of a result
 //	  | <------------------------- Done, Failed |
+//	  | Recall ------------------------------>  |
+//	  | <----------------------------- Recalled |
 //	  | Signal ----------------------------->   | for a call's command
-//	  | Stop -------------------------------->  |
+//	  | Stop -------------------------------->  | runs or not: it ends
 //	  | (closes 3)                              | ends its calls and itself
 //
-//	Setup   JSON                      Ready   JSON
-//	Run     call u64, kind u8, task (job u32, index u32), attempt u32,
-//	        time limit µs u64, name, spec, payload (each u32 length, bytes),
-//	        inputs u32, for each: task, size u64, sent u8; then the bytes of those sent
-//	Stop    call u64, reason u8 (0 no longer wanted, 1 memory)
-//	Signal  call u64, signal u8
-//	Read    read u64, call u64, input u32, offset u64, length u32 (at most 256 KiB)
-//	Data    read u64, ok u8, bytes (or why not, as text)
-//	Began   call u64, pid u32
-//	Chunk   call u64, size of the whole result u64, bytes
-//	Done    call u64, took µs u64, size of the whole result u64, bytes
-//	Failed  JSON {call, kind, message, stack, exit_code, output, took_us}
+// [n]T is a column: n numbers of that type, one after the other. bytes32 is a u32
+// length and so many bytes.
+//
+//	Setup     1  JSON
+//	Stop      3  call u64, reason u8 (0 no longer wanted, 1 memory)
+//	Data      4  read u64, ok u8, bytes (or why not, as text)
+//	Signal    5  call u64, signal u8
+//	Runs      6  limit u32 (slots that may be taken at once, from now on),
+//	             classes u32 = k, calls u32 = n,
+//	             k times: kind u8, slots u16, time limit in µs u64 (0: none),
+//	                      name bytes32, spec bytes32,
+//	             call [n]u64, job [n]u32, index [n]u32, attempt [n]u32,
+//	             class [n]u32 (which of the k), inputs [n]u32, payload length [n]u32,
+//	             the payloads, inputs of all calls as below
+//	Inputs    7  call u64, inputs as below
+//	Recall    8  n u32, call [n]u64
+//	Ready    20  JSON
+//	Began    21  call u64, pid u32
+//	Read     22  read u64, call u64, input u32, offset u64, length u32 (at most 256 KiB)
+//	Chunk    23  call u64, size of the whole result u64, bytes
+//	Failed   25  JSON {call, kind, message, stack, exit_code, output, took_us}
+//	Done     26  n u32, call [n]u64, took in µs [n]u32, size of the whole result [n]u64,
+//	             bytes of it that are here [n]u32, those bytes
+//	Recalled 27  n u32, call [n]u64, given back [n]u8
+//
+//	inputs       m u32, job [m]u32, index [m]u32, size [m]u64, sent [m]u8,
+//	             the bytes of those sent
+//
+// The column inputs of Runs says how many of the frame's inputs are each call's, in
+// order. A call with more than fit into a frame has the first ones in Inputs frames
+// before, which that column does not count. Small inputs are sent, others read when
+// user code asks for them.
+//
+// A result of at most 4 KiB comes whole in Done; a larger one in Chunks, in order, and
+// then a row of Done with no bytes or the last ones.
 //
 // A Read of input 2³²-1 is of a command's standard input that comes while it runs: it
 // is answered when something has come, by Data without bytes at the end. With length 0
 // it is not answered and says that no more is wanted.
 //
-// Small inputs are sent along with Run, others are read when user code asks for
-// them. Both sides always read, so writing never waits for ever. What an executor
-// writes is not trusted: user code shares its process.
+// An executor begins calls in the order in which they came, the next one as soon as its
+// slots fit below the limit. It must note a call in the page before user code begins:
+// u64 numbers, as many as Setup's slots; the call's id in a free one, 0 after its end.
+// A time limit counts from there. A Stop of a call that has not begun is answered by
+// Failed at once.
+//
+// Both sides always read, so writing never waits for ever. What an executor writes is
+// not trusted: user code shares its process.
 //
 // # Memory
 //

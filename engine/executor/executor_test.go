@@ -122,16 +122,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func manager(t *testing.T, o Options) *Manager {
-	t.Helper()
-	m, err := NewManager(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close(); m.Close() })
-	return m
-}
-
 var taskNumber uint32
 
 func goTask(name string, payload string, inputs ...[]byte) *Task {
@@ -141,13 +131,13 @@ func goTask(name string, payload string, inputs ...[]byte) *Task {
 		Payload: []byte(payload),
 	}
 	for i, in := range inputs {
-		t.Inputs = append(t.Inputs, TaskInput{graph.TaskID{Job: 2, Index: uint32(i)}, int64(len(in)), bytes.NewReader(in)})
+		t.Inputs = append(t.Inputs, TaskInput{Task: graph.TaskID{Job: 2, Index: uint32(i)}, Size: int64(len(in)), At: bytes.NewReader(in)})
 	}
 	return t
 }
 
 // both runs a test with functions inside this process and in one of their own.
-func both(t *testing.T, o Options, f func(t *testing.T, m *Manager)) {
+func both(t *testing.T, o Options, f func(t *testing.T, m *blocking)) {
 	for _, inside := range []bool{false, true} {
 		name := "process"
 		o.Funcs = nil
@@ -158,7 +148,7 @@ func both(t *testing.T, o Options, f func(t *testing.T, m *Manager)) {
 	}
 }
 
-func mustRun(t *testing.T, m *Manager, task *Task) []byte {
+func mustRun(t *testing.T, m *blocking, task *Task) []byte {
 	t.Helper()
 	r := m.Run(t.Context(), task)
 	if r.Failure != nil {
@@ -168,7 +158,7 @@ func mustRun(t *testing.T, m *Manager, task *Task) []byte {
 }
 
 func TestFunctions(t *testing.T) {
-	both(t, Options{Host: "nm1", Worker: "c7"}, func(t *testing.T, m *Manager) {
+	both(t, Options{Host: "nm1", Worker: "c7"}, func(t *testing.T, m *blocking) {
 		if got := mustRun(t, m, goTask("echo", "hello")); string(got) != "hello" {
 			t.Errorf("echo: %q", got)
 		}
@@ -187,7 +177,7 @@ func TestFunctions(t *testing.T) {
 }
 
 func TestInputs(t *testing.T) {
-	both(t, Options{}, func(t *testing.T, m *Manager) {
+	both(t, Options{}, func(t *testing.T, m *blocking) {
 		inputs := [][]byte{[]byte("a"), nil, bytes.Repeat([]byte("b"), sendInput+1), bytes.Repeat([]byte("cd"), 3*chunkSize), []byte("e")}
 		want := bytes.Join(inputs, nil)
 		if got := mustRun(t, m, goTask("join", "", inputs...)); !bytes.Equal(got, want) {
@@ -205,9 +195,9 @@ type brokenInput struct{}
 func (brokenInput) ReadAt([]byte, int64) (int, error) { return 0, errors.New("bad sector") }
 
 func TestUnreadableInput(t *testing.T) {
-	both(t, Options{}, func(t *testing.T, m *Manager) {
+	both(t, Options{}, func(t *testing.T, m *blocking) {
 		task := goTask("join", "")
-		task.Inputs = []TaskInput{{graph.TaskID{Job: 2}, 5, brokenInput{}}}
+		task.Inputs = []TaskInput{{Task: graph.TaskID{Job: 2}, Size: 5, At: brokenInput{}}}
 		r := m.Run(t.Context(), task)
 		if r.Failure == nil || r.Failure.Kind != graph.FailInput || !strings.Contains(r.Failure.Message, "bad sector") {
 			t.Errorf("%+v", r.Failure)
@@ -216,7 +206,7 @@ func TestUnreadableInput(t *testing.T) {
 }
 
 func TestFailuresOfFunctions(t *testing.T) {
-	both(t, Options{}, func(t *testing.T, m *Manager) {
+	both(t, Options{}, func(t *testing.T, m *blocking) {
 		for _, c := range []struct {
 			name    string
 			kind    graph.FailKind
@@ -309,12 +299,12 @@ func TestDeaths(t *testing.T) {
 }
 
 // calls returns how many calls are in executors.
-func calls(m *Manager) (n int) {
+func calls(m *blocking) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for p := range m.all {
 		p.mu.Lock()
-		n += len(p.calls)
+		n += p.calls.count
 		p.mu.Unlock()
 	}
 	return n
@@ -333,7 +323,7 @@ func TestMemory(t *testing.T) {
 }
 
 func TestStopAndTimeLimit(t *testing.T) {
-	both(t, Options{}, func(t *testing.T, m *Manager) {
+	both(t, Options{}, func(t *testing.T, m *blocking) {
 		mustRun(t, m, goTask("echo", "")) // it has started
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
@@ -387,7 +377,7 @@ func TestResultLimit(t *testing.T) {
 
 func TestOutputIsPassedOn(t *testing.T) {
 	var out, errs bytes.Buffer
-	m, err := NewManager(Options{Stdout: &out, Stderr: &errs})
+	m, err := newBlocking(Options{Stdout: &out, Stderr: &errs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -467,7 +457,7 @@ func TestIdleExecutorsEnd(t *testing.T) {
 }
 
 func TestCloseEndsEverything(t *testing.T) {
-	both(t, Options{Grace: 10 * time.Millisecond}, func(t *testing.T, m *Manager) {
+	both(t, Options{Grace: 10 * time.Millisecond}, func(t *testing.T, m *blocking) {
 		running := make(chan Result, 1)
 		mustRun(t, m, goTask("echo", ""))
 		go func() { running <- m.Run(context.Background(), goTask("wait", "")) }()
@@ -499,41 +489,5 @@ func waitFor(t *testing.T, cond func() bool) {
 			t.Fatal("the condition did not come true in 15 s")
 		}
 		<-tick.C
-	}
-}
-
-func BenchmarkCall(b *testing.B) {
-	for _, inside := range []bool{false, true} {
-		o := Options{}
-		name := "process"
-		if inside {
-			o.Funcs, name = testFuncs, "inside"
-		}
-		m, err := NewManager(o)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer m.Close()
-		m.Run(b.Context(), goTask("echo", ""))
-		b.Run(name+"/one", func(b *testing.B) {
-			for b.Loop() {
-				m.Run(b.Context(), goTask("echo", "hello"))
-			}
-		})
-		b.Run(name+"/parallel", func(b *testing.B) {
-			b.SetParallelism(8)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					m.Run(b.Context(), goTask("echo", "hello"))
-				}
-			})
-		})
-		b.Run(name+"/1MiB", func(b *testing.B) {
-			task := goTask("join", "", make([]byte, 1<<20))
-			b.SetBytes(2 << 20)
-			for b.Loop() {
-				m.Run(b.Context(), task)
-			}
-		})
 	}
 }

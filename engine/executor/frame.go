@@ -12,17 +12,20 @@ type kind uint8
 
 // The numbers are the protocol: never reuse one.
 const (
-	kindSetup  kind = 1  // worker: JSON setup, first frame
-	kindRun    kind = 2  // worker: run a task
-	kindStop   kind = 3  // worker: end a call
-	kindData   kind = 4  // worker: a piece of an input
-	kindSignal kind = 5  // worker: a signal for a call's command
-	kindReady  kind = 20 // executor: JSON ready, first frame
-	kindBegan  kind = 21 // executor: a call has a process of its own
-	kindRead   kind = 22 // executor: wants a piece of an input
-	kindChunk  kind = 23 // executor: a piece of a result
-	kindDone   kind = 24 // executor: the last piece of a result
-	kindFailed kind = 25 // executor: JSON failure of a call
+	kindSetup    kind = 1  // worker: JSON setup, first frame
+	kindStop     kind = 3  // worker: end a call
+	kindData     kind = 4  // worker: a piece of an input
+	kindSignal   kind = 5  // worker: a signal for a call's command
+	kindRuns     kind = 6  // worker: run tasks
+	kindInputs   kind = 7  // worker: inputs of a call that comes behind
+	kindRecall   kind = 8  // worker: give back calls that have not begun
+	kindReady    kind = 20 // executor: JSON ready, first frame
+	kindBegan    kind = 21 // executor: a call has a process of its own
+	kindRead     kind = 22 // executor: wants a piece of an input
+	kindChunk    kind = 23 // executor: a piece of a result
+	kindFailed   kind = 25 // executor: JSON failure of a call
+	kindDone     kind = 26 // executor: calls that gave results
+	kindRecalled kind = 27 // executor: answers Recall
 )
 
 const (
@@ -48,7 +51,7 @@ func beginFrame(dst []byte, k kind) []byte { return append(dst, 0, 0, 0, 0, byte
 
 // endFrame writes the length of the frame that begins at start.
 func endFrame(buf []byte, start int) []byte {
-	binary.BigEndian.PutUint32(buf[start:], uint32(len(buf)-start-4))
+	binary.LittleEndian.PutUint32(buf[start:], uint32(len(buf)-start-4))
 	return buf
 }
 
@@ -67,7 +70,7 @@ func (r *frameReader) next(keep func(kind) bool) (kind, []byte, error) {
 	if _, err := io.ReadFull(r.r, head[:]); err != nil {
 		return 0, nil, err
 	}
-	length, k := binary.BigEndian.Uint32(head[:]), kind(head[4])
+	length, k := binary.LittleEndian.Uint32(head[:]), kind(head[4])
 	if length == 0 || uint64(length) > uint64(r.max) {
 		return 0, nil, protocolError(fmt.Sprintf("frame %d of %d bytes: the limit is %d", k, length, r.max))
 	}
@@ -106,15 +109,22 @@ type frameWriter struct {
 
 // write builds one frame with body and writes it. After an error all writes fail.
 func (w *frameWriter) write(k kind, body func(dst []byte) []byte) error {
+	return w.writeAll(func(dst []byte) []byte { return endFrame(body(beginFrame(dst, k)), len(dst)) })
+}
+
+// writeAll writes what frames appends, at once.
+func (w *frameWriter) writeAll(frames func(dst []byte) []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return w.err
 	}
-	buf := endFrame(body(beginFrame(w.buf[:0], k)), 0)
+	buf := frames(w.buf[:0])
 	if cap(buf) <= 4*chunkSize {
 		w.buf = buf
 	}
-	_, w.err = w.w.Write(buf)
+	if len(buf) > 0 {
+		_, w.err = w.w.Write(buf)
+	}
 	return w.err
 }

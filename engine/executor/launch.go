@@ -18,10 +18,11 @@ import (
 )
 
 // launch starts an executor and waits until it is ready.
-func (m *Manager) launch(key executorKey) (*process, error) {
+func (m *Manager) launch(s *slot) (*process, error) {
+	key := s.key
 	p := &process{
-		m: m, key: key, done: make(chan struct{}), calls: map[uint64]*call{},
-		feed: make(chan read, 64), started: time.Now(),
+		m: m, place: s, key: key, done: make(chan struct{}),
+		feed: make(chan read, 64), kick: make(chan struct{}, 1), started: time.Now(), used: time.Now(),
 		stderr: &tail{limit: maxText}, oom: oomKills(),
 	}
 	if key.inside {
@@ -31,12 +32,13 @@ func (m *Manager) launch(key executorKey) (*process, error) {
 	}
 	m.mu.Lock()
 	m.all[p] = struct{}{}
+	s.live++
 	closed := m.closed
 	m.mu.Unlock()
 	greeted := make(chan error, 1)
 	m.wg.Go(func() { p.watch(greeted) })
 	if closed {
-		p.end()
+		p.shutdown()
 	}
 	timer := time.AfterFunc(m.opts.StartTime, p.kill)
 	err := <-greeted
@@ -69,8 +71,9 @@ func (p *process) inside() {
 	if p.key.kind == graph.KindGo {
 		funcs = p.m.opts.Funcs
 	}
+	p.page = make(page, p.m.opts.Slots)
 	p.copies.Go(func() {
-		err := serve(bufio.NewReader(inR), outW, funcs, p.m.family)
+		err := serve(bufio.NewReader(inR), outW, funcs, p.m.family, func(int) (page, error) { return p.page, nil })
 		inR.CloseWithError(io.ErrClosedPipe)
 		outW.CloseWithError(errors.Join(err, io.EOF))
 	})
@@ -136,6 +139,9 @@ func (p *process) connect(cmd *exec.Cmd) (err error) {
 		closeFiles(theirs)
 		if err != nil {
 			closeFiles(p.ends)
+			if p.pageFile != nil {
+				p.pageFile.Close()
+			}
 			p.copies.Wait()
 		}
 	}()
@@ -162,7 +168,10 @@ func (p *process) connect(cmd *exec.Cmd) (err error) {
 	for _, f := range []*os.File{in, out} {
 		enlarge(f)
 	}
-	cmd.ExtraFiles = theirs[:3]
+	if p.pageFile, err = newPageFile(p.m.opts.Slots); err != nil {
+		return err
+	}
+	cmd.ExtraFiles = append(theirs[:3:3], p.pageFile)
 	cmd.Stdout, cmd.Stderr = theirs[3], theirs[4]
 	p.in, p.out = &frameWriter{w: in}, out
 	p.closeIn = func() { in.Close() }

@@ -16,6 +16,7 @@ const (
 	fdIn   = 3 // frames from the worker
 	fdOut  = 4 // frames to the worker
 	fdLife = 5 // ends when the worker does; nothing is ever written
+	fdPage = 6 // the shared page, see page.go
 )
 
 // envChild is set in the environment of executor processes alone, and taken out of
@@ -49,6 +50,7 @@ func Main(args []string, funcs Funcs) int {
 	}
 	os.Unsetenv(envChild)
 	in, out, life := inherit(fdIn, "in"), inherit(fdOut, "out"), inherit(fdLife, "lifeline")
+	syscall.CloseOnExec(fdPage)
 	// Should memory run out, rather this process than its worker (proc(5)).
 	os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) //nolint:errcheck // it is a wish
 	f, err := newFamily(true)
@@ -82,7 +84,7 @@ func Main(args []string, funcs Funcs) int {
 			}
 		}
 	}()
-	err = serve(bufio.NewReaderSize(in, 64<<10), out, funcs, f)
+	err = serve(bufio.NewReaderSize(in, 64<<10), out, funcs, f, func(slots int) (page, error) { return mapPage(fdPage, slots) })
 	end()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "executor:", err)

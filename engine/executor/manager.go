@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +29,13 @@ type Options struct {
 	// Funcs are functions of the own binary that run inside this process. They must
 	// be trusted: nothing guards the process from them. nil: there are none.
 	Funcs Funcs
+	// Report is told what became of tasks, in batches, from several goroutines but
+	// never twice at once for one executor. It may wait a little, which holds up that
+	// executor, and must not call Close. nil: nobody is told.
+	Report func([]Report)
+	// Slots is the most that tasks of one place take at once; 0 is twice the number
+	// of CPUs.
+	Slots int
 	// Inside makes the commands' executor part of this process too. Then commands
 	// that leave their process group outlive it.
 	Inside bool
@@ -68,6 +77,9 @@ func (o *Options) setDefaults() {
 	if o.Backoff[1] == 0 {
 		o.Backoff[1] = 2 * time.Second
 	}
+	if o.Slots == 0 {
+		o.Slots = 2 * runtime.NumCPU()
+	}
 	if o.Stdout == nil {
 		o.Stdout = io.Discard
 	}
@@ -77,39 +89,6 @@ func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-}
-
-// Task is an attempt to run.
-type Task struct {
-	ID      graph.TaskID
-	Attempt graph.Attempt
-	Class   *graph.Class
-	Payload []byte
-	Inputs  []TaskInput
-
-	stdin *stdin // of a command with CommandSpec.Feed, while Run runs
-}
-
-// TaskInput is a result that a task needs. It must stay readable until Run
-// returns.
-type TaskInput struct {
-	Task graph.TaskID
-	Size int64
-	At   io.ReaderAt
-}
-
-// Result is how an attempt ended.
-type Result struct {
-	Data    []byte
-	Took    time.Duration  // that it ran
-	Failure *graph.Failure // nil: Data is the result
-	Death   *Death         // of the executor, with which the attempt ended; nil: it did not
-}
-
-// Death is the end of an executor process. All attempts that ended with it have the
-// same one: told apart, the last would look as if it had died alone.
-type Death struct {
-	Attempts int // that ended with it; Run returns for each
 }
 
 // Manager runs tasks in executors, which it starts when they are first needed and
@@ -123,12 +102,16 @@ type Manager struct {
 	out    sync.Mutex // of Options.Stdout and Stderr
 
 	mu     sync.Mutex
-	slots  map[executorKey]*slot
+	places map[executorKey]Place
+	slots  []*slot // by place
 	stdins map[attemptKey]*stdin
 	all    map[*process]struct{} // that live
 	usage  Usage                 // last measured
 	closed bool
 }
+
+// Place is where tasks of a class run: those of one place share an executor.
+type Place int
 
 // executorKey names an executor: one process each.
 type executorKey struct {
@@ -137,18 +120,17 @@ type executorKey struct {
 	inside bool         // part of this process
 }
 
-// slot is the place of an executor, whether or not there is a process.
+// slot is a place: what is there of an executor, whether or not there is a process.
+//
+// Locks are taken in the order Manager.mu, process.mu.
 type slot struct {
+	key      executorKey
 	current  *process  // takes new calls; nil: none does
-	starting *starting // under way, nil: none
+	live     int       // processes, current and those that only end their calls
+	waiting  []*Task   // for the start of one
+	starting bool      // one is under way
 	deaths   int       // in a row, soon after the start
 	until    time.Time // no start before
-}
-
-// starting is a start under way.
-type starting struct {
-	done chan struct{} // closed at its end
-	err  error         // valid then
 }
 
 // NewManager returns a manager, which must be closed.
@@ -158,42 +140,28 @@ func NewManager(o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{opts: o, family: f, slots: map[executorKey]*slot{}, stdins: map[attemptKey]*stdin{}, all: map[*process]struct{}{}}
+	m := &Manager{opts: o, family: f, places: map[executorKey]Place{}, stdins: map[attemptKey]*stdin{}, all: map[*process]struct{}{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.wg.Go(m.watch)
 	return m, nil
 }
 
-// Run runs a task to its end. The end of ctx asks it to end soon: a function by its
-// context, a command by SIGTERM and, after Options.Grace, SIGKILL; the failure is
-// FailCancelled then. Run returns when the task has ended or its executor has.
-func (m *Manager) Run(ctx context.Context, t *Task) Result {
-	key := m.keyOf(t)
-	if key.kind != graph.KindGo && key.kind != graph.KindCommand {
-		return Result{Failure: &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this worker has no executor for tasks of kind %s", key.kind)}}
+// Place tells where tasks of a class run.
+func (m *Manager) Place(c *graph.Class) Place {
+	key := m.keyOf(c)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p, ok := m.places[key]
+	if !ok {
+		p = Place(len(m.slots))
+		m.places[key] = p
+		m.slots = append(m.slots, &slot{key: key})
 	}
-	if t.feeds() {
-		defer m.closeStdin(t)
-		if f := m.openStdin(ctx, t); f != nil {
-			return Result{Failure: f}
-		}
-	}
-	for {
-		p, err := m.get(ctx, key)
-		if err != nil {
-			return Result{Failure: m.notStarted(ctx, t, err)}
-		}
-		r, ok := p.run(ctx, t)
-		if ok {
-			return r
-		}
-		// The executor ended before the task reached it.
-	}
+	return p
 }
 
-// keyOf tells which executor runs t.
-func (m *Manager) keyOf(t *Task) executorKey {
-	c := t.Class
+// keyOf tells which executor runs tasks of a class.
+func (m *Manager) keyOf(c *graph.Class) executorKey {
 	if c.Kind != graph.KindGo {
 		return executorKey{kind: c.Kind, inside: m.opts.Inside}
 	}
@@ -207,9 +175,173 @@ func (m *Manager) keyOf(t *Task) executorKey {
 	return executorKey{kind: c.Kind, bundle: c.Bundle}
 }
 
+// Run hands tasks to their executors, which begin those of a place in this order. It
+// does not wait. Each task's end is reported.
+func (m *Manager) Run(tasks []*Task) {
+	var now turn
+	m.mu.Lock()
+	for _, t := range tasks {
+		if f := m.refuses(t); f != nil {
+			now.end(t, Result{Failure: f})
+		} else if t.feeds() {
+			m.runFed(t)
+		} else {
+			m.enqueue(t, &now)
+		}
+	}
+	m.mu.Unlock()
+	m.do(&now)
+}
+
+func (m *Manager) refuses(t *Task) *graph.Failure {
+	switch kind := m.slots[t.Place].key.kind; {
+	case m.closed:
+		return &graph.Failure{Kind: graph.FailCancelled, Message: "the task did not start: " + errFamilyClosed.Error()}
+	case kind != graph.KindGo && kind != graph.KindCommand:
+		return &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this worker has no executor for tasks of kind %s", kind)}
+	}
+	return nil
+}
+
+// turn is what is to be done when the locks are free again.
+type turn struct {
+	reports []Report
+	kick    []*process // have something to write
+}
+
+func (n *turn) end(t *Task, r Result) {
+	n.reports = append(n.reports, Report{Task: t, Result: r})
+}
+
+func (m *Manager) do(n *turn) {
+	for _, p := range n.kick {
+		p.wake()
+	}
+	m.report(n.reports)
+}
+
+func (m *Manager) report(reports []Report) {
+	for i := range reports {
+		if r := &reports[i]; r.What != Kept && r.Task.stdin != nil {
+			m.closeStdin(r.Task)
+		}
+	}
+	if len(reports) > 0 && m.opts.Report != nil {
+		m.opts.Report(reports)
+	}
+}
+
+// enqueue gives t to its place's executor, or to the one that is being started.
+// Called with the lock.
+func (m *Manager) enqueue(t *Task, n *turn) {
+	s := m.slots[t.Place]
+	switch {
+	case t.stopped || m.closed:
+		n.end(t, Result{Failure: &graph.Failure{Kind: graph.FailCancelled, Message: t.Class.Name + " had not begun"}})
+		return
+	case t.recall:
+		t.recall = false
+		n.reports = append(n.reports, Report{Task: t, What: Recalled})
+		return
+	}
+	if p := s.current; p != nil {
+		if p.hand(t, m.limit(s, p, t.Limit)) {
+			if len(n.kick) == 0 || n.kick[len(n.kick)-1] != p {
+				n.kick = append(n.kick, p)
+			}
+			return
+		}
+		s.current = nil
+	}
+	t.in = nil
+	s.waiting = append(s.waiting, t)
+	if !s.starting {
+		s.starting = true
+		m.wg.Go(func() { m.start(s) })
+	}
+}
+
+// limit is how many slots p may take, where its place may take so many: less those that
+// processes have which only end their calls.
+func (m *Manager) limit(s *slot, p *process, of int) int {
+	if of == 0 {
+		of = m.opts.Slots
+	}
+	if s.live > 1 {
+		for q := range m.all {
+			if q != p && q.key == s.key {
+				of -= q.taken()
+			}
+		}
+	}
+	return max(1, of)
+}
+
+// Stop asks a task to end soon: a function by its context, a command by SIGTERM and,
+// after Options.Grace, SIGKILL; the failure is FailCancelled then. One that has not
+// begun never does.
+func (m *Manager) Stop(t *Task) {
+	var n turn
+	m.mu.Lock()
+	t.stopped = true
+	switch {
+	case t.in != nil:
+		if t.in.stop(t, stopCancelled) {
+			n.kick = append(n.kick, t.in)
+		}
+	case t.feeding != nil:
+		t.feeding(errCancelled)
+	default:
+		m.unqueue(t, func() { n.end(t, Result{Failure: m.notStarted(t, errCancelled)}) })
+	}
+	m.mu.Unlock()
+	m.do(&n)
+}
+
+// Recall asks for tasks back that have not begun. Each is answered by a report, Recalled
+// or Kept, unless it has ended.
+func (m *Manager) Recall(tasks []*Task) {
+	var n turn
+	m.mu.Lock()
+	for _, t := range tasks {
+		switch {
+		case t.recall:
+		case t.in != nil:
+			t.recall = true
+			if t.in.recall(t, false) {
+				n.kick = append(n.kick, t.in)
+			}
+		case t.feeding != nil:
+			n.reports = append(n.reports, Report{Task: t, What: Kept})
+		default:
+			m.unqueue(t, func() { n.reports = append(n.reports, Report{Task: t, What: Recalled}) })
+		}
+	}
+	m.mu.Unlock()
+	m.do(&n)
+}
+
+// unqueue takes a task from those that wait for an executor. Called with the lock.
+func (m *Manager) unqueue(t *Task, found func()) {
+	s := m.slots[t.Place]
+	if i := slices.Index(s.waiting, t); i >= 0 {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+		found()
+	}
+}
+
+// Begun says that a task which was given Ahead has begun, or is about to.
+func (m *Manager) Begun(t *Task) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.Ahead = false; t.in != nil {
+		t.in.begun(t)
+	}
+}
+
 // notStarted is the failure of a task that found no executor.
-func (m *Manager) notStarted(ctx context.Context, t *Task, err error) *graph.Failure {
-	if ctx.Err() != nil || m.ctx.Err() != nil {
+func (m *Manager) notStarted(t *Task, err error) *graph.Failure {
+	if t.stopped || m.ctx.Err() != nil {
 		return &graph.Failure{Kind: graph.FailCancelled, Message: "the task did not start: " + err.Error()}
 	}
 	f := &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("no executor for %s: %v", t.Class.Name, err)}
@@ -229,46 +361,12 @@ type startError struct {
 func (e *startError) Error() string { return e.err.Error() + lastLine(e.output) }
 func (e *startError) Unwrap() error { return e.err }
 
-// get returns a living executor, and waits for its start when there is none.
-func (m *Manager) get(ctx context.Context, key executorKey) (*process, error) {
-	for {
-		m.mu.Lock()
-		if m.closed {
-			m.mu.Unlock()
-			return nil, errFamilyClosed
-		}
-		s := m.slots[key]
-		if s == nil {
-			s = &slot{}
-			m.slots[key] = s
-		}
-		if s.current != nil {
-			defer m.mu.Unlock()
-			return s.current, nil
-		}
-		if s.starting == nil {
-			st := &starting{done: make(chan struct{})}
-			s.starting = st
-			m.wg.Go(func() { m.start(key, s, st) })
-		}
-		st := s.starting
-		m.mu.Unlock()
-		select {
-		case <-st.done:
-			if st.err != nil {
-				return nil, st.err
-			}
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
 // startTries is how many starts must fail in a row before waiting tasks fail.
 const startTries = 3
 
-// start fills a slot, with a pause after each death and failure.
-func (m *Manager) start(key executorKey, s *slot, st *starting) {
+// start fills a slot, with a pause after each death and failure, and gives the new
+// process what waits for one.
+func (m *Manager) start(s *slot) {
 	var p *process
 	var err error
 	for range startTries {
@@ -279,22 +377,31 @@ func (m *Manager) start(key executorKey, s *slot, st *starting) {
 			err = errFamilyClosed
 			break
 		}
-		if p, err = m.launch(key); err == nil {
+		if p, err = m.launch(s); err == nil {
 			break
 		}
-		m.opts.Log.Warn("executor did not start", "executor", key.String(), "err", err)
+		m.opts.Log.Warn("executor did not start", "executor", s.key.String(), "err", err)
 		m.mu.Lock()
 		m.penalize(s)
 		m.mu.Unlock()
 	}
+	var n turn
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	st.err = err
-	s.starting = nil
-	if err == nil && !p.isGone() {
+	s.starting = false
+	waiting := s.waiting
+	s.waiting = nil
+	if err == nil {
 		s.current = p
 	}
-	close(st.done)
+	for _, t := range waiting {
+		if err != nil {
+			n.end(t, Result{Failure: m.notStarted(t, err)})
+		} else {
+			m.enqueue(t, &n)
+		}
+	}
+	m.mu.Unlock()
+	m.do(&n)
 }
 
 // penalize puts off the slot's next start. Called with the lock.
@@ -312,20 +419,35 @@ const healthyAfter = 5 * time.Second
 func (m *Manager) retire(p *process) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.slots[p.key]; s != nil && s.current == p {
-		s.current = nil
+	if p.place.current == p {
+		p.place.current = nil
 	}
 }
 
-// ended is told when p is gone for good.
-func (m *Manager) ended(p *process, expected bool) {
+// expire ends an executor that nothing has used for a while.
+func (m *Manager) expire(p *process) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p.mu.Lock()
+	idle := !p.gone && p.calls.count == 0
+	p.mu.Unlock()
+	if idle { // and stays so: nobody hands it anything without the lock
+		if p.place.current == p {
+			p.place.current = nil
+		}
+		if !p.expected.Load() {
+			p.shutdown()
+		}
+	}
+}
+
+// ended is told when p is gone for good. Tasks that it had not begun go to the next.
+func (m *Manager) ended(p *process, expected bool, spared []*Task, n *turn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.all, p)
-	s := m.slots[p.key]
-	if s == nil {
-		return
-	}
+	s := p.place
+	s.live--
 	if s.current == p {
 		s.current = nil
 	}
@@ -334,6 +456,9 @@ func (m *Manager) ended(p *process, expected bool) {
 			s.deaths = 0
 		}
 		m.penalize(s)
+	}
+	for _, t := range spared {
+		m.enqueue(t, n)
 	}
 }
 
@@ -351,7 +476,8 @@ func (k executorKey) String() string {
 // closeTime is how long executors have to end when the manager is closed.
 const closeTime = 2 * time.Second
 
-// Close ends all executors and the tasks in them, without Options.Grace, and waits.
+// Close ends all executors and the tasks in them, without Options.Grace, and waits:
+// when it returns, the end of every task has been reported.
 // It waits for ever for a function inside this process that does not end. It may be
 // called many times.
 func (m *Manager) Close() error {
@@ -364,7 +490,7 @@ func (m *Manager) Close() error {
 	m.mu.Unlock()
 	m.cancel()
 	for _, p := range live {
-		p.end()
+		p.shutdown()
 		time.AfterFunc(closeTime, p.kill) // nothing happens if it has ended
 	}
 	for _, p := range live {

@@ -37,6 +37,9 @@ func (m *Manager) watch() {
 	var looked time.Time
 	wait := closely
 	for pause(m.ctx, closely) {
+		for _, p := range m.live() {
+			p.tend(time.Now())
+		}
 		if since := time.Since(looked); since < wait || since < calmly && !m.busy() {
 			continue
 		}
@@ -58,7 +61,7 @@ func (m *Manager) busy() bool {
 	return slices.ContainsFunc(m.live(), func(p *process) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return len(p.calls) > 0
+		return p.calls.count > 0
 	})
 }
 
@@ -111,17 +114,19 @@ func (p *process) victims(t table) []victim {
 	defer p.mu.Unlock()
 	if p.key.kind == graph.KindCommand {
 		var vs []victim
-		for id, c := range p.calls {
+		for _, c := range p.calls.all() {
 			if c.pid == 0 {
 				continue
 			}
-			vs = append(vs, victim{"command of task " + c.task.ID.String(), t.sum(c.pid).RSS, func() {
-				go p.in.write(kindStop, func(b []byte) []byte { return appendStop(b, id, stopMemory) }) //nolint:errcheck // then it is ending
+			vs = append(vs, victim{"command of task " + c.ID.String(), t.sum(c.pid).RSS, func() {
+				if p.stop(c, stopMemory) {
+					p.wake()
+				}
 			}})
 		}
 		return vs
 	}
-	if p.cmd == nil || p.reaped || len(p.calls) == 0 {
+	if p.cmd == nil || p.reaped || p.calls.count == 0 {
 		return nil
 	}
 	return []victim{{"executor " + p.key.String(), t.sum(p.cmd.Process.Pid).RSS, func() {

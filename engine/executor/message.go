@@ -12,7 +12,7 @@ import (
 )
 
 // version is the protocol's, in setup and ready.
-const version = 1
+const version = 2
 
 // setup is the worker's first frame.
 type setup struct {
@@ -20,90 +20,13 @@ type setup struct {
 	Host    string `json:"host"`
 	Worker  string `json:"worker"`
 	GraceMS int64  `json:"grace_ms"` // from asking a command to end to killing it
+	Slots   int    `json:"slots"`    // numbers in the shared page, see page.go
 }
 
 // ready is the executor's first frame.
 type ready struct {
 	Version int `json:"version"`
 	Pid     int `json:"pid"`
-}
-
-// run is a task to run.
-type run struct {
-	call    uint64
-	kind    graph.Kind
-	task    graph.TaskID
-	attempt graph.Attempt
-	limit   time.Duration // 0 is none
-	name    string
-	spec    []byte
-	payload []byte
-	inputs  []runInput
-}
-
-// runInput is an input of a task. data is nil for one that is read piece by piece.
-type runInput struct {
-	task graph.TaskID
-	size uint64
-	sent bool
-	data []byte
-}
-
-const runInputLen = 4 + 4 + 8 + 1
-
-func appendRun(dst []byte, r *run) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, r.call)
-	dst = append(dst, byte(r.kind))
-	dst = appendTask(dst, r.task)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(r.attempt))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(r.limit.Microseconds()))
-	dst = appendBytes(dst, r.name)
-	dst = appendBytes(dst, r.spec)
-	dst = appendBytes(dst, r.payload)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(r.inputs)))
-	for _, in := range r.inputs {
-		dst = appendTask(dst, in.task)
-		dst = binary.BigEndian.AppendUint64(dst, in.size)
-		dst = append(dst, flag(in.sent))
-	}
-	for _, in := range r.inputs {
-		if in.sent {
-			dst = append(dst, in.data...)
-		}
-	}
-	return dst
-}
-
-// parseRun reads what appendRun wrote; slices are views of b.
-func parseRun(b []byte) (*run, error) {
-	p := parser{b: b}
-	r := &run{call: p.u64(), kind: graph.Kind(p.u8()), task: p.task(), attempt: graph.Attempt(p.u32())}
-	limit := p.u64()
-	if limit > math.MaxInt64/1000 {
-		p.fail("time limit")
-	}
-	r.limit = time.Duration(limit) * time.Microsecond
-	r.name = string(p.bytes())
-	r.spec, r.payload = p.bytes(), p.bytes()
-	n := p.u32()
-	if uint64(n)*runInputLen > uint64(len(p.b)) {
-		p.fail("input count")
-	}
-	if p.err != nil {
-		return nil, p.err
-	}
-	r.inputs = make([]runInput, n)
-	for i := range r.inputs {
-		r.inputs[i] = runInput{task: p.task(), size: p.u64(), sent: p.u8() == 1}
-	}
-	for i := range r.inputs {
-		if in := &r.inputs[i]; in.sent {
-			in.data = p.take(in.size)
-		} else if in.size > math.MaxInt64 {
-			p.fail("input size")
-		}
-	}
-	return r, p.end()
 }
 
 // Reasons for a Stop.
@@ -113,7 +36,7 @@ const (
 )
 
 func appendStop(dst []byte, call uint64, reason byte) []byte {
-	return append(binary.BigEndian.AppendUint64(dst, call), reason)
+	return append(binary.LittleEndian.AppendUint64(dst, call), reason)
 }
 
 func parseStop(b []byte) (call uint64, reason byte, err error) {
@@ -132,11 +55,11 @@ type read struct {
 }
 
 func appendRead(dst []byte, r read) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, r.id)
-	dst = binary.BigEndian.AppendUint64(dst, r.call)
-	dst = binary.BigEndian.AppendUint32(dst, r.input)
-	dst = binary.BigEndian.AppendUint64(dst, r.offset)
-	return binary.BigEndian.AppendUint32(dst, r.n)
+	dst = binary.LittleEndian.AppendUint64(dst, r.id)
+	dst = binary.LittleEndian.AppendUint64(dst, r.call)
+	dst = binary.LittleEndian.AppendUint32(dst, r.input)
+	dst = binary.LittleEndian.AppendUint64(dst, r.offset)
+	return binary.LittleEndian.AppendUint32(dst, r.n)
 }
 
 func parseRead(b []byte) (read, error) {
@@ -150,7 +73,7 @@ func parseRead(b []byte) (read, error) {
 
 // appendDataHead begins a Data body; the piece, or why it cannot be read, follows.
 func appendDataHead(dst []byte, id uint64, ok bool) []byte {
-	return append(binary.BigEndian.AppendUint64(dst, id), flag(ok))
+	return append(binary.LittleEndian.AppendUint64(dst, id), flag(ok))
 }
 
 func parseData(b []byte) (id uint64, ok bool, data []byte, err error) {
@@ -160,7 +83,7 @@ func parseData(b []byte) (id uint64, ok bool, data []byte, err error) {
 }
 
 func appendBegan(dst []byte, call uint64, pid int) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(dst, call), uint32(pid))
+	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(dst, call), uint32(pid))
 }
 
 func parseBegan(b []byte) (call uint64, pid int, err error) {
@@ -171,8 +94,8 @@ func parseBegan(b []byte) (call uint64, pid int, err error) {
 
 // appendChunk begins a Chunk body; size is the whole result's.
 func appendChunk(dst []byte, call, size uint64, data []byte) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, call)
-	dst = binary.BigEndian.AppendUint64(dst, size)
+	dst = binary.LittleEndian.AppendUint64(dst, call)
+	dst = binary.LittleEndian.AppendUint64(dst, size)
 	return append(dst, data...)
 }
 
@@ -180,22 +103,6 @@ func parseChunk(b []byte) (call, size uint64, data []byte, err error) {
 	p := parser{b: b}
 	call, size = p.u64(), p.u64()
 	return call, size, p.b, p.err
-}
-
-// appendDone ends a result: how long it took, how long it is, its last piece.
-func appendDone(dst []byte, call uint64, took time.Duration, size uint64, last []byte) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, call)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(max(took, 0).Microseconds()))
-	dst = binary.BigEndian.AppendUint64(dst, size)
-	return append(dst, last...)
-}
-
-func parseDone(b []byte) (call uint64, took time.Duration, size uint64, last []byte, err error) {
-	p := parser{b: b}
-	call = p.u64()
-	us := p.u64()
-	size = p.u64()
-	return call, time.Duration(min(us, math.MaxInt64/1000)) * time.Microsecond, size, p.b, p.err
 }
 
 // failed is a call's failure.
@@ -244,12 +151,8 @@ func parseFailed(b []byte) (uint64, *graph.Failure, time.Duration, error) {
 // head cuts s to what a failure may hold.
 func head(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxText)], "\ufffd") }
 
-func appendTask(dst []byte, t graph.TaskID) []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, uint32(t.Job)), t.Index)
-}
-
 func appendBytes[T string | []byte](dst []byte, b T) []byte {
-	return append(binary.BigEndian.AppendUint32(dst, uint32(len(b))), b...)
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(b))), b...)
 }
 
 func flag(b bool) byte {
@@ -292,21 +195,43 @@ func (p *parser) u8() byte {
 
 func (p *parser) u32() uint32 {
 	if v := p.take(4); v != nil {
-		return binary.BigEndian.Uint32(v)
+		return binary.LittleEndian.Uint32(v)
 	}
 	return 0
 }
 
 func (p *parser) u64() uint64 {
 	if v := p.take(8); v != nil {
-		return binary.BigEndian.Uint64(v)
+		return binary.LittleEndian.Uint64(v)
 	}
 	return 0
 }
 
-func (p *parser) task() graph.TaskID {
-	return graph.TaskID{Job: graph.JobID(p.u32()), Index: p.u32()}
+func (p *parser) u16() uint16 {
+	if v := p.take(2); v != nil {
+		return binary.LittleEndian.Uint16(v)
+	}
+	return 0
 }
+
+// count reads how many rows follow, each of which takes at least size bytes.
+func (p *parser) count(size int) int {
+	n := p.u32()
+	if uint64(n)*uint64(size) > uint64(len(p.b)) {
+		p.fail("count")
+		return 0
+	}
+	return int(n)
+}
+
+// column takes n numbers of width bytes.
+func (p *parser) column(n, width int) column { return column(p.take(uint64(n) * uint64(width))) }
+
+// column is numbers, one after the other. Its methods do not check: the parser has.
+type column []byte
+
+func (c column) u32(i int) uint32 { return binary.LittleEndian.Uint32(c[4*i:]) }
+func (c column) u64(i int) uint64 { return binary.LittleEndian.Uint64(c[8*i:]) }
 
 func (p *parser) bytes() []byte { return p.take(uint64(p.u32())) }
 

@@ -26,6 +26,7 @@ import (
 // Its calls end with it.
 type process struct {
 	m       *Manager
+	place   *slot
 	key     executorKey
 	started time.Time
 	in      *frameWriter
@@ -40,19 +41,28 @@ type process struct {
 	copies sync.WaitGroup // of its output
 	oom    uint64         // OOM kills of our control group before the start
 
+	// Where it says which calls run: one of both.
+	pageFile *os.File
+	page     page // inside this process
+
 	feed     chan read // pieces of inputs that it asked for
+	kick     chan struct{}
 	expected atomic.Bool
 	memory   atomic.Bool           // it was killed for its memory
 	why      atomic.Pointer[error] // it was killed for what it sent
 
-	mu     sync.Mutex
-	calls  map[uint64]*call
-	next   uint64
-	stuck  int // calls that did not end when told to
-	gone   bool
-	reaped bool
-	idle   *time.Timer
-	users  int // runs that are under way
+	mu       sync.Mutex
+	calls    callTable
+	order    uint64    // of the last task handed over
+	limit    int       // slots that its calls may take at once
+	pending  []*Task   // to be written
+	recalls  []uint64  // to be written behind
+	orders   []byte    // frames, to be written last
+	timed    []*Task   // that must end some time
+	hasStuck bool      // some did not
+	used     time.Time // when the last call ended
+	gone     bool
+	reaped   bool
 }
 
 // watch lives as long as the executor: it greets it, reads what it says, and
@@ -76,6 +86,11 @@ func (p *process) watch(greeted chan<- error) {
 		defer close(fed)
 		p.serveReads()
 	}()
+	quit, written := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(written)
+		p.write(quit)
+	}()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -94,9 +109,16 @@ func (p *process) watch(greeted chan<- error) {
 	p.reap(heard)
 	p.closeIn()
 	close(p.feed)
+	close(quit)
 	<-fed
-	p.fail()
-	p.m.ended(p, p.expected.Load())
+	<-written
+	var n turn
+	spared := p.fail(&n)
+	if p.pageFile != nil {
+		p.pageFile.Close()
+	}
+	p.m.ended(p, p.expected.Load(), spared, &n)
+	p.m.do(&n)
 	close(p.done)
 }
 
@@ -130,7 +152,7 @@ func (p *process) reap(heard <-chan struct{}) {
 func (p *process) greet(r *frameReader) error {
 	o := &p.m.opts
 	err := p.in.write(kindSetup, func(b []byte) []byte {
-		j, _ := json.Marshal(setup{Version: version, Host: o.Host, Worker: o.Worker, GraceMS: o.Grace.Milliseconds()})
+		j, _ := json.Marshal(setup{Version: version, Host: o.Host, Worker: o.Worker, GraceMS: o.Grace.Milliseconds(), Slots: o.Slots})
 		return append(b, j...)
 	})
 	if err != nil {
@@ -150,7 +172,7 @@ func (p *process) greet(r *frameReader) error {
 // listen handles what the executor says until its pipe ends.
 func (p *process) listen(r *frameReader) error {
 	for {
-		k, body, err := r.next(nil)
+		k, body, err := r.next(func(k kind) bool { return k == kindDone }) // results are views of it
 		if err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
 				return nil
@@ -169,7 +191,7 @@ func (p *process) handle(k kind, body []byte) error {
 	case kindBegan:
 		id, pid, err := parseBegan(body)
 		if err == nil {
-			p.with(id, func(c *call) { c.pid = pid })
+			p.with(id, func(t *Task) { t.pid = pid })
 		}
 		return err
 	case kindRead:
@@ -178,37 +200,49 @@ func (p *process) handle(k kind, body []byte) error {
 			p.feed <- r
 		}
 		return err
+	case kindRecalled:
+		calls, ok, err := parseRecalled(body)
+		if err == nil {
+			p.recalled(calls, ok)
+		}
+		return err
+	}
+	var n turn
+	p.mu.Lock()
+	err := p.outcome(k, body, &n)
+	p.mu.Unlock()
+	p.m.do(&n)
+	return err
+}
+
+// outcome does a frame about results. Called with p.mu.
+func (p *process) outcome(k kind, body []byte, n *turn) (err error) {
+	switch k {
 	case kindChunk:
 		id, size, data, err := parseChunk(body)
-		if err != nil {
-			return err
+		if t := p.calls.get(id); err == nil && t != nil {
+			p.gather(t, size, data, n)
 		}
-		p.with(id, func(c *call) {
-			if c.data == nil { // room for all of it, as far as that is to be believed
-				c.data = make([]byte, 0, min(size, believed))
+		return err
+	case kindDone:
+		bad := parseDones(body, func(r doneRow) {
+			if t := p.calls.get(r.call); err == nil && t != nil {
+				err = p.finish(t, r, n)
 			}
 		})
-		p.gather(id, data)
-		return nil
-	case kindDone:
-		id, took, size, last, err := parseDone(body)
-		if err != nil {
-			return err
-		}
-		p.gather(id, last)
-		return p.finish(id, size, took)
+		return errors.Join(bad, err)
 	case kindFailed:
 		id, f, took, err := parseFailed(body)
-		if err == nil {
-			p.take(id, Result{Failure: f, Took: took})
+		if t := p.calls.get(id); err == nil && t != nil {
+			p.end(t, Result{Failure: f, Took: took}, n)
 		}
 		return err
 	}
 	return protocolError(fmt.Sprintf("frame %d", k))
 }
 
-// end asks the executor to end, and kills it if it does not.
-func (p *process) end() {
+// shutdown asks the executor to end, and kills it if it does not.
+func (p *process) shutdown() {
 	p.expected.Store(true)
 	p.closeIn()
 	time.AfterFunc(p.m.opts.Grace+stopSlack, p.kill) // nothing happens if it has ended
@@ -234,29 +268,52 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// fail ends the calls that are left.
-func (p *process) fail() {
+// running returns the ids that the page says run.
+func (p *process) running() []uint64 {
+	if p.pageFile != nil {
+		return readPage(p.pageFile, p.m.opts.Slots)
+	}
+	return p.page.ids()
+}
+
+// mostSpared is how many executors may die under a task that they do not seem to have
+// begun, and that have begun no other either.
+const mostSpared = 3
+
+// fail ends the calls that are left, and returns those that had not begun: they are
+// somebody else's to run. The page tells which those are. If it names none at all,
+// nobody had begun, or it was tampered with; not for ever.
+func (p *process) fail(n *turn) (spared []*Task) {
+	began := map[uint64]bool{}
+	for _, id := range p.running() {
+		began[id] = true
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = true
-	if p.idle != nil {
-		p.idle.Stop()
+	left := p.calls.all()
+	known := 0
+	for _, t := range left {
+		if began[t.id] {
+			known++
+		}
 	}
-	death := &Death{Attempts: len(p.calls)}
-	for id, c := range p.calls {
-		delete(p.calls, id)
-		c.end <- Result{Failure: p.death(c), Took: time.Since(p.started), Death: death}
+	for _, t := range left {
+		p.calls.remove(t)
+		if known == 0 {
+			t.spared++
+		}
+		if !p.expected.Load() && t.stuck == nil && !began[t.id] && t.spared <= mostSpared {
+			spared = append(spared, t)
+			continue
+		}
+		n.end(t, p.death(t))
 	}
-}
-
-func (p *process) isGone() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.gone
+	return spared
 }
 
 // death is the failure of a call whose executor ended.
-func (p *process) death(c *call) *graph.Failure {
+func (p *process) death(t *Task) Result {
 	f := &graph.Failure{Kind: graph.FailDied, Output: p.stderr.bytes()}
 	how := "ended"
 	if p.cmd != nil && p.cmd.ProcessState != nil {
@@ -276,9 +333,14 @@ func (p *process) death(c *call) *graph.Failure {
 	if p.expected.Load() {
 		f.Kind = graph.FailCancelled
 	}
-	f.Message = fmt.Sprintf("the executor process of %s %s%s", c.task.Class.Name, how, firstPanic(f.Output))
-	return f
+	f.Message = fmt.Sprintf("the executor process of %s %s%s", t.Class.Name, how, firstPanic(f.Output))
+	if t.stuck != nil {
+		t.stuck.Output, f = f.Output, t.stuck
+	}
+	return Result{Failure: f, Took: time.Since(p.started), Died: isDeath(f.Kind)}
 }
+
+func isDeath(k graph.FailKind) bool { return k == graph.FailDied || k == graph.FailMemory }
 
 // outOfMemory recognizes what Go's runtime says when it gets no memory.
 func outOfMemory(stderr []byte) bool {

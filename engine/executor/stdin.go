@@ -50,20 +50,38 @@ type attemptKey struct {
 	attempt graph.Attempt
 }
 
-// feeds reports whether t is a command whose standard input comes while it runs.
-func (t *Task) feeds() bool {
-	var spec struct {
+// specFeeds reports whether a command's standard input comes while it runs.
+func specFeeds(spec []byte) bool {
+	var s struct {
 		Feed bool `json:"feed"`
 	}
-	return t.Class.Kind == graph.KindCommand && json.Unmarshal(t.Class.Spec, &spec) == nil && spec.Feed
+	return json.Unmarshal(spec, &s) == nil && s.Feed
 }
 
-// openStdin makes t's standard input, and waits until t may begin.
-func (m *Manager) openStdin(ctx context.Context, t *Task) *graph.Failure {
+// runFed makes t's standard input and runs it as soon as it may begin. Called with
+// Manager.mu.
+func (m *Manager) runFed(t *Task) {
 	t.stdin = &stdin{}
-	m.mu.Lock()
 	m.stdins[attemptKey{t.ID, t.Attempt}] = t.stdin
-	m.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(m.ctx)
+	t.feeding = cancel
+	m.wg.Go(func() {
+		f := m.awaitClient(ctx, t)
+		cancel(nil)
+		var n turn
+		m.mu.Lock()
+		if t.feeding = nil; f != nil {
+			n.end(t, Result{Failure: f})
+		} else {
+			m.enqueue(t, &n)
+		}
+		m.mu.Unlock()
+		m.do(&n)
+	})
+}
+
+// awaitClient waits until t may begin.
+func (m *Manager) awaitClient(ctx context.Context, t *Task) *graph.Failure {
 	if t.Attempt == 1 {
 		return nil
 	}
@@ -196,7 +214,7 @@ func (s *stdin) answer() (send func()) {
 // stdinRead handles a Read of standard input.
 func (p *process) stdinRead(r read) {
 	var s *stdin
-	p.with(r.call, func(c *call) { s = c.task.stdin })
+	p.with(r.call, func(t *Task) { s = t.stdin })
 	switch {
 	case s == nil: // the call has ended, and nobody waits
 	case r.n == 0:
@@ -220,12 +238,12 @@ func (m *Manager) Signal(t graph.TaskID, a graph.Attempt, sig syscall.Signal) bo
 }
 
 // callOf finds an attempt that has a process of its own.
-func (p *process) callOf(t graph.TaskID, a graph.Attempt) (uint64, bool) {
+func (p *process) callOf(id graph.TaskID, a graph.Attempt) (uint64, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id, c := range p.calls {
-		if c.task.ID == t && c.task.Attempt == a && c.pid != 0 {
-			return id, true
+	for _, t := range p.calls.all() {
+		if t.ID == id && t.Attempt == a && t.pid != 0 {
+			return t.id, true
 		}
 	}
 	return 0, false

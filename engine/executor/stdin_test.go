@@ -8,7 +8,7 @@ import (
 )
 
 // give gives a piece to the attempt, once it is there, until all of it is taken.
-func give(t *testing.T, m *Manager, task *Task, offset uint64, data string, last bool) (have uint64, over bool) {
+func give(t *testing.T, m *blocking, task *Task, offset uint64, data string, last bool) (have uint64, over bool) {
 	t.Helper()
 	waitFor(t, func() bool {
 		var ok bool
@@ -20,7 +20,7 @@ func give(t *testing.T, m *Manager, task *Task, offset uint64, data string, last
 
 // A piece that is given twice, whole or in part, counts once.
 func TestGiveTwice(t *testing.T) {
-	eachWay(t, Options{}, func(t *testing.T, m *Manager) {
+	eachWay(t, Options{}, func(t *testing.T, m *blocking) {
 		task := commandTask(&CommandSpec{Argv: []string{"cat"}, Feed: true}, "")
 		task.Attempt = 1
 		end := make(chan Result, 1)
@@ -48,7 +48,7 @@ func TestGiveTwice(t *testing.T) {
 
 // An attempt that is not the first begins when its client is at the beginning.
 func TestFedAnew(t *testing.T) {
-	eachWay(t, Options{}, func(t *testing.T, m *Manager) {
+	eachWay(t, Options{}, func(t *testing.T, m *blocking) {
 		for offset, fails := range map[uint64]bool{0: false, 7: true} {
 			task := commandTask(&CommandSpec{Argv: []string{"cat"}, Feed: true}, "")
 			task.Attempt = 2

@@ -25,12 +25,14 @@ func ProbeVmSize(ctx context.Context, path string) (uint64, error) {
 		return 0, err
 	}
 	defer m.Close()
-	p, err := m.get(ctx, executorKey{kind: graph.KindGo})
+	stop := context.AfterFunc(ctx, func() { m.Close() })
+	defer stop()
+	_, err = m.launch(m.slots[m.Place(&graph.Class{Kind: graph.KindGo})])
 	if err != nil {
 		return 0, fmt.Errorf("measure the address space of %s: %w", path, err)
 	}
 	stat, ok := readStat(pid, make([]byte, 1024))
-	if !ok || p.isGone() || stat.vsize == 0 {
+	if !ok || stat.vsize == 0 {
 		return 0, fmt.Errorf("measure the address space of %s: %w", path, errors.Join(os.ErrProcessDone))
 	}
 	return stat.vsize, nil

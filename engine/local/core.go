@@ -109,7 +109,9 @@ func (c *Core) Step(e Event) {
 	case FetchFailed:
 		c.fetchFailed(e.Key, e.Here)
 	case Ended:
-		c.ended(&e)
+		for i := range e.Attempts {
+			c.ended(&e.Attempts[i])
+		}
 	case Lost:
 		c.lost(e.Key)
 	default:
@@ -264,7 +266,7 @@ func (c *Core) stop(k Key) {
 		a.next = nil
 	case a.state == running:
 		a.state = stopping
-		c.out.Cancel = append(c.out.Cancel, k)
+		c.out.Cancel = append(c.out.Cancel, &a.Assignment)
 	default:
 		c.forget(a)
 	}
@@ -297,7 +299,7 @@ func (c *Core) forget(a *attempt) {
 	c.giveBack(a.borrows)
 }
 
-func (c *Core) ended(e *Ended) {
+func (c *Core) ended(e *End) {
 	a := c.attempts[e.Key]
 	if a == nil || a.state < running {
 		panic(fmt.Sprintf("local: attempt %v ended, which does not run", e.Key))

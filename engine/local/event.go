@@ -22,6 +22,7 @@ type Assignment struct {
 	Class   *graph.Class
 	Payload []byte
 	Inputs  []Input
+	Owner   any // whatever the caller wants to find in Output.Run and Output.Cancel
 }
 
 // Input is a result that an attempt needs.
@@ -88,16 +89,10 @@ type (
 		Here *graph.Failure
 	}
 
-	// Ended says that an attempt of Output.Run ended, in whatever way.
+	// Ended says that attempts of Output.Run ended, in whatever way. Those that died
+	// together come in one event.
 	Ended struct {
-		Key
-		Failure *graph.Failure // nil: there is a result
-		Size    uint64         // of the result, bytes
-		Kept    bool           // the store has it; else it is Inline
-		Inline  []byte
-		Took    uint32 // microseconds
-		// Input, for a graph.FailInput, is which one this worker could not read.
-		Input Key
+		Attempts []End
 	}
 
 	// Lost says that the store does not have a result that it should.
@@ -105,6 +100,18 @@ type (
 		Key Key
 	}
 )
+
+// End is how an attempt ended.
+type End struct {
+	Key
+	Failure *graph.Failure // nil: there is a result
+	Size    uint64         // of the result, bytes
+	Kept    bool           // the store has it; else it is Inline
+	Inline  []byte
+	Took    uint32 // microseconds
+	// Input, for a graph.FailInput, is which one this worker could not read.
+	Input Key
+}
 
 // CopyOrder asks for a result to be fetched from a holder.
 type CopyOrder struct {

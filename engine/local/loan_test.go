@@ -24,11 +24,11 @@ func TestLoan(t *testing.T) {
 		t.Errorf("in the inventory: %v", held)
 	}
 	for i := uint32(1); i <= 2; i++ {
-		if o := turn(c, Ended{Key: key(i, 1)}); len(o.Drop) != 0 || len(o.Run) != 1 {
+		if o := turn(c, ended(End{Key: key(i, 1)})); len(o.Drop) != 0 || len(o.Run) != 1 {
 			t.Fatalf("after %d: %+v", i, o)
 		}
 	}
-	if o := turn(c, Ended{Key: key(3, 1)}); !slices.Equal(o.Drop, []Key{small}) {
+	if o := turn(c, ended(End{Key: key(3, 1)})); !slices.Equal(o.Drop, []Key{small}) {
 		t.Errorf("dropped %v", o.Drop)
 	}
 }
@@ -44,7 +44,7 @@ func TestLoanKeptAndForgotten(t *testing.T) {
 	if o := turn(c, Copy{[]CopyOrder{{small, 10, 3}}}); len(o.Copied) != 1 || len(o.Fetch) != 0 {
 		t.Errorf("%+v", o)
 	}
-	if o := turn(c, Ended{Key: need.Key}); len(o.Drop) != 0 {
+	if o := turn(c, ended(End{Key: need.Key})); len(o.Drop) != 0 {
 		t.Errorf("dropped %v, which is held", o.Drop)
 	}
 
@@ -54,7 +54,7 @@ func TestLoanKeptAndForgotten(t *testing.T) {
 	if o := turn(c, Left{}, Joined{Self: 8, Fresh: true}); !slices.Contains(o.Drop, other) {
 		t.Errorf("dropped %v", o.Drop)
 	}
-	if o := turn(c, Ended{Key: key(2, 1)}); len(o.Drop) != 0 {
+	if o := turn(c, ended(End{Key: key(2, 1)})); len(o.Drop) != 0 {
 		t.Errorf("dropped %v a second time", o.Drop)
 	}
 }

@@ -31,10 +31,10 @@ func turn(c *Core, events ...Event) Output {
 		c.Step(e)
 	}
 	o := *c.Output()
-	for _, s := range []*[]Key{&o.Cancel, &o.Abandon, &o.Drop, &o.Started, &o.Missing} {
+	for _, s := range []*[]Key{&o.Abandon, &o.Drop, &o.Started, &o.Missing} {
 		*s = slices.Clone(*s)
 	}
-	o.Run, o.Fetch, o.Done = slices.Clone(o.Run), slices.Clone(o.Fetch), slices.Clone(o.Done)
+	o.Cancel, o.Run, o.Fetch, o.Done = slices.Clone(o.Cancel), slices.Clone(o.Run), slices.Clone(o.Fetch), slices.Clone(o.Done)
 	o.Failed, o.Retracted, o.Copied = slices.Clone(o.Failed), slices.Clone(o.Retracted), slices.Clone(o.Copied)
 	return o
 }
@@ -60,6 +60,8 @@ func runs(keys ...Key) (as []*Assignment) {
 	return as
 }
 
+func ended(ends ...End) Ended { return Ended{ends} }
+
 func joined(cfg Config) *Core {
 	c := New(cfg)
 	c.Step(Joined{Self: 7})
@@ -75,7 +77,7 @@ func TestPriorityThenOrder(t *testing.T) {
 	var order []uint32
 	for len(o.Run) > 0 {
 		order = append(order, o.Run[0].Task.Index)
-		o = turn(c, Ended{Key: o.Run[0].Key})
+		o = turn(c, ended(End{Key: o.Run[0].Key}))
 	}
 	if want := []uint32{3, 4, 1, 2}; !slices.Equal(order, want) {
 		t.Errorf("ran %v, want %v", order, want)
@@ -87,7 +89,7 @@ func TestManySlotsAreNotOvertaken(t *testing.T) {
 	expect(t, turn(c, Assigned{[]Assignment{
 		assignment(key(1, 1), class(0, 1)), assignment(key(2, 1), class(0, 2)), assignment(key(3, 1), class(0, 1)),
 	}}), Output{Run: runs(key(1, 1)), Started: []Key{key(1, 1)}})
-	expect(t, turn(c, Ended{Key: key(1, 1)}),
+	expect(t, turn(c, ended(End{Key: key(1, 1)})),
 		Output{Run: runs(key(2, 1)), Started: []Key{key(2, 1)}, Done: []Done{{Key: key(1, 1)}}})
 	o := turn(c, Assigned{[]Assignment{assignment(key(9, 1), class(0, 3))}})
 	if len(o.Failed) != 1 || o.Failed[0].Failure.Kind != graph.FailSetup {
@@ -106,7 +108,7 @@ func TestInputIsFetchedOnce(t *testing.T) {
 	expect(t, turn(c, Fetched{key(1, 3)}), Output{
 		Copied: []Held{{key(1, 3), 100}}, Run: runs(key(2, 1)), Started: []Key{key(2, 1)},
 	})
-	expect(t, turn(c, Ended{Key: key(2, 1), Size: 9, Kept: true}), Output{
+	expect(t, turn(c, ended(End{Key: key(2, 1), Size: 9, Kept: true})), Output{
 		Done: []Done{{Key: key(2, 1), Size: 9, Kept: true}}, Run: runs(key(3, 1)), Started: []Key{key(3, 1)},
 	})
 	if got, want := c.AppendHeld(nil), []Held{{key(1, 3), 100}, {key(2, 1), 9}}; !slices.Equal(got, want) {
@@ -151,8 +153,8 @@ func TestStopAndRetract(t *testing.T) {
 	})
 	// Stopped and assigned again: two attempts. The slot is taken until the old one ends.
 	expect(t, turn(c, Stop{[]Key{key(1, 1), key(1, 1)}}, Assigned{[]Assignment{assignment(key(1, 2), class(0, 0))}}),
-		Output{Cancel: []Key{key(1, 1)}})
-	expect(t, turn(c, Ended{Key: key(1, 1), Size: 5, Kept: true}),
+		Output{Cancel: runs(key(1, 1))})
+	expect(t, turn(c, ended(End{Key: key(1, 1), Size: 5, Kept: true})),
 		Output{Drop: []Key{key(1, 1)}, Run: runs(key(1, 2)), Started: []Key{key(1, 2)}})
 	expect(t, turn(c, Fetched{key(9, 1)}), Output{Drop: []Key{key(9, 1)}})
 }
@@ -174,7 +176,7 @@ func TestFreedBeforeItRan(t *testing.T) {
 	turn(c, Assigned{[]Assignment{assignment(key(1, 1), class(0, 0)), assignment(key(2, 1), class(0, 0), in)}})
 	turn(c, Fetched{key(9, 1)})
 	expect(t, turn(c, Free{[]Key{key(9, 1)}}), Output{Drop: []Key{key(9, 1)}})
-	expect(t, turn(c, Ended{Key: key(1, 1)}), Output{Done: []Done{{Key: key(1, 1)}}, Fetch: []Fetch{{key(9, 1), 1, 4}}})
+	expect(t, turn(c, ended(End{Key: key(1, 1)})), Output{Done: []Done{{Key: key(1, 1)}}, Fetch: []Fetch{{key(9, 1), 1, 4}}})
 	expect(t, turn(c, Fetched{key(9, 1)}), Output{Copied: []Held{{key(9, 1), 1}}, Run: runs(key(2, 1)), Started: []Key{key(2, 1)}})
 }
 
@@ -196,12 +198,12 @@ func TestReconnect(t *testing.T) {
 		assignment(key(4, 1), class(0, 0)), assignment(key(5, 1), class(0, 0), input(key(9, 1), 1, 4)),
 	}})
 	expect(t, turn(c, Left{}), Output{Abandon: []Key{key(9, 1)}})
-	expect(t, turn(c, Ended{Key: key(1, 1), Size: 8, Kept: true}, Ended{Key: key(2, 1), Inline: []byte("x")}, FetchFailed{Key: key(9, 1)}), Output{})
-	expect(t, turn(c, Joined{Self: 8}), Output{Cancel: []Key{key(3, 1)}})
+	expect(t, turn(c, ended(End{Key: key(1, 1), Size: 8, Kept: true}), ended(End{Key: key(2, 1), Inline: []byte("x")}), FetchFailed{Key: key(9, 1)}), Output{})
+	expect(t, turn(c, Joined{Self: 8}), Output{Cancel: runs(key(3, 1))})
 	if got, want := c.AppendHeld(nil), []Held{{key(1, 1), 8}}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}
-	expect(t, turn(c, Ended{Key: key(3, 1)}), Output{})
+	expect(t, turn(c, ended(End{Key: key(3, 1)})), Output{})
 }
 
 // TestFreshScheduler: its tasks have the numbers of old ones, and are others.
@@ -209,19 +211,19 @@ func TestFreshScheduler(t *testing.T) {
 	c := joined(Config{Slots: 2})
 	again := Assigned{[]Assignment{assignment(key(1, 1), class(0, 0)), assignment(key(2, 1), class(0, 0))}}
 	turn(c, again)
-	turn(c, Left{}, Ended{Key: key(1, 1), Size: 9, Kept: true})
-	expect(t, turn(c, Joined{Self: 1, Fresh: true}), Output{Drop: []Key{key(1, 1)}, Cancel: []Key{key(2, 1)}})
+	turn(c, Left{}, ended(End{Key: key(1, 1), Size: 9, Kept: true}))
+	expect(t, turn(c, Joined{Self: 1, Fresh: true}), Output{Drop: []Key{key(1, 1)}, Cancel: runs(key(2, 1))})
 	if held := c.AppendHeld(nil); len(held) != 0 {
 		t.Errorf("it still holds %v", held)
 	}
 	expect(t, turn(c, again), Output{Run: runs(key(1, 1)), Started: []Key{key(1, 1)}})
-	expect(t, turn(c, Ended{Key: key(2, 1), Size: 5, Kept: true}),
+	expect(t, turn(c, ended(End{Key: key(2, 1), Size: 5, Kept: true})),
 		Output{Drop: []Key{key(2, 1)}, Run: runs(key(2, 1)), Started: []Key{key(2, 1)}})
 	// Stopped, assigned, and then stopped or asked back before the old one ended.
 	turn(c, Left{}, Joined{Self: 1, Fresh: true}, again)
 	expect(t, turn(c, Stop{[]Key{key(1, 1)}}, Retract{[]Key{key(2, 1), key(2, 1)}}),
 		Output{Retracted: []Retracted{{key(2, 1), true}, {key(2, 1), false}}})
-	expect(t, turn(c, Ended{Key: key(1, 1)}, Ended{Key: key(2, 1)}), Output{})
+	expect(t, turn(c, ended(End{Key: key(1, 1)}), ended(End{Key: key(2, 1)})), Output{})
 }
 
 func TestFetchLimits(t *testing.T) {
@@ -249,7 +251,7 @@ func TestFetchLimits(t *testing.T) {
 }
 
 func TestUnaskedAnswersPanic(t *testing.T) {
-	for _, e := range []Event{Ended{Key: key(1, 1)}, Fetched{key(1, 1)}, FetchFailed{Key: key(1, 1)}, nil} {
+	for _, e := range []Event{ended(End{Key: key(1, 1)}), Fetched{key(1, 1)}, FetchFailed{Key: key(1, 1)}, nil} {
 		func() {
 			defer func() {
 				if recover() == nil {

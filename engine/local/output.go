@@ -7,7 +7,7 @@ import "github.com/yarnd/yarnd/engine/graph"
 type Output struct {
 	// Cancel and Abandon may name what has ended in the same turn; that is to be
 	// ignored.
-	Cancel  []Key         // attempts that run: end them; Ended answers
+	Cancel  []*Assignment // attempts that run: end them; Ended answers
 	Abandon []Key         // fetches under way: end them; Fetched or FetchFailed answers
 	Drop    []Key         // results: delete them from the store
 	Run     []*Assignment // start them; every input is inline or in the store; Ended answers
@@ -60,6 +60,7 @@ type Held struct {
 
 // reset empties o and keeps its memory.
 func (o *Output) reset() {
+	clear(o.Cancel)
 	clear(o.Run) // let payloads go
 	clear(o.Done)
 	clear(o.Failed)

@@ -36,7 +36,8 @@ func (w *world) step(e Event) { w.c.Step(e) }
 func (w *world) turn() {
 	t := w.t
 	o := w.c.Output()
-	for _, k := range o.Cancel {
+	for _, a := range o.Cancel {
+		k := a.Key
 		if w.cancel[k] {
 			t.Fatalf("%v is cancelled twice", k)
 		}
@@ -211,7 +212,7 @@ func (w *world) finish() {
 	}
 	delete(w.running, k)
 	delete(w.cancel, k)
-	e := Ended{Key: k}
+	e := End{Key: k}
 	switch w.rnd.IntN(3) {
 	case 0:
 		e.Failure = &graph.Failure{Kind: graph.FailUser}
@@ -223,7 +224,7 @@ func (w *world) finish() {
 		w.unassign(k) // nobody is told
 	}
 	delete(w.ghosts, k)
-	w.step(e)
+	w.step(ended(e))
 }
 
 func (w *world) answerFetch() {
@@ -372,7 +373,7 @@ func BenchmarkTask(b *testing.B) {
 		c.Step(Assigned{tasks[:]})
 		for o := c.Output(); len(o.Run) > 0; o = c.Output() {
 			for _, a := range o.Run {
-				c.Step(Ended{Key: a.Key})
+				c.Step(ended(End{Key: a.Key}))
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +19,9 @@ import (
 func (w *worker) act(ctx context.Context) {
 	for again := true; again; {
 		o := w.core.Output()
-		for _, k := range o.Cancel {
-			if cancel := w.running[k]; cancel != nil {
-				cancel()
+		for _, a := range o.Cancel {
+			if t, ok := a.Owner.(*work); ok {
+				w.exec.Stop(&t.task)
 			}
 		}
 		for _, k := range o.Abandon {
@@ -34,13 +33,8 @@ func (w *worker) act(ctx context.Context) {
 			w.store.Delete(store.Key(k))
 		}
 		w.report(o)
+		lost := w.start(o.Run)
 		again = false
-		var lost []event
-		for _, a := range o.Run {
-			if e := w.start(ctx, a); e != nil {
-				lost = append(lost, e...)
-			}
-		}
 		for _, f := range o.Fetch {
 			if e := w.fetch(ctx, f); e != nil {
 				lost = append(lost, e)
@@ -103,7 +97,7 @@ func failedFrames(failed []local.Failed, host string) (frames []*wire.Failed) {
 			row.InputJob, row.InputIndex, row.Holder = uint32(f.Input.Job), f.Input.Index, uint32(f.Holder)
 		}
 		texts := len(row.Message) + len(row.Stack) + len(row.Output)
-		if len(frames) == 0 || size+texts > maxFailed && !isDeath(f.Failure) {
+		if len(frames) == 0 || size+texts > maxFailed && !died(f.Failure) {
 			frames, size = append(frames, &wire.Failed{}), 0
 		}
 		m := frames[len(frames)-1]
@@ -111,12 +105,6 @@ func failedFrames(failed []local.Failed, host string) (frames []*wire.Failed) {
 		size += texts
 	}
 	return frames
-}
-
-// isDeath reports whether an attempt ended with its executor. Those that did so
-// together belong into one frame; there are no more of them than slots.
-func isDeath(f *graph.Failure) bool {
-	return f.Kind == graph.FailDied || f.Kind == graph.FailMemory
 }
 
 func tasks(keys []local.Key) *wire.Tasks {
@@ -129,61 +117,79 @@ func tasks(keys []local.Key) *wire.Tasks {
 
 // ---- attempts ------------------------------------------------------------------
 
-// start runs an attempt. Its inputs are opened here, before anything can delete
-// them. It returns events instead if one is not there.
-func (w *worker) start(ctx context.Context, a *local.Assignment) []event {
-	t := &executor.Task{ID: a.Task, Attempt: a.Attempt, Class: a.Class, Payload: a.Payload}
-	var blobs []*store.Blob
+// work is an attempt in an executor.
+type work struct {
+	task  executor.Task
+	of    *local.Assignment
+	blobs []*store.Blob // inputs that are open
+}
+
+// start runs attempts. It returns events for those whose inputs are not there.
+func (w *worker) start(run []*local.Assignment) (lost []event) {
+	works, tasks := make([]work, len(run)), make([]*executor.Task, 0, len(run))
+	for i, a := range run {
+		t := &works[i]
+		t.of, a.Owner = a, t
+		t.task = executor.Task{
+			ID: a.Task, Attempt: a.Attempt, Class: a.Class, Payload: a.Payload,
+			Place: w.exec.Place(a.Class), Limit: w.opts.Slots, Owner: t,
+		}
+		if e := w.open(t); e != nil {
+			lost = append(lost, e...)
+			continue
+		}
+		tasks = append(tasks, &t.task)
+	}
+	if len(tasks) > 0 {
+		w.exec.Run(tasks)
+	}
+	return lost
+}
+
+// open opens an attempt's inputs, before anything can delete them. It returns events
+// instead if one is not there.
+func (w *worker) open(t *work) []event {
+	a := t.of
+	if len(a.Inputs) == 0 {
+		return nil
+	}
+	inputs := make([]executor.TaskInput, len(a.Inputs))
 	for i := range a.Inputs {
 		in := &a.Inputs[i]
 		if in.IsInline() {
-			t.Inputs = append(t.Inputs, executor.TaskInput{Task: in.Task, Size: int64(len(in.Inline)), At: bytes.NewReader(in.Inline)})
+			inputs[i] = executor.TaskInput{Task: in.Task, Size: int64(len(in.Inline)), Data: in.Inline}
 			continue
 		}
 		b, err := w.store.Open(store.Key(in.Key))
 		if err != nil {
-			closeAll(blobs)
+			t.close()
 			w.opts.Log.Error("an input is lost", "task", a.Task.String(), "input", in.Key.Task.String(), "err", err)
-			return []event{lost{in.Key}, ended{local.Ended{Key: a.Key, Input: in.Key, Failure: &graph.Failure{Kind: graph.FailInput, Message: err.Error()}}, nil}}
+			failed := local.End{Key: a.Key, Input: in.Key, Failure: &graph.Failure{Kind: graph.FailInput, Message: err.Error()}}
+			return []event{lost{in.Key}, ends{failed}}
 		}
-		blobs = append(blobs, b)
-		t.Inputs = append(t.Inputs, executor.TaskInput{Task: in.Task, Size: b.Size(), At: b})
+		t.blobs = append(t.blobs, b)
+		inputs[i] = executor.TaskInput{Task: in.Task, Size: b.Size(), At: b}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	w.running[a.Key] = cancel
-	w.tasks.Go(func() {
-		defer cancel()
-		r := w.exec.Run(ctx, t)
-		closeAll(blobs)
-		w.send(ended{w.keep(a.Key, r), r.Death})
-	})
+	t.task.Inputs = inputs
 	return nil
 }
 
-func closeAll(blobs []*store.Blob) {
-	for _, b := range blobs {
+func (t *work) close() {
+	for _, b := range t.blobs {
 		b.Close()
 	}
+	t.blobs, t.task.Inputs = nil, nil
 }
 
-// keep puts a large result into the store and says how the attempt ended.
-func (w *worker) keep(k local.Key, r executor.Result) local.Ended {
-	e := local.Ended{Key: k, Failure: r.Failure, Took: uint32(min(r.Took.Microseconds(), 1<<32-1))}
-	if r.Failure != nil {
-		return e
-	}
-	e.Size = uint64(len(r.Data))
-	if len(r.Data) <= wire.MaxInline {
-		e.Inline = r.Data
-		return e
-	}
-	if err := w.store.Put(store.Key(k), r.Data); err != nil {
-		e.Failure = noRoom(err)
-		return e
-	}
-	e.Kept = true
-	return e
-}
+// ends are attempts that have ended.
+type ends []local.End
+
+func (e ends) handle(w *worker) { w.core.Step(local.Ended{Attempts: e}) }
+
+// lost is a result that should be in the store and is not.
+type lost struct{ key local.Key }
+
+func (e lost) handle(w *worker) { w.core.Step(local.Lost{Key: e.key}) }
 
 // noRoom is the failure of a task whose result or input this worker cannot keep.
 func noRoom(err error) *graph.Failure {
@@ -193,34 +199,6 @@ func noRoom(err error) *graph.Failure {
 	}
 	return &graph.Failure{Kind: kind, Message: err.Error()}
 }
-
-// ended is the end of an attempt that start started.
-type ended struct {
-	local.Ended
-	death *executor.Death // nil: its executor lives on
-}
-
-// handle keeps the ends that came with one death until all of them are there: they go
-// into one report, for none of these attempts was alone.
-func (e ended) handle(w *worker) {
-	delete(w.running, e.Key)
-	if e.death == nil {
-		w.core.Step(e.Ended)
-		return
-	}
-	w.deaths[e.death] = append(w.deaths[e.death], e.Ended)
-	if all := w.deaths[e.death]; len(all) == e.death.Attempts {
-		delete(w.deaths, e.death)
-		for _, e := range all {
-			w.core.Step(e)
-		}
-	}
-}
-
-// lost is a result that should be in the store and is not.
-type lost struct{ key local.Key }
-
-func (e lost) handle(w *worker) { w.core.Step(local.Lost{Key: e.key}) }
 
 // ---- fetches -------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ type worker struct {
 	opts        Options
 	dataAddress string
 	events      chan event
+	results     reports       // of executors
 	ended       chan struct{} // closed when the loop takes no more events
 	store       *store.Store
 	pool        *transfer.Pool
@@ -37,19 +38,16 @@ type worker struct {
 	epoch   uint64 // of the last scheduler; 0: none yet
 	classes map[graph.JobID]map[graph.ClassID]*graph.Class
 	peers   map[graph.WorkerID]graph.Location
-	running map[local.Key]context.CancelFunc
 	fetches map[local.Key]context.CancelFunc
-	deaths  map[*executor.Death][]local.Ended // of which not all attempts have been heard
-	done    uint64                            // results given since the last connection
+	done    uint64 // results given since the last connection
 	retired bool
 	load    loadMeter
 }
 
 func (w *worker) init() {
 	w.ended = make(chan struct{})
-	w.running = map[local.Key]context.CancelFunc{}
+	w.results.there = make(chan struct{}, 1)
 	w.fetches = map[local.Key]context.CancelFunc{}
-	w.deaths = map[*executor.Death][]local.Ended{}
 	w.forgetPeers()
 }
 
@@ -83,6 +81,8 @@ func (w *worker) run(ctx context.Context) {
 		case e := <-w.events:
 			e.handle(w)
 			w.handleWaiting()
+		case <-w.results.there:
+			w.handleWaiting()
 		case <-load.C:
 			w.sendLoad()
 		case <-ctx.Done():
@@ -103,6 +103,9 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) handleWaiting() {
 	for range len(w.events) {
 		(<-w.events).handle(w)
+	}
+	if all := w.results.take(); len(all) > 0 {
+		w.core.Step(local.Ended{Attempts: all})
 	}
 }
 

@@ -1,0 +1,102 @@
+package executor
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// callContext is the context of a call. Most functions never look at theirs, so it is
+// a real one only from the moment at which somebody does.
+type callContext struct {
+	mu       sync.Mutex
+	real     context.Context // nil: nobody looked
+	cancel   context.CancelCauseFunc
+	cause    error     // why it ended; nil: it did not
+	deadline *deadline // nil: none
+}
+
+type deadline struct {
+	at    time.Time
+	timer *time.Timer // ends the context
+}
+
+// limit gives it a deadline.
+func (c *callContext) limit(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = &deadline{time.Now().Add(d), time.AfterFunc(d, func() { c.end(errTime) })}
+}
+
+// end ends it; the first cause counts.
+func (c *callContext) end(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return
+	}
+	c.cause = cause
+	if c.cancel != nil {
+		c.cancel(cause)
+	}
+	if c.deadline != nil {
+		c.deadline.timer.Stop()
+	}
+}
+
+// why returns the cause of its end, nil before.
+func (c *callContext) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+func (c *callContext) get() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.real == nil {
+		c.real, c.cancel = context.WithCancelCause(context.Background())
+		if c.cause != nil {
+			c.cancel(c.cause)
+		}
+	}
+	return c.real
+}
+
+// Deadline is of context.Context, like what follows.
+func (c *callContext) Deadline() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deadline == nil {
+		return time.Time{}, false
+	}
+	return c.deadline.at, true
+}
+
+// Done returns a channel that is closed at its end.
+func (c *callContext) Done() <-chan struct{} { return c.get().Done() }
+
+// Err returns nil before its end.
+func (c *callContext) Err() error {
+	switch cause := c.why(); cause {
+	case nil:
+		return nil
+	case errTime:
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
+}
+
+// Value answers package context's own questions: context.Cause, and contexts that
+// derive from this one.
+func (c *callContext) Value(key any) any { return c.get().Value(key) }
+
+// finish ends it when its call has ended, for those who derived from it.
+func (c *callContext) finish() {
+	c.mu.Lock()
+	idle := c.real == nil && c.deadline == nil
+	c.mu.Unlock()
+	if !idle {
+		c.end(context.Canceled)
+	}
+}
