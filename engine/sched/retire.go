@@ -75,18 +75,20 @@ func (c *Core) drain() {
 
 func (c *Core) evacuate(w *worker) {
 	c.lateTransfers(w)
-	ev := &w.leaving
-	if len(ev.left) == 0 && ev.busy == 0 {
-		ev.left = c.onlyOn(w)
-	}
-	for len(ev.left) > 0 && ev.busy < maxTransfers {
-		id := ev.left[len(ev.left)-1]
-		ev.left = ev.left[:len(ev.left)-1]
-		c.copyAway(w, id)
-	}
-	if len(ev.left) == 0 && ev.busy == 0 {
-		c.change(w, func() { w.phase = retired })
-		c.out.Retired = append(c.out.Retired, w.id)
+	for ev := &w.leaving; ev.busy < maxTransfers; {
+		if len(ev.left) == 0 {
+			if ev.busy > 0 {
+				return
+			}
+			// Others that held the same may have left meanwhile: it is looked at anew
+			// even when the last copies did not arrive.
+			if ev.left = c.onlyOn(w); len(ev.left) == 0 {
+				c.change(w, func() { w.phase = retired })
+				c.out.Retired = append(c.out.Retired, w.id)
+				return
+			}
+		}
+		c.copyAway(w, pop(&ev.left))
 	}
 }
 

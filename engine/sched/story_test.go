@@ -391,6 +391,30 @@ func TestRetiringTheLastWorkerLeavesItToLineage(t *testing.T) {
 	s.want("computed again", tasksOf(s.output()), []uint32{0})
 }
 
+// The race of two workers that leave: one holds the only other copy of a result and
+// goes while the copies of the second do not arrive. The second looks again before
+// it goes.
+func TestRetiringWorkerLooksAgainWhenAnotherHolderLeft(t *testing.T) {
+	s := tell(t, Config{CopyTimeout: 100})
+	s.submit(nil, nil)
+	s.step(WorkerJoined{Worker: 1, Slots: 2}, WorkerJoined{Worker: 2, Slots: 1})
+	s.output()
+	s.step(done(1, 0, 1), done(1, 1, 1), Copied{2, []Held{{attempt(0, 1), 1 << 20}}})
+	s.step(Retire{Workers: []graph.WorkerID{1}}, WorkerJoined{Worker: 3, Slots: 1})
+	out := s.output()
+	s.want("only what nobody else has is copied", out.Copy, []Copy{{To: 3, From: 1, Task: id(1), Attempt: 1, Size: 1 << 20}})
+	s.step(WorkerLeft{Worker: 2}, Tick{Now: 100})
+	for try := range maxTries - 1 {
+		s.want("another try", s.output().Copy, []Copy{{To: 3, From: 1, Task: id(1), Attempt: 1, Size: 1 << 20}})
+		s.step(Tick{Now: int64(try+2) * 100})
+	}
+	out = s.output()
+	s.want("what nobody else has by now", out.Copy, []Copy{{To: 3, From: 1, Task: id(0), Attempt: 1, Size: 1 << 20}})
+	s.want("retired", len(out.Retired), 0)
+	s.step(Copied{3, []Held{{attempt(0, 1), 1 << 20}}})
+	s.want("retired", s.output().Retired, []graph.WorkerID{1})
+}
+
 func TestCopyThatDoesNotArriveIsTriedElsewhere(t *testing.T) {
 	s := tell(t, Config{})
 	s.submit(nil)

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -26,7 +27,7 @@ func (c *Core) stepClass(ev DeclareClass) {
 	}
 	cl := class{Class: ev.Spec, slots: max(1, int(ev.Spec.Resources.Slots))}
 	cl.Spec = nil // the executor's own
-	cl.lane = j.laneFor(c.termsOf(&ev.Spec, cl.slots))
+	cl.lane = j.laneFor(ev.Spec.Priority, ev.Spec.Pool, cl.slots)
 	j.classes = append(j.classes, cl)
 }
 
@@ -173,11 +174,14 @@ func (c *Core) leaveIfGone(j *job) {
 	c.out.Gone = append(c.out.Gone, j.id)
 }
 
-// laneFor returns the lane of tasks of these terms, a new one if need be.
-func (j *job) laneFor(t terms) *lane {
-	at, ok := slices.BinarySearchFunc(j.lanes, t, func(l *lane, t terms) int { return l.compare(t) })
+// laneFor returns the lane of tasks of this kind, a new one if need be.
+func (j *job) laneFor(priority int32, pool string, slots int) *lane {
+	at, ok := slices.BinarySearchFunc(j.lanes, lane{priority: priority, pool: pool, slots: slots}, func(l *lane, k lane) int {
+		return cmp.Or(cmp.Compare(l.priority, k.priority), cmp.Compare(l.pool, k.pool), cmp.Compare(l.slots, k.slots))
+	})
 	if !ok {
-		j.lanes = slices.Insert(j.lanes, at, &lane{job: j, terms: t})
+		l := &lane{job: j, priority: priority, pool: pool, slots: slots}
+		j.lanes = slices.Insert(j.lanes, at, l)
 	}
 	return j.lanes[at]
 }
