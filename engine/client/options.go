@@ -42,10 +42,7 @@ type Options struct {
 	// for broken; 0 is 30 s.
 	Lease time.Duration
 
-	// Dial makes the TCP connections to the scheduler and the workers; nil is a
-	// net.Dialer.
-	Dial identity.DialFunc
-	Log  *slog.Logger // nil discards
+	Log *slog.Logger // nil discards
 }
 
 func (o *Options) setDefaults() {

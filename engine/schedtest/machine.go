@@ -1,229 +1,399 @@
 package schedtest
 
 import (
-	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/sched"
 )
 
-// machine is a model of a worker process. It keeps its results through the loss
-// of its connection.
+// machine is a worker process: a worker's core, with what its shell does around it. It
+// keeps its results through the loss of its connection.
 type machine struct {
-	name    int
-	host    string
-	pool    string
-	slots   int
-	memory  uint64
-	conn    *conn // nil: cut off
-	queue   []assigned
-	running []assigned
-	results map[sched.TaskAttempt]stored
+	name  int
+	host  int
+	pool  string
+	slots int
+	mem   uint64
+	slow  bool
+	dead  bool
+
+	core  *local.Core
+	conn  *conn // nil: cut off
+	epoch int   // of the last scheduler that it was welcomed by
+
+	running []*run
+	flying  []*flight
+	store   map[local.Key]stored
+	mislaid map[local.Key]bool // gone from the store, which the core was not told
+	watch   watch
 }
 
-type assigned struct {
-	sched.Assign
-	inputs []input
-	slots  int
+// run is an attempt that executes.
+type run struct {
+	*local.Assignment
+	spec   *spec // of the scheduler that gave it
+	values []uint64
+	ghost  bool // nobody wants to know how it ends
+
+	cancelled bool // it was told to end
 }
 
-type input struct {
-	sched.Input
-	value uint64 // if inline
+// flight is a fetch under way.
+type flight struct {
+	local.Fetch
+	abandoned bool
 }
 
 type stored struct{ size, value uint64 }
 
-// conn is one connection of a machine: one worker id.
-type conn struct {
-	id   graph.WorkerID
-	m    *machine
-	down []any         // to the machine
-	up   []sched.Event // to the scheduler
-	said []sched.Event // the last of those, to say again
+func keyOf(a sched.TaskAttempt) local.Key { return local.Key{Task: a.Task, Attempt: a.Attempt} }
+
+func attemptOf(k local.Key) sched.TaskAttempt {
+	return sched.TaskAttempt{Task: k.Task, Attempt: k.Attempt}
 }
 
-func (c *conn) say(ev sched.Event) {
-	c.up = append(c.up, ev)
-	c.said = append(c.said, ev)
-	if len(c.said) > 3 {
+// conn is one connection of a machine: one worker id.
+type conn struct {
+	name     int
+	id       graph.WorkerID
+	m        *machine
+	open     bool // the machine has not lost it
+	welcomed bool // the machine has heard that it is there
+	gone     bool // the scheduler has given it up
+	parted   bool
+	down     []any    // to the machine
+	up       []report // to the scheduler
+	said     []report // the last of those, to say again
+	heard    []any    // the last orders, to come again
+}
+
+// report is what a machine says.
+type report struct {
+	ev        sched.Event
+	inventory bool // the end of it: older connections of the machine are over
+}
+
+// remembered bounds what can be said again.
+const remembered = 6
+
+func (c *conn) say(r report) {
+	c.up = append(c.up, r)
+	if c.said = append(c.said, r); len(c.said) > remembered {
 		c.said = c.said[1:]
 	}
 }
 
-type (
-	stop     sched.Order
-	retract  sched.Order
-	free     sched.Order
-	copyFrom sched.Copy
-)
+func (c *conn) send(msg any) {
+	c.down = append(c.down, msg)
+	if c.heard = append(c.heard, msg); len(c.heard) > remembered {
+		c.heard = c.heard[1:]
+	}
+}
 
-// hear takes one message in.
+// welcome is the first that a machine hears on a connection.
+type welcome struct{}
+
+func (w *World) newMachine(a *Action) *machine {
+	m := &machine{
+		name: a.M, host: a.Host, pool: a.Pool, slots: max(1, a.Slots), mem: a.Mem,
+		store: map[local.Key]stored{}, mislaid: map[local.Key]bool{},
+	}
+	m.core = local.New(local.Config{Slots: m.slots, Fetches: m.fetches(w), FetchBytes: maxFetchBytes})
+	m.watch.init()
+	return m
+}
+
+// maxFetchBytes bounds what a machine fetches at a time.
+const maxFetchBytes = 20 << 20
+
+func (m *machine) fetches(w *World) int {
+	if n := int(w.conf.Fetches); n > 0 {
+		return n
+	}
+	return 16
+}
+
+func (m *machine) parted() bool { return m.conn != nil && m.conn.parted }
+
+func (m *machine) welcomed() bool { return m.conn != nil && m.conn.welcomed }
+
+// step puts an event into the machine's core.
+func (m *machine) step(w *World, ev local.Event) {
+	w.localEvents++
+	m.core.Step(ev)
+}
+
+// hear takes one order in. An assignment that comes again is heard only as long as the
+// attempt is there: a connection doubles nothing, and what ended would run again.
 func (m *machine) hear(w *World, msg any) {
-	same := func(t graph.TaskID, a graph.Attempt) func(assigned) bool {
-		return func(x assigned) bool { return x.Task == t && x.Attempt == a }
+	if r, ok := msg.(repeated); ok {
+		msg = r.msg
+		if a, ok := msg.(local.Assigned); ok && (m.watch.live[a.Tasks[0].Key] == nil || m.watch.asked(a.Tasks[0].Key)) {
+			return
+		}
 	}
 	switch msg := msg.(type) {
-	case assigned:
-		m.queue = append(m.queue, msg)
-	case stop:
-		m.queue = slices.DeleteFunc(m.queue, same(msg.Task, msg.Attempt))
-		m.running = slices.DeleteFunc(m.running, same(msg.Task, msg.Attempt))
-	case retract:
-		before := len(m.queue)
-		m.queue = slices.DeleteFunc(m.queue, same(msg.Task, msg.Attempt))
-		m.conn.say(sched.Retracted{
-			Worker: m.conn.id,
-			Tasks:  []sched.TaskAttempt{{Task: msg.Task, Attempt: msg.Attempt}},
-			OK:     []bool{len(m.queue) < before},
-		})
-	case free:
-		delete(m.results, sched.TaskAttempt{Task: msg.Task, Attempt: msg.Attempt})
-	case copyFrom:
-		a := sched.TaskAttempt{Task: msg.Task, Attempt: msg.Attempt}
-		if s, ok := w.fetch(msg.From, a); ok {
-			m.results[a] = s
-			m.conn.say(sched.Copied{Worker: m.conn.id, Tasks: []sched.Held{{TaskAttempt: a, Size: s.size}}})
-			return
+	case welcome:
+		m.greet(w)
+		return
+	case local.Assigned:
+		for i := range msg.Tasks {
+			m.watch.assigned(m, &msg.Tasks[i], w.oracle.specs[msg.Tasks[i].Task])
 		}
-		m.conn.say(sched.Failed{Worker: m.conn.id, Tasks: []sched.FailedAttempt{
-			{TaskAttempt: a, Kind: graph.FailInput, Input: msg.Task, Holder: msg.From},
-		}})
+		m.step(w, msg)
+	case local.Stop:
+		m.watch.unlive(m, msg.Tasks[0])
+		m.step(w, msg)
+	case local.Retract:
+		m.watch.retract(msg.Tasks[0])
+		m.step(w, msg)
+	case local.Copy:
+		m.watch.copies[msg.Tasks[0].Key] = true
+		m.watch.keeps[msg.Tasks[0].Key] = true
+		m.step(w, msg)
+	case local.Free:
+		delete(m.watch.keeps, msg.Tasks[0])
+		m.step(w, msg)
 	}
 }
 
-// canStart reports whether the head of the queue fits the free slots.
-func (m *machine) canStart() bool {
-	if len(m.queue) == 0 {
-		return false
+// greet begins a connection: what is held is told first.
+func (m *machine) greet(w *World) {
+	m.conn.welcomed = true
+	for k := range m.watch.live {
+		m.watch.unlive(m, k)
 	}
-	used := 0
-	for _, r := range m.running {
-		used += r.slots
+	m.step(w, local.Joined{Self: m.conn.id, Fresh: m.epoch != 0 && m.epoch != w.epoch})
+	m.epoch = w.epoch
+	ev := sched.Copied{Worker: m.conn.id}
+	for _, h := range m.core.AppendHeld(nil) {
+		ev.Tasks = append(ev.Tasks, sched.Held{TaskAttempt: attemptOf(h.Key), Size: h.Size})
 	}
-	return used+m.queue[0].slots <= m.slots
+	m.conn.say(report{ev: ev, inventory: true})
 }
 
-// start fetches the inputs of the queue's head and begins to run it.
-func (m *machine) start(w *World) {
-	a := m.queue[0]
-	m.queue = m.queue[1:]
-	at := sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}
-	for k := range a.inputs {
-		in := &a.inputs[k]
-		if in.Inline {
-			continue
+// lose tells the machine that its connection is lost.
+func (m *machine) lose(w *World) {
+	welcomed := m.welcomed()
+	m.conn = nil
+	if !welcomed {
+		return
+	}
+	for k, l := range m.watch.live {
+		if !l.running {
+			m.watch.unlive(m, k)
 		}
-		s, holder, ok := m.obtain(w, in)
-		if !ok {
-			if m.conn != nil {
-				m.conn.say(sched.Failed{Worker: m.conn.id, Tasks: []sched.FailedAttempt{
-					{TaskAttempt: at, Kind: graph.FailInput, Input: in.Task, Holder: holder},
-				}})
+	}
+	clear(m.watch.keeps)
+	m.step(w, local.Left{})
+	m.act(w)
+}
+
+// act does what the machine's core wants, in the order in which a worker does.
+func (m *machine) act(w *World) {
+	for again := true; again; {
+		again = false
+		o := m.core.Output()
+		w.must(m.watch.output(m, w, o))
+		for _, a := range o.Cancel {
+			for _, r := range m.running {
+				r.cancelled = r.cancelled || r.Key == a.Key
 			}
-			return
 		}
-		in.value = s.value
-	}
-	m.running = append(m.running, a)
-	if m.conn != nil {
-		m.conn.say(sched.Started{Worker: m.conn.id, Tasks: []sched.TaskAttempt{at}})
+		for _, k := range o.Abandon {
+			for _, f := range m.flying {
+				f.abandoned = f.abandoned || f.Key == k
+			}
+		}
+		for _, k := range o.Drop {
+			delete(m.store, k)
+			delete(m.mislaid, k)
+		}
+		m.report(w, o)
+		for _, a := range o.Run {
+			again = m.start(w, a) || again
+		}
+		for _, f := range o.Fetch {
+			m.flying = append(m.flying, &flight{Fetch: f})
+		}
+		if !again {
+			w.must(m.watch.settled(m, w))
+		}
 	}
 }
 
-// obtain gets an input from here or from one of its holders. A fetched one is
-// kept, and told, now and then.
-func (m *machine) obtain(w *World, in *input) (s stored, last graph.WorkerID, ok bool) {
-	at := sched.TaskAttempt{Task: in.Task, Attempt: in.Attempt}
-	if s, ok = m.results[at]; ok {
-		return s, 0, true
+// report tells the scheduler.
+func (m *machine) report(w *World, o *local.Output) {
+	if !m.welcomed() {
+		return
 	}
-	for _, h := range in.Held {
-		if h == 0 {
-			break
+	c := m.conn
+	if len(o.Started) > 0 {
+		ev := sched.Started{Worker: c.id}
+		for _, k := range o.Started {
+			ev.Tasks = append(ev.Tasks, attemptOf(k))
 		}
-		if s, ok = w.fetch(h, at); !ok {
-			last = h
+		c.say(report{ev: ev})
+	}
+	if len(o.Done) > 0 {
+		ev := sched.Done{Worker: c.id}
+		for _, d := range o.Done {
+			ev.Tasks = append(ev.Tasks, sched.Finished{TaskAttempt: attemptOf(d.Key), Size: d.Size, Inline: !d.Kept, Duration: d.Took})
+			if !d.Kept {
+				w.sent[attemptOf(d.Key)] = binary.BigEndian.Uint64(d.Inline)
+			}
+		}
+		c.say(report{ev: ev})
+	}
+	if len(o.Failed) > 0 {
+		ev := sched.Failed{Worker: c.id}
+		for _, f := range o.Failed {
+			ev.Tasks = append(ev.Tasks, sched.FailedAttempt{TaskAttempt: attemptOf(f.Key), Kind: f.Failure.Kind, Input: f.Input, Holder: f.Holder})
+		}
+		c.say(report{ev: ev})
+	}
+	if len(o.Retracted) > 0 {
+		ev := sched.Retracted{Worker: c.id}
+		for _, r := range o.Retracted {
+			ev.Tasks, ev.OK = append(ev.Tasks, attemptOf(r.Key)), append(ev.OK, r.OK)
+		}
+		c.say(report{ev: ev})
+	}
+	if len(o.Copied) > 0 {
+		ev := sched.Copied{Worker: c.id}
+		for _, h := range o.Copied {
+			ev.Tasks = append(ev.Tasks, sched.Held{TaskAttempt: attemptOf(h.Key), Size: h.Size})
+		}
+		c.say(report{ev: ev})
+	}
+	if len(o.Missing) > 0 {
+		ev := sched.Missing{Worker: c.id}
+		for _, k := range o.Missing {
+			ev.Tasks = append(ev.Tasks, attemptOf(k))
+		}
+		c.say(report{ev: ev})
+	}
+}
+
+// start begins to execute an attempt: it opens its inputs. It reports whether one is
+// not there, which the core has been told.
+func (m *machine) start(w *World, a *local.Assignment) (lost bool) {
+	r := &run{Assignment: a, spec: m.watch.live[a.Key].spec}
+	for i := range a.Inputs {
+		in := &a.Inputs[i]
+		if in.IsInline() {
+			r.values = append(r.values, binary.BigEndian.Uint64(in.Inline))
 			continue
 		}
-		if m.conn != nil && w.chance(2) {
-			m.results[at] = s
-			m.conn.say(sched.Copied{Worker: m.conn.id, Tasks: []sched.Held{{TaskAttempt: at, Size: s.size}}})
+		s, ok := m.store[in.Key]
+		if !ok {
+			m.step(w, local.Lost{Key: in.Key})
+			m.ended(w, r, local.End{Input: in.Key, Failure: &graph.Failure{Kind: graph.FailInput}})
+			return true
 		}
-		return s, h, true
+		r.values = append(r.values, s.value)
 	}
-	return stored{}, last, false
+	m.running = append(m.running, r)
+	return false
 }
 
-// finish ends the n-th running attempt as its class says. It reports whether the
-// machine survives.
-func (m *machine) finish(w *World, n int) bool {
-	a := m.running[n]
-	does := w.oracle.specs[a.Task].does
-	switch does.kind {
-	case "bomb":
-		return false
-	case "poison":
-		m.executorDies()
-		return true
+// ended tells the core that an attempt ended.
+func (m *machine) ended(w *World, r *run, e local.End) {
+	e.Key = r.Key
+	m.watch.ended(m, r)
+	m.step(w, local.Ended{Attempts: []local.End{e}})
+}
+
+// end ends the n-th running attempt, as its class says or as how says.
+func (m *machine) end(w *World, n int, how string) {
+	r := m.running[n]
+	does := r.spec.does
+	if how == "" && does.does == "bomb" {
+		w.crash(m, true)
+		return
+	}
+	if how == "" && does.does == "poison" {
+		m.die(w, graph.FailDied)
+		return
 	}
 	m.running = slices.Delete(m.running, n, n+1)
-	at := sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}
-	bad := does.kind == "bad" && !w.cured[a.Task]
-	if does.kind == "flaky" && w.flaked[a.Task] < int(does.class.Retries) {
-		w.flaked[a.Task]++
-		bad = true
+	if kind := w.failureOf(r, how); kind != graph.FailNone {
+		m.ended(w, r, local.End{Failure: &graph.Failure{Kind: kind}})
+		m.act(w)
+		return
 	}
-	if bad {
-		if m.conn != nil {
-			m.conn.say(sched.Failed{Worker: m.conn.id, Tasks: []sched.FailedAttempt{{TaskAttempt: at, Kind: graph.FailUser}}})
-		}
-		return true
+	v := valueOf(r.spec.name, r.values)
+	e := local.End{Size: does.size, Took: does.micros}
+	if does.inline {
+		e.Inline = binary.BigEndian.AppendUint64(nil, v)
+	} else {
+		e.Kept = true
+		m.store[r.Key] = stored{does.size, v}
 	}
-	if w.chance(2) {
-		delete(w.cured, a.Task) // not for ever: computed again, it may fail
-	}
-	values := make([]uint64, len(a.inputs))
-	for k := range a.inputs {
-		values[k] = a.inputs[k].value
-	}
-	v := valueOf(a.Task, values)
-	if !does.inline {
-		m.results[at] = stored{does.size, v}
-	}
-	if m.conn != nil {
-		if does.inline {
-			w.sent[at] = v
-		}
-		m.conn.say(sched.Done{Worker: m.conn.id, Tasks: []sched.Finished{
-			{TaskAttempt: at, Size: does.size, Inline: does.inline, Duration: does.micros},
-		}})
-	}
-	return true
+	m.ended(w, r, e)
+	m.act(w)
 }
 
-// executorDies ends all that runs: they share one executor.
-func (m *machine) executorDies() {
-	var dead []sched.FailedAttempt
-	for _, r := range m.running {
-		dead = append(dead, sched.FailedAttempt{
-			TaskAttempt: sched.TaskAttempt{Task: r.Task, Attempt: r.Attempt}, Kind: graph.FailDied,
-		})
+// failureOf decides how an attempt ends.
+func (w *World) failureOf(r *run, how string) graph.FailKind {
+	does := r.spec.does
+	switch how {
+	case "setup":
+		return graph.FailSetup
+	case "memory":
+		return graph.FailMemory
+	case "time":
+		return graph.FailTime
+	case "user":
+		return graph.FailUser
 	}
+	switch does.does {
+	case "bad":
+		if !w.cured[r.spec.name] {
+			return graph.FailUser
+		}
+		if mix(uint64(r.Attempt), 7)%2 == 0 {
+			delete(w.cured, r.spec.name) // not for ever: computed again, it may fail
+		}
+	case "flaky":
+		if w.flaked[r.spec.name] < int(does.class.Retries) {
+			w.flaked[r.spec.name]++
+			return graph.FailUser
+		}
+	}
+	return graph.FailNone
+}
+
+// die ends all that runs: they share one executor.
+func (m *machine) die(w *World, kind graph.FailKind) {
+	dead := m.running
 	m.running = nil
-	if m.conn != nil {
-		m.conn.say(sched.Failed{Worker: m.conn.id, Tasks: dead})
+	var ev local.Ended
+	for _, r := range dead {
+		m.watch.ended(m, r)
+		ev.Attempts = append(ev.Attempts, local.End{Key: r.Key, Failure: &graph.Failure{Kind: kind}})
 	}
+	m.step(w, ev)
+	m.act(w)
 }
 
-// inventory is what the machine holds, in order.
-func (m *machine) inventory() (held []sched.Held) {
-	for at, s := range m.results {
-		held = append(held, sched.Held{TaskAttempt: at, Size: s.size})
+// land answers the n-th fetch, well if its holder has the result and both can be
+// reached, and if how does not say otherwise.
+func (m *machine) land(w *World, n int, how string) {
+	f := m.flying[n]
+	m.flying = slices.Delete(m.flying, n, n+1)
+	s, ok := w.fetch(m, f.From, attemptOf(f.Key))
+	switch {
+	case how == "full":
+		m.step(w, local.FetchFailed{Key: f.Key, Here: &graph.Failure{Kind: graph.FailSetup}})
+	case !ok, how == "fail", f.abandoned && how != "late":
+		m.step(w, local.FetchFailed{Key: f.Key})
+	default:
+		m.store[f.Key] = s
+		m.step(w, local.Fetched{Key: f.Key})
 	}
-	slices.SortFunc(held, func(a, b sched.Held) int {
-		return cmp.Or(a.Task.Compare(b.Task), cmp.Compare(a.Attempt, b.Attempt))
-	})
-	return held
+	m.act(w)
 }

@@ -11,44 +11,52 @@ import (
 
 // Result is what came of a run.
 type Result struct {
-	Err   error
-	Log   []string // with Plan.Trace
-	Tasks int
+	Err     error
+	Log     []string // with tracing
+	Actions []Action // what was done, so that it can be done again
+	Stats
 	// Phantoms counts copies that the core believed in and that were not there when
-	// a client asked for them. One comes about when a Free, sent because somebody
-	// could not fetch a copy, crosses with the news that the worker has fetched it
-	// anew. Rare, and healed by whoever misses it.
+	// a client asked for them, although nobody had said anything wrong. One comes about
+	// when a Free, sent because somebody could not fetch a copy, crosses with the news
+	// that the worker has fetched it anew. Rare, and healed by whoever misses it.
 	Phantoms int
-	Hash     uint64 // of everything that happened: equal plans have equal ones
+	Hash     uint64 // of everything that the core wanted, and of its state at the end
+	Cover    *Coverage
 }
 
-// Run plays a plan through.
-func Run(p Plan) (r Result) {
-	var w *World
-	defer func() {
-		if w != nil {
-			r.Log, r.Tasks, r.Phantoms, r.Hash = w.log, len(w.twin.tasks), w.phantoms, w.hash()
+// Replay does a list of actions, then lets the world heal and judges it. The core's
+// books are counted after every step.
+func Replay(actions []Action, trace bool) Result {
+	return play(trace, true, func(w *World, r *Result) {
+		r.Actions = actions
+		for i := range actions {
+			w.do(&actions[i])
 		}
+	})
+}
+
+// play runs a world to its end.
+func play(trace, every bool, act func(*World, *Result)) (r Result) {
+	w := newWorld(trace)
+	w.every = every
+	defer func() {
+		r.Log, r.Stats, r.Phantoms, r.Hash, r.Cover = w.log, w.stats(), w.phantoms, w.finalHash(), w.cover
 		switch v := recover().(type) {
 		case nil:
 		case fault:
 			r.Err = v.error
 		case error:
 			r.Err = fmt.Errorf("panic: %w", v)
-			if !p.Trace {
-				return
+			if trace {
+				panic(v)
 			}
-			panic(v)
 		case string:
 			r.Err = errors.New(v)
 		default:
 			panic(v)
 		}
 	}()
-	w = newWorld(p)
-	for range p.Actions {
-		w.act()
-	}
+	act(w, &r)
 	w.heal()
 	w.retryAll()
 	for w.missed() {
@@ -56,109 +64,47 @@ func Run(p Plan) (r Result) {
 	}
 	w.judge()
 	w.letGo()
-	return Result{}
+	return r
 }
 
-// heal ends all faults and lets the world run until nothing happens any more.
-func (w *World) heal() {
-	w.healing = true
-	w.note("healing")
-	for len(w.conns) > 0 {
-		c := pick(w, w.conns, func(c *conn) bool { return c.m == nil })
-		if c == nil {
-			break
-		}
-		w.notice(c, false)
+// retryAll asks for everything that failed, and sees that what can be retried is.
+func (w *World) retryAll() {
+	if !w.conf.Retry {
+		return
 	}
-	for _, m := range slices.Clone(w.machines) {
-		if m.conn.m != m {
-			w.reconnect(m)
+	for _, t := range w.twin.tasks {
+		if t.failed == 0 {
+			continue
+		}
+		why, _ := w.core.MayRetry(t.id)
+		w.step(sched.Retry{Tasks: []graph.TaskID{t.id}})
+		if got, ok := w.core.Task(t.id); ok && (got.State == sched.StateFailed || got.State == sched.StateCancelled) != (why != sched.NoObstacle) {
+			w.must(fmt.Errorf("%v is %v after a retry, against which was said: %d", t.id, got.State, why))
 		}
 	}
 	w.quiesce()
 }
 
-// quiesce runs until the core is idle. Machines that tasks kill are replaced.
-func (w *World) quiesce() {
-	for range 20000 {
-		w.staff()
-		switch {
-		case w.chance(4):
-			w.turn()
-		case w.work(), w.deliverDown(), w.deliverUp():
-		default:
-			w.turn()
-			w.tick(100)
-			if w.still() {
-				return
-			}
-		}
-	}
-	w.must(fmt.Errorf("no end: %s", w.stuck()))
-}
-
-// staff keeps a worker in each pool that can run anything.
-func (w *World) staff() {
-	for _, pool := range []string{"", "big"} {
-		if !slices.ContainsFunc(w.machines, func(m *machine) bool {
-			if m.conn.m != m || m.pool != pool || m.slots < 2 {
-				return false
-			}
-			k, _ := w.core.Worker(m.conn.id)
-			return k.Phase == "working"
-		}) {
-			m := &machine{name: -1, host: w.someHost(), pool: pool, slots: 2, memory: 1 << 30, results: map[sched.TaskAttempt]stored{}}
-			w.machines = append(w.machines, m)
-			w.connect(m)
-		}
-	}
-}
-
-func (w *World) still() bool {
-	if w.core.Busy() {
-		return false
-	}
-	for _, c := range w.conns {
-		if len(c.up) > 0 || len(c.down) > 0 {
-			return false
-		}
-		if k, _ := w.core.Worker(c.id); k.Phase == "leaving" {
-			return false
-		}
-	}
-	for _, m := range w.machines {
-		if len(m.queue) > 0 || len(m.running) > 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// stuck says what does not end.
-func (w *World) stuck() string {
-	for _, t := range w.twin.tasks {
-		if got, ok := w.core.Task(t.id); ok && got.State.Active() {
-			return fmt.Sprintf("%v is %v on worker %d (%s)", t.id, got.State, got.Worker, w.oracle.specs[t.id].does.kind)
-		}
-	}
-	return "a worker"
-}
-
 // missed looks for results as clients do, and reports those that are not where
 // the core says. There are few.
-func (w *World) missed() (any bool) {
+func (w *World) missed() (missing bool) {
 	for _, t := range w.twin.tasks {
 		for _, h := range w.core.Holders(nil, t.id) {
 			at := sched.TaskAttempt{Task: t.id, Attempt: t.attempt}
-			if _, ok := w.fetch(h, at); ok || w.phantoms > 10 {
+			c := w.byID[h]
+			if _, ok := w.fetch(nil, h, at); ok {
 				continue
 			}
-			w.phantoms++
-			any = true
+			missing = true
+			switch {
+			case c.m.mislaid[keyOf(at)]:
+			case !w.doubtful:
+				w.phantoms++
+			}
 			w.step(sched.Missing{Worker: h, Tasks: []sched.TaskAttempt{at}})
 		}
 	}
-	return any
+	return missing
 }
 
 // judge compares every outcome with the oracle's.
@@ -172,21 +118,36 @@ func (w *World) judge() {
 		case sched.StateDone:
 			w.must(w.judgeResult(got))
 		case sched.StateFailed, sched.StateCancelled:
-			if !t.failedDep(w.twin) && !t.unlinked && got.Kind == graph.FailUpstream {
+			if got.Kind == graph.FailUpstream && !t.unlinked && !slices.ContainsFunc(t.deps, w.twin.hopeless) {
 				w.must(fmt.Errorf("%v failed as upstream, and all its dependencies are well", t.id))
 			}
 		default:
 			w.must(fmt.Errorf("%v is %v at the end", t.id, got.State))
 		}
+		if w.isHeld(t) {
+			w.must(w.wasTold(t, got))
+		}
 	}
 }
 
-func (t *twinTask) failedDep(tw *twin) bool { return slices.ContainsFunc(t.deps, tw.hopeless) }
+// isHeld reports whether a client may look at a task.
+func (w *World) isHeld(t *twinTask) bool { return (t.held || t.pins > 0) && !t.closed }
+
+// wasTold objects to an end that nobody was told.
+func (w *World) wasTold(t *twinTask, got sched.Task) error {
+	kind, ok := w.told[t.id]
+	if t.done && !t.told { // it was not held when it got its result
+		return nil
+	}
+	if !ok || kind != got.Kind {
+		return fmt.Errorf("%v ended as %v, told was %v (at all: %v)", t.id, got.Kind, kind, ok)
+	}
+	return nil
+}
 
 // judgeResult reads a result wherever the core says that it is.
 func (w *World) judgeResult(got sched.Task) error {
-	does := w.oracle.specs[got.ID].does.kind
-	if does != "ok" && does != "flaky" && !(does == "bad" && w.plan.has("retry")) {
+	if does := w.oracle.specs[got.ID].does.does; does == "poison" || does == "bomb" {
 		return fmt.Errorf("%v has a result and is %s", got.ID, does)
 	}
 	at, want := sched.TaskAttempt{Task: got.ID, Attempt: got.Attempt}, w.oracle.value(got.ID)
@@ -197,7 +158,7 @@ func (w *World) judgeResult(got sched.Task) error {
 		return nil
 	}
 	for _, h := range w.core.Holders(nil, got.ID) {
-		s, ok := w.fetch(h, at)
+		s, ok := w.fetch(nil, h, at)
 		if !ok || s.value != want {
 			return fmt.Errorf("%v: result %x on %d (there: %v), should be %x", got.ID, s.value, h, ok, want)
 		}
@@ -208,12 +169,12 @@ func (w *World) judgeResult(got sched.Task) error {
 // letGo closes everything; nothing may be left.
 func (w *World) letGo() {
 	for _, j := range w.jobs {
-		for _, id := range j.pinned {
-			w.step(sched.Pin{Task: id, Delta: -1})
+		for _, id := range slices.Clone(j.pinned) {
+			w.unpin(id)
 		}
-		j.pinned = nil
 		if !j.closed {
-			w.closeJob(j)
+			j.closed = true
+			w.step(sched.CloseJob{Job: j.id})
 		}
 	}
 	w.quiesce()
@@ -226,9 +187,10 @@ func (w *World) letGo() {
 		w.must(fmt.Errorf("left in the scheduler's stores: %v, %v", w.inline, w.payload))
 	}
 	for _, m := range w.machines {
+		w.must(m.watch.rest(m))
 		k, ok := w.core.Worker(m.conn.id)
-		if len(m.results) > 0 {
-			w.must(fmt.Errorf("left on worker %d: %v", m.conn.id, m.results))
+		if len(m.store)+len(m.mislaid) > 0 {
+			w.must(fmt.Errorf("left on worker %d: %v", m.conn.id, m.store))
 		}
 		if !ok || k.Assigned+k.Running+k.Results != 0 || k.Bytes != 0 {
 			w.must(fmt.Errorf("worker %d's books are not empty: %+v", m.conn.id, k))
@@ -236,12 +198,12 @@ func (w *World) letGo() {
 	}
 }
 
-// hash sums up the world.
-func (w *World) hash() uint64 {
-	var v []uint64
+// finalHash sums up all that the core wanted, and what it knows at the end.
+func (w *World) finalHash() uint64 {
+	h := mix(w.hash, uint64(w.now))
 	for _, t := range w.twin.tasks {
 		got, _ := w.core.Task(t.id)
-		v = append(v, uint64(t.last), uint64(t.attempt), uint64(t.failed), uint64(got.State), uint64(w.told[t.id]))
+		h = mix(mix(h, uint64(got.State)<<32|uint64(got.Attempt)), uint64(t.failed))
 	}
-	return valueOf(graph.TaskID{Job: graph.JobID(w.nextWorker), Index: uint32(w.now)}, v)
+	return h
 }

@@ -12,16 +12,31 @@ import (
 // It watches the same events and outputs as the world and works everything out
 // anew each time.
 type twin struct {
-	tasks   []*twinTask // in order of submission: dependencies come first
-	byID    map[graph.TaskID]*twinTask
-	core    *sched.Core
-	mayFail func(id graph.TaskID, kind graph.FailKind, told bool) error
-	retries func(id graph.TaskID) int
-	err     error
+	tasks     []*twinTask // in order of submission: dependencies come first
+	byID      map[graph.TaskID]*twinTask
+	core      *sched.Core
+	oracle    *oracle
+	seq       int                       // of assignments
+	suspected bool                      // some task was, ever
+	copies    map[sched.TaskAttempt]int // Copies that were ordered
+	slots     map[graph.WorkerID]int    // of each worker
+	lonely    map[graph.WorkerID]bool   // workers that had nobody to copy to
+	err       error
+
+	scratch []graph.WorkerID
+}
+
+func newTwin(c *sched.Core, o *oracle) *twin {
+	return &twin{
+		byID: map[graph.TaskID]*twinTask{}, core: c, oracle: o,
+		copies: map[sched.TaskAttempt]int{}, slots: map[graph.WorkerID]int{}, lonely: map[graph.WorkerID]bool{},
+	}
 }
 
 type twinTask struct {
 	id        graph.TaskID
+	name      Name
+	class     *graph.Class
 	deps      []graph.TaskID
 	consumers []*twinTask
 	held      bool
@@ -37,7 +52,10 @@ type twinTask struct {
 	attempt  graph.Attempt // whose result counts
 	lost     graph.Attempt // whose result counted, and is gone
 	holders  []graph.WorkerID
+	seq      int // of the live attempt
 	mistakes int // attempts that failed by their own doing
+	setbacks setbacks
+	dropped  bool // its payload was given up
 	failed   graph.FailKind
 	told     bool // a result was told
 	gone     bool // forgotten
@@ -56,6 +74,7 @@ func (tw *twin) see(ev sched.Event) {
 	switch ev := ev.(type) {
 	case sched.Submit:
 		tw.submit(ev.Batch)
+		tw.settle()
 	case sched.Release:
 		for _, id := range ev.Tasks {
 			if t := tw.byID[id]; t != nil {
@@ -67,6 +86,7 @@ func (tw *twin) see(ev sched.Event) {
 		if t := tw.byID[ev.Task]; t != nil && !t.gone && t.pins+ev.Delta >= 0 {
 			t.pins += ev.Delta
 		}
+		tw.settle()
 	case sched.Cancel:
 		for _, id := range ev.Tasks {
 			if t := tw.byID[id]; t != nil && t.open() && !t.told && (t.wanted || t.fresh) {
@@ -82,17 +102,22 @@ func (tw *twin) see(ev sched.Event) {
 	case sched.CloseJob:
 		tw.closeJob(ev.Job)
 	case sched.WorkerJoined:
+		tw.slots[ev.Worker] = ev.Slots
 		for _, h := range ev.Held {
 			tw.holds(ev.Worker, h)
 			tw.settle()
 		}
 	case sched.Copied:
+		if _, ok := tw.slots[ev.Worker]; !ok {
+			return // it left
+		}
 		for _, h := range ev.Tasks {
 			tw.holds(ev.Worker, h)
 			tw.settle()
 		}
 	case sched.WorkerLeft:
-		tw.left(ev.Worker)
+		tw.left(ev.Worker, ev.Blame)
+		tw.settle()
 	case sched.Started:
 		for _, a := range ev.Tasks {
 			if t := tw.isLive(ev.Worker, a); t != nil {
@@ -107,12 +132,8 @@ func (tw *twin) see(ev sched.Event) {
 	case sched.Failed:
 		for _, f := range ev.Tasks {
 			if t := tw.isLive(ev.Worker, f.TaskAttempt); t != nil {
-				t.endAttempt()
-				tw.adopt(t)
-				if f.Kind == graph.FailUser {
-					tw.countMistake(t)
-				}
-				if f.Kind == graph.FailInput {
+				tw.setback(t, f, deaths(ev) == 1)
+				if f.Kind == graph.FailInput && slices.Contains(t.deps, f.Input) {
 					tw.dropCopy(f.Input, f.Holder)
 				}
 			}
@@ -131,16 +152,20 @@ func (tw *twin) see(ev sched.Event) {
 				t.endAttempt()
 			}
 		}
+		tw.settle()
 	}
-	tw.settle()
 }
 
 func (tw *twin) submit(b *graph.Batch) {
+	if id := (graph.TaskID{Job: b.Job, Index: b.First}); tw.byID[id] != nil || tw.oracle.specs[id] == nil {
+		return // submitted before, or to a job that is closed
+	}
 	for k := range b.Len() {
 		t := &twinTask{
 			id: graph.TaskID{Job: b.Job, Index: b.First + uint32(k)}, deps: slices.Clone(b.DepsOf(k)),
 			held: !b.IsLoose(k), fresh: b.IsLoose(k),
 		}
+		t.name, t.class = tw.oracle.specs[t.id].name, &tw.oracle.specs[t.id].does.class
 		tw.tasks = append(tw.tasks, t)
 		tw.byID[t.id] = t
 		for n, d := range t.deps {
@@ -188,6 +213,7 @@ func (tw *twin) finished(w graph.WorkerID, f sched.Finished) {
 		return
 	}
 	t.endAttempt()
+	t.setbacks.suspect = false
 	t.done, t.inline, t.attempt, t.lost = true, f.Inline, f.Attempt, 0
 	t.told = t.told || t.held || t.pins > 0
 	if f.Inline {
@@ -205,18 +231,9 @@ func (tw *twin) holds(w graph.WorkerID, h sched.Held) {
 		t.holders = append(t.holders, w)
 	case t.open() && t.wanted && h.Attempt != 0 && (t.lost == h.Attempt || t.last == h.Attempt):
 		t.endAttempt()
+		t.setbacks.suspect = false
 		t.done, t.attempt, t.lost, t.holders = true, h.Attempt, 0, []graph.WorkerID{w}
 		t.told = t.told || t.held || t.pins > 0
-	}
-}
-
-func (tw *twin) left(w graph.WorkerID) {
-	for _, t := range tw.tasks {
-		tw.dropCopy(t.id, w)
-		if t.worker == w {
-			t.endAttempt()
-			tw.adopt(t)
-		}
 	}
 }
 
@@ -239,8 +256,6 @@ func (tw *twin) settle() {
 		if t.wanted {
 			t.fresh = false
 		}
-	}
-	for _, t := range tw.tasks {
 		if t.open() && t.wanted && t.worker == 0 && slices.ContainsFunc(t.deps, tw.hopeless) {
 			t.fail(graph.FailUpstream)
 			if t.told {
@@ -250,14 +265,30 @@ func (tw *twin) settle() {
 	}
 	for again := true; again; {
 		tw.want()
-		again = slices.ContainsFunc(tw.tasks, tw.letGo)
+		again = false
+		for _, t := range tw.tasks {
+			if !t.wanted && tw.letGo(t) {
+				again = true
+				break
+			}
+		}
+	}
+	for _, t := range tw.tasks {
+		t.dropped = t.dropped || !t.closed && (t.gone || t.failed != 0 && t.unlinked)
 	}
 }
 
+// needsPayload reports whether the scheduler must keep what the task needs to run.
+func (t *twinTask) needsPayload() bool { return !t.dropped }
+
 // want finds out which tasks are wanted.
 func (tw *twin) want() {
-	for _, t := range slices.Backward(tw.tasks) {
-		t.wanted = t.held || t.pins > 0 || slices.ContainsFunc(t.consumers, func(k *twinTask) bool { return k.open() && k.wanted })
+	for n := len(tw.tasks) - 1; n >= 0; n-- { // without iterators: this is what takes most time
+		t := tw.tasks[n]
+		t.wanted = t.held || t.pins > 0
+		for k := 0; k < len(t.consumers) && !t.wanted; k++ {
+			t.wanted = t.consumers[k].open() && t.consumers[k].wanted
+		}
 	}
 }
 
@@ -332,6 +363,8 @@ func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
 	}
 	t.live = sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}
 	t.worker, t.last = a.Worker, a.Attempt
+	tw.seq++
+	t.seq = tw.seq
 	return nil
 }
 
@@ -372,7 +405,11 @@ func (tw *twin) compare() error {
 		default:
 			return fmt.Errorf("%v is %v, must be %s (%+v)", t.id, s, must, *t)
 		}
-		if t.done && len(c.Holders(nil, t.id)) != len(t.holders) {
+		if !t.done {
+			continue
+		}
+		tw.scratch = c.Holders(tw.scratch[:0], t.id)
+		if len(tw.scratch) != len(t.holders) || slices.ContainsFunc(tw.scratch, func(h graph.WorkerID) bool { return !slices.Contains(t.holders, h) }) {
 			return fmt.Errorf("%v has holders %v, must be %v", t.id, c.Holders(nil, t.id), t.holders)
 		}
 	}
@@ -393,28 +430,4 @@ func (t *twinTask) must() string {
 		return "active"
 	}
 	return "released"
-}
-
-// countMistake objects to a task that is tried again too often, or given up too soon.
-func (tw *twin) countMistake(t *twinTask) {
-	t.mistakes++
-	if n := tw.retries(t.id); (t.mistakes > n) != (t.failed != 0) && tw.err == nil {
-		tw.err = fmt.Errorf("%v made %d mistakes with %d retries, and has failed: %v", t.id, t.mistakes, n, t.failed != 0)
-	}
-}
-
-// adopt takes in whether the core gave a task up whose attempt has just ended.
-func (tw *twin) adopt(t *twinTask) {
-	got, ok := tw.core.Task(t.id)
-	if !ok {
-		t.fail(graph.FailUser) // it was the last of a closed job, which is gone
-		return
-	}
-	if got.State != sched.StateFailed || got.Kind == graph.FailUpstream {
-		return
-	}
-	if err := tw.mayFail(t.id, got.Kind, t.told); err != nil && tw.err == nil {
-		tw.err = err
-	}
-	t.fail(got.Kind)
 }

@@ -1,91 +1,90 @@
 package schedtest
 
 import (
+	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/sched"
 )
 
-// World is one run: a core, what surrounds it, and who watches.
+// World is a core, what surrounds it, and who watches. It changes by actions alone.
 type World struct {
-	plan   Plan
-	rng    *rand.Rand
+	conf   worldConfig
+	trace  bool
+	log    []string
 	core   *sched.Core
 	twin   *twin
 	oracle *oracle
 	now    int64
-	log    []string
+	epoch  int // of the scheduler
 
-	machines   []*machine
-	conns      []*conn // those that the core does not know to be gone
+	machines   []*machine // those that live
+	conns      []*conn    // those of which anything may still come
+	byID       map[graph.WorkerID]*conn
 	nextWorker graph.WorkerID
-	nextName   int
-	crashes    int
 
 	jobs    []*job
+	nextJob graph.JobID
 	inline  map[sched.TaskAttempt]uint64 // the scheduler's store of small results
 	sent    map[sched.TaskAttempt]uint64 // small results on their way
 	payload map[graph.TaskID]bool        // the scheduler's store of payloads
-	flaked  map[graph.TaskID]int
-	cured   map[graph.TaskID]bool // bad tasks that are good, since they were retried
+	flaked  map[Name]int
+	cured   map[Name]bool // bad tasks that are good, since they were retried
 	gone    map[graph.JobID]bool
 	told    map[graph.TaskID]graph.FailKind
-	healing bool
-	// strict: one death is enough, and nothing but a task by itself can be its cause,
-	// so that a death which is blamed on a bystander shows at once.
-	strict bool
 
-	phantoms int
+	healing     bool
+	every       bool // the core counts its books after every step, not only after every turn
+	hashing     bool
+	hash        uint64 // of all that the core ever wanted
+	events      int    // that the core took
+	localEvents int    // that machines' cores took
+	faults      int
+	rounds      int // that it took to come to rest, the longest time
+	phantoms    int
+	doubtful    bool // somebody said of a result what is not so: phantoms may come of it
+	cover       *Coverage
 }
 
 // job is a client's view of a job.
 type job struct {
+	name    int
 	id      graph.JobID
 	classes []*behaviour
-	next    uint32
-	held    []graph.TaskID
+	tasks   map[int]uint32 // by its number in scripts
+	last    *graph.Batch
 	pinned  []graph.TaskID
+	held    int // tasks that may still be released, roughly
 	closed  bool
 }
 
-func newWorld(p Plan) *World {
+func newWorld(trace bool) *World {
 	w := &World{
-		plan: p, rng: rand.New(rand.NewPCG(p.Seed, 1)),
-		core:    sched.New(sched.Config{}),
-		twin:    &twin{byID: map[graph.TaskID]*twinTask{}},
-		oracle:  &oracle{specs: map[graph.TaskID]*spec{}, values: map[graph.TaskID]uint64{}},
-		inline:  map[sched.TaskAttempt]uint64{},
-		sent:    map[sched.TaskAttempt]uint64{},
-		payload: map[graph.TaskID]bool{},
-		flaked:  map[graph.TaskID]int{},
-		cured:   map[graph.TaskID]bool{},
-		gone:    map[graph.JobID]bool{},
-		told:    map[graph.TaskID]graph.FailKind{},
+		trace: trace, cover: &Coverage{},
+		flaked: map[Name]int{}, cured: map[Name]bool{},
 	}
-	w.twin.core, w.twin.mayFail = w.core, w.mayFail
-	w.twin.retries = func(id graph.TaskID) int { return int(w.oracle.specs[id].does.class.Retries) }
-	w.strict = w.chance(2)
-	for range 1 + w.rng.IntN(4) {
-		w.join(w.someHost(), w.somePool())
-	}
+	w.begin()
 	return w
 }
 
-func (w *World) chance(oneIn int) bool { return w.rng.IntN(oneIn) == 0 }
-
-func (w *World) someHost() string { return fmt.Sprintf("host%d", w.rng.IntN(3)) }
-
-func (w *World) somePool() string {
-	if w.plan.has("pools") && w.chance(4) {
-		return "big"
-	}
-	return ""
+// begin makes a scheduler that knows nothing.
+func (w *World) begin() {
+	w.epoch++
+	w.core = sched.New(sched.Config{
+		Prefill: w.conf.Prefill, MaxPrefill: int(w.conf.MaxPrefill), LocalityWait: w.conf.LocalityWait, CopyTimeout: w.conf.CopyTimeout,
+	})
+	w.oracle = newOracle()
+	w.twin = newTwin(w.core, w.oracle)
+	w.byID, w.conns, w.nextWorker = map[graph.WorkerID]*conn{}, nil, 0
+	w.jobs, w.nextJob = nil, 0
+	w.inline, w.sent = map[sched.TaskAttempt]uint64{}, map[sched.TaskAttempt]uint64{}
+	w.payload, w.gone, w.told = map[graph.TaskID]bool{}, map[graph.JobID]bool{}, map[graph.TaskID]graph.FailKind{}
 }
 
-// fault is how a violated expectation is raised; Run catches it.
+// fault is how a violated expectation is raised; who runs a world catches it.
 type fault struct{ error }
 
 func (w *World) must(err error) {
@@ -95,39 +94,34 @@ func (w *World) must(err error) {
 }
 
 func (w *World) note(format string, args ...any) {
-	if w.plan.Trace {
+	if w.trace {
 		w.log = append(w.log, fmt.Sprintf(format, args...))
 	}
 }
 
 // step puts an event into the core and lets everybody look at what came of it.
 func (w *World) step(ev sched.Event) {
-	w.note("%T%+v", ev, ev)
-	if d, ok := ev.(sched.Done); ok {
-		w.keepInline(d)
+	if w.trace {
+		w.note("%T%+v", ev, ev)
 	}
-	if s, ok := ev.(sched.Submit); ok {
-		for k := range s.Batch.Len() {
-			w.payload[graph.TaskID{Job: s.Batch.Job, Index: s.Batch.First + uint32(k)}] = true
+	switch ev := ev.(type) {
+	case sched.Done:
+		w.keepInline(ev)
+	case sched.Submit:
+		if j, ok := w.core.Job(ev.Batch.Job); ok && !j.Closed && j.Tasks == ev.Batch.First {
+			for k := range ev.Batch.Len() {
+				w.payload[graph.TaskID{Job: ev.Batch.Job, Index: ev.Batch.First + uint32(k)}] = true
+			}
 		}
 	}
+	w.events++
+	w.cover.see(w.core, w.twin, ev)
 	w.core.Step(ev)
-	w.must(w.core.Check())
+	if w.every {
+		w.must(w.core.Check())
+	}
 	w.twin.see(ev)
 	w.must(w.twin.compare())
-}
-
-// mayFail judges a failure that the core says a task had by itself.
-func (w *World) mayFail(id graph.TaskID, kind graph.FailKind, told bool) error {
-	does := w.oracle.specs[id].does.kind
-	switch {
-	case kind == graph.FailUser && does == "bad" && !w.cured[id]:
-	case kind == graph.FailDied && (does == "poison" || does == "bomb"):
-	case kind == graph.FailLost && told:
-	default:
-		return fmt.Errorf("%v (%s) failed as %v", id, does, kind)
-	}
-	return nil
 }
 
 // keepInline is what the scheduler's loop does with small results before the
@@ -142,27 +136,25 @@ func (w *World) keepInline(d sched.Done) {
 
 // turn takes the core's output and carries it out.
 func (w *World) turn() {
+	w.cover.turn(w.core, w.twin)
+	w.noteLonely()
 	out := w.core.Output()
+	w.hashOutput(out)
 	for _, a := range out.Assign {
 		w.assign(a, out.Inputs[a.From:a.To])
 	}
 	for _, o := range out.Stop {
-		w.send(o.Worker, stop(o))
+		w.send(o.Worker, local.Stop{Tasks: []local.Key{{Task: o.Task, Attempt: o.Attempt}}})
 	}
 	for _, o := range out.Retract {
-		w.send(o.Worker, retract(o))
+		w.send(o.Worker, local.Retract{Tasks: []local.Key{{Task: o.Task, Attempt: o.Attempt}}})
 	}
 	for _, o := range out.Free {
-		w.note("free %+v", o)
-		w.must(w.twin.freed(o))
-		if o.Worker == 0 {
-			delete(w.inline, sched.TaskAttempt{Task: o.Task, Attempt: o.Attempt})
-			continue
-		}
-		w.send(o.Worker, free(o))
+		w.free(o)
 	}
 	for _, o := range out.Copy {
-		w.send(o.To, copyFrom(o))
+		w.twin.copies[sched.TaskAttempt{Task: o.Task, Attempt: o.Attempt}]++
+		w.send(o.To, local.Copy{Tasks: []local.CopyOrder{{Key: local.Key{Task: o.Task, Attempt: o.Attempt}, Size: o.Size, From: o.From}}})
 	}
 	for k, e := range out.Ended {
 		w.ended(e, slices.ContainsFunc(out.Ended[k+1:], func(f sched.Ended) bool { return f.Task == e.Task && f.Again }))
@@ -176,46 +168,109 @@ func (w *World) turn() {
 	for _, id := range out.Gone {
 		w.jobGone(id)
 	}
-	for _, id := range out.Retired {
-		w.retired(id)
-	}
+	retired := slices.Clone(out.Retired)
 	w.must(w.core.Check())
 	w.must(w.twin.compare())
+	w.must(w.bounds())
+	for _, id := range retired {
+		w.must(w.twin.retired(id))
+	}
+	for _, id := range retired {
+		w.retired(id)
+	}
 }
 
+// hashOutput takes what the core wants into the hash of all it ever wanted.
+func (w *World) hashOutput(out *sched.Output) {
+	h := w.hash
+	for _, a := range out.Assign {
+		h = mix(mix(mix(h, uint64(a.Worker)), uint64(a.Task.Job)<<32|uint64(a.Task.Index)), uint64(a.Attempt))
+	}
+	for _, in := range out.Inputs {
+		h = mix(mix(h, uint64(in.Task.Index)), uint64(in.Held[0])<<40|uint64(in.Held[1])<<20|uint64(in.Held[2]))
+	}
+	for _, orders := range [][]sched.Order{out.Stop, out.Retract, out.Free} {
+		h = mix(h, uint64(len(orders)))
+		for _, o := range orders {
+			h = mix(mix(mix(h, uint64(o.Worker)), uint64(o.Task.Job)<<32|uint64(o.Task.Index)), uint64(o.Attempt))
+		}
+	}
+	for _, o := range out.Copy {
+		h = mix(mix(h, uint64(o.To)<<32|uint64(o.From)), uint64(o.Task.Index))
+	}
+	for _, e := range out.Ended {
+		h = mix(mix(h, uint64(e.Task.Job)<<32|uint64(e.Task.Index)), uint64(e.Kind))
+	}
+	for _, id := range out.Forget {
+		h = mix(h, uint64(id.Index))
+	}
+	if w.hashing {
+		h = mix(h, w.core.Hash())
+	}
+	w.hash = h
+}
+
+func (w *World) free(o sched.Order) {
+	w.note("free %+v", o)
+	w.must(w.twin.freed(o))
+	at := sched.TaskAttempt{Task: o.Task, Attempt: o.Attempt}
+	if o.Worker == 0 {
+		delete(w.inline, at)
+		return
+	}
+	w.send(o.Worker, local.Free{Tasks: []local.Key{keyOf(at)}})
+}
+
+// onLoan reports whether an inline input does not come with its attempt, as when there
+// are too many of them.
+func onLoan(in sched.Input) bool { return in.Task.Index%3 == 1 }
+
 func (w *World) assign(a sched.Assign, inputs []sched.Input) {
-	w.note("assign %+v %+v", a, inputs)
+	if w.trace {
+		w.note("assign %+v %+v", a, inputs)
+	}
 	w.must(w.twin.assigned(a, inputs))
 	if !w.payload[a.Task] {
 		w.must(fmt.Errorf("%v assigned after it was forgotten", a.Task))
 	}
-	x := assigned{Assign: a, slots: max(1, int(w.oracle.specs[a.Task].does.class.Resources.Slots))}
-	for _, in := range inputs {
-		v, ok := w.inline[sched.TaskAttempt{Task: in.Task, Attempt: in.Attempt}]
-		if in.Inline && !ok {
-			w.must(fmt.Errorf("%v assigned with inline input %v, which is not there", a.Task, in.Task))
-		}
-		x.inputs = append(x.inputs, input{in, v})
-	}
-	c := w.connOf(a.Worker)
-	if c == nil {
+	c := w.byID[a.Worker]
+	if c == nil || c.gone {
 		w.must(fmt.Errorf("%v assigned to worker %d, which left", a.Task, a.Worker))
 	}
-	if c.m != nil && (x.slots > c.m.slots || !w.poolFits(a.Task, c.m)) {
+	does := w.oracle.specs[a.Task].does
+	if slotsOf(&does.class) > c.m.slots || does.class.Pool != "" && does.class.Pool != c.m.pool {
 		w.must(fmt.Errorf("%v assigned to worker %d, which does not fit", a.Task, a.Worker))
 	}
-	w.send(a.Worker, x)
-}
-
-func (w *World) poolFits(id graph.TaskID, m *machine) bool {
-	pool := w.oracle.specs[id].does.class.Pool
-	return pool == "" || pool == m.pool
+	t := local.Assignment{Key: local.Key{Task: a.Task, Attempt: a.Attempt}, Class: &does.class}
+	for _, in := range inputs {
+		to := local.Input{Key: local.Key{Task: in.Task, Attempt: in.Attempt}, Size: in.Size}
+		if in.Inline {
+			v, ok := w.inline[attemptOf(to.Key)]
+			if !ok {
+				w.must(fmt.Errorf("%v assigned with inline input %v, which is not there", a.Task, in.Task))
+			}
+			if onLoan(in) {
+				to.Holders = []graph.WorkerID{0}
+			} else {
+				to.Inline = binary.BigEndian.AppendUint64(nil, v)
+			}
+		}
+		for _, h := range in.Held {
+			if h != 0 {
+				to.Holders = append(to.Holders, h)
+			}
+		}
+		t.Inputs = append(t.Inputs, to)
+	}
+	w.send(a.Worker, local.Assigned{Tasks: []local.Assignment{t}})
 }
 
 // ended is what a client is told. What it was told once stays true, unless the task
 // is retried; the twin knows no more of what was before that.
 func (w *World) ended(e sched.Ended, outdated bool) {
-	w.note("ended %+v", e)
+	if w.trace {
+		w.note("ended %+v", e)
+	}
 	if e.Again {
 		w.retried(e)
 		return
@@ -233,6 +288,18 @@ func (w *World) ended(e sched.Ended, outdated bool) {
 	w.told[e.Task] = e.Kind
 }
 
+// retried takes back what a client was told. Now and then that heals the task.
+func (w *World) retried(e sched.Ended) {
+	if w.told[e.Task] == graph.FailNone {
+		w.must(fmt.Errorf("%v runs again, and had not failed", e.Task))
+	}
+	delete(w.told, e.Task)
+	s := w.oracle.specs[e.Task]
+	if s.does.does == "bad" && mix(uint64(e.Attempt), uint64(s.name.Task))%2 == 0 {
+		w.cured[s.name] = true
+	}
+}
+
 func (w *World) jobGone(id graph.JobID) {
 	if w.gone[id] {
 		w.must(fmt.Errorf("job %d gone twice", id))
@@ -245,29 +312,77 @@ func (w *World) jobGone(id graph.JobID) {
 	}
 }
 
-func (w *World) connOf(id graph.WorkerID) *conn {
-	if n := slices.IndexFunc(w.conns, func(c *conn) bool { return c.id == id }); n >= 0 {
-		return w.conns[n]
-	}
-	return nil
-}
-
 func (w *World) send(id graph.WorkerID, msg any) {
-	if c := w.connOf(id); c != nil && c.m != nil {
-		c.down = append(c.down, msg)
+	if c := w.byID[id]; c != nil && !c.gone && c.open {
+		c.send(msg)
 	}
 }
 
 // fetch reads a result over the data plane. A machine answers while it lives,
 // whether or not the scheduler can see it.
-func (w *World) fetch(from graph.WorkerID, a sched.TaskAttempt) (stored, bool) {
-	c := w.connOf(from)
-	if c == nil || c.m == nil || c.m.conn != c {
+func (w *World) fetch(by *machine, from graph.WorkerID, a sched.TaskAttempt) (s stored, ok bool) {
+	if from == 0 {
+		v, ok := w.inline[a]
+		return stored{value: v, size: w.oracle.sizeOf(a.Task)}, ok && by.welcomed() && !by.parted()
+	}
+	c := w.byID[from]
+	if c == nil || c.m.dead || c.m.parted() || by != nil && by.parted() {
 		return stored{}, false
 	}
-	if w.plan.has("missing") && !w.healing && w.chance(12) {
-		return stored{}, false // the two cannot reach each other
-	}
-	s, ok := c.m.results[a]
+	s, ok = c.m.store[keyOf(a)]
 	return s, ok
+}
+
+func (o *oracle) sizeOf(id graph.TaskID) uint64 {
+	if s := o.specs[id]; s != nil {
+		return s.does.size
+	}
+	return 0
+}
+
+// noteLonely notes which workers that are to leave have nobody to copy to.
+func (w *World) noteLonely() {
+	for _, c := range w.conns {
+		if k, ok := w.core.Worker(c.id); !ok || k.Phase != "leaving" || w.twin.lonely[c.id] {
+			continue
+		}
+		w.twin.lonely[c.id] = !slices.ContainsFunc(w.conns, func(d *conn) bool {
+			k, ok := w.core.Worker(d.id)
+			return ok && k.Phase == "working" && d.m.mem == 0
+		})
+	}
+}
+
+// bounds checks what the core makes others keep, after its output was done: the stores
+// hold what some task needs and nothing else, and no worker has more than its credit.
+func (w *World) bounds() error {
+	inline, payloads := 0, 0
+	for _, t := range w.twin.tasks {
+		if t.done && t.inline {
+			inline++
+		}
+		if t.needsPayload() && !w.gone[t.id.Job] {
+			payloads++
+		}
+	}
+	if inline != len(w.inline) {
+		return fmt.Errorf("the scheduler stores %d small results, %d are needed: %v", len(w.inline), inline, w.inline)
+	}
+	if payloads != len(w.payload) {
+		return fmt.Errorf("the scheduler stores %d payloads, %d are needed", len(w.payload), payloads)
+	}
+	credit := 1024
+	if n := int(w.conf.MaxPrefill); n > 0 {
+		credit = n
+	}
+	for _, c := range w.conns {
+		if c.gone {
+			continue
+		}
+		k, ok := w.core.Worker(c.id)
+		if !ok || k.Assigned > max(credit, c.m.slots+1) {
+			return fmt.Errorf("worker %d (known: %v) has %d attempts, its credit is %d", c.id, ok, k.Assigned, max(credit, c.m.slots+1))
+		}
+	}
+	return nil
 }

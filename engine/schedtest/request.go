@@ -1,0 +1,177 @@
+package schedtest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+)
+
+func (w *World) jobNamed(name int) *job {
+	if n := slices.IndexFunc(w.jobs, func(j *job) bool { return j.name == name }); n >= 0 {
+		return w.jobs[n]
+	}
+	return nil
+}
+
+// idOf returns the id of a task that a script names.
+func (w *World) idOf(n Name) (graph.TaskID, bool) {
+	j := w.jobNamed(n.Job)
+	if j == nil {
+		return graph.TaskID{}, false
+	}
+	i, ok := j.tasks[n.Task]
+	return graph.TaskID{Job: j.id, Index: i}, ok
+}
+
+func (w *World) idsOf(names []Name) (ids []graph.TaskID) {
+	for _, n := range names {
+		if id, ok := w.idOf(n); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// doRequest makes a client's request.
+func (w *World) doRequest(a *Action) bool {
+	j := w.jobNamed(a.J)
+	ids := w.idsOf(a.Names)
+	switch {
+	case a.Op == OpOpen && j == nil:
+		w.nextJob++
+		w.jobs = append(w.jobs, &job{name: a.J, id: w.nextJob, tasks: map[int]uint32{}})
+		w.step(sched.OpenJob{Job: w.nextJob})
+	case a.Op == OpOpen: // asked again
+		w.step(sched.OpenJob{Job: j.id})
+	case a.Op == OpClass && j != nil:
+		w.declare(j, a.Class)
+	case a.Op == OpSubmit && j != nil:
+		return w.submit(j, a.Tasks)
+	case a.Op == OpResubmit && j != nil && j.last != nil:
+		again := *j.last
+		w.step(sched.Submit{Batch: &again})
+	case a.Op == OpRelease && len(ids) > 0:
+		w.step(sched.Release{Tasks: ids})
+	case a.Op == OpCancel && len(ids) > 0:
+		w.step(sched.Cancel{Tasks: ids})
+	case a.Op == OpPin && len(ids) > 0:
+		w.pin(ids[0])
+	case a.Op == OpUnpin && len(ids) > 0:
+		w.unpin(ids[0])
+	case a.Op == OpRetry && len(ids) > 0:
+		w.step(sched.Retry{Tasks: ids})
+	case a.Op == OpClose && j != nil:
+		j.closed = true
+		w.step(sched.CloseJob{Job: j.id})
+	case a.Op == OpRead && len(ids) > 0:
+		w.read(ids[0])
+	case a.Op == OpLeave && j != nil && len(j.pinned) > 0:
+		for _, id := range slices.Clone(j.pinned) {
+			w.unpin(id)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (w *World) declare(j *job, b *behaviour) {
+	b.class.Name = b.does
+	k := graph.ClassID(len(j.classes))
+	if !j.closed {
+		j.classes = append(j.classes, b)
+	}
+	w.step(sched.DeclareClass{Job: j.id, Class: k, Spec: b.class})
+}
+
+// submit adds tasks. Dependencies that were never submitted become ones that do not
+// exist.
+func (w *World) submit(j *job, tasks []taskSpec) bool {
+	tasks = slices.DeleteFunc(slices.Clone(tasks), func(t taskSpec) bool {
+		_, ok := j.tasks[t.Task]
+		return ok || t.Class >= len(j.classes)
+	})
+	if len(tasks) == 0 {
+		return false
+	}
+	n, first := len(tasks), uint32(len(j.tasks))
+	b := &graph.Batch{Job: j.id, First: first, Class: make([]graph.ClassID, n), HostNames: []string{"host0", "host1", "host2", "host3"}}
+	b.Loose = make([]byte, (n+7)/8)
+	for k, t := range tasks {
+		id := graph.TaskID{Job: j.id, Index: first + uint32(k)}
+		b.Class[k] = graph.ClassID(t.Class)
+		var deps []graph.TaskID
+		for _, d := range t.Deps {
+			switch in, ok := w.idOf(d); {
+			case ok:
+				deps = append(deps, in)
+			case d.Job != j.name: // of another job, or of none
+				deps = append(deps, graph.TaskID{Job: j.id + 1000, Index: uint32(d.Task)})
+			}
+		}
+		b.Deps = append(b.Deps, deps...)
+		b.DepEnd = append(b.DepEnd, uint32(len(b.Deps)))
+		for _, h := range t.Hosts {
+			b.Hosts = append(b.Hosts, uint32(h%len(b.HostNames)))
+		}
+		b.HostEnd = append(b.HostEnd, uint32(len(b.Hosts)))
+		if t.Loose {
+			b.Loose[k/8] |= 1 << (k % 8)
+		} else {
+			j.held++
+		}
+		if !j.closed {
+			j.tasks[t.Task] = id.Index
+			w.oracle.specs[id] = &spec{Name{j.name, t.Task}, j.classes[t.Class], deps}
+		}
+	}
+	j.last = b
+	w.step(sched.Submit{Batch: b})
+	return true
+}
+
+func (w *World) jobOf(id graph.TaskID) *job {
+	return w.jobs[slices.IndexFunc(w.jobs, func(j *job) bool { return j.id == id.Job })]
+}
+
+func (w *World) pin(id graph.TaskID) {
+	j := w.jobOf(id)
+	if t, ok := w.core.Task(id); ok && t.State != sched.StateForgotten {
+		j.pinned = append(j.pinned, id)
+	}
+	w.step(sched.Pin{Task: id, Delta: 1})
+}
+
+func (w *World) unpin(id graph.TaskID) {
+	j := w.jobOf(id)
+	if n := slices.Index(j.pinned, id); n >= 0 {
+		j.pinned = slices.Delete(j.pinned, n, n+1)
+	}
+	w.step(sched.Pin{Task: id, Delta: -1})
+}
+
+// read does what a client does that gathers: it asks where a result is, fetches it
+// there, and tells when it is not there. What it reads is what it must be.
+func (w *World) read(id graph.TaskID) {
+	got, ok := w.core.Task(id)
+	if !ok || got.State != sched.StateDone {
+		return
+	}
+	at := sched.TaskAttempt{Task: id, Attempt: got.Attempt}
+	if got.Inline {
+		if v, ok := w.inline[at]; !ok || v != w.oracle.value(id) {
+			w.must(fmt.Errorf("%v: small result %x (there: %v), must be %x", id, v, ok, w.oracle.value(id)))
+		}
+		return
+	}
+	for _, h := range w.core.Holders(nil, id) {
+		switch s, ok := w.fetch(nil, h, at); {
+		case ok && s.value != w.oracle.value(id):
+			w.must(fmt.Errorf("%v: result %x on worker %d, must be %x", id, s.value, h, w.oracle.value(id)))
+		case !ok:
+			w.step(sched.Missing{Worker: h, Tasks: []sched.TaskAttempt{at}})
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package schedtest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+)
+
+// setbacks count what went wrong with a task's attempts. Some of it cannot be known
+// from outside for certain: then there is a least and a most.
+type setbacks struct {
+	deaths, mayBeDeaths int // while it ran alone
+	setups, inputs      int // executors that did not start, inputs that could not be had
+	suspect             bool
+}
+
+// manyInputs is how many failed fetches a task may have before it may fail for them.
+const manyInputs = 16
+
+func deaths(ev sched.Failed) (n int) {
+	for _, f := range ev.Tasks {
+		if f.Kind == graph.FailDied || f.Kind == graph.FailMemory {
+			n++
+		}
+	}
+	return n
+}
+
+// setback takes in that a live attempt failed, and judges whether the task had to.
+func (tw *twin) setback(t *twinTask, f sched.FailedAttempt, single bool) {
+	s := &t.setbacks
+	must, may := false, false
+	limit := deathsOf(t.class)
+	switch f.Kind {
+	case graph.FailUser, graph.FailTime:
+		t.mistakes++
+		must = t.mistakes > int(t.class.Retries)
+		may = must
+	case graph.FailDied, graph.FailMemory:
+		if single && tw.alone(t, f.Kind) {
+			s.deaths++
+			must, may = s.deaths >= limit, s.deaths+s.mayBeDeaths >= limit
+		} else {
+			s.suspect, tw.suspected = true, true
+		}
+	case graph.FailInput:
+		s.inputs++
+		may = s.inputs+s.setups > manyInputs
+	default:
+		s.setups++
+		must, may = s.setups > min(16, limit), s.setups+s.inputs > min(16, limit)
+	}
+	t.endAttempt()
+	tw.adopt(t, f.Kind, must, may)
+}
+
+// alone reports whether nothing but t can be the cause of a death.
+func (tw *twin) alone(t *twinTask, kind graph.FailKind) bool {
+	others, running := false, 0
+	for _, k := range tw.tasks {
+		if k.worker == t.worker {
+			others = others || k != t
+			if k.started {
+				running++
+			}
+		}
+	}
+	return !others || running == 1 && t.started || t.class.Kind == graph.KindCommand && kind == graph.FailMemory
+}
+
+func deathsOf(c *graph.Class) int {
+	if c.Deaths == 0 {
+		return 3
+	}
+	return int(c.Deaths)
+}
+
+// left takes in that a worker left: its copies are gone, and its attempts. With blame,
+// what ran is suspected, and if only one did, that one is it.
+func (tw *twin) left(id graph.WorkerID, blame bool) {
+	var live []*twinTask
+	slots, running := tw.slots[id], 0
+	delete(tw.slots, id)
+	for _, t := range tw.tasks {
+		tw.dropCopy(t.id, id)
+		if t.worker == id {
+			live = append(live, t)
+			if t.started {
+				running++
+			}
+		}
+	}
+	slices.SortFunc(live, func(a, b *twinTask) int { return cmp.Compare(a.seq, b.seq) })
+	var candidates []*twinTask
+	for _, t := range live {
+		if blame && (t.started || running == 0 && slots > 0) {
+			candidates = append(candidates, t)
+		}
+		slots -= slotsOf(t.class)
+	}
+	for _, t := range live {
+		t.endAttempt()
+		s := &t.setbacks
+		must, may := false, false
+		switch {
+		case !slices.Contains(candidates, t):
+		case len(candidates) > 1 || running == 0 && !tw.suspected: // nobody knows which, or whether any ran
+			s.suspect, tw.suspected = true, true
+		case running == 1 || s.suspect:
+			s.deaths++
+			must, may = s.deaths >= deathsOf(t.class), s.deaths+s.mayBeDeaths >= deathsOf(t.class)
+			s.suspect, tw.suspected = true, true
+		default: // it may have been left from before the worker was kept free for a suspect
+			s.mayBeDeaths++
+			may = s.deaths+s.mayBeDeaths >= deathsOf(t.class)
+			s.suspect, tw.suspected = true, true
+		}
+		tw.adopt(t, graph.FailDied, must, may)
+	}
+}
+
+// adopt takes in whether the core gave a task up whose attempt has just ended, and
+// objects if it had to and did not, or did and must not.
+func (tw *twin) adopt(t *twinTask, kind graph.FailKind, must, may bool) {
+	got, ok := tw.core.Task(t.id)
+	if !ok {
+		t.fail(graph.FailUser) // it was the last of a closed job, which is gone
+		return
+	}
+	by := got.Kind
+	if got.State != sched.StateFailed || by == graph.FailUpstream || by == graph.FailLost && t.told && !may {
+		if must && tw.err == nil && got.State != sched.StateFailed && got.State.Active() {
+			tw.err = fmt.Errorf("%v is tried again: %+v, %d mistakes", t.id, t.setbacks, t.mistakes)
+		}
+		return
+	}
+	if by == graph.FailLost && t.told {
+		by = kind
+	}
+	if tw.err == nil && (!may || by != kind) {
+		tw.err = fmt.Errorf("%v failed as %v, and should be tried again: %+v, %d mistakes", t.id, got.Kind, t.setbacks, t.mistakes)
+	}
+	t.fail(got.Kind)
+}
+
+// retired objects to a worker being let go that has what nobody else has, although
+// there was somebody to copy it to.
+func (tw *twin) retired(id graph.WorkerID) error {
+	for _, t := range tw.tasks {
+		if t.worker == id {
+			return fmt.Errorf("worker %d is retired, and has %v", id, t.id)
+		}
+		at := sched.TaskAttempt{Task: t.id, Attempt: t.attempt}
+		if t.done && len(t.holders) == 1 && t.holders[0] == id && tw.copies[at] == 0 && !tw.lonely[id] {
+			return fmt.Errorf("worker %d is retired, and nobody else was asked to keep %v", id, t.id)
+		}
+	}
+	return nil
+}
