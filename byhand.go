@@ -142,10 +142,11 @@ func handListener(o SchedulerOptions) (net.Listener, error) {
 
 // WorkerOptions say how a worker runs that is started by hand. Scheduler is needed.
 type WorkerOptions struct {
-	Scheduler   string // host:port
-	Credentials string // file of the cluster; "" is the default: see edgeclient.CredentialsPath
-	Cores       int    // tasks that run at once
-	Memory      int64  // bytes that this process, its tasks and results may take together
+	Scheduler   string        // host:port
+	Credentials string        // file of the cluster; "" is the default: see edgeclient.CredentialsPath
+	Cores       int           // tasks that run at once
+	Memory      int64         // bytes that this process, its tasks and results may take together
+	Named       graph.Amounts // other resources that tasks may ask for
 	Ports       edgeclient.Ports
 	Interface   string
 	// Dir is where a scratch directory is made, in which commands run; "" is the
@@ -187,6 +188,8 @@ func RunWorker(ctx context.Context, o WorkerOptions) error {
 		Host:        host,
 		Slots:       o.Cores,
 		Memory:      uint64(float64(o.Memory) * resultShare),
+		TaskMemory:  uint64(float64(o.Memory) * (limitShare - resultShare)),
+		Named:       o.Named,
 		MemoryLimit: uint64(float64(o.Memory) * limitShare),
 		Dir:         m.dir,
 		WorkDir:     m.dir,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/yarnd/yarnd/appmaster/listen"
 	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/graph"
 	engineworker "github.com/yarnd/yarnd/engine/worker"
 )
 
@@ -35,6 +36,8 @@ func worker(ctx context.Context, log *slog.Logger) error {
 		Pool:        m.launch.Pool,
 		Slots:       m.launch.Resource.VCores,
 		Memory:      uint64(memory * resultShare),
+		TaskMemory:  uint64(memory * (limitShare - resultShare)),
+		Named:       namedAmounts(m.launch.Resource.Named),
 		MemoryLimit: uint64(memory * limitShare),
 		Dir:         ".", // the container's, which YARN removes
 		Listener:    ln,
@@ -44,4 +47,13 @@ func worker(ctx context.Context, log *slog.Logger) error {
 		Version:     Version,
 		Log:         log,
 	})
+}
+
+// namedAmounts returns a container's resources besides cores and memory.
+func namedAmounts(named map[string]int64) graph.Amounts {
+	var out graph.Amounts
+	for name, count := range named {
+		out = append(out, graph.Amount{Name: name, Count: uint64(max(count, 0))})
+	}
+	return out.Canonical()
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/client"
@@ -74,7 +75,8 @@ func TimeLimit(d time.Duration) TaskOption {
 	return classOption(func(c *graph.Class) { c.TimeLimit = d })
 }
 
-// Memory says how many bytes the task needs at its peak.
+// Memory says how many bytes the task needs at its peak. A worker runs at a time only
+// as many of such tasks as its memory allows.
 func Memory(bytes uint64) TaskOption {
 	return classOption(func(c *graph.Class) { c.Resources.Memory = bytes })
 }
@@ -87,6 +89,24 @@ func Slots(n int) TaskOption {
 // Pool restricts the task to the workers of a pool.
 func Pool(name string) TaskOption {
 	return classOption(func(c *graph.Class) { c.Pool = name })
+}
+
+// Resource says how much of a named resource of a worker the task takes while it runs,
+// for instance Resource("yarn.io/gpu", 1). Workers have what their containers were given.
+func Resource(name string, count uint32) TaskOption {
+	return classOption(func(c *graph.Class) {
+		c.Resources.Named = append(slices.Clone(c.Resources.Named), graph.Amount{Name: name, Count: uint64(count)}).Canonical()
+	})
+}
+
+// OnlyHosts restricts the task to the workers of these hosts, as the node managers call
+// them. See Hosts for a wish that may be set aside.
+func OnlyHosts(names ...string) TaskOption {
+	return classOption(func(c *graph.Class) {
+		c.Hosts = append(slices.Clone(c.Hosts), names...)
+		slices.Sort(c.Hosts)
+		c.Hosts = slices.Compact(c.Hosts)
+	})
 }
 
 func clamp(n int) uint16 { return uint16(min(max(n, 0), 1<<16-1)) }

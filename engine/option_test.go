@@ -2,12 +2,14 @@ package engine_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/engine/enginetest"
+	"github.com/yarnd/yarnd/engine/graph"
 )
 
 var ticks atomic.Int64
@@ -26,6 +28,42 @@ func TestHosts(t *testing.T) {
 				t.Errorf("ran on %s instead of %s, %v", info.Host, host, err)
 			}
 		}
+	}
+}
+
+var at, most atomic.Int64
+
+// crowd tells how many of its calls ran at the same time. It is for workers within the
+// test.
+var crowd = engine.Define("crowd", func(ctx context.Context, _ int) (int64, error) {
+	n := at.Add(1)
+	defer at.Add(-1)
+	for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(5 * time.Millisecond):
+	}
+	return most.Load(), nil
+})
+
+// Of tasks that take a named resource, or say what memory they need, no more run at a
+// time than a worker has room for, whatever slots it has.
+func TestResources(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 1, Slots: 8, Named: graph.Amounts{{Name: "gpu", Count: 2}}, TaskMemory: 1000})
+	client := c.Client()
+	for want, o := range map[int64]engine.TaskOption{
+		1: engine.Resource("gpu", 2), 2: engine.Resource("gpu", 1), 3: engine.Memory(300),
+	} {
+		most.Store(0)
+		got, err := crowd.Map(t.Context(), client, slices.Values(make([]int, 12)), o).Gather(deadline(t))
+		if err != nil || slices.Max(got) > want {
+			t.Errorf("%d ran at a time, of %d that may, %v", slices.Max(got), want, err)
+		}
+	}
+	info, err := about.Call(t.Context(), client, struct{}{}, engine.OnlyHosts("host1", "elsewhere"))
+	if err != nil || info.Host != "host1" {
+		t.Errorf("ran on %s, %v", info.Host, err)
 	}
 }
 

@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 )
@@ -66,6 +68,27 @@ func (id *Identity) Client(want Role, name string) *tls.Config {
 	cfg := id.base()
 	verifyServer(cfg, id.ca, Subject{App: id.sub.App, Role: want, Name: name}, func() time.Time { return id.now() })
 	return cfg
+}
+
+// DialFunc makes the connection that TLS goes over, as net.Dialer.DialContext does.
+type DialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Dial connects to address, by tcp or, when that is nil, a net.Dialer, and shakes hands
+// by config, most often one of Client.
+func Dial(ctx context.Context, tcp DialFunc, address string, config *tls.Config) (*tls.Conn, error) {
+	if tcp == nil {
+		tcp = new(net.Dialer).DialContext
+	}
+	nc, err := tcp(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	tc := tls.Client(nc, config)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return tc, nil
 }
 
 // JoinServer returns the TLS configuration for connections of processes that have

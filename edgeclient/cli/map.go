@@ -15,6 +15,7 @@ import (
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/graph"
 )
 
 // someFailed is map's exit code when an item's command ended otherwise than with
@@ -61,6 +62,8 @@ With --failed the items of those are kept, to be run again.`,
 	f.StringVar(&o.items, "items", "-", "file with one item a line; - is standard input")
 	f.IntVar(&o.retries, "retries", 0, "further attempts for an item whose command fails")
 	f.DurationVar(&o.limit, "time-limit", 0, "end a command that takes longer")
+	f.Var((*size)(&o.memory), "task-memory", "memory that one command needs: a worker runs only as many at a time as it has room for")
+	f.Var((*amounts)(&o.named), "resource", "what one command takes of its worker while it runs, NAME=COUNT, for instance yarn.io/gpu=1; may be repeated")
 	f.StringVar(&o.failed, "failed", "", "write the items whose command failed to this file, for --items of the next map")
 	f.BoolVar(&o.any, "unordered", false, "give each command's output when it ends, not in the order of the lines")
 	f.Var((*vars)(&o.env), "env", "environment variable of the command; may be repeated")
@@ -71,10 +74,22 @@ type mapOptions struct {
 	items   string
 	retries int
 	limit   time.Duration
+	memory  int64
+	named   graph.Amounts
 	env     map[string]string
 	dir     string // in which commands run; "" is the worker's
 	any     bool   // in any order
 	failed  string // file for the items whose command failed
+}
+
+func (o *mapOptions) taskOptions() []engine.CommandOption {
+	out := []engine.CommandOption{
+		engine.Retries(o.retries), engine.TimeLimit(o.limit), engine.Env(o.env), engine.Dir(o.dir), engine.Memory(uint64(o.memory)),
+	}
+	for _, x := range o.named {
+		out = append(out, engine.Resource(x.Name, uint32(x.Count)))
+	}
+	return out
 }
 
 // maxRetries bounds the attempts of one item: more of them are a loop.
@@ -113,7 +128,7 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 	defer signal.Stop(broken)
 	// The command's failures are the engine's, so that retries count; the last
 	// failure carries the exit code and the tail of standard error.
-	task := yarnd.Command(argv, engine.Retries(o.retries), engine.TimeLimit(o.limit), engine.Env(o.env), engine.Dir(o.dir))
+	task := yarnd.Command(argv, o.taskOptions()...)
 	lines := newLines(in)
 	batch := task.Map(ctx, cluster.Client, lines.all())
 	defer batch.Release()

@@ -58,6 +58,7 @@ The other commands look at the workers of an application, and let some go.`
 	o.Cores, o.Memory = 0, 0
 	setting(f, "port-range", (*ports)(&o.Ports))
 	setting(f, "interface", &o.Interface)
+	f.Var((*amounts)(&o.Named), "resource", "what it has besides, NAME=COUNT, for instance gpu=2, for tasks that ask for it; may be repeated")
 	f.StringVar(&o.Dir, "dir", "", "make the scratch directory below this one; default the temporary one")
 }
 

@@ -1,8 +1,30 @@
-// Package bench measures the engine's overhead on worker processes of this machine,
-// over TLS, with real executors:
+// Command bench measures the engine, with a scheduler, a client and workers that are
+// processes of their own, over TLS, as in a real cluster:
 //
-//	go test -run xxx -bench . ./engine/bench
+//	go run ./engine/bench --shape merge --tasks 100000 --workers 2 --slots 1 --json
+//	go run ./engine/bench --graph my-graph.tsv --workers 2
 //
-// What a task itself does is nothing, so the figures are the engine's alone: tasks a
-// second, microseconds a link of a chain, the time from submit to result.
-package bench
+// docs/benchmarks.md says what the shapes and the fields of the JSON object are, and
+// what a graph's file looks like; --help lists the flags.
+//
+// # Processes
+//
+//	bench ──starts──► scheduler ◄──TLS── worker … ──pipes──► executor …
+//	  │ a launch file,      ▲
+//	  │ commands on stdin,  └──TLS── client
+//	  │ notes on stdout
+//	  └─reads /proc of all before and after each run
+//
+// Each is this program, started again (role.go); its end of standard input ends it, so
+// that none outlives the first. The client's clock runs from the first submission to the
+// last result (client.go, typed.go). The first process computes what the results must
+// come to on its own (value.go), and fails if they do not.
+//
+// # Tasks
+//
+// A task's value is made of its id and the values of its inputs, which it reads from
+// the results that were sent to it; so a checksum over the values of the last tasks
+// shows that each result arrived where it was needed (value.go). A graph is a source:
+// shapes compute theirs from numbers (source.go, shape.go), a file is held in columns
+// (graphfile.go).
+package main

@@ -63,7 +63,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	}
 	o.setDefaults()
 	c := &Client{
-		opts: o, pool: transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log}),
+		opts: o, pool: transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log, TCP: o.Dial}),
 		bundle:  ownBundle{turn: make(chan struct{}, 1)},
 		stopped: make(chan struct{}),
 		calls:   map[uint64]*call{}, jobs: map[graph.JobID]*Job{},
@@ -178,7 +178,7 @@ func (c *Client) dialOnce(ctx context.Context) (*wire.Conn, error) {
 	conn, w, err := wire.Dial(ctx, endpoint, c.opts.Identity.Client(identity.Scheduler, ""), &wire.Hello{
 		Build: build(),
 		Who:   &wire.Hello_Client{Client: &wire.ClientHello{User: c.opts.User, Host: c.opts.Host, Session: c.session}},
-	}, wire.ConnOptions{Lease: c.opts.Lease})
+	}, wire.ConnOptions{Lease: c.opts.Lease, Dial: c.opts.Dial})
 	if err != nil {
 		return nil, err
 	}

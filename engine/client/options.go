@@ -42,7 +42,10 @@ type Options struct {
 	// for broken; 0 is 30 s.
 	Lease time.Duration
 
-	Log *slog.Logger // nil discards
+	// Dial makes the TCP connections to the scheduler and the workers; nil is a
+	// net.Dialer.
+	Dial identity.DialFunc
+	Log  *slog.Logger // nil discards
 }
 
 func (o *Options) setDefaults() {

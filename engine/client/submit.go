@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -60,16 +61,21 @@ type outbox struct {
 // classKey tells classes apart.
 type classKey struct {
 	name, pool, spec string
+	named, hosts     string
 	kind             graph.Kind
 	bundle           graph.Digest
-	resources        graph.Resources
+	slots            uint16
+	memory           uint64
 	priority         int32
 	retries, deaths  uint16
 	limit            time.Duration
 }
 
 func keyOf(c *graph.Class) classKey {
-	return classKey{c.Name, c.Pool, string(c.Spec), c.Kind, c.Bundle, c.Resources, c.Priority, c.Retries, c.Deaths, c.TimeLimit}
+	return classKey{
+		c.Name, c.Pool, string(c.Spec), c.Resources.Named.String(), strings.Join(c.Hosts, "\n"),
+		c.Kind, c.Bundle, c.Resources.Slots, c.Resources.Memory, c.Priority, c.Retries, c.Deaths, c.TimeLimit,
+	}
 }
 
 // begin sets where the job's numbering goes on.

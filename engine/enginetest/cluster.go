@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/server"
 	"github.com/yarnd/yarnd/identity"
 )
@@ -44,6 +45,9 @@ type Options struct {
 	Workers   int  // to begin with
 	Slots     int  // of each worker; 0 is 2
 	Processes bool // workers are processes of their own
+	// Named and TaskMemory are what each worker, if it is no process, has for tasks.
+	Named      graph.Amounts
+	TaskMemory uint64
 	// Server is how the scheduler runs; what identifies it is set by Start.
 	Server server.Options
 	Log    *slog.Logger // of all in this process; nil discards

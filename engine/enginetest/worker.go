@@ -70,6 +70,7 @@ func (w *Worker) startHere() {
 	o := w.options()
 	o.Identity, o.Scheduler, o.Log = c.Identity(identity.Worker, w.Name), c.Endpoint, c.opts.Log
 	o.Funcs, o.Inside = engine.Funcs(), true
+	o.Named, o.TaskMemory = c.opts.Named, c.opts.TaskMemory
 	go func() {
 		defer close(w.ended)
 		if err := worker.Run(ctx, o); err != nil && !errors.Is(err, context.Canceled) {

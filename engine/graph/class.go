@@ -1,6 +1,13 @@
 package graph
 
-import "time"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Kind says which executor runs a task.
 type Kind uint8
@@ -30,8 +37,87 @@ func (k Kind) String() string {
 // Resources is what one running task takes of a worker. The zero value means
 // one slot and no stated memory.
 type Resources struct {
-	Slots  uint16 // slots of the worker, 0 means 1
-	Memory uint64 // bytes the task is expected to need at its peak, 0 is unknown
+	Slots  uint16  // slots of the worker, 0 means 1
+	Memory uint64  // bytes the task is expected to need at its peak, 0 is unknown
+	Named  Amounts // of other resources that workers have, such as GPUs
+}
+
+// Equal reports whether r and s are the same.
+func (r *Resources) Equal(s *Resources) bool {
+	return r.Slots == s.Slots && r.Memory == s.Memory && slices.Equal(r.Named, s.Named)
+}
+
+// Amounts are amounts of named resources, as Canonical returns them: in the order of
+// their names, each name once, none of amount 0.
+type Amounts []Amount
+
+// Amount is so much of a resource. Name is whatever workers and tasks agree on, for
+// instance YARN's "yarn.io/gpu".
+type Amount struct {
+	Name  string
+	Count uint64
+}
+
+// Canonical sorts a in place and returns it without zeros; amounts of one name are
+// added up.
+func (a Amounts) Canonical() Amounts {
+	slices.SortStableFunc(a, func(x, y Amount) int { return cmp.Compare(x.Name, y.Name) })
+	out := a[:0]
+	for _, x := range a {
+		switch {
+		case x.Count == 0:
+		case len(out) > 0 && out[len(out)-1].Name == x.Name:
+			out[len(out)-1].Count += x.Count
+		default:
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// Of returns the amount of a resource, 0 when there is none.
+func (a Amounts) Of(name string) uint64 {
+	for _, x := range a {
+		if x.Name == name {
+			return x.Count
+		}
+	}
+	return 0
+}
+
+// String returns the form "fpga=1,gpu=2".
+func (a Amounts) String() string {
+	var b strings.Builder
+	for i, x := range a {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(x.Name)
+		b.WriteByte('=')
+		b.WriteString(strconv.FormatUint(x.Count, 10))
+	}
+	return b.String()
+}
+
+// ParseAmounts reads the form of String; a name alone means 1.
+func ParseAmounts(s string) (Amounts, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var out Amounts
+	for field := range strings.SplitSeq(s, ",") {
+		name, count, has := strings.Cut(field, "=")
+		n := uint64(1)
+		var err error
+		if has {
+			n, err = strconv.ParseUint(count, 10, 32)
+		}
+		if name == "" || err != nil {
+			return nil, fmt.Errorf("%q is not an amount of a resource: write NAME=COUNT, for instance gpu=1", field)
+		}
+		out = append(out, Amount{name, n})
+	}
+	return out.Canonical(), nil
 }
 
 // Class is what many tasks have in common. The scheduler reads everything but
@@ -47,4 +133,5 @@ type Class struct {
 	Deaths    uint16        // executor deaths while running before the task is given up; 0 means 3
 	TimeLimit time.Duration // of one attempt; 0 is none
 	Pool      string        // workers that may run it; "" is any
+	Hosts     []string      // hosts whose workers may run it, in order; none is any
 }

@@ -33,7 +33,7 @@ func (c *Core) give(w *worker, j *job, i uint32) {
 	if cl.took.known {
 		t.took = bucket(cl.took.micros())
 	}
-	c.charge(w, cl.slots, t.took)
+	c.charge(w, cl.lane, t.took)
 	if len(w.given) > 2*w.inflight+64 {
 		c.liveOn(w)
 	}
@@ -97,7 +97,7 @@ func (j *job) holdersOf(i uint32) func(func(graph.WorkerID) bool) {
 func (c *Core) ungive(j *job, i uint32) {
 	t := j.task(i)
 	w := c.workers[t.where]
-	c.discharge(w, j.classOf(t).slots, t.took)
+	c.discharge(w, j.classOf(t).lane, t.took)
 	if t.state == StateRunning {
 		w.running--
 	}

@@ -11,9 +11,10 @@ import (
 // not add up. It is for tests and for finding out what a sick scheduler suffers
 // from; a healthy one never returns an error.
 func (c *Core) Check() error {
-	k := &checker{c: c, accounts: map[graph.WorkerID]*account{}, lanes: map[*lane][]uint32{}}
+	k := &checker{c: c, accounts: map[graph.WorkerID]*account{}, takes: map[graph.WorkerID]takes{}, lanes: map[*lane][]uint32{}}
 	for id := range c.workers {
 		k.accounts[id] = &account{}
+		k.takes[id] = takes{}
 	}
 	for _, j := range c.jobs {
 		if err := k.job(j); err != nil {
@@ -26,6 +27,7 @@ func (c *Core) Check() error {
 type checker struct {
 	c        *Core
 	accounts map[graph.WorkerID]*account
+	takes    map[graph.WorkerID]takes
 	lanes    map[*lane][]uint32 // their ready tasks
 	ready    int
 }
@@ -35,6 +37,11 @@ type account struct {
 	load                                      int64
 	bytes                                     uint64
 }
+
+// takes counts what attempts take of a worker besides slots.
+type takes map[uint32]uint64 // by resource; memory is ofMemory
+
+const ofMemory = 1<<32 - 1
 
 func (k *checker) job(j *job) error {
 	var counts [states]uint32
@@ -145,6 +152,10 @@ func (k *checker) place(j *job, i uint32) error {
 		a.inflight++
 		a.queued += cl.slots
 		a.load += tooks[t.took]
+		k.takes[t.where][ofMemory] += cl.lane.memory
+		for _, n := range cl.lane.named {
+			k.takes[t.where][n.resource] += n.count
+		}
 		if t.state == StateRunning {
 			a.running++
 		}
@@ -222,6 +233,15 @@ func (k *checker) crew(w *worker) error {
 	if c.crew.idle.has(w) != (w.freeSlots() > 0) || c.crew.roomy.has(w) != c.hasRoom(w, c.cfg.Prefill/2) ||
 		c.crew.cordoned.has(w) != (w.phase == cordoned) {
 		return fmt.Errorf("in the wrong sets")
+	}
+	for r, n := range k.takes[w.id] {
+		kept, has := w.taken.of(r), w.has.of(r)
+		if r == ofMemory {
+			kept, has = w.taken.memory, w.has.memory
+		}
+		if kept != n || n > has && (r != ofMemory || has > 0) {
+			return fmt.Errorf("takes %d of resource %d, has %d, counted %d", kept, r, has, n)
+		}
 	}
 	held := map[graph.TaskID]bool{}
 	for _, id := range w.held {

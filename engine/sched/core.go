@@ -58,6 +58,7 @@ type Core struct {
 	newestWorker graph.WorkerID
 
 	hosts     map[string]uint32               // host name → number
+	resources map[string]uint32               // name of a resource → number
 	hostCrew  []int32                         // number → working workers on it
 	lanes     []*lane                         // lanes with ready tasks, in the order in which they are served
 	ready     int                             // tasks that are Ready in lanes
@@ -81,13 +82,14 @@ type Core struct {
 // New returns a core without jobs or workers.
 func New(cfg Config) *Core {
 	return &Core{
-		cfg:     cfg.withDefaults(),
-		jobs:    map[graph.JobID]*job{},
-		workers: map[graph.WorkerID]*worker{},
-		hosts:   map[string]uint32{},
-		claims:  map[graph.TaskID]graph.WorkerID{},
-		out:     &Output{},
-		spare:   &Output{},
+		cfg:       cfg.withDefaults(),
+		jobs:      map[graph.JobID]*job{},
+		workers:   map[graph.WorkerID]*worker{},
+		hosts:     map[string]uint32{},
+		resources: map[string]uint32{},
+		claims:    map[graph.TaskID]graph.WorkerID{},
+		out:       &Output{},
+		spare:     &Output{},
 	}
 }
 

@@ -55,6 +55,7 @@
 //	worker.go crew.go    workers: joined, left; which of them a turn looks at
 //	retire.go            drained
 //	results.go           where results are; lost, found again, freed
+//	terms.go             what tasks need of a worker, and what it has
 //	lane.go near.go      ready queues
 //	place.go             which queue a task waits in
 //	fill.go rebalance.go who gets what, and who gives it back

@@ -70,7 +70,11 @@ type (
 		Pool   string
 		Slots  int    // tasks that may run at once
 		Memory uint64 // bytes for results
-		Held   []Held
+		// TaskMemory is the bytes that tasks which say what they need may need together;
+		// 0 is any. Named is what it has of other resources.
+		TaskMemory uint64
+		Named      graph.Amounts
+		Held       []Held
 	}
 
 	// WorkerLeft removes a worker. Blame says whether tasks that were running may

@@ -70,7 +70,7 @@ func (c *Core) hasRoom(w *worker, window int64) bool {
 // slots, and reports whether it did.
 func (c *Core) take(w *worker, room int) bool {
 	for n, l := range c.lanes {
-		if l.ready == 0 || l.slots > room || !w.fits(l) {
+		if l.ready == 0 || l.slots > room || !w.fits(l) || !w.spares(l) {
 			continue
 		}
 		if i, ok := c.next(l, w); ok {
@@ -115,7 +115,7 @@ func (c *Core) next(l *lane, w *worker) (uint32, bool) {
 // was meant for another worker or for the workers of another host.
 func (c *Core) steal(w *worker, room int) bool {
 	for n, l := range c.lanes {
-		if l.ready == 0 || l.slots > room || !w.fits(l) {
+		if l.ready == 0 || l.slots > room || !w.fits(l) || !w.spares(l) {
 			continue
 		}
 		i, ok := c.stealNear(l, w)

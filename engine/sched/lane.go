@@ -6,8 +6,7 @@ import (
 	"slices"
 )
 
-// lane is the ready queue of one job's tasks of one priority that run on the
-// same workers. Lanes are served by priority; those of equal priority take
+// lane is the ready queue of one job's tasks of the same terms. Lanes are served by priority; those of equal priority take
 // turns, so that a small job is not stuck behind a large one. In a lane, tasks
 // with inputs come before those without (finish what was begun), the youngest
 // first; tasks without inputs come in the order of their indices.
@@ -16,10 +15,8 @@ import (
 // until it is met there, and one that is Ready again may be in two. An entry
 // counts only if its task is Ready.
 type lane struct {
-	job      *job
-	priority int32
-	pool     string
-	slots    int
+	job *job
+	terms
 
 	ready  int    // tasks of the lane that are Ready and not suspects
 	served uint64 // slots given so far: the lane's place among its equals

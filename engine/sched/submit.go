@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -27,7 +26,7 @@ func (c *Core) stepClass(ev DeclareClass) {
 	}
 	cl := class{Class: ev.Spec, slots: max(1, int(ev.Spec.Resources.Slots))}
 	cl.Spec = nil // the executor's own
-	cl.lane = j.laneFor(ev.Spec.Priority, ev.Spec.Pool, cl.slots)
+	cl.lane = j.laneFor(c.termsOf(&ev.Spec, cl.slots))
 	j.classes = append(j.classes, cl)
 }
 
@@ -174,14 +173,11 @@ func (c *Core) leaveIfGone(j *job) {
 	c.out.Gone = append(c.out.Gone, j.id)
 }
 
-// laneFor returns the lane of tasks of this kind, a new one if need be.
-func (j *job) laneFor(priority int32, pool string, slots int) *lane {
-	at, ok := slices.BinarySearchFunc(j.lanes, lane{priority: priority, pool: pool, slots: slots}, func(l *lane, k lane) int {
-		return cmp.Or(cmp.Compare(l.priority, k.priority), cmp.Compare(l.pool, k.pool), cmp.Compare(l.slots, k.slots))
-	})
+// laneFor returns the lane of tasks of these terms, a new one if need be.
+func (j *job) laneFor(t terms) *lane {
+	at, ok := slices.BinarySearchFunc(j.lanes, t, func(l *lane, t terms) int { return l.compare(t) })
 	if !ok {
-		l := &lane{job: j, priority: priority, pool: pool, slots: slots}
-		j.lanes = slices.Insert(j.lanes, at, l)
+		j.lanes = slices.Insert(j.lanes, at, &lane{job: j, terms: t})
 	}
 	return j.lanes[at]
 }

@@ -15,6 +15,7 @@ type worker struct {
 	pool   string
 	slots  int
 	memory uint64 // bytes for results, 0: unknown
+	has    goods  // for tasks
 	phase  phase
 	solo   bool // kept free for a suspect, or running one
 	alone  bool // running one
@@ -27,6 +28,7 @@ type worker struct {
 	inflight int           // attempts
 	queued   int           // their slots
 	load     int64         // their estimated microseconds
+	taken    goods         // of what it has
 	running  int           // those that started
 	asked    int           // those under retraction
 	claims   int           // attempts of other workers under retraction for this one
@@ -69,11 +71,6 @@ func (w *worker) freeSlots() int {
 	return max(0, w.slots-w.queued)
 }
 
-// fits reports whether w is one of the workers that may run tasks of l.
-func (w *worker) fits(l *lane) bool {
-	return l.slots <= w.slots && (l.pool == "" || l.pool == w.pool)
-}
-
 // change alters w through f and keeps the core's sums over all workers, and the sets
 // that it is in.
 func (c *Core) change(w *worker, f func()) {
@@ -96,18 +93,20 @@ func (c *Core) sort(w *worker) {
 	c.crew.cordoned.put(w, w.phase == cordoned)
 }
 
-func (c *Core) charge(w *worker, slots int, took uint8) {
+func (c *Core) charge(w *worker, l *lane, took uint8) {
+	w.taken.add(l)
 	c.change(w, func() {
 		w.inflight++
-		w.queued += slots
+		w.queued += l.slots
 		w.load += tooks[took]
 	})
 }
 
-func (c *Core) discharge(w *worker, slots int, took uint8) {
+func (c *Core) discharge(w *worker, l *lane, took uint8) {
+	w.taken.remove(l)
 	c.change(w, func() {
 		w.inflight--
-		w.queued -= slots
+		w.queued -= l.slots
 		w.load -= tooks[took]
 	})
 }
@@ -133,7 +132,7 @@ func (c *Core) stepJoined(ev WorkerJoined) {
 		return
 	}
 	c.newestWorker = ev.Worker
-	w := &worker{id: ev.Worker, host: c.hostNumber(ev.Host), pool: ev.Pool, slots: ev.Slots, memory: ev.Memory}
+	w := &worker{id: ev.Worker, host: c.hostNumber(ev.Host), pool: ev.Pool, slots: ev.Slots, memory: ev.Memory, has: c.goodsOf(&ev)}
 	c.workers[w.id] = w
 	c.crew.add(w)
 	c.sort(w)

@@ -138,9 +138,9 @@ func (l *loop) declare(j *job, classes []*wire.Class) error {
 func equalClass(a, b *graph.Class) bool {
 	x, y := *a, *b
 	x.Spec, y.Spec = nil, nil
-	return x.Name == y.Name && x.Kind == y.Kind && x.Bundle == y.Bundle && x.Resources == y.Resources &&
+	return x.Name == y.Name && x.Kind == y.Kind && x.Bundle == y.Bundle && x.Resources.Equal(&y.Resources) &&
 		x.Priority == y.Priority && x.Retries == y.Retries && x.Deaths == y.Deaths &&
-		x.TimeLimit == y.TimeLimit && x.Pool == y.Pool && slices.Equal(a.Spec, b.Spec)
+		x.TimeLimit == y.TimeLimit && x.Pool == y.Pool && slices.Equal(x.Hosts, y.Hosts) && slices.Equal(a.Spec, b.Spec)
 }
 
 // openJob makes a job. An unnamed one belongs to the session.

@@ -88,6 +88,7 @@ func (in workerHello) handle(l *loop) {
 	})
 	l.step(sched.WorkerJoined{
 		Worker: w.id, Host: w.hello.Host, Pool: w.hello.Pool, Slots: int(w.hello.Slots), Memory: w.hello.Memory,
+		TaskMemory: w.hello.TaskMemory, Named: wire.AmountsFromWire(w.hello.Named),
 	})
 	in.joined <- w
 }

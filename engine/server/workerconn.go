@@ -49,6 +49,9 @@ func checkWorker(h *wire.WorkerHello, peer identity.Subject) error {
 	case h.Slots == 0:
 		return wire.Errorf(wire.Invalid, "a worker without a slot")
 	}
+	if err := wire.CheckAmounts(h.Named); err != nil {
+		return wire.Errorf(wire.Invalid, "a worker with %v", err)
+	}
 	if _, _, err := net.SplitHostPort(h.DataAddress); err != nil {
 		return wire.Errorf(wire.Invalid, "data address %q: %v", h.DataAddress, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/yarnd/yarnd/identity"
 )
 
 // conn is one connection to a peer. It belongs to one fetch at a time.
@@ -21,14 +23,14 @@ type conn struct {
 
 // dial connects and shakes hands. The peer's own judgement of our certificate is
 // known only with its first answer.
-func dial(ctx context.Context, address string, config *tls.Config, timeout time.Duration) (*conn, error) {
+func dial(ctx context.Context, tcp identity.DialFunc, address string, config *tls.Config, timeout time.Duration) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	nc, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+	nc, err := identity.Dial(ctx, tcp, address, config)
 	if err != nil {
 		return nil, err
 	}
-	if got := nc.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != Protocol {
+	if got := nc.ConnectionState().NegotiatedProtocol; got != Protocol {
 		nc.Close()
 		return nil, fmt.Errorf("the peer does not speak %s", Protocol)
 	}

@@ -26,6 +26,8 @@ type PoolOptions struct {
 	InFlight int64         // bytes of results being received by Result; 0 is 256 MiB
 	MaxSize  uint64        // bytes of the largest result that Result takes; 0 is 4 GiB
 	Log      *slog.Logger  // nil discards
+
+	TCP identity.DialFunc // makes TCP connections; nil is a net.Dialer
 }
 
 // Pool fetches objects and keeps connections to those who have them. It is safe
@@ -292,7 +294,7 @@ func (pc *peerConns) take(ctx context.Context) (*conn, error) {
 	defer context.AfterFunc(p.ctx, cancel)()
 	config := p.id.Client(pc.Role, pc.Name)
 	config.NextProtos = []string{Protocol}
-	return dial(ctx, pc.Address, config, p.opts.Dial)
+	return dial(ctx, p.opts.TCP, pc.Address, config, p.opts.Dial)
 }
 
 // leave gives the slot back.

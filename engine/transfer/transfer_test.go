@@ -418,7 +418,7 @@ func TestUnknownRequestClosesTheConnection(t *testing.T) {
 	w := newWorld(t, ServerOptions{})
 	config := w.identity(t, identity.Worker, "me").Client(identity.Worker, "c2")
 	config.NextProtos = []string{Protocol}
-	c, err := dial(t.Context(), w.at.Address, config, time.Second)
+	c, err := dial(t.Context(), nil, w.at.Address, config, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

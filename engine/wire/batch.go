@@ -72,8 +72,8 @@ func (m *Submit) Check() error {
 func ClassToWire(id graph.ClassID, c *graph.Class) *Class {
 	m := &Class{
 		Id: uint32(id), Name: c.Name, Kind: uint32(c.Kind), Spec: c.Spec,
-		Slots: uint32(c.Resources.Slots), Memory: c.Resources.Memory,
-		Priority: c.Priority, Retries: uint32(c.Retries), Deaths: uint32(c.Deaths),
+		Slots: uint32(c.Resources.Slots), Memory: c.Resources.Memory, Named: AmountsToWire(c.Resources.Named),
+		Host: c.Hosts, Priority: c.Priority, Retries: uint32(c.Retries), Deaths: uint32(c.Deaths),
 		TimeLimitUs: uint64(max(c.TimeLimit, 0).Microseconds()), Pool: c.Pool,
 	}
 	if !c.Bundle.IsZero() {
@@ -86,12 +86,66 @@ func ClassToWire(id graph.ClassID, c *graph.Class) *Class {
 func ClassFromWire(m *Class) (graph.ClassID, graph.Class) {
 	c := graph.Class{
 		Name: m.Name, Kind: graph.Kind(m.Kind), Spec: m.Spec,
-		Resources: graph.Resources{Slots: uint16(m.Slots), Memory: m.Memory},
-		Priority:  m.Priority, Retries: uint16(m.Retries), Deaths: uint16(m.Deaths),
+		Resources: graph.Resources{Slots: uint16(m.Slots), Memory: m.Memory, Named: AmountsFromWire(m.Named)},
+		Hosts:     m.Host, Priority: m.Priority, Retries: uint16(m.Retries), Deaths: uint16(m.Deaths),
 		TimeLimit: microseconds(m.TimeLimitUs), Pool: m.Pool,
 	}
 	copy(c.Bundle[:], m.Bundle)
 	return graph.ClassID(m.Id), c
+}
+
+// AmountsToWire returns amounts as messages.
+func AmountsToWire(a graph.Amounts) (out []*Amount) {
+	for _, x := range a {
+		out = append(out, &Amount{Name: x.Name, Count: x.Count})
+	}
+	return out
+}
+
+// AmountsFromWire returns amounts that have passed CheckAmounts.
+func AmountsFromWire(m []*Amount) (out graph.Amounts) {
+	for _, x := range m {
+		out = append(out, graph.Amount{Name: x.Name, Count: x.Count})
+	}
+	return out
+}
+
+// MaxNamed bounds the named resources, and the hosts, of a class or worker.
+const MaxNamed = 1024
+
+// CheckAmounts reports whether amounts have names, in order, and are within limits.
+func CheckAmounts(m []*Amount) error {
+	if len(m) > MaxNamed {
+		return fmt.Errorf("%d named resources: the limit is %d", len(m), MaxNamed)
+	}
+	last := ""
+	for _, x := range m {
+		if err := checkName("resource", x.Name); err != nil {
+			return err
+		}
+		if x.Name <= last || x.Count == 0 || x.Count > 1<<32-1 {
+			return fmt.Errorf("resource %q of amount %d after %q", x.Name, x.Count, last)
+		}
+		last = x.Name
+	}
+	return nil
+}
+
+func checkHosts(hosts []string) error {
+	if len(hosts) > MaxNamed {
+		return fmt.Errorf("%d hosts: the limit is %d", len(hosts), MaxNamed)
+	}
+	last := ""
+	for _, h := range hosts {
+		if err := checkName("host", h); err != nil {
+			return err
+		}
+		if h <= last {
+			return fmt.Errorf("host %q after %q", h, last)
+		}
+		last = h
+	}
+	return nil
 }
 
 // Check reports the first class that cannot be.
@@ -106,7 +160,7 @@ func (m *Classes) Check() error {
 
 // Check reports whether the class is within every limit.
 func (m *Class) Check() error {
-	if err := errors.Join(checkName("name", m.Name), checkName("pool", m.Pool)); err != nil {
+	if err := errors.Join(checkName("name", m.Name), checkName("pool", m.Pool), CheckAmounts(m.Named), checkHosts(m.Host)); err != nil {
 		return err
 	}
 	switch {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/identity"
 )
 
 // Defaults of ConnOptions.
@@ -44,6 +46,8 @@ type ConnOptions struct {
 	MaxFrame int           // bytes of the largest frame to read; 0 is MaxFrame
 	Outbox   int           // bytes waiting to be written at which Send waits; 0 is DefaultOutbox
 	Lease    time.Duration // a peer silent, or not reading, for so long is gone; 0 is DefaultLease
+	// Dial makes the TCP connection of the function Dial; nil is a net.Dialer.
+	Dial identity.DialFunc
 	// Drained, if set, is called by the writing goroutine when the outbox is empty
 	// again after Room said no. It must not block.
 	Drained func()

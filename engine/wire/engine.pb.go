@@ -279,6 +279,8 @@ type WorkerHello struct {
 	Memory        uint64                 `protobuf:"varint,5,opt,name=memory,proto3" json:"memory,omitempty"`                             // bytes for results
 	DataAddress   string                 `protobuf:"bytes,6,opt,name=data_address,json=dataAddress,proto3" json:"data_address,omitempty"` // host:port of the data plane
 	Pid           uint32                 `protobuf:"varint,7,opt,name=pid,proto3" json:"pid,omitempty"`
+	TaskMemory    uint64                 `protobuf:"varint,8,opt,name=task_memory,json=taskMemory,proto3" json:"task_memory,omitempty"` // bytes for what runs; 0 is unknown
+	Named         []*Amount              `protobuf:"bytes,9,rep,name=named,proto3" json:"named,omitempty"`                              // resources such as GPUs, in the order of their names
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +364,73 @@ func (x *WorkerHello) GetPid() uint32 {
 	return 0
 }
 
+func (x *WorkerHello) GetTaskMemory() uint64 {
+	if x != nil {
+		return x.TaskMemory
+	}
+	return 0
+}
+
+func (x *WorkerHello) GetNamed() []*Amount {
+	if x != nil {
+		return x.Named
+	}
+	return nil
+}
+
+// Amount is so much of a named resource.
+type Amount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Amount) Reset() {
+	*x = Amount{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Amount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Amount) ProtoMessage() {}
+
+func (x *Amount) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Amount.ProtoReflect.Descriptor instead.
+func (*Amount) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Amount) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Amount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type ClientHello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
@@ -373,7 +442,7 @@ type ClientHello struct {
 
 func (x *ClientHello) Reset() {
 	*x = ClientHello{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[3]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -385,7 +454,7 @@ func (x *ClientHello) String() string {
 func (*ClientHello) ProtoMessage() {}
 
 func (x *ClientHello) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[3]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -398,7 +467,7 @@ func (x *ClientHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientHello.ProtoReflect.Descriptor instead.
 func (*ClientHello) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{3}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ClientHello) GetUser() string {
@@ -431,7 +500,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[4]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +512,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[4]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +525,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{4}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{5}
 }
 
 // Bye says why the sender closes. A worker that says Bye is not suspected of
@@ -470,7 +539,7 @@ type Bye struct {
 
 func (x *Bye) Reset() {
 	*x = Bye{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[5]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +551,7 @@ func (x *Bye) String() string {
 func (*Bye) ProtoMessage() {}
 
 func (x *Bye) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[5]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +564,7 @@ func (x *Bye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bye.ProtoReflect.Descriptor instead.
 func (*Bye) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{5}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Bye) GetReason() string {
@@ -515,7 +584,7 @@ type Retire struct {
 
 func (x *Retire) Reset() {
 	*x = Retire{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[6]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -527,7 +596,7 @@ func (x *Retire) String() string {
 func (*Retire) ProtoMessage() {}
 
 func (x *Retire) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[6]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -540,7 +609,7 @@ func (x *Retire) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retire.ProtoReflect.Descriptor instead.
 func (*Retire) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{6}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Retire) GetReason() string {
@@ -563,7 +632,7 @@ type Classes struct {
 
 func (x *Classes) Reset() {
 	*x = Classes{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[7]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +644,7 @@ func (x *Classes) String() string {
 func (*Classes) ProtoMessage() {}
 
 func (x *Classes) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[7]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +657,7 @@ func (x *Classes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Classes.ProtoReflect.Descriptor instead.
 func (*Classes) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{7}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Classes) GetJob() uint32 {
@@ -619,13 +688,15 @@ type Class struct {
 	Deaths        uint32                 `protobuf:"varint,10,opt,name=deaths,proto3" json:"deaths,omitempty"`
 	TimeLimitUs   uint64                 `protobuf:"varint,11,opt,name=time_limit_us,json=timeLimitUs,proto3" json:"time_limit_us,omitempty"`
 	Pool          string                 `protobuf:"bytes,12,opt,name=pool,proto3" json:"pool,omitempty"`
+	Named         []*Amount              `protobuf:"bytes,13,rep,name=named,proto3" json:"named,omitempty"` // in the order of their names
+	Host          []string               `protobuf:"bytes,14,rep,name=host,proto3" json:"host,omitempty"`   // that may run it; in order, none is any
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Class) Reset() {
 	*x = Class{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[8]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +708,7 @@ func (x *Class) String() string {
 func (*Class) ProtoMessage() {}
 
 func (x *Class) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[8]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +721,7 @@ func (x *Class) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Class.ProtoReflect.Descriptor instead.
 func (*Class) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Class) GetId() uint32 {
@@ -737,6 +808,20 @@ func (x *Class) GetPool() string {
 	return ""
 }
 
+func (x *Class) GetNamed() []*Amount {
+	if x != nil {
+		return x.Named
+	}
+	return nil
+}
+
+func (x *Class) GetHost() []string {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
 // Assign gives attempts to a worker. Row i has inputs in_end[i-1]..in_end[i]. An
 // input without a holder is inline: its bytes are here. Holder 0 is the scheduler.
 type Assign struct {
@@ -763,7 +848,7 @@ type Assign struct {
 
 func (x *Assign) Reset() {
 	*x = Assign{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[9]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +860,7 @@ func (x *Assign) String() string {
 func (*Assign) ProtoMessage() {}
 
 func (x *Assign) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[9]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +873,7 @@ func (x *Assign) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assign.ProtoReflect.Descriptor instead.
 func (*Assign) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{9}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Assign) GetJob() []uint32 {
@@ -909,7 +994,7 @@ type Peers struct {
 
 func (x *Peers) Reset() {
 	*x = Peers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[10]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1006,7 @@ func (x *Peers) String() string {
 func (*Peers) ProtoMessage() {}
 
 func (x *Peers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[10]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1019,7 @@ func (x *Peers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peers.ProtoReflect.Descriptor instead.
 func (*Peers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{10}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Peers) GetId() []uint32 {
@@ -972,7 +1057,7 @@ type Tasks struct {
 
 func (x *Tasks) Reset() {
 	*x = Tasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[11]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1069,7 @@ func (x *Tasks) String() string {
 func (*Tasks) ProtoMessage() {}
 
 func (x *Tasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[11]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1082,7 @@ func (x *Tasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tasks.ProtoReflect.Descriptor instead.
 func (*Tasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{11}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Tasks) GetJob() []uint32 {
@@ -1042,7 +1127,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[12]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1139,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[12]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1152,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{12}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Copy) GetJob() []uint32 {
@@ -1121,7 +1206,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[13]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1218,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[13]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1231,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{13}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Done) GetJob() []uint32 {
@@ -1212,7 +1297,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[14]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1309,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[14]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1322,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{14}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Held) GetJob() []uint32 {
@@ -1284,7 +1369,7 @@ type Failed struct {
 
 func (x *Failed) Reset() {
 	*x = Failed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[15]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1381,7 @@ func (x *Failed) String() string {
 func (*Failed) ProtoMessage() {}
 
 func (x *Failed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[15]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1394,7 @@ func (x *Failed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failed.ProtoReflect.Descriptor instead.
 func (*Failed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{15}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Failed) GetFailure() []*Failure {
@@ -1341,7 +1426,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[16]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1438,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[16]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1451,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{16}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Failure) GetJob() uint32 {
@@ -1482,7 +1567,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[17]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1579,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[17]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1592,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{17}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Load) GetMemoryUsed() uint64 {
@@ -1583,7 +1668,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[18]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1680,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[18]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1693,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{18}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Request) GetId() uint64 {
@@ -1939,7 +2024,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2036,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2049,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{19}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -2182,7 +2267,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2279,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2292,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{20}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Error) GetCode() uint32 {
@@ -2238,7 +2323,7 @@ type OpenJob struct {
 
 func (x *OpenJob) Reset() {
 	*x = OpenJob{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2335,7 @@ func (x *OpenJob) String() string {
 func (*OpenJob) ProtoMessage() {}
 
 func (x *OpenJob) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2348,7 @@ func (x *OpenJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenJob.ProtoReflect.Descriptor instead.
 func (*OpenJob) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{21}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OpenJob) GetName() string {
@@ -2307,7 +2392,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2319,7 +2404,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2332,7 +2417,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{22}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JobInfo) GetJob() uint32 {
@@ -2439,7 +2524,7 @@ type Submit struct {
 
 func (x *Submit) Reset() {
 	*x = Submit{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2536,7 @@ func (x *Submit) String() string {
 func (*Submit) ProtoMessage() {}
 
 func (x *Submit) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2549,7 @@ func (x *Submit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Submit.ProtoReflect.Descriptor instead.
 func (*Submit) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{23}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Submit) GetJob() uint32 {
@@ -2562,7 +2647,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2659,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2672,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{24}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Release) GetJob() uint32 {
@@ -2617,7 +2702,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2714,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2727,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{25}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Cancel) GetJob() uint32 {
@@ -2681,7 +2766,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +2778,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +2791,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Retry) GetJob() uint32 {
@@ -2739,7 +2824,7 @@ type CloseJob struct {
 
 func (x *CloseJob) Reset() {
 	*x = CloseJob{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2751,7 +2836,7 @@ func (x *CloseJob) String() string {
 func (*CloseJob) ProtoMessage() {}
 
 func (x *CloseJob) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2764,7 +2849,7 @@ func (x *CloseJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseJob.ProtoReflect.Descriptor instead.
 func (*CloseJob) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CloseJob) GetJob() uint32 {
@@ -2791,7 +2876,7 @@ type Watch struct {
 
 func (x *Watch) Reset() {
 	*x = Watch{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2803,7 +2888,7 @@ func (x *Watch) String() string {
 func (*Watch) ProtoMessage() {}
 
 func (x *Watch) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2816,7 +2901,7 @@ func (x *Watch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Watch.ProtoReflect.Descriptor instead.
 func (*Watch) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Watch) GetJob() uint32 {
@@ -2852,7 +2937,7 @@ type Locate struct {
 
 func (x *Locate) Reset() {
 	*x = Locate{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2864,7 +2949,7 @@ func (x *Locate) String() string {
 func (*Locate) ProtoMessage() {}
 
 func (x *Locate) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2877,7 +2962,7 @@ func (x *Locate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Locate.ProtoReflect.Descriptor instead.
 func (*Locate) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Locate) GetJob() uint32 {
@@ -2918,7 +3003,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +3015,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3028,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ended) GetJob() uint32 {
@@ -3050,7 +3135,7 @@ type ResultLost struct {
 
 func (x *ResultLost) Reset() {
 	*x = ResultLost{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +3147,7 @@ func (x *ResultLost) String() string {
 func (*ResultLost) ProtoMessage() {}
 
 func (x *ResultLost) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +3160,7 @@ func (x *ResultLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultLost.ProtoReflect.Descriptor instead.
 func (*ResultLost) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ResultLost) GetJob() uint32 {
@@ -3119,7 +3204,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3131,7 +3216,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3144,7 +3229,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Publish) GetName() string {
@@ -3191,7 +3276,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3288,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3301,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Lookup) GetName() string {
@@ -3238,7 +3323,7 @@ type Name struct {
 
 func (x *Name) Reset() {
 	*x = Name{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +3335,7 @@ func (x *Name) String() string {
 func (*Name) ProtoMessage() {}
 
 func (x *Name) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3263,7 +3348,7 @@ func (x *Name) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Name.ProtoReflect.Descriptor instead.
 func (*Name) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Name) GetName() string {
@@ -3302,7 +3387,7 @@ type ListNames struct {
 
 func (x *ListNames) Reset() {
 	*x = ListNames{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3314,7 +3399,7 @@ func (x *ListNames) String() string {
 func (*ListNames) ProtoMessage() {}
 
 func (x *ListNames) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3327,7 +3412,7 @@ func (x *ListNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNames.ProtoReflect.Descriptor instead.
 func (*ListNames) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
 }
 
 type Names struct {
@@ -3339,7 +3424,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +3436,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +3449,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Names) GetName() []*Name {
@@ -3382,7 +3467,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3394,7 +3479,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3407,7 +3492,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
 }
 
 type Jobs struct {
@@ -3419,7 +3504,7 @@ type Jobs struct {
 
 func (x *Jobs) Reset() {
 	*x = Jobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +3516,7 @@ func (x *Jobs) String() string {
 func (*Jobs) ProtoMessage() {}
 
 func (x *Jobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +3529,7 @@ func (x *Jobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jobs.ProtoReflect.Descriptor instead.
 func (*Jobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Jobs) GetJob() []*JobInfo {
@@ -3462,7 +3547,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3474,7 +3559,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +3572,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
 }
 
 type Workers struct {
@@ -3499,7 +3584,7 @@ type Workers struct {
 
 func (x *Workers) Reset() {
 	*x = Workers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3511,7 +3596,7 @@ func (x *Workers) String() string {
 func (*Workers) ProtoMessage() {}
 
 func (x *Workers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3524,7 +3609,7 @@ func (x *Workers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workers.ProtoReflect.Descriptor instead.
 func (*Workers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Workers) GetWorker() []*WorkerInfo {
@@ -3553,7 +3638,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3565,7 +3650,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3578,7 +3663,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WorkerInfo) GetId() uint32 {
@@ -3672,7 +3757,7 @@ type ListTasks struct {
 
 func (x *ListTasks) Reset() {
 	*x = ListTasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3684,7 +3769,7 @@ func (x *ListTasks) String() string {
 func (*ListTasks) ProtoMessage() {}
 
 func (x *ListTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3697,7 +3782,7 @@ func (x *ListTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasks.ProtoReflect.Descriptor instead.
 func (*ListTasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListTasks) GetJob() uint32 {
@@ -3744,7 +3829,7 @@ type TaskRows struct {
 
 func (x *TaskRows) Reset() {
 	*x = TaskRows{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3756,7 +3841,7 @@ func (x *TaskRows) String() string {
 func (*TaskRows) ProtoMessage() {}
 
 func (x *TaskRows) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3769,7 +3854,7 @@ func (x *TaskRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRows.ProtoReflect.Descriptor instead.
 func (*TaskRows) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *TaskRows) GetIndex() []uint32 {
@@ -3839,7 +3924,7 @@ type GetTask struct {
 
 func (x *GetTask) Reset() {
 	*x = GetTask{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3851,7 +3936,7 @@ func (x *GetTask) String() string {
 func (*GetTask) ProtoMessage() {}
 
 func (x *GetTask) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3864,7 +3949,7 @@ func (x *GetTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
 func (*GetTask) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetTask) GetJob() uint32 {
@@ -3907,7 +3992,7 @@ type TaskDetail struct {
 
 func (x *TaskDetail) Reset() {
 	*x = TaskDetail{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3919,7 +4004,7 @@ func (x *TaskDetail) String() string {
 func (*TaskDetail) ProtoMessage() {}
 
 func (x *TaskDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3932,7 +4017,7 @@ func (x *TaskDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
 func (*TaskDetail) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TaskDetail) GetJob() uint32 {
@@ -4071,7 +4156,7 @@ type Changed struct {
 
 func (x *Changed) Reset() {
 	*x = Changed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4083,7 +4168,7 @@ func (x *Changed) String() string {
 func (*Changed) ProtoMessage() {}
 
 func (x *Changed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4096,7 +4181,7 @@ func (x *Changed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changed.ProtoReflect.Descriptor instead.
 func (*Changed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Changed) GetTasks() uint32 {
@@ -4119,7 +4204,7 @@ type Retried struct {
 
 func (x *Retried) Reset() {
 	*x = Retried{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4131,7 +4216,7 @@ func (x *Retried) String() string {
 func (*Retried) ProtoMessage() {}
 
 func (x *Retried) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4144,7 +4229,7 @@ func (x *Retried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retried.ProtoReflect.Descriptor instead.
 func (*Retried) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Retried) GetJob() []uint32 {
@@ -4179,7 +4264,7 @@ type ListEvents struct {
 
 func (x *ListEvents) Reset() {
 	*x = ListEvents{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4191,7 +4276,7 @@ func (x *ListEvents) String() string {
 func (*ListEvents) ProtoMessage() {}
 
 func (x *ListEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4204,7 +4289,7 @@ func (x *ListEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
 func (*ListEvents) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListEvents) GetSince() uint64 {
@@ -4224,7 +4309,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4236,7 +4321,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4249,7 +4334,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Events) GetEvent() []*Event {
@@ -4279,7 +4364,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4291,7 +4376,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4304,7 +4389,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -4356,7 +4441,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4368,7 +4453,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4381,7 +4466,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -4423,7 +4508,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4435,7 +4520,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4448,7 +4533,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -4497,7 +4582,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04code\x18\b \x01(\rR\x04code\x12\x1b\n" +
 	"\tmax_frame\x18\t \x01(\rR\bmaxFrame\x12\x16\n" +
 	"\x06bundle\x18\n" +
-	" \x01(\fR\x06bundle\"\xac\x01\n" +
+	" \x01(\fR\x06bundle\"\xf9\x01\n" +
 	"\vWorkerHello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
@@ -4505,7 +4590,13 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x05slots\x18\x04 \x01(\rR\x05slots\x12\x16\n" +
 	"\x06memory\x18\x05 \x01(\x04R\x06memory\x12!\n" +
 	"\fdata_address\x18\x06 \x01(\tR\vdataAddress\x12\x10\n" +
-	"\x03pid\x18\a \x01(\rR\x03pid\"O\n" +
+	"\x03pid\x18\a \x01(\rR\x03pid\x12\x1f\n" +
+	"\vtask_memory\x18\b \x01(\x04R\n" +
+	"taskMemory\x12*\n" +
+	"\x05named\x18\t \x03(\v2\x14.yarnd.engine.AmountR\x05named\"2\n" +
+	"\x06Amount\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"O\n" +
 	"\vClientHello\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x18\n" +
@@ -4517,7 +4608,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"F\n" +
 	"\aClasses\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12)\n" +
-	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\x9f\x02\n" +
+	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\xdf\x02\n" +
 	"\x05Class\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4531,7 +4622,9 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06deaths\x18\n" +
 	" \x01(\rR\x06deaths\x12\"\n" +
 	"\rtime_limit_us\x18\v \x01(\x04R\vtimeLimitUs\x12\x12\n" +
-	"\x04pool\x18\f \x01(\tR\x04pool\"\x82\x03\n" +
+	"\x04pool\x18\f \x01(\tR\x04pool\x12*\n" +
+	"\x05named\x18\r \x03(\v2\x14.yarnd.engine.AmountR\x05named\x12\x12\n" +
+	"\x04host\x18\x0e \x03(\tR\x04host\"\x82\x03\n" +
 	"\x06Assign\x12\x10\n" +
 	"\x03job\x18\x01 \x03(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x18\n" +
@@ -4853,112 +4946,115 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 	return file_yarnd_engine_engine_proto_rawDescData
 }
 
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*Hello)(nil),       // 0: yarnd.engine.Hello
 	(*Welcome)(nil),     // 1: yarnd.engine.Welcome
 	(*WorkerHello)(nil), // 2: yarnd.engine.WorkerHello
-	(*ClientHello)(nil), // 3: yarnd.engine.ClientHello
-	(*Ping)(nil),        // 4: yarnd.engine.Ping
-	(*Bye)(nil),         // 5: yarnd.engine.Bye
-	(*Retire)(nil),      // 6: yarnd.engine.Retire
-	(*Classes)(nil),     // 7: yarnd.engine.Classes
-	(*Class)(nil),       // 8: yarnd.engine.Class
-	(*Assign)(nil),      // 9: yarnd.engine.Assign
-	(*Peers)(nil),       // 10: yarnd.engine.Peers
-	(*Tasks)(nil),       // 11: yarnd.engine.Tasks
-	(*Copy)(nil),        // 12: yarnd.engine.Copy
-	(*Done)(nil),        // 13: yarnd.engine.Done
-	(*Held)(nil),        // 14: yarnd.engine.Held
-	(*Failed)(nil),      // 15: yarnd.engine.Failed
-	(*Failure)(nil),     // 16: yarnd.engine.Failure
-	(*Load)(nil),        // 17: yarnd.engine.Load
-	(*Request)(nil),     // 18: yarnd.engine.Request
-	(*Reply)(nil),       // 19: yarnd.engine.Reply
-	(*Error)(nil),       // 20: yarnd.engine.Error
-	(*OpenJob)(nil),     // 21: yarnd.engine.OpenJob
-	(*JobInfo)(nil),     // 22: yarnd.engine.JobInfo
-	(*Submit)(nil),      // 23: yarnd.engine.Submit
-	(*Release)(nil),     // 24: yarnd.engine.Release
-	(*Cancel)(nil),      // 25: yarnd.engine.Cancel
-	(*Retry)(nil),       // 26: yarnd.engine.Retry
-	(*CloseJob)(nil),    // 27: yarnd.engine.CloseJob
-	(*Watch)(nil),       // 28: yarnd.engine.Watch
-	(*Locate)(nil),      // 29: yarnd.engine.Locate
-	(*Ended)(nil),       // 30: yarnd.engine.Ended
-	(*ResultLost)(nil),  // 31: yarnd.engine.ResultLost
-	(*Publish)(nil),     // 32: yarnd.engine.Publish
-	(*Lookup)(nil),      // 33: yarnd.engine.Lookup
-	(*Name)(nil),        // 34: yarnd.engine.Name
-	(*ListNames)(nil),   // 35: yarnd.engine.ListNames
-	(*Names)(nil),       // 36: yarnd.engine.Names
-	(*ListJobs)(nil),    // 37: yarnd.engine.ListJobs
-	(*Jobs)(nil),        // 38: yarnd.engine.Jobs
-	(*ListWorkers)(nil), // 39: yarnd.engine.ListWorkers
-	(*Workers)(nil),     // 40: yarnd.engine.Workers
-	(*WorkerInfo)(nil),  // 41: yarnd.engine.WorkerInfo
-	(*ListTasks)(nil),   // 42: yarnd.engine.ListTasks
-	(*TaskRows)(nil),    // 43: yarnd.engine.TaskRows
-	(*GetTask)(nil),     // 44: yarnd.engine.GetTask
-	(*TaskDetail)(nil),  // 45: yarnd.engine.TaskDetail
-	(*Changed)(nil),     // 46: yarnd.engine.Changed
-	(*Retried)(nil),     // 47: yarnd.engine.Retried
-	(*ListEvents)(nil),  // 48: yarnd.engine.ListEvents
-	(*Events)(nil),      // 49: yarnd.engine.Events
-	(*Event)(nil),       // 50: yarnd.engine.Event
-	(*PutBundle)(nil),   // 51: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 52: yarnd.engine.BundleState
+	(*Amount)(nil),      // 3: yarnd.engine.Amount
+	(*ClientHello)(nil), // 4: yarnd.engine.ClientHello
+	(*Ping)(nil),        // 5: yarnd.engine.Ping
+	(*Bye)(nil),         // 6: yarnd.engine.Bye
+	(*Retire)(nil),      // 7: yarnd.engine.Retire
+	(*Classes)(nil),     // 8: yarnd.engine.Classes
+	(*Class)(nil),       // 9: yarnd.engine.Class
+	(*Assign)(nil),      // 10: yarnd.engine.Assign
+	(*Peers)(nil),       // 11: yarnd.engine.Peers
+	(*Tasks)(nil),       // 12: yarnd.engine.Tasks
+	(*Copy)(nil),        // 13: yarnd.engine.Copy
+	(*Done)(nil),        // 14: yarnd.engine.Done
+	(*Held)(nil),        // 15: yarnd.engine.Held
+	(*Failed)(nil),      // 16: yarnd.engine.Failed
+	(*Failure)(nil),     // 17: yarnd.engine.Failure
+	(*Load)(nil),        // 18: yarnd.engine.Load
+	(*Request)(nil),     // 19: yarnd.engine.Request
+	(*Reply)(nil),       // 20: yarnd.engine.Reply
+	(*Error)(nil),       // 21: yarnd.engine.Error
+	(*OpenJob)(nil),     // 22: yarnd.engine.OpenJob
+	(*JobInfo)(nil),     // 23: yarnd.engine.JobInfo
+	(*Submit)(nil),      // 24: yarnd.engine.Submit
+	(*Release)(nil),     // 25: yarnd.engine.Release
+	(*Cancel)(nil),      // 26: yarnd.engine.Cancel
+	(*Retry)(nil),       // 27: yarnd.engine.Retry
+	(*CloseJob)(nil),    // 28: yarnd.engine.CloseJob
+	(*Watch)(nil),       // 29: yarnd.engine.Watch
+	(*Locate)(nil),      // 30: yarnd.engine.Locate
+	(*Ended)(nil),       // 31: yarnd.engine.Ended
+	(*ResultLost)(nil),  // 32: yarnd.engine.ResultLost
+	(*Publish)(nil),     // 33: yarnd.engine.Publish
+	(*Lookup)(nil),      // 34: yarnd.engine.Lookup
+	(*Name)(nil),        // 35: yarnd.engine.Name
+	(*ListNames)(nil),   // 36: yarnd.engine.ListNames
+	(*Names)(nil),       // 37: yarnd.engine.Names
+	(*ListJobs)(nil),    // 38: yarnd.engine.ListJobs
+	(*Jobs)(nil),        // 39: yarnd.engine.Jobs
+	(*ListWorkers)(nil), // 40: yarnd.engine.ListWorkers
+	(*Workers)(nil),     // 41: yarnd.engine.Workers
+	(*WorkerInfo)(nil),  // 42: yarnd.engine.WorkerInfo
+	(*ListTasks)(nil),   // 43: yarnd.engine.ListTasks
+	(*TaskRows)(nil),    // 44: yarnd.engine.TaskRows
+	(*GetTask)(nil),     // 45: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 46: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 47: yarnd.engine.Changed
+	(*Retried)(nil),     // 48: yarnd.engine.Retried
+	(*ListEvents)(nil),  // 49: yarnd.engine.ListEvents
+	(*Events)(nil),      // 50: yarnd.engine.Events
+	(*Event)(nil),       // 51: yarnd.engine.Event
+	(*PutBundle)(nil),   // 52: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 53: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	2,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
-	3,  // 1: yarnd.engine.Hello.client:type_name -> yarnd.engine.ClientHello
-	8,  // 2: yarnd.engine.Classes.class:type_name -> yarnd.engine.Class
-	16, // 3: yarnd.engine.Failed.failure:type_name -> yarnd.engine.Failure
-	21, // 4: yarnd.engine.Request.open_job:type_name -> yarnd.engine.OpenJob
-	23, // 5: yarnd.engine.Request.submit:type_name -> yarnd.engine.Submit
-	7,  // 6: yarnd.engine.Request.classes:type_name -> yarnd.engine.Classes
-	24, // 7: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
-	25, // 8: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
-	27, // 9: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
-	28, // 10: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
-	29, // 11: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
-	32, // 12: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
-	33, // 13: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
-	37, // 14: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
-	39, // 15: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
-	35, // 16: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	51, // 17: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
-	31, // 18: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
-	42, // 19: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	44, // 20: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
-	48, // 21: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
-	26, // 22: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
-	20, // 23: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	22, // 24: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	30, // 25: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	34, // 26: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	38, // 27: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	40, // 28: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	36, // 29: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	52, // 30: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	43, // 31: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	45, // 32: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	46, // 33: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	49, // 34: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	47, // 35: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
-	10, // 36: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
-	16, // 37: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
-	34, // 38: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	22, // 39: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	41, // 40: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	17, // 41: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	16, // 42: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	50, // 43: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	4,  // 1: yarnd.engine.Hello.client:type_name -> yarnd.engine.ClientHello
+	3,  // 2: yarnd.engine.WorkerHello.named:type_name -> yarnd.engine.Amount
+	9,  // 3: yarnd.engine.Classes.class:type_name -> yarnd.engine.Class
+	3,  // 4: yarnd.engine.Class.named:type_name -> yarnd.engine.Amount
+	17, // 5: yarnd.engine.Failed.failure:type_name -> yarnd.engine.Failure
+	22, // 6: yarnd.engine.Request.open_job:type_name -> yarnd.engine.OpenJob
+	24, // 7: yarnd.engine.Request.submit:type_name -> yarnd.engine.Submit
+	8,  // 8: yarnd.engine.Request.classes:type_name -> yarnd.engine.Classes
+	25, // 9: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
+	26, // 10: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
+	28, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
+	29, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
+	30, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
+	33, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
+	34, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
+	38, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
+	40, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
+	36, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
+	52, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	32, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
+	43, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
+	45, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	49, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	27, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
+	21, // 25: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	23, // 26: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	31, // 27: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	35, // 28: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	39, // 29: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	41, // 30: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	37, // 31: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	53, // 32: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	44, // 33: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	46, // 34: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	47, // 35: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	50, // 36: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	48, // 37: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	11, // 38: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
+	17, // 39: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
+	35, // 40: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	23, // 41: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	42, // 42: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	18, // 43: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	17, // 44: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	51, // 45: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -4970,7 +5066,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Hello_Worker)(nil),
 		(*Hello_Client)(nil),
 	}
-	file_yarnd_engine_engine_proto_msgTypes[18].OneofWrappers = []any{
+	file_yarnd_engine_engine_proto_msgTypes[19].OneofWrappers = []any{
 		(*Request_OpenJob)(nil),
 		(*Request_Submit)(nil),
 		(*Request_Classes)(nil),
@@ -4991,7 +5087,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_ListEvents)(nil),
 		(*Request_Retry)(nil),
 	}
-	file_yarnd_engine_engine_proto_msgTypes[19].OneofWrappers = []any{
+	file_yarnd_engine_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*Reply_Job)(nil),
 		(*Reply_Ended)(nil),
 		(*Reply_Name)(nil),
@@ -5011,7 +5107,7 @@ func file_yarnd_engine_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   53,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/yarnd/yarnd/identity"
 )
 
 // OpenTimeout is how long the TLS handshake, Hello and Welcome may take together.
@@ -19,11 +21,11 @@ func Dial(ctx context.Context, address string, config *tls.Config, hello *Hello,
 	defer cancel()
 	config = config.Clone()
 	config.NextProtos = []string{Protocol}
-	nc, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+	nc, err := identity.Dial(ctx, o.Dial, address, config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to the scheduler at %s: %w", address, err)
 	}
-	if got := nc.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != Protocol {
+	if got := nc.ConnectionState().NegotiatedProtocol; got != Protocol {
 		nc.Close()
 		return nil, nil, fmt.Errorf("%s is not a scheduler: it did not accept the protocol %s", address, Protocol)
 	}

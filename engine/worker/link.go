@@ -67,10 +67,11 @@ func (w *worker) connect(ctx context.Context, epoch uint64) (*wire.Conn, *wire.W
 		Who: &wire.Hello_Worker{Worker: &wire.WorkerHello{
 			Name: name, Host: w.opts.Host, Pool: w.opts.Pool,
 			Slots: uint32(w.opts.Slots), Memory: w.opts.Memory,
+			TaskMemory: w.opts.TaskMemory, Named: wire.AmountsToWire(w.opts.Named),
 			DataAddress: w.dataAddress, Pid: uint32(os.Getpid()),
 		}},
 	}
-	conn, welcome, err := wire.Dial(ctx, endpoint, w.opts.Identity.Client(identity.Scheduler, ""), hello, wire.ConnOptions{})
+	conn, welcome, err := wire.Dial(ctx, endpoint, w.opts.Identity.Client(identity.Scheduler, ""), hello, wire.ConnOptions{Dial: w.opts.Dial})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -33,6 +33,10 @@ type Options struct {
 	Memory uint64
 	// Disk is how many bytes of results files may take; 0 is no limit.
 	Disk uint64
+	// TaskMemory is how many bytes tasks that say what they need may need together; 0 is
+	// any. Named are the resources that tasks may ask for by name.
+	TaskMemory uint64
+	Named      graph.Amounts
 	// MemoryLimit is how many bytes the container may take: this process, its
 	// executors and commands together. The largest of those is killed before the
 	// node manager kills everything. 0 is no limit.
@@ -49,6 +53,9 @@ type Options struct {
 	Listen, Advertise string
 	// Listener is the data plane's instead of Listen, plain TCP; Run closes it.
 	Listener net.Listener
+	// Dial makes the TCP connections to the scheduler and to other workers; nil is a
+	// net.Dialer.
+	Dial identity.DialFunc
 
 	// Self is the path of the own binary; "" is this process's. Bundle is its
 	// SHA-256; zero: it is computed.

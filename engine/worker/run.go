@@ -54,7 +54,7 @@ func Run(ctx context.Context, o Options) error {
 		store: store.New(store.Options{Memory: o.Memory, Dir: filepath.Join(dir, "results"), Disk: o.Disk, Failed: func(err error) {
 			o.Log.Warn("a result that should leave memory stays", "err", err)
 		}}),
-		pool: transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log}),
+		pool: transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log, TCP: o.Dial}),
 	}
 	w.init()
 	w.bundles = &bundles{dir: filepath.Join(dir, "bundles"), max: o.MaxBundle, open: w.openBundle}
