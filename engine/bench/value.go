@@ -173,21 +173,17 @@ func newBits(n int) bits      { return make(bits, (n+63)/64) }
 func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
 func (b bits) get(i int) bool { return b[i/64]>>(i%64)&1 == 1 }
 
-// lastUses tells for each task the last one that needs it; 0 is none.
-type lastUses []uint32
-
-func (u lastUses) needed(i int) bool { return u[i] != 0 }
-
-func lastUsesOf(s source) lastUses {
-	last := make(lastUses, s.len())
+// neededBy returns which tasks another one needs.
+func neededBy(s source) bits {
+	needed := newBits(s.len())
 	var deps []uint32
-	for i := range last {
+	for i := range s.len() {
 		deps = s.deps(i, deps[:0])
 		for _, d := range deps {
-			last[d] = uint32(i)
+			needed.set(int(d))
 		}
 	}
-	return last
+	return needed
 }
 
 // unique sorts deps, takes out what is there more than once, and returns how often

@@ -296,7 +296,7 @@ func (in *TaskInput) readAt(b []byte, offset int64) (int, error) {
 // such calls run in it: the others are not to blame.
 func (p *process) tend(now time.Time) {
 	p.mu.Lock()
-	idle := !p.gone && p.calls.count == 0 && len(p.pending) == 0 && now.Sub(p.used) > p.m.opts.IdleTime
+	idle := !p.gone && !p.used.IsZero() && p.calls.count == 0 && len(p.pending) == 0 && now.Sub(p.used) > p.m.opts.IdleTime
 	late := p.late(now)
 	stuck := p.hasStuck
 	p.mu.Unlock()

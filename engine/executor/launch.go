@@ -22,7 +22,7 @@ func (m *Manager) launch(s *slot) (*process, error) {
 	key := s.key
 	p := &process{
 		m: m, place: s, key: key, done: make(chan struct{}),
-		feed: make(chan read, 64), kick: make(chan struct{}, 1), started: time.Now(), used: time.Now(),
+		feed: make(chan read, 64), kick: make(chan struct{}, 1), started: time.Now(),
 		stderr: &tail{limit: maxText}, oom: oomKills(),
 	}
 	if key.inside {

@@ -126,6 +126,7 @@ type executorKey struct {
 type slot struct {
 	key      executorKey
 	current  *process  // takes new calls; nil: none does
+	limit    int       // slots that its tasks may take at once; 0 is Options.Slots
 	live     int       // processes, current and those that only end their calls
 	waiting  []*Task   // for the start of one
 	starting bool      // one is under way
@@ -181,6 +182,7 @@ func (m *Manager) Run(tasks []*Task) {
 	var now turn
 	m.mu.Lock()
 	for _, t := range tasks {
+		m.slots[t.Place].limit = t.Limit
 		if f := m.refuses(t); f != nil {
 			now.end(t, Result{Failure: f})
 		} else if t.feeds() {
@@ -245,7 +247,7 @@ func (m *Manager) enqueue(t *Task, n *turn) {
 		return
 	}
 	if p := s.current; p != nil {
-		if p.hand(t, m.limit(s, p, t.Limit)) {
+		if p.hand(t, m.limit(s, p)) {
 			if len(n.kick) == 0 || n.kick[len(n.kick)-1] != p {
 				n.kick = append(n.kick, p)
 			}
@@ -263,7 +265,8 @@ func (m *Manager) enqueue(t *Task, n *turn) {
 
 // limit is how many slots p may take, where its place may take so many: less those that
 // processes have which only end their calls.
-func (m *Manager) limit(s *slot, p *process, of int) int {
+func (m *Manager) limit(s *slot, p *process) int {
+	of := s.limit
 	if of == 0 {
 		of = m.opts.Slots
 	}
@@ -391,6 +394,7 @@ func (m *Manager) start(s *slot) {
 	waiting := s.waiting
 	s.waiting = nil
 	if err == nil {
+		p.opens()
 		s.current = p
 	}
 	for _, t := range waiting {

@@ -60,7 +60,7 @@ type process struct {
 	orders   []byte    // frames, to be written last
 	timed    []*Task   // that must end some time
 	hasStuck bool      // some did not
-	used     time.Time // when the last call ended
+	used     time.Time // when the last call ended; zero: it takes none yet
 	gone     bool
 	reaped   bool
 }
@@ -266,6 +266,13 @@ func (p *process) signal(s syscall.Signal) {
 	} else if !p.reaped {
 		p.cmd.Process.Signal(s) //nolint:errcheck // it may have ended
 	}
+}
+
+// opens says that the process takes calls from now on.
+func (p *process) opens() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used = time.Now()
 }
 
 // running returns the ids that the page says run.

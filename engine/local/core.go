@@ -13,6 +13,9 @@ type Config struct {
 	Slots      int    // of tasks that run at once; 0 is 1
 	Fetches    int    // under way at once; 0 is 16
 	FetchBytes uint64 // of fetches under way, unless there is just one; 0 is 128 MiB
+	// Ahead is the most attempts of one place that are handed out before they can
+	// begin; 0 is 512. Less than 0 is none, and every attempt is told as it begins.
+	Ahead int
 }
 
 // state is where an attempt is.
@@ -33,6 +36,7 @@ type attempt struct {
 	missing int    // inputs that are neither inline nor here; 0 unless waiting
 	borrows []Key  // inputs of Core.borrowed that are here for it
 	slot    int    // position in the heap while ready
+	handing
 	// next, while stopping, is an assignment of the same number that waits for this
 	// one's end: a fresh scheduler numbers its tasks anew.
 	next *Assignment
@@ -51,7 +55,9 @@ type Core struct {
 	seq      uint64
 	attempts map[Key]*attempt
 	ready    readyQueue
-	free     int // slots: cfg.Slots less those of running and stopping attempts
+	free     int // slots: cfg.Slots less those that places have
+	places   []*place
+	handings
 
 	held     map[Key]uint64 // results in the store, with their sizes
 	borrowed map[Key]*loan  // results in the store that stay the scheduler's
@@ -69,6 +75,9 @@ func New(cfg Config) *Core {
 	}
 	if cfg.FetchBytes == 0 {
 		cfg.FetchBytes = 128 << 20
+	}
+	if cfg.Ahead == 0 {
+		cfg.Ahead = 512
 	}
 	return &Core{
 		cfg: cfg, free: cfg.Slots,
@@ -109,9 +118,16 @@ func (c *Core) Step(e Event) {
 	case FetchFailed:
 		c.fetchFailed(e.Key, e.Here)
 	case Ended:
+		c.tellOfDeaths(e.Attempts)
 		for i := range e.Attempts {
 			c.ended(&e.Attempts[i])
 		}
+	case Recalled:
+		for _, a := range e.Attempts {
+			c.recalled(a)
+		}
+	case Tick:
+		c.tick()
 	case Lost:
 		c.lost(e.Key)
 	default:
@@ -123,6 +139,7 @@ func (c *Core) Step(e Event) {
 // call. It is valid until the next call.
 func (c *Core) Output() *Output {
 	c.startReady()
+	c.setLimits()
 	c.startFetches()
 	c.out, c.done = c.done, c.out
 	c.out.reset()
@@ -139,11 +156,11 @@ func (c *Core) AppendHeld(dst []Held) []Held {
 	return dst
 }
 
-// Counts returns how many attempts take slots (also those being stopped), and how
-// many wait for inputs or slots.
+// Counts returns how many attempts have begun (also those being stopped), and how many
+// wait for inputs or slots.
 func (c *Core) Counts() (active, queued int) {
 	for _, a := range c.attempts {
-		if a.state >= running {
+		if a.begun {
 			active++
 		}
 	}
@@ -169,7 +186,7 @@ func (c *Core) left() {
 		if a := c.attempts[k]; a.state < running {
 			c.forget(a)
 		} else {
-			a.next = nil
+			a.next, a.asked = nil, false
 		}
 	}
 	for _, f := range c.sortedFetches() {
@@ -231,20 +248,20 @@ func (c *Core) makeReady(a *attempt) {
 	heap.Push(&c.ready, a)
 }
 
-// startReady gives slots to ready attempts.
+// startReady hands out ready attempts: to slots, or ahead.
 func (c *Core) startReady() {
-	for len(c.ready) > 0 && c.ready[0].slots() <= c.free {
-		a := heap.Pop(&c.ready).(*attempt)
+	for len(c.ready) > 0 {
+		a := c.ready[0]
+		fits := a.slots() <= c.free
+		if !fits && !c.mayGoAhead(a) {
+			return
+		}
+		heap.Pop(&c.ready)
 		if !c.complete(a) {
 			c.await(a) // an input was freed meanwhile
 			continue
 		}
-		a.state = running
-		c.free -= a.slots()
-		c.out.Run = append(c.out.Run, &a.Assignment)
-		if c.self != 0 {
-			c.out.Started = append(c.out.Started, a.Key)
-		}
+		c.hand(a, fits)
 	}
 }
 
@@ -274,13 +291,20 @@ func (c *Core) stop(k Key) {
 
 func (c *Core) retract(k Key) {
 	a := c.attempts[k]
-	ok := a != nil && (a.state < running || a.next != nil)
-	if ok && a.next != nil {
+	switch {
+	case a == nil || a.state >= running && (a.begun || a.state == stopping) && a.next == nil:
+		c.out.Retracted = append(c.out.Retracted, Retracted{k, false})
+		return
+	case a.next != nil:
 		a.next = nil
-	} else if ok {
+	case a.state == running:
+		a.asked = true // the answer comes with that to the recall, or the attempt's end is one
+		c.recall(a)
+		return
+	default:
 		c.forget(a)
 	}
-	c.out.Retracted = append(c.out.Retracted, Retracted{k, ok})
+	c.out.Retracted = append(c.out.Retracted, Retracted{k, true})
 }
 
 // forget removes an attempt that does not run.
@@ -304,9 +328,12 @@ func (c *Core) ended(e *End) {
 	if a == nil || a.state < running {
 		panic(fmt.Sprintf("local: attempt %v ended, which does not run", e.Key))
 	}
+	if e.Failure == nil {
+		a.Class.ran(e.Took)
+	}
 	delete(c.attempts, e.Key)
 	c.giveBack(a.borrows)
-	c.free += a.slots()
+	c.takeOut(a)
 	if a.state == stopping {
 		if e.Kept {
 			c.out.Drop = append(c.out.Drop, e.Key)
@@ -345,7 +372,7 @@ func (c *Core) freed(k Key) {
 
 func (c *Core) lost(k Key) {
 	if c.borrowed[k] != nil {
-		delete(c.borrowed, k)
+		c.endLoan(k)
 		c.out.Drop = append(c.out.Drop, k)
 	}
 	if _, ok := c.held[k]; !ok {

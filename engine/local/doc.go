@@ -16,6 +16,10 @@
 // touches the new one. Every attempt that was assigned leaves in exactly one way:
 // done, failed, retracted, or stopped.
 //
+// Short tasks are handed out before there is a slot for them, and can be had back as
+// long as they have not begun: running then means handed out (ahead.go). That is also
+// where it says which attempts the scheduler is told of as Started, and when.
+//
 // Ready attempts run by priority, then in the order in which they were assigned. An
 // attempt that needs several slots is not overtaken by others while it waits for
 // them.

@@ -19,10 +19,20 @@ func (k Key) Compare(l Key) int {
 // Assignment is an attempt for this worker.
 type Assignment struct {
 	Key
-	Class   *graph.Class
+	Class   *Class
 	Payload []byte
 	Inputs  []Input
 	Owner   any // whatever the caller wants to find in Output.Run and Output.Cancel
+}
+
+// Class is what a job's tasks have in common, and what this core learnt of it. The job's
+// tasks share one.
+type Class struct {
+	*graph.Class
+	// Place is where its tasks run, a small number: those of one place take slots from
+	// one another without the core.
+	Place int
+	took  took
 }
 
 // Input is a result that an attempt needs.
@@ -95,6 +105,15 @@ type (
 		Attempts []End
 	}
 
+	// Recalled answers Output.Recall, for attempts that have not ended.
+	Recalled struct {
+		Attempts []Answer
+	}
+
+	// Tick says that a while has passed, some milliseconds. It is only needed while
+	// Core.Restless.
+	Tick struct{}
+
 	// Lost says that the store does not have a result that it should.
 	Lost struct {
 		Key Key
@@ -109,8 +128,15 @@ type End struct {
 	Kept    bool           // the store has it; else it is Inline
 	Inline  []byte
 	Took    uint32 // microseconds
+	Died    bool   // together with those of the same event: what they ran in died
 	// Input, for a graph.FailInput, is which one this worker could not read.
 	Input Key
+}
+
+// Answer is about a recalled attempt: OK means that it had not begun and never will.
+type Answer struct {
+	Key
+	OK bool
 }
 
 // CopyOrder asks for a result to be fetched from a holder.
@@ -130,4 +156,6 @@ func (Copy) event()        {}
 func (Fetched) event()     {}
 func (FetchFailed) event() {}
 func (Ended) event()       {}
+func (Recalled) event()    {}
+func (Tick) event()        {}
 func (Lost) event()        {}

@@ -65,7 +65,7 @@ func (c *Core) copy(o CopyOrder) {
 		return
 	}
 	if l := c.borrowed[o.Key]; l != nil {
-		delete(c.borrowed, o.Key)
+		c.endLoan(o.Key)
 		c.keep(o.Key, l.size)
 		return
 	}
@@ -79,12 +79,6 @@ func (c *Core) copy(o CopyOrder) {
 
 // wanted reports whether anybody wants f.
 func (f *fetch) wanted() bool { return f.keep || len(f.waiters) > 0 }
-
-// Wants reports whether somebody wants a result that is being fetched, or waits to be.
-func (c *Core) Wants(k Key) bool {
-	f := c.fetches[k]
-	return f != nil && f.wanted()
-}
 
 // unwanted ends f if nobody wants it.
 func (c *Core) unwanted(f *fetch) {

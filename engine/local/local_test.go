@@ -13,11 +13,11 @@ import (
 
 func key(i uint32, a graph.Attempt) Key { return Key{graph.TaskID{Job: 1, Index: i}, a} }
 
-func class(priority int32, slots uint16) *graph.Class {
-	return &graph.Class{Name: "f", Kind: graph.KindGo, Priority: priority, Resources: graph.Resources{Slots: slots}}
+func class(priority int32, slots uint16) *Class {
+	return &Class{Class: &graph.Class{Name: "f", Kind: graph.KindGo, Priority: priority, Resources: graph.Resources{Slots: slots}}}
 }
 
-func assignment(k Key, c *graph.Class, inputs ...Input) Assignment {
+func assignment(k Key, c *Class, inputs ...Input) Assignment {
 	return Assignment{Key: k, Class: c, Inputs: inputs}
 }
 
@@ -34,6 +34,7 @@ func turn(c *Core, events ...Event) Output {
 	for _, s := range []*[]Key{&o.Abandon, &o.Drop, &o.Started, &o.Missing} {
 		*s = slices.Clone(*s)
 	}
+	o.Recall, o.Begun = slices.Clone(o.Recall), slices.Clone(o.Begun)
 	o.Cancel, o.Run, o.Fetch, o.Done = slices.Clone(o.Cancel), slices.Clone(o.Run), slices.Clone(o.Fetch), slices.Clone(o.Done)
 	o.Failed, o.Retracted, o.Copied = slices.Clone(o.Failed), slices.Clone(o.Retracted), slices.Clone(o.Copied)
 	return o
@@ -44,6 +45,7 @@ func expect(t *testing.T, got Output, want Output) {
 	opts := cmp.Options{
 		cmpopts.EquateEmpty(),
 		cmp.Transformer("key", func(a *Assignment) Key { return a.Key }),
+		cmpopts.IgnoreFields(Start{}, "Limit"),
 		cmp.Comparer(func(a, b *graph.Failure) bool {
 			return a == nil && b == nil || a != nil && b != nil && a.Kind == b.Kind
 		}),
@@ -53,7 +55,22 @@ func expect(t *testing.T, got Output, want Output) {
 	}
 }
 
-func runs(keys ...Key) (as []*Assignment) {
+func runs(keys ...Key) (starts []Start) {
+	for _, a := range named(keys...) {
+		starts = append(starts, Start{Assignment: a})
+	}
+	return starts
+}
+
+func ahead(keys ...Key) []Start {
+	starts := runs(keys...)
+	for i := range starts {
+		starts[i].Ahead = true
+	}
+	return starts
+}
+
+func named(keys ...Key) (as []*Assignment) {
 	for _, k := range keys {
 		as = append(as, &Assignment{Key: k})
 	}
@@ -153,7 +170,7 @@ func TestStopAndRetract(t *testing.T) {
 	})
 	// Stopped and assigned again: two attempts. The slot is taken until the old one ends.
 	expect(t, turn(c, Stop{[]Key{key(1, 1), key(1, 1)}}, Assigned{[]Assignment{assignment(key(1, 2), class(0, 0))}}),
-		Output{Cancel: runs(key(1, 1))})
+		Output{Cancel: named(key(1, 1))})
 	expect(t, turn(c, ended(End{Key: key(1, 1), Size: 5, Kept: true})),
 		Output{Drop: []Key{key(1, 1)}, Run: runs(key(1, 2)), Started: []Key{key(1, 2)}})
 	expect(t, turn(c, Fetched{key(9, 1)}), Output{Drop: []Key{key(9, 1)}})
@@ -199,7 +216,7 @@ func TestReconnect(t *testing.T) {
 	}})
 	expect(t, turn(c, Left{}), Output{Abandon: []Key{key(9, 1)}})
 	expect(t, turn(c, ended(End{Key: key(1, 1), Size: 8, Kept: true}), ended(End{Key: key(2, 1), Inline: []byte("x")}), FetchFailed{Key: key(9, 1)}), Output{})
-	expect(t, turn(c, Joined{Self: 8}), Output{Cancel: runs(key(3, 1))})
+	expect(t, turn(c, Joined{Self: 8}), Output{Cancel: named(key(3, 1))})
 	if got, want := c.AppendHeld(nil), []Held{{key(1, 1), 8}}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}
@@ -211,13 +228,13 @@ func TestFreshScheduler(t *testing.T) {
 	c := joined(Config{Slots: 2})
 	again := Assigned{[]Assignment{assignment(key(1, 1), class(0, 0)), assignment(key(2, 1), class(0, 0))}}
 	turn(c, again)
-	turn(c, Left{}, ended(End{Key: key(1, 1), Size: 9, Kept: true}))
-	expect(t, turn(c, Joined{Self: 1, Fresh: true}), Output{Drop: []Key{key(1, 1)}, Cancel: runs(key(2, 1))})
+	turn(c, Left{}, ended(End{Key: key(1, 1), Size: 9, Kept: true, Took: 5000}))
+	expect(t, turn(c, Joined{Self: 1, Fresh: true}), Output{Drop: []Key{key(1, 1)}, Cancel: named(key(2, 1))})
 	if held := c.AppendHeld(nil); len(held) != 0 {
 		t.Errorf("it still holds %v", held)
 	}
 	expect(t, turn(c, again), Output{Run: runs(key(1, 1)), Started: []Key{key(1, 1)}})
-	expect(t, turn(c, ended(End{Key: key(2, 1), Size: 5, Kept: true})),
+	expect(t, turn(c, ended(End{Key: key(2, 1), Size: 5, Kept: true, Took: 5000})),
 		Output{Drop: []Key{key(2, 1)}, Run: runs(key(2, 1)), Started: []Key{key(2, 1)}})
 	// Stopped, assigned, and then stopped or asked back before the old one ended.
 	turn(c, Left{}, Joined{Self: 1, Fresh: true}, again)

@@ -10,15 +10,24 @@ type Output struct {
 	Cancel  []*Assignment // attempts that run: end them; Ended answers
 	Abandon []Key         // fetches under way: end them; Fetched or FetchFailed answers
 	Drop    []Key         // results: delete them from the store
-	Run     []*Assignment // start them; every input is inline or in the store; Ended answers
+	Run     []Start       // start them; every input is inline or in the store; Ended answers
+	Recall  []*Assignment // handed out ahead: have them back; Recalled answers, or Ended
+	Begun   []*Assignment // ran Ahead and have a time limit: they have begun by now
 	Fetch   []Fetch       // into the store; Fetched or FetchFailed answers
 
-	Started   []Key
+	Started   []Key // have begun, those that run for some time at least: see ahead.go
 	Done      []Done
 	Failed    []Failed
 	Retracted []Retracted
 	Copied    []Held // results of others that are here now
 	Missing   []Key  // results that the scheduler thinks are here, and are not, or not any more
+}
+
+// Start is an attempt to start.
+type Start struct {
+	*Assignment
+	Ahead bool // it begins when others of its place have ended
+	Limit int  // slots that its place may take at once, from now on
 }
 
 // Fetch asks for a result of another.
@@ -46,7 +55,7 @@ type Failed struct {
 }
 
 // Retracted answers a Retract: OK means that the attempt had not started and is
-// forgotten.
+// forgotten. An attempt that ended before that was known is answered by its end alone.
 type Retracted struct {
 	Key
 	OK bool
@@ -62,10 +71,12 @@ type Held struct {
 func (o *Output) reset() {
 	clear(o.Cancel)
 	clear(o.Run) // let payloads go
+	clear(o.Recall)
+	clear(o.Begun)
 	clear(o.Done)
 	clear(o.Failed)
 	*o = Output{
-		Cancel: o.Cancel[:0], Abandon: o.Abandon[:0], Drop: o.Drop[:0], Run: o.Run[:0], Fetch: o.Fetch[:0],
+		Cancel: o.Cancel[:0], Abandon: o.Abandon[:0], Drop: o.Drop[:0], Run: o.Run[:0], Recall: o.Recall[:0], Begun: o.Begun[:0], Fetch: o.Fetch[:0],
 		Started: o.Started[:0], Done: o.Done[:0], Failed: o.Failed[:0],
 		Retracted: o.Retracted[:0], Missing: o.Missing[:0], Copied: o.Copied[:0],
 	}

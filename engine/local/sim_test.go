@@ -20,7 +20,10 @@ type world struct {
 
 	next     uint32
 	assigned map[Key]*Assignment // not yet ended in any way
-	running  map[Key]*Assignment
+	running  map[Key]*Assignment // handed out
+	execs    [2]exec
+	recall   map[Key]bool
+	classes  []*Class
 	ghosts   map[Key]bool // run, though nobody wants to know how they end
 	cancel   map[Key]bool
 	flying   map[Key]Fetch
@@ -28,6 +31,92 @@ type world struct {
 	store    map[Key]uint64
 	ends     map[Key]int // reports of each attempt
 	loans    int         // seen
+	aheads   int         // handed out ahead
+	recalls  int         // that were answered yes
+}
+
+// exec is a model of an executor.
+type exec struct {
+	limit int
+	order []Key // not begun
+	begun map[Key]bool
+}
+
+// begin has executors begin what they can, however late the core hears of it, and
+// checks that they never take more slots than there are.
+func (w *world) begin() {
+	total := 0
+	for i := range w.execs {
+		x := &w.execs[i]
+		used := 0
+		for k := range x.begun {
+			used += w.running[k].slots()
+		}
+		for len(x.order) > 0 && used+w.running[x.order[0]].slots() <= x.limit {
+			k := x.order[0]
+			x.order = x.order[1:]
+			x.begun[k] = true
+			used += w.running[k].slots()
+		}
+		total += used
+	}
+	if total > w.cfg.Slots {
+		w.t.Fatalf("%d slots taken of %d", total, w.cfg.Slots)
+	}
+}
+
+func (a *Assignment) slots() int { return max(1, int(a.Class.Resources.Slots)) }
+
+// leaves takes an attempt out of its executor.
+func (w *world) leaves(k Key) {
+	x := &w.execs[w.running[k].Class.Place]
+	delete(x.begun, k)
+	x.order = slices.DeleteFunc(x.order, func(o Key) bool { return o == k })
+	delete(w.running, k)
+	delete(w.cancel, k)
+}
+
+func (w *world) hasBegun(k Key) bool { return w.execs[w.running[k].Class.Place].begun[k] }
+
+// answerRecall gives back what has not begun.
+func (w *world) answerRecall() {
+	k, ok := pick(w, w.recall)
+	if !ok {
+		return
+	}
+	delete(w.recall, k)
+	if w.running[k] == nil {
+		return // it ended
+	}
+	yes := !w.hasBegun(k)
+	if yes {
+		w.recalls++
+		w.leaves(k)
+		if w.self == 0 && !w.ghosts[k] {
+			w.unassign(k) // nobody is told
+		}
+		delete(w.ghosts, k)
+	}
+	w.step(Recalled{[]Answer{{k, yes}}})
+}
+
+// die ends what runs in an executor; what has not begun stays for the next one.
+func (w *world) die() {
+	x := &w.execs[w.rnd.IntN(len(w.execs))]
+	var ends []End
+	for {
+		k, ok := pick(w, x.begun)
+		if !ok {
+			break
+		}
+		w.leaves(k)
+		if w.self == 0 && !w.ghosts[k] {
+			w.unassign(k)
+		}
+		delete(w.ghosts, k)
+		ends = append(ends, End{Key: k, Failure: &graph.Failure{Kind: graph.FailDied}, Died: true})
+	}
+	w.step(Ended{ends})
 }
 
 func (w *world) step(e Event) { w.c.Step(e) }
@@ -70,14 +159,21 @@ func (w *world) turn() {
 				}
 			}
 		}
-		w.running[a.Key] = a
+		w.running[a.Key] = a.Assignment
+		x := &w.execs[a.Class.Place]
+		x.limit, x.order = a.Limit, append(x.order, a.Key)
+		if a.Ahead {
+			w.aheads++
+		}
 	}
-	slots := 0
-	for _, a := range w.running {
-		slots += max(1, int(a.Class.Resources.Slots))
+	for _, a := range o.Recall {
+		if w.recall[a.Key] && w.running[a.Key] != nil {
+			t.Fatalf("%v is recalled twice", a.Key)
+		}
+		w.recall[a.Key] = true
 	}
-	if slots > w.cfg.Slots {
-		t.Fatalf("%d slots taken of %d", slots, w.cfg.Slots)
+	if w.rnd.IntN(2) == 0 {
+		w.begin()
 	}
 	var bytes uint64
 	for _, f := range o.Fetch {
@@ -175,7 +271,7 @@ func (w *world) assign() {
 			}
 			delete(w.ends, k) // of the same number, but another: the old one is being stopped
 		}
-		a := assignment(k, class(int32(w.rnd.IntN(3)), uint16(w.rnd.IntN(w.cfg.Slots+2))))
+		a := assignment(k, w.classes[w.rnd.IntN(len(w.classes))])
 		for range w.rnd.IntN(4) {
 			in := input(key(1000+w.rnd.Uint32N(30), 1), uint64(w.rnd.IntN(60)))
 			in.Size = uint64(in.Task.Index % 60)
@@ -207,16 +303,16 @@ func (w *world) unassign(k Key) {
 
 func (w *world) finish() {
 	k, ok := pick(w, w.running)
-	if !ok {
+	if !ok || !w.hasBegun(k) && !w.cancel[k] {
 		return
 	}
-	delete(w.running, k)
-	delete(w.cancel, k)
-	e := End{Key: k}
-	switch w.rnd.IntN(3) {
-	case 0:
+	begun := w.hasBegun(k)
+	w.leaves(k)
+	e := End{Key: k, Took: [...]uint32{0, 0, 100, 5000}[w.rnd.IntN(4)]}
+	switch n := w.rnd.IntN(3); {
+	case n == 0 || !begun:
 		e.Failure = &graph.Failure{Kind: graph.FailUser}
-	case 1:
+	case n == 1:
 		e.Kept, e.Size = true, 10
 		w.store[k] = 10
 	}
@@ -269,11 +365,15 @@ func (w *world) join() {
 
 func (w *world) random() {
 	if w.self == 0 {
-		switch w.rnd.IntN(4) {
+		switch w.rnd.IntN(7) {
 		case 0:
 			w.join()
 		case 1:
 			w.answerFetch()
+		case 2:
+			w.answerRecall()
+		case 3:
+			w.step(Tick{})
 		default:
 			w.finish()
 		}
@@ -282,8 +382,16 @@ func (w *world) random() {
 	switch n := w.rnd.IntN(100); {
 	case n < 30:
 		w.assign()
-	case n < 55:
+	case n < 45:
 		w.finish()
+	case n < 50:
+		w.answerRecall()
+	case n < 53:
+		w.step(Tick{})
+	case n < 54:
+		w.die()
+	case n < 55:
+		w.begin()
 	case n < 75:
 		w.answerFetch()
 	case n < 82:
@@ -316,12 +424,20 @@ func (w *world) someUnassigned() Key {
 }
 
 func TestSimulation(t *testing.T) {
-	loans := 0
+	loans, aheads, recalls := 0, 0, 0
 	for seed := range uint64(300) {
 		w := &world{
 			t: t, rnd: rand.New(rand.NewPCG(seed, 1)), cfg: Config{Slots: 1 + int(seed%4), Fetches: 1 + int(seed%5), FetchBytes: 80},
 			assigned: map[Key]*Assignment{}, running: map[Key]*Assignment{}, ghosts: map[Key]bool{}, cancel: map[Key]bool{},
-			flying: map[Key]Fetch{}, abandon: map[Key]bool{}, store: map[Key]uint64{}, ends: map[Key]int{},
+			flying: map[Key]Fetch{}, abandon: map[Key]bool{}, store: map[Key]uint64{}, ends: map[Key]int{}, recall: map[Key]bool{},
+		}
+		for i := range w.execs {
+			w.execs[i].begun = map[Key]bool{}
+		}
+		for i := range 6 {
+			cl := class(int32(i%3), uint16(w.rnd.IntN(w.cfg.Slots+2)))
+			cl.Place = i % len(w.execs)
+			w.classes = append(w.classes, cl)
 		}
 		w.c = New(w.cfg)
 		for range 400 {
@@ -336,9 +452,20 @@ func TestSimulation(t *testing.T) {
 			if i > 100_000 {
 				t.Fatalf("seed %d: it does not come to rest", seed)
 			}
+			w.begin()
 			w.finish()
 			w.answerFetch()
+			w.answerRecall()
+			w.step(Tick{})
 			w.turn()
+		}
+		for i, p := range w.c.places {
+			if p.granted != 0 || p.handed != 0 || p.used != 0 || p.young != 0 || len(p.begun)+len(p.queue) > 0 {
+				t.Fatalf("seed %d: place %d is left with %+v", seed, i, *p)
+			}
+		}
+		if w.c.Restless() {
+			t.Fatalf("seed %d: it waits for ticks without work", seed)
 		}
 		c := w.c
 		if len(w.assigned) > 0 || len(c.attempts) > 0 || len(c.ready) > 0 || len(c.fetches) > 0 || c.flying != 0 || c.bytes != 0 || c.free != w.cfg.Slots {
@@ -352,7 +479,10 @@ func TestSimulation(t *testing.T) {
 		if d := cmp.Diff(w.store, held); d != "" {
 			t.Fatalf("seed %d: store and core differ:\n%s", seed, d)
 		}
-		loans += w.loans
+		loans, aheads, recalls = loans+w.loans, aheads+w.aheads, recalls+w.recalls
+	}
+	if aheads < 1000 || recalls < 100 {
+		t.Errorf("only %d were handed out ahead, %d given back", aheads, recalls)
 	}
 	if loans < 1000 {
 		t.Errorf("only %d times was anything on loan", loans)

@@ -84,7 +84,8 @@ type (
 		Blame  bool
 	}
 
-	// Started says that attempts began to run.
+	// Started says that attempts began to run. Workers do not say it of most short
+	// tasks: any assigned one may have begun.
 	Started struct {
 		Worker graph.WorkerID
 		Tasks  []TaskAttempt

@@ -198,21 +198,22 @@ func (c *Core) loseResults(w *worker) {
 	}
 }
 
-// takeAttempts brings back what w was given. With blame, what was running (or,
-// when nothing is known to have started, what came first) is suspected.
+// takeAttempts brings back what w was given. With blame, what was running is suspected,
+// and what came first, as far as w's slots go: short tasks begin without w saying so
+// (see package local).
 func (c *Core) takeAttempts(w *worker, blame bool) {
 	given := slices.Clone(c.liveOn(w))
-	running, slots, candidates := w.running, w.slots, 0
+	slots, candidates := w.slots, 0
 	candidate := make([]bool, len(given))
 	for k, a := range given {
 		j, t := c.find(a.Task)
-		if blame && (t.state == StateRunning || running == 0 && slots > 0) {
+		if blame && (t.state == StateRunning || slots > 0) {
 			candidate[k] = true
 			candidates++
 		}
 		slots -= j.classOf(t).slots
 	}
-	alone := candidates == 1 && (running == 1 || w.solo)
+	alone := candidates == 1 && (w.running == 1 || w.solo)
 	for k, a := range given {
 		switch j, _ := c.find(a.Task); {
 		case candidate[k] && alone:

@@ -101,7 +101,7 @@ func (w *World) newMachine(a *Action) *machine {
 		name: a.M, host: a.Host, pool: a.Pool, slots: max(1, a.Slots), mem: a.Mem,
 		store: map[local.Key]stored{}, mislaid: map[local.Key]bool{},
 	}
-	m.core = local.New(local.Config{Slots: m.slots, Fetches: m.fetches(w), FetchBytes: maxFetchBytes})
+	m.core = local.New(local.Config{Slots: m.slots, Fetches: m.fetches(w), FetchBytes: maxFetchBytes, Ahead: -1})
 	m.watch.init()
 	return m
 }
@@ -214,7 +214,7 @@ func (m *machine) act(w *World) {
 		}
 		m.report(w, o)
 		for _, a := range o.Run {
-			again = m.start(w, a) || again
+			again = m.start(w, a.Assignment) || again
 		}
 		for _, f := range o.Fetch {
 			m.flying = append(m.flying, &flight{Fetch: f})
@@ -374,7 +374,7 @@ func (m *machine) die(w *World, kind graph.FailKind) {
 	var ev local.Ended
 	for _, r := range dead {
 		m.watch.ended(m, r)
-		ev.Attempts = append(ev.Attempts, local.End{Key: r.Key, Failure: &graph.Failure{Kind: kind}})
+		ev.Attempts = append(ev.Attempts, local.End{Key: r.Key, Failure: &graph.Failure{Kind: kind}, Died: true})
 	}
 	m.step(w, ev)
 	m.act(w)

@@ -79,7 +79,7 @@ func deathsOf(c *graph.Class) int {
 }
 
 // left takes in that a worker left: its copies are gone, and its attempts. With blame,
-// what ran is suspected, and if only one did, that one is it.
+// what ran or may have is suspected, and if only one did, that one is it.
 func (tw *twin) left(id graph.WorkerID, blame bool) {
 	var live []*twinTask
 	slots, running := tw.slots[id], 0
@@ -96,7 +96,7 @@ func (tw *twin) left(id graph.WorkerID, blame bool) {
 	slices.SortFunc(live, func(a, b *twinTask) int { return cmp.Compare(a.seq, b.seq) })
 	var candidates []*twinTask
 	for _, t := range live {
-		if blame && (t.started || running == 0 && slots > 0) {
+		if blame && (t.started || slots > 0) {
 			candidates = append(candidates, t)
 		}
 		slots -= slotsOf(t.class)

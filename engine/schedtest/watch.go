@@ -196,7 +196,7 @@ func (v *watch) fetches(m *machine, w *World, o *local.Output) error {
 func (v *watch) settled(m *machine, w *World) error {
 	free := m.slots
 	for _, r := range m.running {
-		free -= slotsOf(r.Class)
+		free -= slotsOf(r.Class.Class)
 		if r.ghost != r.cancelled {
 			return fmt.Errorf("machine %d: %v is wanted by nobody: %v, and was told to end: %v", m.name, r.Key, r.ghost, r.cancelled)
 		}
@@ -215,7 +215,7 @@ func (v *watch) settled(m *machine, w *World) error {
 			next = l
 		}
 	}
-	if next != nil && slotsOf(next.Class) <= free && !v.overtakes(m, next, free) {
+	if next != nil && slotsOf(next.Class.Class) <= free && !v.overtakes(m, next, free) {
 		return fmt.Errorf("machine %d has %d free slots and does not run %v (%s)", m.name, free, next.Key, v.describe(m))
 	}
 	for _, l := range v.begun {
@@ -247,7 +247,7 @@ func (v *watch) wants(k local.Key) bool {
 // and of which it is not known yet that an input was freed meanwhile.
 func (v *watch) overtakes(m *machine, next *lived, free int) bool {
 	for _, l := range v.live {
-		if !l.running && before(l, next) && slotsOf(l.Class) > free && !v.complete(m, l) {
+		if !l.running && before(l, next) && slotsOf(l.Class.Class) > free && !v.complete(m, l) {
 			return true
 		}
 	}
@@ -304,7 +304,7 @@ func (v *watch) describe(m *machine) string {
 		fmt.Fprintf(&s, " runs %v (ghost: %v)", r.Key, r.ghost)
 	}
 	for _, l := range v.live {
-		fmt.Fprintf(&s, " has %v (priority %d, slots %d, number %d, runs: %v)", l.Key, l.Class.Priority, slotsOf(l.Class), l.seq, l.running)
+		fmt.Fprintf(&s, " has %v (priority %d, slots %d, number %d, runs: %v)", l.Key, l.Class.Priority, slotsOf(l.Class.Class), l.seq, l.running)
 	}
 	return s.String()
 }

@@ -241,7 +241,7 @@ func (w *World) assign(a sched.Assign, inputs []sched.Input) {
 	if slotsOf(&does.class) > c.m.slots || does.class.Pool != "" && does.class.Pool != c.m.pool {
 		w.must(fmt.Errorf("%v assigned to worker %d, which does not fit", a.Task, a.Worker))
 	}
-	t := local.Assignment{Key: local.Key{Task: a.Task, Attempt: a.Attempt}, Class: &does.class}
+	t := local.Assignment{Key: local.Key{Task: a.Task, Attempt: a.Attempt}, Class: &local.Class{Class: &does.class}}
 	for _, in := range inputs {
 		to := local.Input{Key: local.Key{Task: in.Task, Attempt: in.Attempt}, Size: in.Size}
 		if in.Inline {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"io"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -15,19 +16,19 @@ type source struct {
 }
 
 // OpenResult returns an inline result.
-func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (transfer.Object, error) {
+func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (io.ReadCloser, int64, error) {
 	answer := make(chan []byte, 1)
 	if !s.loop.send(inlineQuery{task: t, attempt: a, answer: answer}) {
-		return nil, transfer.ErrClosed
+		return nil, 0, transfer.ErrClosed
 	}
 	select {
 	case b := <-answer:
 		if b == nil {
-			return nil, transfer.ErrNotFound
+			return nil, 0, transfer.ErrNotFound
 		}
-		return transfer.Bytes(b), nil
+		return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
 	case <-s.loop.done:
-		return nil, transfer.ErrClosed
+		return nil, 0, transfer.ErrClosed
 	}
 }
 

@@ -15,6 +15,10 @@ import (
 // DefaultMemory is the budget of Options.Memory when it is 0.
 const DefaultMemory = 64 << 20
 
+// maxReserve bounds the memory that is kept for results to come; a sixteenth of the
+// budget is the other bound.
+const maxReserve = 64 << 20
+
 // Key names a result.
 type Key struct {
 	Task    graph.TaskID
@@ -100,7 +104,7 @@ func New(o Options) *Store {
 		limit = math.MaxInt64
 	}
 	s := &Store{opts: o, disk: folder(o.Dir), plan: newPlan(o.Memory, limit), held: map[Key]*entry{}}
-	s.memory.limit = int(o.Memory)
+	s.memory.reserve = int(min(o.Memory/16, maxReserve))
 	return s
 }
 

@@ -3,11 +3,14 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/store"
+	"github.com/yarnd/yarnd/engine/transfer"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -31,7 +34,7 @@ func (w *worker) act(ctx context.Context) {
 		}
 		w.report(o)
 		lost := w.start(o.Run)
-		w.forgetPartial()
+		w.handed(o)
 		again = false
 		for _, f := range o.Fetch {
 			if e := w.fetch(ctx, f); e != nil {
@@ -122,15 +125,21 @@ type work struct {
 	blobs []*store.Blob // inputs that are open
 }
 
+// manyInputs is how many make an attempt large.
+const manyInputs = 64
+
 // start runs attempts. It returns events for those whose inputs are not there.
-func (w *worker) start(run []*local.Assignment) (lost []event) {
+func (w *worker) start(run []local.Start) (lost []event) {
 	works, tasks := make([]work, len(run)), make([]*executor.Task, 0, len(run))
 	for i, a := range run {
 		t := &works[i]
-		t.of, a.Owner = a, t
+		if len(a.Inputs) > manyInputs {
+			t = &work{} // what it has must not stay for the others
+		}
+		t.of, a.Owner = a.Assignment, t
 		t.task = executor.Task{
-			ID: a.Task, Attempt: a.Attempt, Class: a.Class, Payload: a.Payload,
-			Place: w.exec.Place(a.Class), Limit: w.opts.Slots, Owner: t,
+			ID: a.Task, Attempt: a.Attempt, Class: a.Class.Class, Payload: a.Payload,
+			Place: executor.Place(a.Class.Place), Limit: a.Limit, Ahead: a.Ahead, Owner: t,
 		}
 		if e := w.open(t); e != nil {
 			lost = append(lost, e...)
@@ -142,6 +151,25 @@ func (w *worker) start(run []*local.Assignment) (lost []event) {
 		w.exec.Run(tasks)
 	}
 	return lost
+}
+
+// handed tells executors of attempts that were handed out ahead.
+func (w *worker) handed(o *local.Output) {
+	for _, a := range o.Begun {
+		if t, ok := a.Owner.(*work); ok {
+			w.exec.Begun(&t.task)
+		}
+	}
+	if len(o.Recall) == 0 {
+		return
+	}
+	tasks := make([]*executor.Task, 0, len(o.Recall))
+	for _, a := range o.Recall {
+		if t, ok := a.Owner.(*work); ok {
+			tasks = append(tasks, &t.task)
+		}
+	}
+	w.exec.Recall(tasks)
 }
 
 // open opens an attempt's inputs, before anything can delete them. It returns events
@@ -176,7 +204,7 @@ func (t *work) close() {
 	for _, b := range t.blobs {
 		b.Close()
 	}
-	t.blobs, t.task.Inputs = nil, nil
+	t.blobs = nil
 }
 
 // ends are attempts that have ended.
@@ -196,4 +224,66 @@ func noRoom(err error) *graph.Failure {
 		kind = graph.FailMemory
 	}
 	return &graph.Failure{Kind: kind, Message: err.Error()}
+}
+
+// ---- fetches -------------------------------------------------------------------
+
+// fetchTries is how often one holder is asked when it cannot be reached.
+const fetchTries = 3
+
+// fetch gets a result from another into the store.
+func (w *worker) fetch(ctx context.Context, f local.Fetch) event {
+	peer, ok := w.peer(f.From)
+	if !ok {
+		w.opts.Log.Warn("a holder that nobody introduced", "worker", f.From, "task", f.Task.String())
+		return fetched{key: f.Key, err: errUnknown}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w.fetches[f.Key] = cancel
+	w.tasks.Go(func() {
+		defer cancel()
+		data, err := w.get(ctx, peer, f)
+		if err == nil {
+			if err := w.store.Put(store.Key(f.Key), data); err != nil && !errors.Is(err, store.ErrHeld) {
+				w.send(fetched{key: f.Key, err: err, here: noRoom(err)})
+				return
+			}
+		}
+		w.send(fetched{key: f.Key, err: err})
+	})
+	return nil
+}
+
+var errUnknown = errors.New("unknown holder")
+
+// get asks a holder, again if it cannot be reached.
+func (w *worker) get(ctx context.Context, peer transfer.Peer, f local.Fetch) (data []byte, err error) {
+	for try := range fetchTries {
+		if try > 0 && !sleep(ctx, time.Duration(try*try)*100*time.Millisecond) {
+			return nil, fmt.Errorf("%w (given up)", err)
+		}
+		data, err = w.pool.Result(ctx, peer, f.Task, f.Attempt, f.Size)
+		e, ok := errors.AsType[*transfer.Error](err)
+		if err == nil || !ok || e.Missing() || e.Abandoned() {
+			return data, err
+		}
+	}
+	return nil, err
+}
+
+// fetched is the end of a fetch.
+type fetched struct {
+	key  local.Key
+	err  error
+	here *graph.Failure
+}
+
+func (e fetched) handle(w *worker) {
+	delete(w.fetches, e.key)
+	if e.err == nil {
+		w.core.Step(local.Fetched{Key: e.key})
+		return
+	}
+	w.opts.Log.Warn("fetch failed", "task", e.key.Task.String(), "err", e.err)
+	w.core.Step(local.FetchFailed{Key: e.key, Here: e.here})
 }

@@ -132,15 +132,20 @@ type outputReader struct {
 }
 
 // OpenResult implements transfer.Source.
-func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (transfer.Object, error) {
+func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (io.ReadCloser, int64, error) {
 	b, err := s.store.Open(store.Key{Task: t, Attempt: a})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, transfer.ErrNotFound
+		return nil, 0, transfer.ErrNotFound
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return b, nil
+	return blobReader{io.NewSectionReader(b, 0, b.Size()), b}, b.Size(), nil
+}
+
+type blobReader struct {
+	io.Reader
+	*store.Blob
 }
 
 // OpenBundle implements transfer.Source: bundles come from the scheduler.

@@ -12,6 +12,9 @@
 // loop never waits for an adapter: it handles all events that are there, takes the
 // core's output once, and sends what there is to report in one frame of each kind.
 //
+// What executors say is gathered until the loop takes it, all of it at once (reports.go),
+// so a turn costs little however many tasks end in it.
+//
 // # Connections
 //
 // A worker never gives up its scheduler by itself: when the connection ends, even

@@ -239,12 +239,12 @@ func (w *worker) learn(m *wire.Classes) {
 	}
 	table := w.classes[job]
 	if table == nil {
-		table = map[graph.ClassID]*graph.Class{}
+		table = map[graph.ClassID]*local.Class{}
 		w.classes[job] = table
 	}
 	for _, c := range m.Class {
 		id, class := wire.ClassFromWire(c)
-		table[id] = &class
+		table[id] = &local.Class{Class: &class, Place: int(w.exec.Place(&class))}
 	}
 }
 

@@ -36,11 +36,10 @@ type worker struct {
 	conn    *wire.Conn // nil: not connected
 	self    graph.WorkerID
 	epoch   uint64 // of the last scheduler; 0: none yet
-	classes map[graph.JobID]map[graph.ClassID]*graph.Class
+	classes map[graph.JobID]map[graph.ClassID]*local.Class
 	peers   map[graph.WorkerID]graph.Location
 	fetches map[local.Key]context.CancelFunc
-	partial map[local.Key]*partial // of fetches that failed and go on elsewhere
-	done    uint64                 // results given since the last connection
+	done    uint64 // results given since the last connection
 	retired bool
 	load    loadMeter
 }
@@ -49,13 +48,12 @@ func (w *worker) init() {
 	w.ended = make(chan struct{})
 	w.results.there = make(chan struct{}, 1)
 	w.fetches = map[local.Key]context.CancelFunc{}
-	w.partial = map[local.Key]*partial{}
 	w.forgetPeers()
 }
 
 // forgetPeers drops what the last scheduler said.
 func (w *worker) forgetPeers() {
-	w.classes = map[graph.JobID]map[graph.ClassID]*graph.Class{}
+	w.classes = map[graph.JobID]map[graph.ClassID]*local.Class{}
 	w.peers = map[graph.WorkerID]graph.Location{}
 }
 
@@ -69,6 +67,10 @@ func (w *worker) send(e event) bool {
 	}
 }
 
+// restTime is the time between ticks of the core, while it waits for one: a task of
+// which that is longer than was thought is noticed after two.
+const restTime = 5 * time.Millisecond
+
 // run is the loop. It returns when the worker is retired or ctx ends, with all
 // attempts and fetches ended.
 func (w *worker) run(ctx context.Context) {
@@ -78,13 +80,22 @@ func (w *worker) run(ctx context.Context) {
 	link.Go(func() { w.link(work) })
 	load := time.NewTicker(w.opts.LoadEvery)
 	defer load.Stop()
-	for !w.retired {
+	tick := time.NewTimer(restTime)
+	defer tick.Stop()
+	for ticking := true; !w.retired; {
+		if !ticking && w.core.Restless() {
+			tick.Reset(restTime)
+			ticking = true
+		}
 		select {
 		case e := <-w.events:
 			e.handle(w)
 			w.handleWaiting()
 		case <-w.results.there:
 			w.handleWaiting()
+		case <-tick.C:
+			ticking = false
+			w.core.Step(local.Tick{})
 		case <-load.C:
 			w.sendLoad()
 		case <-ctx.Done():
@@ -98,7 +109,6 @@ func (w *worker) run(ctx context.Context) {
 	stop()
 	w.tasks.Wait()
 	link.Wait()
-	w.dropPartial()
 }
 
 // handleWaiting handles the events that are there, but not those that come in
@@ -107,8 +117,12 @@ func (w *worker) handleWaiting() {
 	for range len(w.events) {
 		(<-w.events).handle(w)
 	}
-	if all := w.results.take(); len(all) > 0 {
-		w.core.Step(local.Ended{Attempts: all})
+	said := w.results.take()
+	if len(said.ends) > 0 {
+		w.core.Step(local.Ended{Attempts: said.ends})
+	}
+	if len(said.answers) > 0 {
+		w.core.Step(local.Recalled{Attempts: said.answers})
 	}
 }
 

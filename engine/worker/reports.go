@@ -15,13 +15,19 @@ import (
 type reports struct {
 	there chan struct{} // capacity 1: there is something
 	mu    sync.Mutex
-	ends  []local.End
-	spare []local.End // the loop's, to be used again
+	now   said
+	spare said // the loop's, to be used again
 }
 
-func (r *reports) give(ends ...local.End) {
+// said is what became of attempts.
+type said struct {
+	ends    []local.End
+	answers []local.Answer // to recalls
+}
+
+func (r *reports) give(f func(*said)) {
 	r.mu.Lock()
-	r.ends = append(r.ends, ends...)
+	f(&r.now)
 	r.mu.Unlock()
 	select {
 	case r.there <- struct{}{}:
@@ -30,35 +36,46 @@ func (r *reports) give(ends ...local.End) {
 }
 
 // take returns what is there. It is valid until the next call.
-func (r *reports) take() []local.End {
+func (r *reports) take() said {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	clear(r.spare) // let results go
-	r.ends, r.spare = r.spare[:0], r.ends
+	clear(r.spare.ends) // let results go
+	r.now, r.spare = said{r.spare.ends[:0], r.spare.answers[:0]}, r.now
 	return r.spare
 }
 
-// reported is told by executors what became of attempts. Large results go into the
-// store first.
+// reported is told by executors what became of attempts.
 func (w *worker) reported(rs []executor.Report) {
-	small := make([]local.End, 0, len(rs))
-	for i := range rs {
-		r := &rs[i]
-		t := r.Task.Owner.(*work)
-		t.close()
-		e := local.End{Key: t.of.Key, Failure: r.Failure, Took: uint32(min(r.Took.Microseconds(), 1<<32-1))}
-		if r.Failure == nil {
-			e.Size, e.Inline = uint64(len(r.Data)), r.Data
+	w.results.give(func(s *said) {
+		for i := range rs {
+			r := &rs[i]
+			t := r.Task.Owner.(*work)
+			if r.What != executor.Kept {
+				t.close()
+			}
+			if r.What == executor.Ended {
+				w.endedWith(s, t.of.Key, r)
+			} else {
+				s.answers = append(s.answers, local.Answer{Key: t.of.Key, OK: r.What == executor.Recalled})
+			}
 		}
-		if len(e.Inline) <= wire.MaxInline {
-			small = append(small, e)
-			continue
-		}
-		w.tasks.Go(func() { w.results.give(w.keep(e)) })
+	})
+}
+
+// endedWith notes an end. A large result goes into the store first.
+func (w *worker) endedWith(s *said, k local.Key, r *executor.Report) {
+	e := local.End{Key: k, Failure: r.Failure, Died: r.Died, Took: uint32(min(r.Took.Microseconds(), 1<<32-1))}
+	if r.Failure == nil {
+		e.Size, e.Inline = uint64(len(r.Data)), r.Data
 	}
-	if len(small) > 0 {
-		w.results.give(small...)
+	if len(e.Inline) <= wire.MaxInline {
+		s.ends = append(s.ends, e)
+		return
 	}
+	w.tasks.Go(func() {
+		e := w.keep(e)
+		w.results.give(func(s *said) { s.ends = append(s.ends, e) })
+	})
 }
 
 // keep puts a large result into the store.
