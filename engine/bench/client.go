@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,8 +43,7 @@ type driver struct {
 	w     *workload
 	inner *client.Client
 	typed *engine.Client
-	// needed are the tasks whose results others need.
-	needed bits
+	uses  lastUses // of the graph
 }
 
 // runClient waits for the workers, warms up, and runs the workload whenever it is told.
@@ -56,7 +57,10 @@ func runClient(h *host, l *launch, id *identity.Identity) error {
 		return err
 	}
 	if d.w.source != nil {
-		d.needed = neededBy(d.w.source)
+		d.uses = lastUsesOf(d.w.source)
+	}
+	if err := forgetPeak(); err != nil {
+		return err
 	}
 	copts := client.Options{Identity: id, Scheduler: l.scheduler, Dial: h.counter.dial, Log: stderrLog(), User: "bench"}
 	if d.inner, err = client.Dial(h.ctx, copts); err != nil {
@@ -78,6 +82,13 @@ func runClient(h *host, l *launch, id *identity.Identity) error {
 	return h.serve(note{}, d.run)
 }
 
+// forgetPeak has the most memory of this process counted from now on: what it took to
+// read a graph's file is not of the engine (clear_refs in proc_pid_clear_refs(5)).
+func forgetPeak() error {
+	debug.FreeOSMemory()
+	return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
+}
+
 func (d *driver) usesTypes() bool {
 	return d.o.api == apiTyped || d.w.kind == kindCommands || d.w.kind == kindFutures
 }
@@ -94,7 +105,7 @@ func (d *driver) warm(ctx context.Context) error {
 	}
 	warm := *d
 	warm.w = &workload{shape{kind: kindGraph}, &shaped{n: n, us: 1000, bytes: valueLen, depsOf: noDeps}}
-	warm.needed = newBits(n)
+	warm.uses = make(lastUses, n)
 	_, err := warm.run(ctx)
 	return err
 }
@@ -153,6 +164,7 @@ type submitter struct {
 	deps    []uint32
 	counts  []uint64
 	ids     []graph.TaskID
+	free    []uint32 // indices in the job, to be let go of
 	class   [2]graph.Class
 
 	mu      sync.Mutex
@@ -174,20 +186,20 @@ func newSubmitter(d *driver, job *client.Job) *submitter {
 // poolName is the pool of worker i in a shape with pools.
 func poolName(i int) string { return fmt.Sprintf("bench-%d", i%2) }
 
-// submit gives task i to the scheduler; told says that its end is of interest, loose
-// that its result is not.
-func (s *submitter) submit(ctx context.Context, i int, told, loose bool) error {
+// submit gives task i to the scheduler; told says that its end is of interest.
+func (s *submitter) submit(ctx context.Context, i int, told bool) error {
 	src := s.d.w.source
 	t := src.at(i)
 	s.deps = src.deps(i, s.deps[:0])
-	deps, counts := unique(s.deps, s.counts[:0])
+	var counts []uint64
+	s.deps, counts = unique(s.deps, s.counts[:0])
 	w := work{id: t.id, us: uint64(t.us), bytes: t.bytes, count: counts}
 	s.payload = w.append(s.payload[:0])
 	s.ids = s.ids[:0]
-	for _, d := range deps {
+	for _, d := range s.deps {
 		s.ids = append(s.ids, graph.TaskID{Job: s.job.ID(), Index: s.base + d})
 	}
-	ct := &client.Task{Class: &s.class[0], Payload: s.payload, Deps: s.ids, Loose: loose, Tag: uint32(i)}
+	ct := &client.Task{Class: &s.class[0], Payload: s.payload, Deps: s.ids, Tag: uint32(i)}
 	if s.d.w.pools {
 		ct.Class = &s.class[i%2]
 	}
@@ -205,6 +217,23 @@ func (s *submitter) submit(ctx context.Context, i int, told, loose bool) error {
 		return fmt.Errorf("task %d got index %d, not %d", t.id, index, s.base+uint32(i))
 	}
 	return nil
+}
+
+// letGoAtOnce is how many tasks are let go of together.
+const letGoAtOnce = 4096
+
+// letGo lets go of what no task needs that comes after i, which was submitted just now:
+// a result that is to be used once more must be held until that use is known.
+func (s *submitter) letGo(i int) {
+	for _, d := range s.deps {
+		if s.d.uses[d] == uint32(i) {
+			s.free = append(s.free, s.base+d)
+			if len(s.free) == letGoAtOnce {
+				s.job.Release(s.free...)
+				s.free = s.free[:0]
+			}
+		}
+	}
 }
 
 // Ended is a client.Sink.
@@ -282,7 +311,7 @@ func (s *submitter) whole(ctx context.Context) (*run, error) {
 	if w.halves {
 		first = n / 2
 		for i := range first {
-			if err := s.submit(ctx, i, true, false); err != nil {
+			if err := s.submit(ctx, i, true); err != nil {
 				return nil, err
 			}
 		}
@@ -292,7 +321,7 @@ func (s *submitter) whole(ctx context.Context) (*run, error) {
 	}
 	results := 0
 	for i := first; i < n; i++ {
-		if !s.d.needed.get(i) {
+		if !s.d.uses.needed(i) {
 			results++
 		}
 	}
@@ -301,11 +330,13 @@ func (s *submitter) whole(ctx context.Context) (*run, error) {
 	g.Go(func() error { return s.read(ctx, results, &total) })
 	g.Go(func() error {
 		for i := first; i < n; i++ {
-			needed := s.d.needed.get(i)
-			if err := s.submit(ctx, i, !needed, needed); err != nil {
+			if err := s.submit(ctx, i, !s.d.uses.needed(i)); err != nil {
 				return err
 			}
+			s.letGo(i)
 		}
+		s.job.Release(s.free...)
+		s.free = s.free[:0]
 		return nil
 	})
 	err := g.Wait()
@@ -341,7 +372,7 @@ func (s *submitter) gather(ctx context.Context) (*run, error) {
 	n := s.d.w.source.len()
 	began := time.Now()
 	for i := range n {
-		if err := s.submit(ctx, i, true, false); err != nil {
+		if err := s.submit(ctx, i, true); err != nil {
 			return nil, err
 		}
 	}
@@ -373,9 +404,9 @@ func (s *submitter) steps(ctx context.Context) (*run, error) {
 	var total sum
 	began := time.Now()
 	for i := range w.source.len() {
-		needed := s.d.needed.get(i)
+		needed := s.d.uses.needed(i)
 		at := time.Now()
-		if err := s.submit(ctx, i, false, false); err != nil {
+		if err := s.submit(ctx, i, false); err != nil {
 			return nil, err
 		}
 		if _, err := s.job.Wait(ctx, s.base+uint32(i)); err != nil {

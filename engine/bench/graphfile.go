@@ -107,10 +107,9 @@ func readGraph(r io.Reader) (*fileGraph, error) {
 	if len(g.ids) == 0 {
 		return nil, &graphError{0, "no task in it"}
 	}
-	if err := g.resolve(p.named); err != nil {
+	if err := g.resolve(&p.named); err != nil {
 		return nil, err
 	}
-	p.named = nil
 	return g, g.sort()
 }
 
@@ -120,7 +119,33 @@ type graphParser struct {
 	r     *bufio.Reader
 	line  uint64
 	g     *fileGraph
-	named []uint64 // dependencies by id, in order
+	named idList // dependencies by id, in order
+}
+
+// idList is a list of ids that grows without being copied.
+type idList struct {
+	n     int
+	parts [][]uint64 // idPart each, but the last
+}
+
+const idPart = 1 << 20
+
+func (l *idList) add(id uint64) {
+	if l.n%idPart == 0 {
+		l.parts = append(l.parts, make([]uint64, 0, min(idPart, 16+l.n)))
+	}
+	last := &l.parts[len(l.parts)-1]
+	*last = append(*last, id)
+	l.n++
+}
+
+func (l *idList) at(k uint32) uint64 { return l.parts[k/idPart][k%idPart] }
+
+// drop lets go of the parts that end at or before k.
+func (l *idList) drop(k uint32) {
+	for i := int(k/idPart) - 1; i >= 0 && l.parts[i] != nil; i-- {
+		l.parts[i] = nil
+	}
 }
 
 // next reads one line, with a task or without.
@@ -162,14 +187,14 @@ func (p *graphParser) add(id uint64, us uint32, size uint64) error {
 	if len(g.ids) == maxTasks {
 		return &graphError{line, fmt.Sprintf("more than %d tasks", uint64(maxTasks))}
 	}
-	if len(p.named) > maxEdges {
+	if p.named.n > maxEdges {
 		return &graphError{line, fmt.Sprintf("more than %d dependencies", uint64(maxEdges))}
 	}
 	if k := len(g.lines) - 1; k < 0 || g.lines[k].line+uint64(pos-g.lines[k].pos) != line {
 		g.lines = append(g.lines, lineRun{pos, line})
 	}
 	g.ids, g.us, g.bytes = append(g.ids, id), append(g.us, us), append(g.bytes, max(size, valueLen))
-	g.end = append(g.end, uint32(len(p.named)))
+	g.end = append(g.end, uint32(p.named.n))
 	return nil
 }
 
@@ -184,7 +209,7 @@ func (p *graphParser) dependencies() (byte, error) {
 		if id, c, err = p.number("dependency", c, math.MaxUint64); err != nil {
 			return 0, err
 		}
-		p.named = append(p.named, id)
+		p.named.add(id)
 		if c != ',' {
 			return c, nil
 		}
@@ -301,36 +326,44 @@ func quoteByte(c byte) string {
 }
 
 // resolve turns the ids of dependencies into positions.
-func (g *fileGraph) resolve(named []uint64) error {
+func (g *fileGraph) resolve(named *idList) error {
 	index := newIDIndex(g.ids)
 	for pos := range g.ids {
 		if first := index.add(uint32(pos)); first != uint32(pos) {
 			return &graphError{g.line(uint32(pos)), fmt.Sprintf("task %d was in line %d already", g.ids[pos], g.line(first))}
 		}
 	}
-	g.to = make([]uint32, len(named))
+	g.to = make([]uint32, 0, named.n)
 	from := uint32(0)
 	for pos, end := range g.end {
 		for k := from; k < end; k++ {
-			at, ok := index.find(named[k])
+			at, ok := index.find(named.at(k))
 			if !ok {
-				return &graphError{g.line(uint32(pos)), fmt.Sprintf("task %d depends on %d, which is not in the graph", g.ids[pos], named[k])}
+				return &graphError{g.line(uint32(pos)), fmt.Sprintf("task %d depends on %d, which is not in the graph", g.ids[pos], named.at(k))}
 			}
-			g.to[k] = at
+			g.to = append(g.to, at)
 		}
 		from = end
+		named.drop(end)
 	}
 	return nil
 }
 
-// idIndex finds positions by id: a table with open addressing, of 4 bytes a slot.
+// idIndex finds positions by id: a table with open addressing, of 4 bytes a slot, or
+// with a slot for each number where ids are dense.
 type idIndex struct {
 	ids   []uint64
 	slots []uint32 // position + 1; 0 is free
-	mask  uint64
+	mask  uint64   // 0: a slot for each number
 }
 
+// sparse is how many times larger than their number ids may be and count as dense.
+const sparse = 4
+
 func newIDIndex(ids []uint64) *idIndex {
+	if most := slices.Max(ids); most < sparse*uint64(len(ids)) {
+		return &idIndex{ids: ids, slots: make([]uint32, most+1)}
+	}
 	n := uint64(4)
 	for n < uint64(len(ids))*3/2 {
 		n *= 2
@@ -338,9 +371,17 @@ func newIDIndex(ids []uint64) *idIndex {
 	return &idIndex{ids: ids, slots: make([]uint32, n), mask: n - 1}
 }
 
+// home is the slot where an id is looked for first.
+func (x *idIndex) home(id uint64) uint64 {
+	if x.mask == 0 {
+		return id
+	}
+	return splitmix64(id) & x.mask
+}
+
 // add enters a position and returns the one that has its id: an earlier one if there is.
 func (x *idIndex) add(pos uint32) uint32 {
-	for h := splitmix64(x.ids[pos]) & x.mask; ; h = (h + 1) & x.mask {
+	for h := x.home(x.ids[pos]); ; h = (h + 1) & x.mask {
 		switch s := x.slots[h]; {
 		case s == 0:
 			x.slots[h] = pos + 1
@@ -352,7 +393,10 @@ func (x *idIndex) add(pos uint32) uint32 {
 }
 
 func (x *idIndex) find(id uint64) (uint32, bool) {
-	for h := splitmix64(id) & x.mask; x.slots[h] != 0; h = (h + 1) & x.mask {
+	if x.mask == 0 && id >= uint64(len(x.slots)) {
+		return 0, false
+	}
+	for h := x.home(id); x.slots[h] != 0; h = (h + 1) & x.mask {
 		if pos := x.slots[h] - 1; x.ids[pos] == id {
 			return pos, true
 		}

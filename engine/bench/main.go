@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 )
 
@@ -65,6 +66,10 @@ func measure(ctx context.Context, o options, w *workload, args []string) (r *rep
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done after %v: --timeout gives it more", o.timeout))
 	defer cancel()
 	if o.cpuProfile != "" {
+		// Executors have a working directory of their own.
+		if o.cpuProfile, err = filepath.Abs(o.cpuProfile); err != nil {
+			return nil, err
+		}
 		if err := os.MkdirAll(o.cpuProfile, 0o755); err != nil {
 			return nil, err
 		}

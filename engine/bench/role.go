@@ -50,6 +50,7 @@ type launch struct {
 	Bundle     graph.Digest
 	Dir        string
 	Args       []string // of the client: the command line
+	Typed      bool     // of stubs: results are as tasks with types have them
 	Bytes      uint64   // of a TLS server: to send each time
 	Count      int      // of a spawner: processes each time
 }

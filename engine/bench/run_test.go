@@ -157,7 +157,7 @@ func TestGraph(t *testing.T) {
 	v1 := splitmix64(1)
 	want := fmt.Sprintf("%016x", splitmix64(4+splitmix64(2+v1)+splitmix64(3+2*v1)))
 	for _, api := range []string{apiInner, apiTyped} {
-		if r := runBench(t, "--graph", file, "--api", api, "--cpuprofile", t.TempDir()); r["checksum"] != want {
+		if r := runBench(t, "--graph", file, "--api", api); r["checksum"] != want {
 			t.Errorf("%s: checksum %v, want %s", api, r["checksum"], want)
 		}
 	}
@@ -165,7 +165,8 @@ func TestGraph(t *testing.T) {
 
 // A profile is written for each process.
 func TestCPUProfile(t *testing.T) {
-	dir := t.TempDir()
+	t.Chdir(t.TempDir())
+	const dir = "profiles"
 	runBench(t, "--shape", "map", "--tasks", "50", "--api", "typed", "--cpuprofile", dir)
 	for _, role := range []string{"client", "scheduler", "worker", "executor"} {
 		files, err := filepath.Glob(filepath.Join(dir, role+"-*.pprof"))
@@ -189,6 +190,13 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
+	}
+}
+
+// Stubs answer tasks with types, too.
+func TestTypedStub(t *testing.T) {
+	if r := runBench(t, "--shape", "stencil", "--tasks", "3000", "--stub", "--api", "typed"); r["checksum"] != nil {
+		t.Errorf("checksum %v of results without values", r["checksum"])
 	}
 }
 

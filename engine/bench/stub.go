@@ -30,7 +30,7 @@ func runStubs(h *host, l *launch, ids []*identity.Identity) error {
 	var serving errgroup.Group
 	if err == nil {
 		for _, c := range conns {
-			serving.Go(func() error { return answerAll(h.ctx, c) })
+			serving.Go(func() error { return answerAll(h.ctx, c, l.Typed) })
 		}
 		err = h.serve(note{}, nil)
 	}
@@ -61,10 +61,18 @@ func joinStub(ctx context.Context, h *host, l *launch, id *identity.Identity) (*
 	return conn, nil
 }
 
+// bytesOfEight is how CBOR begins a byte string of eight (RFC 8949, 3.1), which is what
+// a []byte travels as.
+const bytesOfEight = 0x48
+
 // answerAll is a stub's life.
-func answerAll(ctx context.Context, conn *wire.Conn) error {
+func answerAll(ctx context.Context, conn *wire.Conn, typed bool) error {
 	done := &wire.Done{}
-	var result [valueLen]byte
+	result := make([]byte, valueLen)
+	if typed {
+		result = append([]byte{bytesOfEight}, result...)
+	}
+	value := result[len(result)-valueLen:]
 	for {
 		_, m, err := conn.Next()
 		if err != nil {
@@ -77,8 +85,8 @@ func answerAll(ctx context.Context, conn *wire.Conn) error {
 		done.Clear()
 		for i := range a.Len() {
 			row := a.At(i)
-			binary.LittleEndian.PutUint64(result[:], uint64(row.Task.Index))
-			done.Add(wire.Result{Task: row.Task, Attempt: row.Attempt, Duration: 1, Size: valueLen, IsInline: true, Inline: result[:]})
+			binary.LittleEndian.PutUint64(value, uint64(row.Task.Index))
+			done.Add(wire.Result{Task: row.Task, Attempt: row.Attempt, Duration: 1, Size: uint64(len(result)), IsInline: true, Inline: result})
 		}
 		if err := conn.Send(ctx, wire.KindDone, done); err != nil {
 			return fmt.Errorf("stub: %w", err)

@@ -66,8 +66,8 @@ func (d *driver) runTyped(ctx context.Context) (*run, error) {
 }
 
 func (d *driver) needsNothing() bool {
-	for _, word := range d.needed {
-		if word != 0 {
+	for _, last := range d.uses {
+		if last != 0 {
 			return false
 		}
 	}
@@ -89,24 +89,25 @@ func (d *driver) inputs() iter.Seq[typedWork] {
 func (d *driver) submitTyped(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		src := d.w.source
-		refs := make([]engine.Ref[[]byte], src.len())
-		var results []*engine.Future[[]byte]
+		held := make([]*engine.Future[[]byte], src.len())
 		var deps []uint32
-		for i := range refs {
+		for i := range held {
 			t := src.at(i)
 			in := typedWork{ID: t.id, US: uint64(t.us), Bytes: t.bytes}
 			deps = src.deps(i, deps[:0])
 			for _, k := range deps {
-				in.Deps = append(in.Deps, refs[k])
+				in.Deps = append(in.Deps, held[k].Ref())
 			}
-			if d.needed.get(i) {
-				refs[i] = typedTask.Submit(ctx, d.typed, in, engine.Loose()).Ref()
-				continue
+			held[i] = typedTask.Submit(ctx, d.typed, in)
+			for _, k := range deps { // perhaps named twice
+				if d.uses[k] == uint32(i) && held[k] != nil {
+					held[k].Release()
+					held[k] = nil
+				}
 			}
-			results = append(results, typedTask.Submit(ctx, d.typed, in))
 		}
-		for _, f := range results {
-			if !yield(f.Result(ctx)) {
+		for _, f := range held {
+			if f != nil && !yield(f.Result(ctx)) {
 				return
 			}
 		}

@@ -173,17 +173,21 @@ func newBits(n int) bits      { return make(bits, (n+63)/64) }
 func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
 func (b bits) get(i int) bool { return b[i/64]>>(i%64)&1 == 1 }
 
-// neededBy returns which tasks another one needs.
-func neededBy(s source) bits {
-	needed := newBits(s.len())
+// lastUses tells for each task the last one that needs it; 0 is none.
+type lastUses []uint32
+
+func (u lastUses) needed(i int) bool { return u[i] != 0 }
+
+func lastUsesOf(s source) lastUses {
+	last := make(lastUses, s.len())
 	var deps []uint32
-	for i := range s.len() {
+	for i := range last {
 		deps = s.deps(i, deps[:0])
 		for _, d := range deps {
-			needed.set(int(d))
+			last[d] = uint32(i)
 		}
 	}
-	return needed
+	return last
 }
 
 // unique sorts deps, takes out what is there more than once, and returns how often

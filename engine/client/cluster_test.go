@@ -137,14 +137,14 @@ func (c *cluster) worker(name string) *worker {
 	return w
 }
 
-func (w *worker) OpenResult(id graph.TaskID, a graph.Attempt) (io.ReadCloser, int64, error) {
+func (w *worker) OpenResult(id graph.TaskID, a graph.Attempt) (transfer.Object, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	data, ok := w.results[held{id, a}]
 	if !ok {
-		return nil, 0, transfer.ErrNotFound
+		return nil, transfer.ErrNotFound
 	}
-	return io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+	return transfer.Bytes(data), nil
 }
 
 func (w *worker) OpenBundle(graph.Digest) (io.ReadCloser, int64, error) {

@@ -63,16 +63,20 @@ func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, 
 	}
 }
 
-// fetch tries the holders in turn, and tells the scheduler of those that have lost
-// the result.
+// fetch tries the holders in turn, each for what the others have not given, and tells
+// the scheduler of those that have lost the result.
 func (j *Job) fetch(ctx context.Context, out *Outcome) ([]byte, error) {
+	data, d, err := j.c.pool.Begin(out.Task, out.Attempt, out.Size)
+	if err != nil {
+		return nil, err
+	}
 	var errs []error
 	for _, h := range out.Holders {
 		peer := transfer.Peer{Role: identity.Worker, Name: h.Name, Address: h.Address}
 		if h.Worker == 0 {
 			peer = transfer.Peer{Role: identity.Scheduler, Address: j.c.schedulerAddress()}
 		}
-		data, err := j.c.pool.Result(ctx, peer, out.Task, out.Attempt, out.Size)
+		err := j.c.pool.Fetch(ctx, peer, d)
 		if err == nil {
 			return data, nil
 		}

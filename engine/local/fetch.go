@@ -80,6 +80,12 @@ func (c *Core) copy(o CopyOrder) {
 // wanted reports whether anybody wants f.
 func (f *fetch) wanted() bool { return f.keep || len(f.waiters) > 0 }
 
+// Wants reports whether somebody wants a result that is being fetched, or waits to be.
+func (c *Core) Wants(k Key) bool {
+	f := c.fetches[k]
+	return f != nil && f.wanted()
+}
+
 // unwanted ends f if nobody wants it.
 func (c *Core) unwanted(f *fetch) {
 	if f.wanted() {

@@ -81,6 +81,9 @@ func (c *Core) input(w *worker, j *job, i uint32) Input {
 // holdersOf yields the workers that hold i's result.
 func (j *job) holdersOf(i uint32) func(func(graph.WorkerID) bool) {
 	return func(yield func(graph.WorkerID) bool) {
+		if !j.tasks.has(i) {
+			return
+		}
 		if t := j.task(i); t.state != StateDone || t.flags&flagInline != 0 || !yield(t.where) {
 			return
 		}

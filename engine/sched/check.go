@@ -47,6 +47,10 @@ func (k *checker) job(j *job) error {
 	var counts [states]uint32
 	kept := uint32(0)
 	for i := range j.tasks.n {
+		if !j.tasks.has(i) {
+			counts[StateForgotten]++
+			continue
+		}
 		counts[j.task(i).state]++
 		if t := j.task(i); t.state == StateFailed && t.flags&flagCut == 0 {
 			kept++
@@ -66,11 +70,14 @@ func (k *checker) job(j *job) error {
 
 func (k *checker) task(j *job, i uint32) error {
 	t := j.task(i)
+	if t.state == StateForgotten {
+		return k.forgotten(j, i)
+	}
 	need, kin := k.edgesInto(j, i)
 	switch wanted := j.wanted(i); {
 	case (!t.state.Final() || t.state == StateFailed && t.flags&flagCut == 0) && (need != t.need || kin != t.kin):
 		return fmt.Errorf("need %d, kin %d, counted %d and %d", t.need, t.kin, need, kin)
-	case wanted && (t.state == StateReleased || t.state == StateForgotten):
+	case wanted && t.state == StateReleased:
 		return fmt.Errorf("wanted")
 	case !wanted && t.state.Active():
 		return fmt.Errorf("unwanted")
@@ -80,7 +87,7 @@ func (k *checker) task(j *job, i uint32) error {
 		return fmt.Errorf("not forgotten")
 	case t.state == StateFailed && t.flags&flagCut == 0 && (j.closed || !wanted && t.kin == 0):
 		return fmt.Errorf("kept for nobody")
-	case (t.state == StateCancelled || t.state == StateForgotten) && t.flags&flagCut == 0:
+	case t.state == StateCancelled && t.flags&flagCut == 0:
 		return fmt.Errorf("not cut")
 	case t.state.Given() != (t.where != 0) && t.state != StateDone:
 		return fmt.Errorf("with worker %d", t.where)
@@ -89,6 +96,14 @@ func (k *checker) task(j *job, i uint32) error {
 		return err
 	}
 	return k.place(j, i)
+}
+
+// forgotten checks a row that stands for nothing any more. Its edges may be gone.
+func (k *checker) forgotten(j *job, i uint32) error {
+	if t := j.task(i); j.wanted(i) || t.flags&flagCut == 0 || t.kin != 0 || t.where != 0 {
+		return fmt.Errorf("wanted, or not cut, or with lineage, or somewhere")
+	}
+	return nil
 }
 
 // edgesInto counts the active consumers of i, and those that keep its lineage.
@@ -107,6 +122,9 @@ func (k *checker) edgesInto(j *job, i uint32) (need, kin uint32) {
 
 func (k *checker) inputs(j *job, i uint32) error {
 	t := j.task(i)
+	if t.flags&flagCut != 0 && !t.state.Active() {
+		return nil // it does not look at its inputs any more
+	}
 	waiting := uint32(0)
 	for e, to := j.edgesOf(i); e < to; e++ {
 		jd, d := k.c.dep(j, i, e)

@@ -52,6 +52,7 @@ type Core struct {
 	jobs      map[graph.JobID]*job
 	newestJob graph.JobID
 	last      *job // of the last find
+	tomb      task // stands for every row that was dropped
 
 	workers      map[graph.WorkerID]*worker
 	crew         crew // the same, in the order in which they joined
@@ -184,8 +185,12 @@ func (c *Core) find(t graph.TaskID) (*job, *task) {
 		}
 		c.last = j
 	}
-	if t.Index >= j.tasks.n {
+	switch {
+	case t.Index >= j.tasks.n:
 		return nil, nil
+	case !j.tasks.has(t.Index):
+		c.tomb = task{state: StateForgotten, flags: flagCut}
+		return j, &c.tomb
 	}
 	return j, j.task(t.Index)
 }
@@ -235,7 +240,7 @@ func (c *Core) settle() {
 			}
 		default:
 			id := pop(&q.unwanted)
-			if j, _ := c.find(id); j != nil {
+			if j, t := c.find(id); j != nil && t.state != StateForgotten {
 				c.dropUnwanted(j, id.Index)
 			}
 		}

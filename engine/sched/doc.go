@@ -38,6 +38,8 @@
 //   - A death is blamed only on a task that was alone (blame.go).
 //   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
 //     that waits (for locality, for a copy, for a worker's rest) goes on.
+//   - Forgotten tasks take no memory: a chunk of rows, or of edges, that are of no use
+//     is dropped (table.go). To find it in a small test there is a build tag (chunk.go).
 //   - Cost: a row is one cache line, an edge 12 bytes, neither holds a pointer;
 //     consequences are a list, never a recursion; a turn looks at the workers that
 //     may be given something and at each task only when something happened to it; the

@@ -15,11 +15,12 @@ type job struct {
 
 	tasks  table[task]
 	edges  table[edge]
+	starts []uint32       // by chunk of tasks: first edge
 	counts [states]uint32 // tasks by state
 	kept   uint32         // failed tasks that can be retried: those without flagCut
 
 	// What few tasks have is kept aside.
-	foreign map[uint32]graph.TaskID   // edge → its dependency in another job
+	foreign map[uint32]abroad         // edge → its dependency elsewhere
 	abroad  map[uint32][]graph.TaskID // task → its consumers in other jobs, one per edge
 	pins    map[uint32]uint32         // task → holds that are not the job's own, ≥ 1
 	copies  holders                   // further holders, beyond task.where
@@ -45,6 +46,13 @@ type tally struct {
 	stray  uint16 // inputs that holders did not give which had left
 }
 
+// abroad is a dependency in another job, or one that was never there or forgotten
+// when the consumer came: that fails as soon as it is wanted.
+type abroad struct {
+	task graph.TaskID
+	dead bool
+}
+
 func (j *job) task(i uint32) *task { return j.tasks.at(i) }
 
 func (j *job) classOf(t *task) *class { return &j.classes[t.class] }
@@ -53,20 +61,25 @@ func (j *job) name(i uint32) graph.TaskID { return graph.TaskID{Job: j.id, Index
 
 // edgesOf returns the range of i's dependency edges.
 func (j *job) edgesOf(i uint32) (from, to uint32) {
-	if i > 0 {
+	if i&(chunkLen-1) == 0 {
+		from = j.starts[i>>chunkBits]
+	} else {
 		from = j.task(i - 1).edgeEnd
 	}
 	return from, j.task(i).edgeEnd
 }
 
-// dep returns the task that edge e of task i leads to; nil when its job is gone.
+// dep returns the task that edge e of task i leads to; nil when it or its job is gone.
 func (c *Core) dep(j *job, i, e uint32) (*job, uint32) {
 	d := j.edges.at(e).dep
 	if d != i {
 		return j, d
 	}
 	f := j.foreign[e]
-	return c.jobs[f.Job], f.Index
+	if f.dead {
+		return nil, 0
+	}
+	return c.jobs[f.task.Job], f.task.Index
 }
 
 // depID is dep for a name only.
@@ -74,17 +87,18 @@ func (j *job) depID(i, e uint32) graph.TaskID {
 	if d := j.edges.at(e).dep; d != i {
 		return j.name(d)
 	}
-	return j.foreign[e]
+	return j.foreign[e].task
 }
 
-// consumers yields the tasks that depend on i, once for each edge.
+// consumers yields the tasks that depend on i, once for each edge, but for those whose
+// rows were dropped.
 func (c *Core) consumers(j *job, i uint32) iter.Seq2[*job, uint32] {
 	return func(yield func(*job, uint32) bool) {
 		t := j.task(i)
 		for e := t.out; e != 0; {
 			ed := j.edges.at(e - 1)
 			e = ed.next
-			if !yield(j, ed.consumer) {
+			if j.tasks.has(ed.consumer) && !yield(j, ed.consumer) {
 				return
 			}
 		}
@@ -92,7 +106,7 @@ func (c *Core) consumers(j *job, i uint32) iter.Seq2[*job, uint32] {
 			return
 		}
 		for _, k := range j.abroad[i] {
-			if jk := c.jobs[k.Job]; jk != nil && !yield(jk, k.Index) {
+			if jk := c.jobs[k.Job]; jk != nil && jk.tasks.has(k.Index) && !yield(jk, k.Index) {
 				return
 			}
 		}

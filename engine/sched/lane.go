@@ -210,6 +210,9 @@ func (c *Core) hadTurn(n int) {
 
 // isReady reports whether a queue's entry counts.
 func (l *lane) isReady(i uint32) bool {
+	if !l.job.tasks.has(i) {
+		return false
+	}
 	t := l.job.task(i)
 	return t.state == StateReady && t.flags&flagSuspect == 0
 }

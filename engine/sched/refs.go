@@ -192,6 +192,26 @@ func (c *Core) forget(j *job, i uint32) {
 	c.apply(j, i, moveForget)
 	c.cut(j, i)
 	c.farewell(j, i)
+	j.bury(i)
+}
+
+// bury gives up a forgotten task's row, and the edges of which it is the last end.
+func (j *job) bury(i uint32) {
+	forgotten := func(k uint32) bool { return !j.tasks.has(k) || j.task(k).state == StateForgotten }
+	for e, to := j.edgesOf(i); e < to; e++ {
+		if d := j.edges.at(e).dep; d == i || forgotten(d) {
+			delete(j.foreign, e)
+			j.edges.lose(e)
+		}
+	}
+	for e := j.task(i).out; e != 0; {
+		ed := *j.edges.at(e - 1)
+		if ed.consumer != i && forgotten(ed.consumer) {
+			j.edges.lose(e - 1)
+		}
+		e = ed.next
+	}
+	j.tasks.lose(i)
 }
 
 // farewell drops what is kept of a task aside. It will never run again.

@@ -62,7 +62,7 @@ func (c *Core) stepCopied(ev Copied) {
 func (c *Core) stepMissing(ev Missing) {
 	for _, a := range ev.Tasks {
 		j, t := c.find(a.Task)
-		if j == nil || a.Attempt != 0 && a.Attempt != t.attempt || !c.copyGone(j, a.Task.Index, ev.Worker) {
+		if j == nil || t.state != StateDone || a.Attempt != 0 && a.Attempt != t.attempt || !c.copyGone(j, a.Task.Index, ev.Worker) {
 			c.reject(StaleResult)
 		}
 		c.settle()

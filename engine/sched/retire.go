@@ -104,6 +104,9 @@ func (c *Core) onlyOn(w *worker) (out []graph.TaskID) {
 }
 
 func (c *Core) mustCopy(w *worker, j *job, i uint32) bool {
+	if !j.tasks.has(i) {
+		return false
+	}
 	t := j.task(i)
 	return t.state == StateDone && t.where == w.id && t.flags&flagInline == 0 && j.copies.head[i] == 0 &&
 		w.leaving.tried[j.name(i)] < maxTries

@@ -56,6 +56,9 @@ func (c *Core) stepSubmit(ev Submit) {
 		if b.IsLoose(n) {
 			t.flags = flagFresh
 		}
+		if i&(chunkLen-1) == 0 {
+			j.starts = append(j.starts, j.edges.n)
+		}
 		j.tasks.add(t)
 		for _, d := range b.DepsOf(n) {
 			c.addEdge(j, i, d)
@@ -73,8 +76,9 @@ func (c *Core) stepSubmit(ev Submit) {
 
 func (c *Core) addEdge(j *job, i uint32, d graph.TaskID) {
 	e := j.edges.n
-	if d.Job == j.id {
-		t := j.task(d.Index)
+	jd, t := c.find(d)
+	alive := jd != nil && t.state != StateForgotten
+	if alive && jd == j {
 		j.edges.add(edge{dep: d.Index, consumer: i, next: t.out})
 		t.out = e + 1
 		t.kin++
@@ -82,14 +86,12 @@ func (c *Core) addEdge(j *job, i uint32, d graph.TaskID) {
 	}
 	j.edges.add(edge{dep: i, consumer: i})
 	if j.foreign == nil {
-		j.foreign = map[uint32]graph.TaskID{}
+		j.foreign = map[uint32]abroad{}
 	}
-	jd, t := c.find(d)
-	if jd == nil {
-		j.foreign[e] = graph.TaskID{} // the task fails when it is wanted
+	j.foreign[e] = abroad{d, !alive}
+	if !alive {
 		return
 	}
-	j.foreign[e] = d
 	t.kin++
 	t.flags |= flagAbroad
 	if jd.abroad == nil {
@@ -148,6 +150,9 @@ func (c *Core) stepClose(ev CloseJob) {
 	}
 	j.closed = true
 	for i := j.tasks.n; i > 0; i-- {
+		if !j.tasks.has(i - 1) {
+			continue
+		}
 		t := j.task(i - 1)
 		t.flags &^= flagHeld | flagFresh
 		if t.state.Active() {

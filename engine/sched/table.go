@@ -58,7 +58,8 @@ const (
 
 // edge is one dependency: consumer needs dep. The edges of a consumer are
 // neighbours; those of a dependency form a list. An edge whose dep is its own
-// consumer leads to another job (job.foreign).
+// consumer leads elsewhere (job.foreign). It is of use while either end is not
+// forgotten.
 type edge struct {
 	dep, consumer uint32
 	next          uint32 // 1 + next edge with the same dep; 0: none
@@ -67,17 +68,32 @@ type edge struct {
 // table is a growing list in chunks, so that growing moves nothing and a large
 // job never needs twice its memory. Only the first chunk grows by copying, which
 // keeps small jobs small.
+//
+// Rows of no use go, a chunk at a time: what a job takes follows what it has to do, not
+// what it ever had.
 type table[T any] struct {
 	chunks [][]T
+	lost   []uint16 // by chunk: rows of no use
 	n      uint32
 }
 
-const (
-	chunkBits = 12
-	chunkLen  = 1 << chunkBits
-)
+const chunkLen = 1 << chunkBits
 
 func (t *table[T]) at(i uint32) *T { return &t.chunks[i>>chunkBits][i&(chunkLen-1)] }
+
+// has reports whether row i is there; false for those of a chunk that was dropped.
+func (t *table[T]) has(i uint32) bool { return i < t.n && t.chunks[i>>chunkBits] != nil }
+
+// lose notes that row i is of no use any more. A chunk of such rows is dropped.
+func (t *table[T]) lose(i uint32) {
+	k := i >> chunkBits
+	for int(k) >= len(t.lost) {
+		t.lost = append(t.lost, 0)
+	}
+	if t.lost[k]++; t.lost[k] == chunkLen {
+		t.chunks[k] = nil
+	}
+}
 
 func (t *table[T]) add(v T) {
 	at := t.n >> chunkBits

@@ -16,7 +16,7 @@ var (
 	seed      = flag.Uint64("seed", 0, "replay one schedule")
 	actions   = flag.Int("actions", 320, "actions of the adversary in one schedule")
 	without   = flag.String("without", "", "features that the schedules do without")
-	schedules = flag.Int("schedules", 0, "schedules to run; 0: 100,000, or 5,000 with -short")
+	schedules = flag.Int("schedules", 3000, "schedules to run: make test asks for 100,000")
 	from      = flag.Uint64("from", 1, "seed of the first")
 	progress  = flag.Duration("progress", 0, "say how far the run is, so often")
 	shrunk    = flag.String("shrunk", "", "file for the smallest script that fails")
@@ -75,11 +75,8 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	n := *schedules
-	if n == 0 {
-		n = 100_000
-		if testing.Short() {
-			n = 5000
-		}
+	if testing.Short() {
+		n = min(n, 2000)
 	}
 	c := &campaign{left: n}
 	if *progress > 0 {

@@ -516,7 +516,7 @@ func TestManyInlineInputs(t *testing.T) {
 			t.Fatalf("input %d: %+v", i, in)
 		}
 		if len(in.Holders) > 0 {
-			if got := c.fetch(in.Task, in.Attempt); !bytes.Equal(got, result) {
+			if got := c.fetch(in.Task, in.Attempt, len(result)); !bytes.Equal(got, result) {
 				t.Fatalf("fetched %d bytes", len(got))
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -197,18 +196,13 @@ func (c *cluster) pool() (*transfer.Pool, transfer.Peer) {
 	return pool, transfer.Peer{Role: identity.Scheduler, Address: c.srv.Addr().String()}
 }
 
-// fetch gets an inline result from the scheduler.
-func (c *cluster) fetch(t graph.TaskID, a graph.Attempt) []byte {
+// fetch gets an inline result of so many bytes from the scheduler.
+func (c *cluster) fetch(t graph.TaskID, a graph.Attempt, size int) []byte {
 	c.t.Helper()
 	if c.fetcher == nil {
 		c.fetcher, c.from = c.pool()
 	}
-	f, err := c.fetcher.OpenResult(c.t.Context(), c.from, t, a)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
+	b, err := c.fetcher.Result(c.t.Context(), c.from, t, a, uint64(size))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"io"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -16,19 +15,19 @@ type source struct {
 }
 
 // OpenResult returns an inline result.
-func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (io.ReadCloser, int64, error) {
+func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (transfer.Object, error) {
 	answer := make(chan []byte, 1)
 	if !s.loop.send(inlineQuery{task: t, attempt: a, answer: answer}) {
-		return nil, 0, transfer.ErrClosed
+		return nil, transfer.ErrClosed
 	}
 	select {
 	case b := <-answer:
 		if b == nil {
-			return nil, 0, transfer.ErrNotFound
+			return nil, transfer.ErrNotFound
 		}
-		return io.NopCloser(bytes.NewReader(b)), int64(len(b)), nil
+		return transfer.Bytes(b), nil
 	case <-s.loop.done:
-		return nil, 0, transfer.ErrClosed
+		return nil, transfer.ErrClosed
 	}
 }
 

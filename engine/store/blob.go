@@ -8,15 +8,16 @@ import (
 	"github.com/yarnd/yarnd/engine/checksum"
 )
 
-// Blob is an open result. Its methods may be called from many goroutines; after Close
-// they fail with ErrClosed.
+// Blob is an open result. Its methods may be called from many goroutines, but for Block;
+// a ReadAt after Close fails with ErrClosed.
 type Blob struct {
 	store  *Store
 	entry  *entry
 	memory *spans   // or
 	file   *spilled // the file
 	open   file
-	uses   atomic.Int64 // calls under way, and 1 while it is not closed
+	buf    *[checksum.Block]byte // of Block
+	uses   atomic.Int64          // calls under way, and 1 while it is not closed
 	closed atomic.Bool
 }
 
@@ -47,6 +48,9 @@ func (b *Blob) leave() {
 	s := b.store
 	if b.open != nil {
 		b.open.Close()
+	}
+	if b.buf != nil {
+		buffers.Put(b.buf)
 	}
 	s.mu.Lock()
 	var f freed
@@ -91,6 +95,9 @@ func (b *Blob) readPart(p []byte, i, start int) error {
 		copy(p, b.memory.blocks[i].bytes[start:])
 		return nil
 	}
+	if !b.file.good[i].Load() && len(p) == b.entry.blockLen(i) {
+		return b.entry.readBlock(b.open, b.file, i, p)
+	}
 	if !b.file.good[i].Load() {
 		buf := buffers.Get().(*[checksum.Block]byte)
 		defer buffers.Put(buf)
@@ -107,15 +114,18 @@ func (b *Blob) readPart(p []byte, i, start int) error {
 	return nil
 }
 
-// Block returns block i, of checksum.Block bytes but for the last. It lies in the
-// store's memory, valid until Close and not to be changed, or was read into buf, which
-// has room for it. It is not to be called during or after Close.
-func (b *Blob) Block(i int, buf []byte) ([]byte, error) {
+// Block returns block i, of checksum.Block bytes but for the last, to be read only and
+// until the next Block or Close. It is for one goroutine. A block in memory is not
+// copied. Errors are those of ReadAt.
+func (b *Blob) Block(i int) ([]byte, error) {
 	if b.memory != nil {
 		return b.memory.blocks[i].bytes, nil
 	}
-	buf = buf[:b.entry.blockLen(i)]
-	return buf, b.readPart(buf, i, 0)
+	if b.buf == nil {
+		b.buf = buffers.Get().(*[checksum.Block]byte)
+	}
+	block := b.buf[:b.entry.blockLen(i)]
+	return block, b.readPart(block, i, 0)
 }
 
 // Close lets the result go. It may be called many times.

@@ -25,8 +25,8 @@
 // # Memory
 //
 // Options.Memory is kept by the page, with memory of the store's own outside Go's heap
-// (see memory). The process takes that, a sixteenth more at most as reserve for results
-// to come, and some buffers of checksum.Block bytes. A worker is thus never killed by
+// (see memory). The process takes that, what was freed and may be needed again
+// included, and some buffers of checksum.Block bytes. A worker is thus never killed by
 // YARN for results it holds.
 //
 // # Accounting

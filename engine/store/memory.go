@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -11,29 +12,37 @@ import (
 	"github.com/yarnd/yarnd/engine/checksum"
 )
 
-// memory gives out memory that the garbage collector does not see. What is freed goes
-// back to the system, but for a small reserve, so that the process takes what results
-// take and no more: Go's heap would hold up to twice as much, and only a setting for
-// the whole process, of which a worker may be a part, could lower that.
+// memory gives out memory that the garbage collector does not see, so that the process
+// takes what results take and no more: Go's heap would hold up to twice as much, and
+// only a setting for the whole process, of which a worker may be a part, could lower
+// that.
 //
 // A span is some pages long. Spans of about one length, its class, are cut from regions
 // of one MiB or more, because a process may have only some 65,000 mappings:
 //
 //	region of class 12 KiB │ span │ free │ span │ idle │ …
 //
-// A free span has no memory. An idle one has: it belongs to the reserve, and is given
-// out first, for the first touch of a page costs microseconds. A whole block is
-// a huge page where the system has them, of which the first touch costs a tenth.
+// A free span has no memory. An idle one still has: it is given out first, for the first
+// touch of memory is dear, in virtual machines more than copying it. Spans in use and
+// idle ones together stay below the limit; idle ones that nobody took for a while go
+// back to the system. A whole block is a huge page where the system has them, of which
+// the first touch costs a tenth.
 //
 // It is safe for concurrent use.
 type memory struct {
 	mu      sync.Mutex
 	classes [len(lengths)]class
-	reserve int // bytes of idle spans at most
+	limit   int // bytes of spans in use and idle
+	used    int // bytes of spans in use
 	idle    int // bytes of idle spans
+	least   int // bytes of idle spans, since the timer was set
+	timer   *time.Timer
 	mapped  int // bytes of address space
 	closed  bool
 }
+
+// idleTime is how long a span stays idle at least; twice as long at most.
+const idleTime = 5 * time.Second
 
 // lengths are those of spans, in bytes; the last is one block. Where pages are larger
 // than some of them, those are not used.
@@ -102,7 +111,11 @@ func (m *memory) get(n int) (span, error) {
 	if len(r.idle) > 0 {
 		from = &r.idle
 		m.idle -= lengths[ci]
+		m.least = min(m.least, m.idle)
+	} else if over := m.used + lengths[ci] + m.idle - m.limit; over > 0 && m.idle > 0 {
+		m.trim(max(over, trimBytes))
 	}
+	m.used += lengths[ci]
 	slot := (*from)[len(*from)-1]
 	*from = (*from)[:len(*from)-1]
 	if len(r.free)+len(r.idle) == 0 {
@@ -170,17 +183,65 @@ func (m *memory) put(s span) {
 		r.at = len(c.free)
 		c.free = append(c.free, r)
 	}
-	if n := cap(s.bytes); m.idle+n <= m.reserve {
+	n := cap(s.bytes)
+	if m.used -= n; !m.closed && m.used+m.idle+n <= m.limit {
 		r.idle = append(r.idle, s.slot)
 		m.idle += n
+		if m.timer == nil {
+			m.least = m.idle
+			m.timer = time.AfterFunc(idleTime, m.expire)
+		}
 	} else {
 		unix.Madvise(s.bytes[:n], unix.MADV_DONTNEED) //nolint:errcheck // it is mapped
 		r.free = append(r.free, s.slot)
 	}
 	if r.unused() {
-		if c.empty++; c.empty > 1 || m.closed {
+		if c.empty++; len(r.idle) == 0 && (c.empty > 1 || m.closed) {
 			m.unmap(c, r)
 		}
+	}
+}
+
+// trimBytes is how much is trimmed at once, if there is as much.
+const trimBytes = 8 << 20
+
+// trim gives n bytes of idle spans back to the system, or all there are. Called with the
+// lock.
+func (m *memory) trim(n int) {
+	for ci := range m.classes {
+		c := &m.classes[ci]
+		for i := len(c.free) - 1; i >= 0; i-- {
+			r := c.free[i]
+			for len(r.idle) > 0 && n > 0 {
+				slot := r.idle[len(r.idle)-1]
+				r.idle = r.idle[:len(r.idle)-1]
+				unix.Madvise(r.bytes[int(slot)*lengths[ci]:][:lengths[ci]], unix.MADV_DONTNEED) //nolint:errcheck // it is mapped
+				r.free = append(r.free, slot)
+				m.idle -= lengths[ci]
+				n -= lengths[ci]
+			}
+			if len(r.idle) == 0 && r.unused() && c.empty > 1 {
+				m.unmap(c, r)
+			}
+			if n <= 0 {
+				return
+			}
+		}
+	}
+}
+
+// expire trims what has been idle since the last time.
+func (m *memory) expire() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.timer = nil
+	if m.closed {
+		return
+	}
+	m.trim(m.least)
+	if m.idle > 0 {
+		m.least = m.idle
+		m.timer = time.AfterFunc(idleTime, m.expire)
 	}
 }
 
@@ -200,7 +261,10 @@ func (m *memory) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	m.reserve = 0
+	if m.timer != nil {
+		m.timer.Stop()
+		m.timer = nil
+	}
 	for ci := range m.classes {
 		c := &m.classes[ci]
 		for i := len(c.free) - 1; i >= 0; i-- {

@@ -15,10 +15,6 @@ import (
 // DefaultMemory is the budget of Options.Memory when it is 0.
 const DefaultMemory = 64 << 20
 
-// maxReserve bounds the memory that is kept for results to come; a sixteenth of the
-// budget is the other bound.
-const maxReserve = 64 << 20
-
 // Key names a result.
 type Key struct {
 	Task    graph.TaskID
@@ -104,7 +100,7 @@ func New(o Options) *Store {
 		limit = math.MaxInt64
 	}
 	s := &Store{opts: o, disk: folder(o.Dir), plan: newPlan(o.Memory, limit), held: map[Key]*entry{}}
-	s.memory.reserve = int(min(o.Memory/16, maxReserve))
+	s.memory.limit = int(o.Memory)
 	return s
 }
 

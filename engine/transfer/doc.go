@@ -18,11 +18,11 @@
 //
 // A request names one object. Its length follows from its first byte:
 //
-//	 0      1        5        9        13
-//	+------+--------+--------+--------+
-//	| 1    | job    | index  | attempt|   a result
-//	+------+--------+--------+--------+
-//	  u8     u32 BE   u32 BE   u32 BE
+//	 0      1        5        9        13       17       21
+//	+------+--------+--------+--------+--------+--------+
+//	| 1    | job    | index  | attempt| first  | count  |   blocks of a result
+//	+------+--------+--------+--------+--------+--------+
+//	  u8     u32 BE   u32 BE   u32 BE   u32 BE   u32 BE
 //
 //	 0      1                33
 //	+------+----------------+
@@ -65,14 +65,44 @@
 // status 0: the object, whole. Other statuses: why not, as text of at most
 // maxReason bytes. An object that cannot be read to its end ends the connection.
 //
-// Requests on one connection are answered in their order. This client sends one
-// at a time and opens up to PoolOptions.Conns connections to a peer; a client that
-// sends several ahead is served as well.
+// For a result, length is that of all of it, and those of the blocks that were asked for
+// follow that it has, of checksum.Block bytes each but for the last, each behind a mark:
+//
+//	 0        1          5
+//	+--------+----------+---------------+
+//	| status | CRC-32C  | bytes         |   … and the next
+//	+--------+----------+---------------+
+//	  u8       u32 BE
+//
+// A mark with another status has the length of a reason in place of the sum, and is the
+// last of its answer: the block cannot be read.
+//
+// Requests on one connection are answered in their order, those that come together by
+// answers that leave together.
+//
+// # Results
+//
+// A Download gets a result's blocks straight into a Sink (a slice, or the room that a
+// store has made for it), in ranges of some blocks. The ranges of a large result go over
+// several connections. What has arrived and has its checksum is never asked for again:
+// after a failure, the next Fetch asks the same peer or another for the rest. A block
+// without its checksum is asked for once more; then its holder is as good as one that
+// has lost the result.
+//
+// Connections for results (see line) carry many requests at a time, so that small ones
+// share records and system calls; a request that is given up ends its connection only if
+// much of its answer is still to come, and others on it go on elsewhere. All other
+// objects have a connection to themselves as long as they are read.
+//
+// Between two processes of this machine, a large result moves at what Go's TLS makes of
+// one connection; BenchmarkWorkerToWorker compares them. One copy is made on each side,
+// by TLS. There is no kernel TLS in Go, so sendfile is of no use.
 //
 // # Bounds
 //
-// The server limits connections and drops those that are idle or do not read. The
-// pool limits connections to a peer and the bytes of results being received; it
-// judges an object's length before it takes memory. Every wait ends with the
-// caller's context, and a peer that stalls is given up without one.
+// The server limits connections and drops those that do not read, are idle, or are idle
+// longest when others want in. The pool limits connections to a peer and the bytes of
+// results asked for and not received; it judges a result's length before it takes
+// memory. Every wait ends with the caller's context, and a peer that stalls is given up
+// without one.
 package transfer

@@ -38,6 +38,7 @@ const (
 	unreachable errorKind = iota // no connection, or it broke
 	missing                      // the peer does not have it
 	unreadable                   // the peer has it and cannot read it
+	damaged                      // the peer has it, and it does not have its checksum
 	wrong                        // the peer's answer is not what it must be
 	abandoned                    // our own context or pool ended
 )
@@ -50,9 +51,16 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Missing reports whether the peer answered that it does not have the object (or
-// cannot read it any more), so that asking it again is of no use.
-func (e *Error) Missing() bool { return e.kind == missing || e.kind == unreadable }
+// Missing reports whether the peer answered that it does not have the object, or cannot
+// read it any more, or gave it damaged, so that asking it again is of no use.
+func (e *Error) Missing() bool {
+	return e.kind == missing || e.kind == unreadable || e.kind == damaged
+}
+
+// Damaged reports whether the peer gave blocks of a result that do not have their
+// checksums. The wire would have shown damage of its own: it is the peer's disk or
+// memory, or this side's.
+func (e *Error) Damaged() bool { return e.kind == damaged }
 
 // Abandoned reports whether the fetch ended because this side gave it up: its
 // context or the pool was closed. It tells nothing about the peer.

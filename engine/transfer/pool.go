@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,11 +20,11 @@ import (
 
 // PoolOptions are a pool's limits. The zero value has the defaults.
 type PoolOptions struct {
-	Conns    int           // to one peer at once; 0 is 4
+	Conns    int           // to one peer at once for results, and as many for all else; 0 is 4
 	Dial     time.Duration // for connecting and shaking hands; 0 is 5 s
 	Idle     time.Duration // after which an unused connection is closed; 0 is 60 s
 	Stall    time.Duration // without a byte from the peer; 0 is 30 s
-	InFlight int64         // bytes of results being received by Result; 0 is 256 MiB
+	InFlight int64         // bytes of results asked for and not received yet; 0 is 256 MiB
 	MaxSize  uint64        // bytes of the largest result that Result takes; 0 is 4 GiB
 	Log      *slog.Logger  // nil discards
 
@@ -42,6 +43,8 @@ type Pool struct {
 
 	mu    sync.Mutex
 	peers map[Peer]*peerConns // with a connection or somebody who wants one
+	lines map[Peer]*peerLines // likewise, for results
+	wg    sync.WaitGroup      // one for each line
 }
 
 // peerConns are the connections to one peer.
@@ -78,43 +81,9 @@ func NewPool(id *identity.Identity, o PoolOptions) *Pool {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{id: id, opts: o, flight: semaphore.NewWeighted(o.InFlight), peers: map[Peer]*peerConns{}}
+	p := &Pool{id: id, opts: o, flight: semaphore.NewWeighted(o.InFlight), peers: map[Peer]*peerConns{}, lines: map[Peer]*peerLines{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
-}
-
-// Result fetches a result whole. size is its length in bytes as the scheduler
-// told it: a peer that answers with another length is wrong. The bytes are the
-// caller's. Errors are *Error, or *SizeError for a result too large to take.
-func (p *Pool) Result(ctx context.Context, from Peer, t graph.TaskID, a graph.Attempt, size uint64) ([]byte, error) {
-	what := resultOf(t, a)
-	if size > p.opts.MaxSize {
-		return nil, &SizeError{Object: what.String(), Size: size, Limit: p.opts.MaxSize}
-	}
-	weight := int64(min(size, uint64(p.opts.InFlight)))
-	if err := p.flight.Acquire(ctx, weight); err != nil {
-		return nil, p.fail(ctx, from, what, context.Cause(ctx))
-	}
-	defer p.flight.Release(weight)
-	f, err := p.fetch(ctx, from, what)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if f.size != size {
-		return nil, &Error{Peer: from, Object: what.String(), kind: wrong, Err: fmt.Errorf("it has %d bytes there, not %d", f.size, size)}
-	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, err
-	}
-	return data, nil
-}
-
-// OpenResult fetches a result as a stream, which the caller closes. Errors are
-// *Error.
-func (p *Pool) OpenResult(ctx context.Context, from Peer, t graph.TaskID, a graph.Attempt) (*Fetch, error) {
-	return p.fetch(ctx, from, resultOf(t, a))
 }
 
 // OpenBundle fetches a bundle as a stream, which the caller closes and whose
@@ -237,14 +206,27 @@ func (p *Pool) fail(ctx context.Context, from Peer, what object, err error) erro
 		e.kind, e.Err = abandoned, ErrClosed
 	case ctx.Err() != nil:
 		e.kind, e.Err = abandoned, context.Cause(ctx)
+	case late(ctx):
+		e.kind, e.Err = abandoned, context.DeadlineExceeded
 	case refused && r.status == statusMissing:
 		e.kind = missing
 	case refused && r.status == statusFailed:
 		e.kind = unreadable
+	case errors.Is(err, errDamaged):
+		e.kind = damaged
+	case errors.Is(err, errWrong):
+		e.kind = wrong
 	case refused:
 		e.kind = wrong
 	}
 	return e
+}
+
+// late reports whether ctx's time is over. A connection that has the same deadline may
+// notice it before the context does.
+func late(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && !time.Now().Before(end)
 }
 
 // enter waits for one of the peer's connection slots.
@@ -292,9 +274,16 @@ func (pc *peerConns) take(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
-	config := p.id.Client(pc.Role, pc.Name)
+	return dial(ctx, p.opts.TCP, pc.Address, p.config(pc.Peer), p.opts.Dial)
+}
+
+// config is the TLS configuration for a peer. Records are as large as they may be from
+// the first on: what is small fits into one, and what is large is not waited for.
+func (p *Pool) config(peer Peer) *tls.Config {
+	config := p.id.Client(peer.Role, peer.Name)
 	config.NextProtos = []string{Protocol}
-	return dial(ctx, p.opts.TCP, pc.Address, config, p.opts.Dial)
+	config.DynamicRecordSizingDisabled = true
+	return config
 }
 
 // leave gives the slot back.
@@ -359,14 +348,30 @@ func (p *Pool) Idle() int {
 	for _, pc := range p.peers {
 		n += len(pc.idle)
 	}
+	for _, pl := range p.lines {
+		for _, l := range pl.lines {
+			if l.load == 0 {
+				n++
+			}
+		}
+	}
 	return n
 }
 
-// Close ends all fetches and closes all connections. It may be called many times.
+// Close ends all fetches and closes all connections, and waits for those of results. It
+// may be called many times.
 func (p *Pool) Close() error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.cancel()
+	for _, pl := range p.lines {
+		for _, l := range pl.lines {
+			hangUp(l.nc)
+		}
+	}
+	p.mu.Unlock()
+	p.wg.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, pc := range p.peers {
 		for _, c := range pc.idle {
 			c.timer.Stop()

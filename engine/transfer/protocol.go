@@ -22,13 +22,14 @@ const (
 )
 
 const (
-	resultLen = 13 // of a request for a result
+	resultLen = 21 // of a request for blocks of a result
 	bundleLen = 33 // of a request for a bundle
 	outputLen = 22 // of a request for a running command's output
 	inputLen  = 26 // of the head of a piece of standard input
 	signalLen = 14 // of a signal
 	givenLen  = 9  // of the answer to a piece of standard input
 	headerLen = 9  // of an answer
+	markLen   = 5  // before each block of a result
 	maxReason = 1 << 10
 )
 
@@ -43,21 +44,23 @@ const (
 	statusCount                 // how many there are
 )
 
-// object is what a request names: a result (task and attempt), a bundle (digest), or
-// what a running command has written (task, attempt, stream) from an offset on; or what
+// object is what a request names: blocks of a result (task, attempt, the first block and
+// how many), a bundle (digest), or what a running command has written (task, attempt, stream) from an offset on; or what
 // it brings: a piece of a command's standard input from an offset on, or a signal for it.
 type object struct {
 	op      byte
 	task    graph.TaskID
 	attempt graph.Attempt
+	first   uint32
+	count   uint32
 	digest  graph.Digest
 	stream  byte // of an input: 1 says that nothing follows; the number of a signal
 	offset  uint64
 	data    []byte
 }
 
-func resultOf(t graph.TaskID, a graph.Attempt) object {
-	return object{op: opResult, task: t, attempt: a}
+func resultOf(t graph.TaskID, a graph.Attempt, first, count int) object {
+	return object{op: opResult, task: t, attempt: a, first: uint32(first), count: uint32(count)}
 }
 
 func bundleOf(d graph.Digest) object { return object{op: opBundle, digest: d} }
@@ -86,6 +89,9 @@ func appendRequest(dst []byte, o object) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, o.task.Index)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(o.attempt))
 	switch o.op {
+	case opResult:
+		dst = binary.BigEndian.AppendUint32(dst, o.first)
+		dst = binary.BigEndian.AppendUint32(dst, o.count)
 	case opOutput:
 		dst = binary.BigEndian.AppendUint64(append(dst, o.stream), o.offset)
 	case opInput:
@@ -123,6 +129,9 @@ func readRequest(r io.Reader) (object, error) {
 	o.task.Job = graph.JobID(binary.BigEndian.Uint32(b[1:]))
 	o.task.Index = binary.BigEndian.Uint32(b[5:])
 	o.attempt = graph.Attempt(binary.BigEndian.Uint32(b[9:]))
+	if o.op == opResult {
+		o.first, o.count = binary.BigEndian.Uint32(b[13:]), binary.BigEndian.Uint32(b[17:])
+	}
 	if o.op == opOutput || o.op == opInput {
 		o.stream, o.offset = b[13], binary.BigEndian.Uint64(b[14:])
 	}
@@ -164,4 +173,26 @@ func readHeader(r io.Reader) (status, uint64, error) {
 		return 0, 0, fmt.Errorf("object of %d bytes", length)
 	}
 	return s, length, nil
+}
+
+// A block of a result is announced by its mark: a status, and a number that is its
+// checksum when the status is statusFound, and the length of the reason otherwise.
+func appendMark(dst []byte, s status, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, byte(s)), n)
+}
+
+// readMark reads and judges the mark of a block.
+func readMark(r io.Reader) (status, uint32, error) {
+	var b [markLen]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return 0, 0, err
+	}
+	s, n := status(b[0]), binary.BigEndian.Uint32(b[1:])
+	switch {
+	case s >= statusCount:
+		return 0, 0, fmt.Errorf("block of unknown status %d", s)
+	case s != statusFound && n > maxReason:
+		return 0, 0, fmt.Errorf("reason of %d bytes: the limit is %d", n, maxReason)
+	}
+	return s, n, nil
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,10 +21,11 @@ import (
 )
 
 // Source is what a Server serves from. Its methods are called from many
-// goroutines. The reader gives exactly size bytes and is closed after use; what it
-// reads stays valid until then. An object that is not there is ErrNotFound.
+// goroutines. What they return is closed after use, and what is read of it stays valid
+// until then; the reader gives exactly size bytes. An object that is not there is
+// ErrNotFound.
 type Source interface {
-	OpenResult(graph.TaskID, graph.Attempt) (r io.ReadCloser, size int64, err error)
+	OpenResult(graph.TaskID, graph.Attempt) (Object, error)
 	OpenBundle(graph.Digest) (r io.ReadCloser, size int64, err error)
 }
 
@@ -45,7 +47,12 @@ type InputSource interface {
 
 // ServerOptions are a server's limits. The zero value has the defaults.
 type ServerOptions struct {
-	Conns     int           // at once, handshakes included; 0 is 1024
+	// Conns is how many connections there may be at once, handshakes included; 0 is
+	// 4096: each of 2,000 workers and their clients keeps one for small results, and
+	// opens more while it waits for large ones. When all are taken, the one that has been
+	// idle longest is closed for the next, which its peer does not notice: it asks again
+	// on another. An idle one takes some 40 KiB.
+	Conns     int
 	Handshake time.Duration // for Accept's TLS handshakes; 0 is 5 s
 	Idle      time.Duration // without a request; 0 is 5 min
 	Stall     time.Duration // without the peer taking bytes; 0 is 30 s
@@ -60,7 +67,7 @@ type Server struct {
 	cancel context.CancelFunc
 
 	mu     sync.Mutex
-	conns  map[net.Conn]struct{}
+	conns  map[net.Conn]*session
 	lns    map[net.Listener]struct{}
 	closed bool
 	wg     sync.WaitGroup // one for each of conns and lns
@@ -69,7 +76,7 @@ type Server struct {
 // NewServer returns a server of what source has.
 func NewServer(source Source, o ServerOptions) *Server {
 	if o.Conns == 0 {
-		o.Conns = 1024
+		o.Conns = 4096
 	}
 	if o.Handshake == 0 {
 		o.Handshake = 5 * time.Second
@@ -83,7 +90,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{source: source, opts: o, conns: map[net.Conn]struct{}{}, lns: map[net.Listener]struct{}{}}
+	s := &Server{source: source, opts: o, conns: map[net.Conn]*session{}, lns: map[net.Listener]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -95,6 +102,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 func (s *Server) Accept(ln net.Listener, config *tls.Config) error {
 	config = config.Clone()
 	config.NextProtos = []string{Protocol}
+	config.DynamicRecordSizingDisabled = true
 	if !s.addListener(ln) {
 		ln.Close()
 		return ErrClosed
@@ -117,18 +125,19 @@ func (s *Server) Accept(ln net.Listener, config *tls.Config) error {
 			return fmt.Errorf("data plane: accept: %w", err)
 		}
 		pause = time.Millisecond
-		if !s.add(nc) {
+		session := s.add(nc)
+		if session == nil {
 			nc.Close()
 			continue
 		}
 		go func() {
 			defer s.drop(nc)
-			s.handshake(tls.Server(nc, config))
+			s.handshake(tls.Server(nc, config), session)
 		}()
 	}
 }
 
-func (s *Server) handshake(tc *tls.Conn) {
+func (s *Server) handshake(tc *tls.Conn, session *session) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Handshake)
 	err := tc.HandshakeContext(ctx)
 	cancel()
@@ -138,7 +147,7 @@ func (s *Server) handshake(tc *tls.Conn) {
 	case tc.ConnectionState().NegotiatedProtocol != Protocol:
 		s.opts.Log.Debug("data plane: a connection without our protocol", "remote", tc.RemoteAddr())
 	default:
-		s.serve(tc)
+		s.serve(tc, session)
 	}
 }
 
@@ -146,53 +155,104 @@ func (s *Server) handshake(tc *tls.Conn) {
 // peer may see everything, until the connection ends or the server is closed. It
 // closes nc.
 func (s *Server) Serve(nc net.Conn) {
-	if !s.add(nc) {
+	session := s.add(nc)
+	if session == nil {
 		nc.Close()
 		return
 	}
 	defer s.drop(nc)
-	s.serve(nc)
+	s.serve(nc, session)
 }
 
-func (s *Server) serve(nc net.Conn) {
+func (s *Server) serve(nc net.Conn, session *session) {
 	r := bufio.NewReaderSize(nc, 4<<10)
 	w := &stallWriter{nc: nc, stall: s.opts.Stall}
 	for {
-		if nc.SetReadDeadline(time.Now().Add(s.opts.Idle)) != nil {
-			return
+		// Answers to requests that came together leave together.
+		if r.Buffered() == 0 || len(w.buf) > piece/2 {
+			if w.flush() != nil || nc.SetReadDeadline(time.Now().Add(s.opts.Idle)) != nil {
+				return
+			}
+			session.waits()
 		}
 		o, err := readRequest(r)
+		session.works()
 		if errors.Is(err, errOp) {
-			s.refuse(w, statusRefused, err) //nolint:errcheck // it closes either way
+			w.refuse(statusRefused, err)
+			w.flush() //nolint:errcheck // it closes either way
 			return
 		}
 		if err != nil {
 			return
 		}
 		if (o.op == opInput || o.op == opSignal) && !fromClient(nc) {
-			s.refuse(w, statusRefused, errRole) //nolint:errcheck // it closes either way
+			w.refuse(statusRefused, errRole)
+			w.flush() //nolint:errcheck // it closes either way
 			return
 		}
-		if err := s.answer(w, o); err != nil {
+		if o.op == opResult {
+			err = s.result(w, o)
+		} else {
+			err = s.answer(w, o)
+		}
+		if err != nil {
 			s.opts.Log.Debug("data plane: answer failed", "remote", nc.RemoteAddr(), "object", o.String(), "err", err)
 			return
 		}
 	}
 }
 
-// answer sends one object, or why not. With an error the connection is unusable.
-func (s *Server) answer(w *stallWriter, o object) error {
-	body, size, err := s.open(o)
-	if errors.Is(err, ErrNotFound) {
-		return s.refuse(w, statusMissing, err)
-	}
+// result answers with blocks of a result. With an error the connection is unusable.
+func (s *Server) result(w *stallWriter, o object) error {
+	body, err := s.source.OpenResult(o.task, o.attempt)
 	if err != nil {
-		s.opts.Log.Warn("data plane: cannot open", "object", o.String(), "err", err)
-		return s.refuse(w, statusFailed, err)
+		s.cannot(w, o, err)
+		return nil
+	}
+	defer body.Close()
+	w.buf = appendHeader(w.buf, statusFound, uint64(body.Size()))
+	sums := body.Sums()
+	end := min(uint64(o.first)+uint64(o.count), uint64(len(sums)))
+	for i := uint64(o.first); i < end; i++ {
+		b, err := body.Block(int(i))
+		if err != nil {
+			s.opts.Log.Warn("data plane: cannot read", "object", o.String(), "err", err)
+			reason := reasonOf(err)
+			w.buf = append(appendMark(w.buf, statusFailed, uint32(len(reason))), reason...)
+			return nil
+		}
+		w.buf = appendMark(w.buf, statusFound, sums[i])
+		if err := w.add(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cannot answers a request for what cannot be opened.
+func (s *Server) cannot(w *stallWriter, o object, err error) {
+	if errors.Is(err, ErrNotFound) {
+		w.refuse(statusMissing, err)
+		return
+	}
+	s.opts.Log.Warn("data plane: cannot open", "object", o.String(), "err", err)
+	w.refuse(statusFailed, err)
+}
+
+// answer sends one object other than a result, or why not. With an error the connection
+// is unusable.
+func (s *Server) answer(w *stallWriter, o object) error {
+	if err := w.flush(); err != nil { // what follows may take its time
+		return err
+	}
+	body, size, err := s.open(o)
+	if err != nil {
+		s.cannot(w, o, err)
+		return nil
 	}
 	defer body.Close()
 	// Header and first bytes leave in one write.
-	w.buf = appendHeader(w.buf[:0], statusFound, uint64(size))
+	w.buf = appendHeader(w.buf, statusFound, uint64(size))
 	n, err := io.Copy(w, io.LimitReader(body, size))
 	if err == nil && n != size {
 		err = fmt.Errorf("%w: %d of %d bytes", io.ErrUnexpectedEOF, n, size)
@@ -210,13 +270,10 @@ func (s *Server) open(o object) (io.ReadCloser, int64, error) {
 	if o.op == opInput || o.op == opSignal {
 		return s.input(o)
 	}
-	if o.op == opOutput {
-		if source, ok := s.source.(OutputSource); ok {
-			return source.OpenOutput(o.task, o.attempt, o.stream, o.offset)
-		}
-		return nil, 0, ErrNotFound
+	if source, ok := s.source.(OutputSource); ok {
+		return source.OpenOutput(o.task, o.attempt, o.stream, o.offset)
 	}
-	return s.source.OpenResult(o.task, o.attempt)
+	return nil, 0, ErrNotFound
 }
 
 var errRole = errors.New("only a client gives input to commands")
@@ -255,60 +312,9 @@ func (s *Server) input(o object) (io.ReadCloser, int64, error) {
 	return io.NopCloser(bytes.NewReader(answer)), int64(len(answer)), nil
 }
 
-func (s *Server) refuse(w *stallWriter, st status, why error) error {
-	text := why.Error()
-	text = text[:min(len(text), maxReason)]
-	w.buf = append(appendHeader(w.buf[:0], st, uint64(len(text))), text...)
-	return w.flush()
-}
-
-// stallWriter writes in pieces, each under its own deadline, so that a peer is
-// given up for taking nothing and never for being slow.
-type stallWriter struct {
-	nc    net.Conn
-	stall time.Duration
-	buf   []byte
-}
-
-const piece = 128 << 10
-
-// ReadFrom gathers what r gives into full pieces.
-func (w *stallWriter) ReadFrom(r io.Reader) (n int64, err error) {
-	if cap(w.buf) < piece {
-		w.buf = append(make([]byte, 0, piece), w.buf...)
-	}
-	for {
-		got, err := io.ReadFull(r, w.buf[len(w.buf):cap(w.buf)])
-		n += int64(got)
-		w.buf = w.buf[:len(w.buf)+got]
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-		if err := w.flush(); err != nil {
-			return n, err
-		}
-	}
-}
-
-// Write is not used by io.Copy, which prefers ReadFrom.
-func (w *stallWriter) Write(p []byte) (int, error) {
-	w.buf = append(w.buf, p...)
-	return len(p), w.flush()
-}
-
-func (w *stallWriter) flush() error {
-	if len(w.buf) == 0 {
-		return nil
-	}
-	if err := w.nc.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
-		return err
-	}
-	_, err := w.nc.Write(w.buf)
-	w.buf = w.buf[:0]
-	return err
+func reasonOf(err error) string {
+	text := err.Error()
+	return text[:min(len(text), maxReason)]
 }
 
 // Close ends all connections and Accepts, and waits for them. It may be called
@@ -344,18 +350,45 @@ func (s *Server) Conns() int {
 	return len(s.conns)
 }
 
-func (s *Server) add(nc net.Conn) bool {
+// session is what the server knows of a connection.
+type session struct {
+	idle atomic.Int64 // it waits for a request since then (Unix, ns); 0: it does not
+}
+
+func (s *session) waits() { s.idle.Store(time.Now().UnixNano()) }
+func (s *session) works() { s.idle.Store(0) }
+
+// add enters a connection; nil means that there is no room for it.
+func (s *Server) add(nc net.Conn) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
+		return nil
 	}
-	if len(s.conns) >= s.opts.Conns {
+	if len(s.conns) >= s.opts.Conns && !s.evict() {
 		s.opts.Log.Warn("data plane: too many connections", "remote", nc.RemoteAddr(), "limit", s.opts.Conns)
+		return nil
+	}
+	c := &session{}
+	s.conns[nc] = c
+	s.wg.Add(1)
+	return c
+}
+
+// evict closes the connection that has been idle longest. Called with the lock.
+func (s *Server) evict() bool {
+	var victim net.Conn
+	var oldest int64
+	for nc, c := range s.conns {
+		if since := c.idle.Load(); since != 0 && (victim == nil || since < oldest) {
+			victim, oldest = nc, since
+		}
+	}
+	if victim == nil {
 		return false
 	}
-	s.conns[nc] = struct{}{}
-	s.wg.Add(1)
+	delete(s.conns, victim)
+	hangUp(victim)
 	return true
 }
 

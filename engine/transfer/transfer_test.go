@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/yarnd/yarnd/engine/checksum"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/identity"
 )
@@ -35,18 +36,45 @@ type source struct {
 	mu      sync.Mutex
 	results map[key][]byte
 	bundles map[graph.Digest][]byte
-	wrap    func(io.Reader) io.Reader // of every body
+	wrap    func(io.Reader) io.Reader             // of every bundle
+	block   func(i int, b []byte) ([]byte, error) // of every block of a result
 	opened  int
 	closed  int
 }
 
-func (s *source) OpenResult(t graph.TaskID, a graph.Attempt) (io.ReadCloser, int64, error) {
+func (s *source) OpenResult(t graph.TaskID, a graph.Attempt) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.Index == 666 {
-		return nil, 0, errors.New("the disk is on fire")
+		return nil, errors.New("the disk is on fire")
 	}
-	return s.open(s.results[key{t, a}])
+	data := s.results[key{t, a}]
+	if data == nil {
+		return nil, ErrNotFound
+	}
+	s.opened++
+	return &result{Bytes(data), s}, nil
+}
+
+// result is an open result of a source.
+type result struct {
+	Bytes
+	s *source
+}
+
+func (r *result) Block(i int) ([]byte, error) {
+	b, err := r.Bytes.Block(i)
+	if r.s.block != nil {
+		return r.s.block(i, b)
+	}
+	return b, err
+}
+
+func (r *result) Close() error {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.s.closed++
+	return nil
 }
 
 func (s *source) OpenBundle(d graph.Digest) (io.ReadCloser, int64, error) {
@@ -134,18 +162,22 @@ func (w *world) put(i uint32, data []byte) key {
 	return k
 }
 
+func (w *world) bundle(data []byte) graph.Digest {
+	d := graph.Digest(sha256.Sum256(data))
+	w.bundles[d] = data
+	return d
+}
+
 func random(n int) []byte {
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(rand.Uint32())
-	}
+	rand.NewChaCha8([32]byte{byte(rand.Uint32())}).Read(b)
 	return b
 }
 
 func TestResultsOfAllSizes(t *testing.T) {
 	w := newWorld(t, ServerOptions{})
 	p := w.pool(t, identity.Worker, PoolOptions{Conns: 2})
-	for i, n := range []int{0, 1, 4096, piece - headerLen, piece - headerLen + 1, piece, 3*piece + 17, 5 << 20} {
+	for i, n := range []int{0, 1, 4096, piece - headerLen - markLen, piece - headerLen, piece, 3*piece + 17, checksum.Block - 1, checksum.Block, checksum.Block + 1, 4 * checksum.Block} {
 		want := random(n)
 		k := w.put(uint32(i), want)
 		got, err := p.Result(t.Context(), w.at, k.task, k.attempt, uint64(n))
@@ -161,8 +193,7 @@ func TestResultsOfAllSizes(t *testing.T) {
 func TestBundleAsStream(t *testing.T) {
 	w := newWorld(t, ServerOptions{})
 	data := random(1 << 20)
-	d := graph.Digest(sha256.Sum256(data))
-	w.bundles[d] = data
+	d := w.bundle(data)
 	p := w.pool(t, identity.Client, PoolOptions{})
 	f, err := p.OpenBundle(t.Context(), w.at, d)
 	if err != nil {
@@ -284,37 +315,79 @@ func TestPlainAndForeignConnectionsAreDropped(t *testing.T) {
 	waitFor(t, func() bool { return w.server.Conns() == 0 })
 }
 
+// allIdle reports whether no connection of the server is at work.
+func (w *world) allIdle() bool {
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	for _, c := range w.server.conns {
+		if c.idle.Load() == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// A server that is full refuses while all connections are at work, and gives one that is
+// idle to somebody else. Its peer asks again on another.
 func TestConnectionLimit(t *testing.T) {
 	w := newWorld(t, ServerOptions{Conns: 1})
 	k := w.put(1, []byte("x"))
-	first := w.pool(t, identity.Worker, PoolOptions{})
-	if _, err := first.Result(t.Context(), w.at, k.task, 2, 1); err != nil {
-		t.Fatal(err)
+	working, letGo := make(chan struct{}, 1), make(chan struct{})
+	w.block = func(_ int, b []byte) ([]byte, error) {
+		working <- struct{}{}
+		<-letGo
+		return b, nil
 	}
-	second := w.pool(t, identity.Worker, PoolOptions{})
-	if _, err := second.Result(t.Context(), w.at, k.task, 2, 1); err == nil {
+	first, second := w.pool(t, identity.Worker, PoolOptions{}), w.pool(t, identity.Worker, PoolOptions{})
+	get := func(p *Pool) error {
+		_, err := p.Result(t.Context(), w.at, k.task, 2, 1)
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- get(first) }()
+	<-working
+	if err := get(second); err == nil {
 		t.Fatal("a second connection got through")
 	}
-	first.Close()
-	waitFor(t, func() bool { return w.server.Conns() == 0 })
-	if _, err := second.Result(t.Context(), w.at, k.task, 2, 1); err != nil {
+	close(letGo)
+	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+	for range 3 {
+		for _, p := range []*Pool{second, first} {
+			waitFor(t, w.allIdle)
+			if err := get(p); err != nil {
+				t.Fatal(err)
+			}
+			<-working
+		}
+	}
+	if n := w.server.Conns(); n > 1 {
+		t.Errorf("%d connections", n)
 	}
 }
 
 func TestConnectionsThatThePeerClosedAreReplaced(t *testing.T) {
 	w := newWorld(t, ServerOptions{Idle: 10 * time.Millisecond})
 	k := w.put(1, []byte("again"))
+	d := w.bundle([]byte("bundle"))
 	p := w.pool(t, identity.Worker, PoolOptions{})
 	for range 3 {
-		got, err := p.Result(t.Context(), w.at, k.task, 2, 5)
+		got, err := p.Result(t.Context(), w.at, k.task, k.attempt, 5)
 		if err != nil || string(got) != "again" {
 			t.Fatalf("%q, %v", got, err)
 		}
-		waitFor(t, func() bool { return w.server.Conns() == 0 })
-		if p.Idle() != 1 {
-			t.Fatalf("%d idle connections", p.Idle())
+		f, err := p.OpenBundle(t.Context(), w.at, d)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if got, err := io.ReadAll(f); err != nil || string(got) != "bundle" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		f.Close()
+		waitFor(t, func() bool { return w.server.Conns() == 0 })
+		// The end of a connection for results is noticed at once, of others at the next use.
+		waitFor(t, func() bool { return p.Idle() == 1 })
 	}
 }
 
@@ -333,13 +406,18 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
-func TestObjectThatEndsEarly(t *testing.T) {
+func TestBundleThatEndsEarly(t *testing.T) {
 	w := newWorld(t, ServerOptions{})
-	k := w.put(1, random(1<<20))
+	d := w.bundle(random(1 << 20))
 	w.wrap = func(r io.Reader) io.Reader { return io.LimitReader(r, 300_000) }
 	p := w.pool(t, identity.Worker, PoolOptions{})
-	_, err := p.Result(t.Context(), w.at, k.task, 2, 1<<20)
-	if e, ok := errors.AsType[*Error](err); !ok || e.Missing() {
+	f, err := p.OpenBundle(t.Context(), w.at, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, f)
+	if e, ok := errors.AsType[*Error](err); !ok || e.Missing() || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%v", err)
 	}
 	if p.Idle() != 0 {
@@ -363,52 +441,87 @@ func (s stuck) Read(p []byte) (int, error) {
 
 func TestWaitsEnd(t *testing.T) {
 	w := newWorld(t, ServerOptions{})
-	k := w.put(1, random(1<<20))
+	const size = 2 * checksum.Block
+	k := w.put(1, random(size))
+	d := w.bundle(random(1 << 20))
 	letGo := make(chan struct{})
 	w.wrap = func(r io.Reader) io.Reader { return stuck{io.LimitReader(r, 300_000), letGo} }
+	w.block = func(i int, b []byte) ([]byte, error) {
+		if i == 1 {
+			<-letGo
+		}
+		return b, nil
+	}
 	defer close(letGo)
 
 	t.Run("context", func(t *testing.T) {
 		p := w.pool(t, identity.Worker, PoolOptions{})
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		_, err := p.Result(ctx, w.at, k.task, 2, 1<<20)
+		_, err := p.Result(ctx, w.at, k.task, k.attempt, size)
 		if e, ok := errors.AsType[*Error](err); !ok || !e.Abandoned() || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("pool closed", func(t *testing.T) {
 		p := w.pool(t, identity.Worker, PoolOptions{})
-		f, err := p.OpenResult(t.Context(), w.at, k.task, 2)
+		f, err := p.OpenBundle(t.Context(), w.at, d)
 		if err != nil {
 			t.Fatal(err)
 		}
+		down := NewDownload(k.task, k.attempt, size, make(memory, size))
+		fetched := make(chan error, 1)
+		go func() { fetched <- p.Fetch(t.Context(), w.at, down) }()
+		waitFor(t, func() bool { return down.Missing() == 1 })
 		go p.Close()
 		if _, err := io.Copy(io.Discard, f); !errors.Is(err, ErrClosed) {
 			t.Errorf("%v", err)
 		}
 		f.Close()
-		if _, err := p.OpenResult(t.Context(), w.at, k.task, 2); !errors.Is(err, ErrClosed) {
+		if err := <-fetched; !errors.Is(err, ErrClosed) {
+			t.Errorf("%v", err)
+		}
+		if _, err := p.OpenBundle(t.Context(), w.at, d); !errors.Is(err, ErrClosed) {
+			t.Errorf("a closed pool opens: %v", err)
+		}
+		if _, err := p.Result(t.Context(), w.at, k.task, k.attempt, size); !errors.Is(err, ErrClosed) {
 			t.Errorf("a closed pool fetches: %v", err)
 		}
 	})
 	t.Run("peer stalls", func(t *testing.T) {
 		p := w.pool(t, identity.Worker, PoolOptions{Stall: 50 * time.Millisecond})
-		_, err := p.Result(t.Context(), w.at, k.task, 2, 1<<20)
+		_, err := p.Result(t.Context(), w.at, k.task, k.attempt, size)
 		if e, ok := errors.AsType[*Error](err); !ok || e.Abandoned() || e.Missing() {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("slot", func(t *testing.T) {
 		p := w.pool(t, identity.Worker, PoolOptions{Conns: 1})
-		f, err := p.OpenResult(t.Context(), w.at, k.task, 2)
+		f, err := p.OpenBundle(t.Context(), w.at, d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := p.Result(ctx, w.at, k.task, 2, 1<<20); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := p.OpenBundle(ctx, w.at, d); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("bytes in flight", func(t *testing.T) {
+		p := w.pool(t, identity.Worker, PoolOptions{InFlight: size})
+		ctx, cancel := context.WithCancel(t.Context())
+		first := make(chan error, 1)
+		down := NewDownload(k.task, k.attempt, size, make(memory, size))
+		go func() { first <- p.Fetch(ctx, w.at, down) }()
+		waitFor(t, func() bool { return down.Missing() == 1 })
+		short, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer stop()
+		if _, err := p.Result(short, w.at, k.task, k.attempt, size); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		cancel()
+		if err := <-first; !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -499,7 +612,7 @@ func TestInput(t *testing.T) {
 }
 
 func FuzzReadRequest(f *testing.F) {
-	f.Add(appendRequest(nil, resultOf(graph.TaskID{Job: 1, Index: 2}, 3)))
+	f.Add(appendRequest(nil, resultOf(graph.TaskID{Job: 1, Index: 2}, 3, 4, 1<<32-1)))
 	f.Add(appendRequest(nil, bundleOf(graph.Digest{1, 2, 3})))
 	f.Add([]byte{})
 	f.Add([]byte{3, 1})
@@ -531,6 +644,24 @@ func FuzzReadHeader(f *testing.F) {
 			t.Errorf("status %d, length %d", st, n)
 		}
 		if !bytes.HasPrefix(data, appendHeader(nil, st, n)) {
+			t.Error("not what was read")
+		}
+	})
+}
+
+func FuzzReadMark(f *testing.F) {
+	f.Add(appendMark(nil, statusFound, 1<<31))
+	f.Add(appendMark(nil, statusFailed, maxReason+1))
+	f.Add(appendMark(nil, statusCount, 0))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		st, n, err := readMark(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		if st >= statusCount || st != statusFound && n > maxReason {
+			t.Errorf("status %d, %d", st, n)
+		}
+		if !bytes.HasPrefix(data, appendMark(nil, st, n)) {
 			t.Error("not what was read")
 		}
 	})

@@ -3,14 +3,11 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/store"
-	"github.com/yarnd/yarnd/engine/transfer"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -35,6 +32,7 @@ func (w *worker) act(ctx context.Context) {
 		w.report(o)
 		lost := w.start(o.Run)
 		w.handed(o)
+		w.forgetPartial()
 		again = false
 		for _, f := range o.Fetch {
 			if e := w.fetch(ctx, f); e != nil {
@@ -224,66 +222,4 @@ func noRoom(err error) *graph.Failure {
 		kind = graph.FailMemory
 	}
 	return &graph.Failure{Kind: kind, Message: err.Error()}
-}
-
-// ---- fetches -------------------------------------------------------------------
-
-// fetchTries is how often one holder is asked when it cannot be reached.
-const fetchTries = 3
-
-// fetch gets a result from another into the store.
-func (w *worker) fetch(ctx context.Context, f local.Fetch) event {
-	peer, ok := w.peer(f.From)
-	if !ok {
-		w.opts.Log.Warn("a holder that nobody introduced", "worker", f.From, "task", f.Task.String())
-		return fetched{key: f.Key, err: errUnknown}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	w.fetches[f.Key] = cancel
-	w.tasks.Go(func() {
-		defer cancel()
-		data, err := w.get(ctx, peer, f)
-		if err == nil {
-			if err := w.store.Put(store.Key(f.Key), data); err != nil && !errors.Is(err, store.ErrHeld) {
-				w.send(fetched{key: f.Key, err: err, here: noRoom(err)})
-				return
-			}
-		}
-		w.send(fetched{key: f.Key, err: err})
-	})
-	return nil
-}
-
-var errUnknown = errors.New("unknown holder")
-
-// get asks a holder, again if it cannot be reached.
-func (w *worker) get(ctx context.Context, peer transfer.Peer, f local.Fetch) (data []byte, err error) {
-	for try := range fetchTries {
-		if try > 0 && !sleep(ctx, time.Duration(try*try)*100*time.Millisecond) {
-			return nil, fmt.Errorf("%w (given up)", err)
-		}
-		data, err = w.pool.Result(ctx, peer, f.Task, f.Attempt, f.Size)
-		e, ok := errors.AsType[*transfer.Error](err)
-		if err == nil || !ok || e.Missing() || e.Abandoned() {
-			return data, err
-		}
-	}
-	return nil, err
-}
-
-// fetched is the end of a fetch.
-type fetched struct {
-	key  local.Key
-	err  error
-	here *graph.Failure
-}
-
-func (e fetched) handle(w *worker) {
-	delete(w.fetches, e.key)
-	if e.err == nil {
-		w.core.Step(local.Fetched{Key: e.key})
-		return
-	}
-	w.opts.Log.Warn("fetch failed", "task", e.key.Task.String(), "err", e.err)
-	w.core.Step(local.FetchFailed{Key: e.key, Here: e.here})
 }

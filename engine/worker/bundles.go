@@ -132,20 +132,15 @@ type outputReader struct {
 }
 
 // OpenResult implements transfer.Source.
-func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (io.ReadCloser, int64, error) {
+func (s source) OpenResult(t graph.TaskID, a graph.Attempt) (transfer.Object, error) {
 	b, err := s.store.Open(store.Key{Task: t, Attempt: a})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, 0, transfer.ErrNotFound
+		return nil, transfer.ErrNotFound
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return blobReader{io.NewSectionReader(b, 0, b.Size()), b}, b.Size(), nil
-}
-
-type blobReader struct {
-	io.Reader
-	*store.Blob
+	return b, nil
 }
 
 // OpenBundle implements transfer.Source: bundles come from the scheduler.

@@ -39,7 +39,8 @@ type worker struct {
 	classes map[graph.JobID]map[graph.ClassID]*local.Class
 	peers   map[graph.WorkerID]graph.Location
 	fetches map[local.Key]context.CancelFunc
-	done    uint64 // results given since the last connection
+	partial map[local.Key]*partial // of fetches that failed and go on elsewhere
+	done    uint64                 // results given since the last connection
 	retired bool
 	load    loadMeter
 }
@@ -48,6 +49,7 @@ func (w *worker) init() {
 	w.ended = make(chan struct{})
 	w.results.there = make(chan struct{}, 1)
 	w.fetches = map[local.Key]context.CancelFunc{}
+	w.partial = map[local.Key]*partial{}
 	w.forgetPeers()
 }
 
@@ -109,6 +111,7 @@ func (w *worker) run(ctx context.Context) {
 	stop()
 	w.tasks.Wait()
 	link.Wait()
+	w.dropPartial()
 }
 
 // handleWaiting handles the events that are there, but not those that come in
