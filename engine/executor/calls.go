@@ -81,6 +81,10 @@ func (p *process) hand(t *Task, limit int) bool {
 	}
 	t.in = p
 	t.data, t.pid, t.moves = nil, 0, false
+	if t.sink != nil { // what an executor gave of it that is no more
+		t.sink.abort()
+		t.sink = nil
+	}
 	p.order++
 	t.order = p.order
 	p.calls.add(t)
@@ -161,39 +165,46 @@ func (p *process) with(id uint64, f func(*Task)) {
 // believed is how much memory the announcement of a result is worth.
 const believed = 16 << 20
 
-// gather adds a piece to a call's result. It reports false when that grows too large,
-// which ends the call; what follows of it is ignored. Called with p.mu.
-func (p *process) gather(t *Task, size uint64, piece []byte, n *turn) bool {
+// gather adds a piece to a call's result. One that grows too large ends the call, and
+// what follows of it is ignored. Called with p.mu.
+func (p *process) gather(t *Task, size uint64, piece []byte, n *turn) {
 	if uint64(len(t.data)+len(piece)) > p.m.opts.MaxResult {
-		p.end(t, Result{Failure: &graph.Failure{
-			Kind:    graph.FailUser,
-			Message: fmt.Sprintf("%s returned more than %d bytes: return less, or write to storage", t.Class.Name, p.m.opts.MaxResult),
-		}}, n)
-		return false
+		p.end(t, Result{Failure: p.tooMuch(t)}, n)
+		return
 	}
 	if t.data == nil { // room for all of it, as far as that is to be believed
 		t.data = make([]byte, 0, min(size, believed))
 	}
 	t.data = append(t.data, piece...)
-	return true
+}
+
+// tooMuch is the failure of a task whose result is too large.
+func (p *process) tooMuch(t *Task) *graph.Failure {
+	return &graph.Failure{
+		Kind:    graph.FailUser,
+		Message: fmt.Sprintf("%s returned more than %d bytes: return less, or write to storage", t.Class.Name, p.m.opts.MaxResult),
+	}
 }
 
 // finish ends a call with its result. Called with p.mu.
 func (p *process) finish(t *Task, r doneRow, n *turn) error {
-	data := r.last
-	if t.data != nil {
-		if !p.gather(t, r.size, r.last, n) {
-			return nil
-		}
-		data = t.data
-	} else if uint64(len(data)) > p.m.opts.MaxResult {
-		p.gather(t, r.size, data, n)
-		return nil
+	end := Result{Data: r.last, Took: r.took}
+	have, pieces := uint64(len(r.last)), true
+	switch {
+	case t.sink != nil:
+		end.Data, end.Sink, have = nil, t.sink.to, t.sink.have
+	case t.data != nil:
+		end.Data, have = t.data, uint64(len(t.data))
+	default:
+		pieces = false
 	}
-	if uint64(len(data)) != r.size {
-		return protocolError(fmt.Sprintf("task %s: a result of %d bytes, announced as %d", t.ID, len(data), r.size))
+	if have != r.size || pieces && len(r.last) > 0 || len(r.last) > smallResult {
+		return protocolError(fmt.Sprintf("task %s: a result of %d bytes and %d more, announced as %d", t.ID, have, len(r.last), r.size))
 	}
-	p.end(t, Result{Data: data, Took: r.took}, n)
+	if have > p.m.opts.MaxResult {
+		end = Result{Failure: p.tooMuch(t)}
+	}
+	p.end(t, end, n)
 	return nil
 }
 

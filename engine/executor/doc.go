@@ -125,7 +125,8 @@
 // user code asks for them.
 //
 // A result of at most 4 KiB comes whole in Done; a larger one in Chunks, in order, and
-// then a row of Done with no bytes or the last ones.
+// then a row of Done with no bytes. The worker puts each Chunk where the result is kept
+// (Options.Sink, pour.go), so that a large one is never whole in its heap.
 //
 // A Read of input 2³²-1 is of a command's standard input that comes while it runs: it
 // is answered when something has come, by Data without bytes at the end. With length 0

@@ -33,6 +33,10 @@ type Options struct {
 	// never twice at once for one executor. It may wait a little, which holds up that
 	// executor, and must not call Close. nil: nobody is told.
 	Report func([]Report)
+	// Sink returns where the result of a task goes that comes in pieces, with its size
+	// in bytes, or why there is no room for it. It is called from several goroutines and
+	// may take its time, which holds up that executor. nil: results are held in memory.
+	Sink func(t *Task, size uint64) (Sink, *graph.Failure)
 	// Slots is the most that tasks of one place take at once; 0 is twice the number
 	// of CPUs.
 	Slots int
@@ -224,6 +228,9 @@ func (m *Manager) do(n *turn) {
 
 func (m *Manager) report(reports []Report) {
 	for i := range reports {
+		if t := reports[i].Task; t.sink != nil && reports[i].Sink == nil {
+			t.sink.abort()
+		}
 		if r := &reports[i]; r.What != Kept && r.Task.stdin != nil {
 			m.closeStdin(r.Task)
 		}

@@ -207,6 +207,9 @@ func (p *process) handle(k kind, body []byte) error {
 		}
 		return err
 	}
+	if k == kindChunk && p.m.opts.Sink != nil {
+		return p.pour(body)
+	}
 	var n turn
 	p.mu.Lock()
 	err := p.outcome(k, body, &n)

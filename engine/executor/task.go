@@ -38,11 +38,12 @@ type Task struct {
 
 	// under process.mu
 	id      uint64
-	order   uint64 // in which it was handed to its process
-	data    []byte // of the result so far
-	pid     int    // its own process, 0: none
-	spared  int    // deaths of executors that nobody was to blame for
-	moves   bool   // it is recalled to go to another process
+	order   uint64   // in which it was handed to its process
+	data    []byte   // of the result so far, or
+	sink    *pouring // where it goes
+	pid     int      // its own process, 0: none
+	spared  int      // deaths of executors that nobody was to blame for
+	moves   bool     // it is recalled to go to another process
 	over    time.Time
 	overFor graph.FailKind // why it must have ended by then
 	stuck   *graph.Failure // it did not; what it fails with when its process has ended
@@ -79,8 +80,9 @@ const (
 // Result is how an attempt ended.
 type Result struct {
 	Data    []byte
+	Sink    Sink           // that of Options.Sink, which has it all instead of Data; nil: Data has
 	Took    time.Duration  // that it ran
-	Failure *graph.Failure // nil: Data is the result
+	Failure *graph.Failure // nil: Data or Sink has the result
 	// Died says that it ended with its executor, while it ran or may have run. All
 	// attempts that died together come in one call of Options.Report.
 	Died bool

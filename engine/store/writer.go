@@ -237,6 +237,9 @@ func (w *Writer) toDisk() error {
 	return nil
 }
 
+// Size returns the result's length in bytes; it is known after Commit, or from Create.
+func (w *Writer) Size() int64 { return w.entry.size }
+
 // Commit makes the result one that is held. The error is ErrHeld, ErrClosed, a
 // *DiskError, or that of a Write before; then nothing is left of it.
 func (w *Writer) Commit() error {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
@@ -120,7 +121,8 @@ func tasks(keys []local.Key) *wire.Tasks {
 type work struct {
 	task  executor.Task
 	of    *local.Assignment
-	blobs []*store.Blob // inputs that are open
+	blobs []*store.Blob            // inputs that are open
+	bad   atomic.Pointer[badInput] // one that could not be read while it ran
 }
 
 // manyInputs is how many make an attempt large.
@@ -192,10 +194,34 @@ func (w *worker) open(t *work) []event {
 			return []event{lost{in.Key}, ends{failed}}
 		}
 		t.blobs = append(t.blobs, b)
-		inputs[i] = executor.TaskInput{Task: in.Task, Size: b.Size(), At: b}
+		inputs[i] = executor.TaskInput{Task: in.Task, Size: b.Size(), At: input{b, t, in.Key}}
 	}
 	t.task.Inputs = inputs
 	return nil
+}
+
+// input is an input that is read while its task runs. One that the store cannot read any
+// more, or that is damaged, is lost: that is not the task's failure.
+type input struct {
+	*store.Blob
+	of  *work
+	key local.Key
+}
+
+// ReadAt implements io.ReaderAt.
+func (in input) ReadAt(p []byte, off int64) (int, error) {
+	n, err := in.Blob.ReadAt(p, off)
+	_, unreadable := errors.AsType[*store.DiskError](err)
+	_, damaged := errors.AsType[*store.CorruptError](err)
+	if unreadable || damaged {
+		in.of.bad.Store(&badInput{in.key, err})
+	}
+	return n, err
+}
+
+type badInput struct {
+	key local.Key
+	err error
 }
 
 func (t *work) close() {

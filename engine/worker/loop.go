@@ -121,6 +121,9 @@ func (w *worker) handleWaiting() {
 		(<-w.events).handle(w)
 	}
 	said := w.results.take()
+	for _, k := range said.lost {
+		w.core.Step(local.Lost{Key: k})
+	}
 	if len(said.ends) > 0 {
 		w.core.Step(local.Ended{Attempts: said.ends})
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/store"
-	"github.com/yarnd/yarnd/engine/wire"
 )
 
 // reports holds what executors said until the loop takes it, all of it at once. Giving
@@ -23,6 +22,7 @@ type reports struct {
 type said struct {
 	ends    []local.End
 	answers []local.Answer // to recalls
+	lost    []local.Key    // inputs that could not be read
 }
 
 func (r *reports) give(f func(*said)) {
@@ -40,12 +40,27 @@ func (r *reports) take() said {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.spare.ends) // let results go
-	r.now, r.spare = said{r.spare.ends[:0], r.spare.answers[:0]}, r.now
+	r.now, r.spare = said{r.spare.ends[:0], r.spare.answers[:0], r.spare.lost[:0]}, r.now
 	return r.spare
 }
 
-// reported is told by executors what became of attempts.
+// sink makes room in the store for a result that comes in pieces.
+func (w *worker) sink(t *executor.Task, size uint64) (executor.Sink, *graph.Failure) {
+	to, err := w.store.Create(store.Key{Task: t.ID, Attempt: t.Attempt}, int64(size))
+	if err != nil {
+		return nil, noRoom(err)
+	}
+	return to, nil
+}
+
+// reported is told by executors what became of attempts. Results that came in pieces
+// lie in the store from now on.
 func (w *worker) reported(rs []executor.Report) {
+	for i := range rs {
+		if r := &rs[i]; r.Sink != nil {
+			r.Failure = w.keep(r.Sink.(*store.Writer))
+		}
+	}
 	w.results.give(func(s *said) {
 		for i := range rs {
 			r := &rs[i]
@@ -54,7 +69,7 @@ func (w *worker) reported(rs []executor.Report) {
 				t.close()
 			}
 			if r.What == executor.Ended {
-				w.endedWith(s, t.of.Key, r)
+				s.endedWith(t, r)
 			} else {
 				s.answers = append(s.answers, local.Answer{Key: t.of.Key, OK: r.What == executor.Recalled})
 			}
@@ -62,32 +77,29 @@ func (w *worker) reported(rs []executor.Report) {
 	})
 }
 
-// endedWith notes an end. A large result goes into the store first.
-func (w *worker) endedWith(s *said, k local.Key, r *executor.Report) {
-	e := local.End{Key: k, Failure: r.Failure, Died: r.Died, Took: uint32(min(r.Took.Microseconds(), 1<<32-1))}
-	if r.Failure == nil {
+// endedWith notes an end, and an input that is lost.
+func (s *said) endedWith(t *work, r *executor.Report) {
+	e := local.End{Key: t.of.Key, Failure: r.Failure, Died: r.Died, Took: uint32(min(r.Took.Microseconds(), 1<<32-1))}
+	bad := t.bad.Load()
+	switch {
+	case r.Failure != nil && bad != nil && !r.Died:
+		s.lost = append(s.lost, bad.key)
+		e.Input, e.Failure = bad.key, &graph.Failure{Kind: graph.FailInput, Message: bad.err.Error()}
+	case r.Failure != nil:
+	case r.Sink != nil:
+		e.Size, e.Kept = uint64(r.Sink.(*store.Writer).Size()), true
+	default:
 		e.Size, e.Inline = uint64(len(r.Data)), r.Data
 	}
-	if len(e.Inline) <= wire.MaxInline {
-		s.ends = append(s.ends, e)
-		return
-	}
-	w.tasks.Go(func() {
-		e := w.keep(e)
-		w.results.give(func(s *said) { s.ends = append(s.ends, e) })
-	})
+	s.ends = append(s.ends, e)
 }
 
-// keep puts a large result into the store.
-func (w *worker) keep(e local.End) local.End {
-	data := e.Inline
-	e.Inline = nil
-	if err := w.store.Put(store.Key(e.Key), data); err != nil {
-		e.Failure = noRoom(err)
-		return e
+// keep makes what came in pieces a result that the store holds, or says why not.
+func (w *worker) keep(from *store.Writer) *graph.Failure {
+	if err := from.Commit(); err != nil {
+		return noRoom(err)
 	}
-	e.Kept = true
-	return e
+	return nil
 }
 
 // died reports whether an attempt ended with its executor. Those that did so together

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -217,6 +218,38 @@ func TestSpill(t *testing.T) {
 		if got := cl.result(i); len(got) != 400000 {
 			t.Errorf("%d bytes", len(got))
 		}
+	}
+}
+
+// A result that its disk has damaged is lost, and computed again: it is neither given to
+// a task nor the task's failure.
+func TestDamagedResult(t *testing.T) {
+	c := newCluster(t)
+	dir := c.worker("c2", Options{Memory: 1}).dir
+	cl := c.client()
+	large := cl.submit(cl.function("fill"), "300000")
+	first := cl.outcome(large)
+	files, err := filepath.Glob(filepath.Join(dir, "worker-*", "results", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	f, err := os.OpenFile(files[0], os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("y"), 299_999); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if got := string(cl.result(cl.submit(cl.function("sum"), "", large))); got != "300000" {
+		t.Errorf("sum %s", got)
+	}
+	waitFor(t, "the damaged file is gone", func() bool {
+		_, err := os.Stat(files[0])
+		return errors.Is(err, os.ErrNotExist)
+	})
+	if got := cl.result(large); first.Size != 300_000 || !bytes.Equal(got, bytes.Repeat([]byte("x"), 300_000)) {
+		t.Errorf("%d bytes, of %d", len(got), first.Size)
 	}
 }
 
