@@ -59,6 +59,7 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 		return err
 	}
 	defer m.remove()
+	server.TuneMemory(0)
 	srv, err := server.New(server.Options{
 		Identity: m.id, Listener: ln, Log: o.Log, Dir: m.dir, Version: Version, Bundle: m.bundle,
 		// Of two schedulers at one address the later one counts; where clocks are apart

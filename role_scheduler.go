@@ -26,10 +26,12 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	memory := m.launch.Resource.MemoryMiB << 20
+	server.TuneMemory(memory)
 	fleet := &fleet{}
 	srv, err := server.New(server.Options{
 		Identity: m.id, Listener: ln, Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
-		Epoch: m.launch.Epoch, Bundle: m.bundle,
+		Epoch: m.launch.Epoch, Bundle: m.bundle, Memory: memory,
 	})
 	if err != nil {
 		return err

@@ -6,55 +6,63 @@ import (
 	"github.com/yarnd/yarnd/engine/graph"
 )
 
-// inlineStore keeps the small results of one job, by task index and attempt,
-// without a pointer a result: the garbage collector sees only slabs.
+// inlineStore keeps the small results of one job: those of at most eight bytes in the
+// task's row, larger ones in slabs, to which the row refers. The garbage collector sees
+// only pages and slabs.
 //
-//	slab   +-------+---------+-----+-------+-------+----
-//	       | index | attempt | len | bytes | index | ...
-//	       +-------+---------+-----+-------+-------+----
-//	         u32     u32       u16
+//	slab   +-------+-----+-------+-------+-----+----
+//	       | index | len | bytes | index | len | ...
+//	       +-------+-----+-------+-------+-----+----
+//	         u32     u16
 //
 // A slab that is mostly dead is compacted, so memory stays within a small factor
 // of what lives.
 type inlineStore struct {
-	slabs []slab   // slabs[0] is not used: a reference of 0 is none
+	rows  *rows
+	slabs []slab   // slabs[0] is not used
 	free  []uint32 // numbers of slabs without memory
-	at    []uint64 // by task index: slab<<32 | offset of the entry; 0 is none
 	open  uint32   // the slab that grows; 0 is none
 }
 
 type slab struct {
 	data []byte
-	live int // bytes of entries that are in at
+	live int // bytes of entries that rows refer to
 }
 
 const (
 	slabSize    = 64 << 10
-	entryHeader = 10
+	entryHeader = 6
 )
 
-func newInlineStore() *inlineStore { return &inlineStore{slabs: make([]slab, 1)} }
+func newInlineStore(r *rows) *inlineStore { return &inlineStore{rows: r, slabs: make([]slab, 1)} }
 
-// put keeps a copy of result, of less than 64 KiB, in place of an earlier
-// attempt's.
+// put keeps a copy of a result of less than 64 KiB, in place of an earlier attempt's.
 func (s *inlineStore) put(index uint32, a graph.Attempt, result []byte) {
-	s.remove(index)
-	for int(index) >= len(s.at) {
-		s.at = append(s.at, 0)
+	r := s.rows.at(index)
+	if r == nil {
+		return
 	}
-	s.add(index, a, result)
+	s.remove(r)
+	r.kept = a
+	if len(result) <= len(r.value) {
+		r.keeps = keepsTiny + uint8(len(result))
+		r.put(0)
+		copy(r.value[:], result)
+		return
+	}
+	s.add(r, index, result)
 }
 
-func (s *inlineStore) add(index uint32, a graph.Attempt, result []byte) {
+func (s *inlineStore) add(r *row, index uint32, result []byte) {
 	size := entryHeader + len(result)
 	if s.open == 0 || len(s.slabs[s.open].data)+size > cap(s.slabs[s.open].data) {
 		s.seal()
 		s.open = s.newSlab(max(slabSize, size))
 	}
 	b := &s.slabs[s.open]
-	s.at[index] = uint64(s.open)<<32 | uint64(len(b.data))
+	r.keeps = keepsSlab
+	r.put(uint64(s.open)<<32 | uint64(len(b.data)))
 	b.data = binary.LittleEndian.AppendUint32(b.data, index)
-	b.data = binary.LittleEndian.AppendUint32(b.data, uint32(a))
 	b.data = binary.LittleEndian.AppendUint16(b.data, uint16(len(result)))
 	b.data = append(b.data, result...)
 	b.live += size
@@ -83,38 +91,49 @@ func (s *inlineStore) newSlab(size int) uint32 {
 
 // get returns a view of an attempt's result, valid until the store changes.
 func (s *inlineStore) get(index uint32, a graph.Attempt) ([]byte, bool) {
-	ref := s.ref(index)
-	if ref == 0 {
+	r := s.rows.at(index)
+	if r == nil || r.keeps == keepsSize || r.kept != a {
 		return nil, false
 	}
-	got, result := s.slabs[ref>>32].entry(uint32(ref))
-	return result, got == a
+	return s.result(r), true
 }
 
-func (b *slab) entry(off uint32) (graph.Attempt, []byte) {
-	a := binary.LittleEndian.Uint32(b.data[off+4:])
-	n := uint32(binary.LittleEndian.Uint16(b.data[off+8:]))
+// result returns a view of the result that a row keeps or refers to.
+func (s *inlineStore) result(r *row) []byte {
+	if r.keeps != keepsSlab {
+		n := r.keeps - keepsTiny
+		return r.value[:n:n]
+	}
+	ref := r.number()
+	return s.slabs[ref>>32].entry(uint32(ref))
+}
+
+func (b *slab) entry(off uint32) []byte {
+	n := uint32(binary.LittleEndian.Uint16(b.data[off+4:]))
 	from := off + entryHeader
-	return graph.Attempt(a), b.data[from : from+n : from+n]
+	return b.data[from : from+n : from+n]
 }
 
 // drop forgets an attempt's result.
 func (s *inlineStore) drop(index uint32, a graph.Attempt) {
-	if _, ok := s.get(index, a); ok {
-		s.remove(index)
+	if r := s.rows.at(index); r != nil && r.keeps != keepsSize && r.kept == a {
+		s.remove(r)
 	}
 }
 
-func (s *inlineStore) remove(index uint32) {
-	ref := s.ref(index)
-	if ref == 0 {
+// remove leaves the size of what the row kept.
+func (s *inlineStore) remove(r *row) {
+	if r.keeps == keepsSize {
 		return
 	}
-	s.at[index] = 0
+	size, ref, slabbed := len(s.result(r)), r.number(), r.keeps == keepsSlab
+	r.keeps = keepsSize
+	r.put(uint64(size))
+	if !slabbed {
+		return
+	}
 	n := uint32(ref >> 32)
-	b := &s.slabs[n]
-	_, result := b.entry(uint32(ref))
-	b.live -= entryHeader + len(result)
+	s.slabs[n].live -= entryHeader + size
 	if n != s.open {
 		s.shrink(n)
 	}
@@ -130,20 +149,13 @@ func (s *inlineStore) shrink(n uint32) {
 	s.slabs[n] = slab{}
 	for off := uint32(0); b.live > 0; {
 		index := binary.LittleEndian.Uint32(b.data[off:])
-		a, result := b.entry(off)
-		if s.at[index] == uint64(n)<<32|uint64(off) {
+		result := b.entry(off)
+		if r := s.rows.at(index); r != nil && r.keeps == keepsSlab && r.number() == uint64(n)<<32|uint64(off) {
 			b.live -= entryHeader + len(result)
-			s.add(index, a, result)
+			s.add(r, index, result)
 		}
 		off += uint32(entryHeader + len(result))
 	}
-	// Only now may the number be used again: at refers to it until the end.
+	// Only now may the number be used again: rows refer to it until the end.
 	s.free = append(s.free, n)
-}
-
-func (s *inlineStore) ref(index uint32) uint64 {
-	if int(index) >= len(s.at) {
-		return 0
-	}
-	return s.at[index]
 }

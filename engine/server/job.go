@@ -43,7 +43,7 @@ type chunk struct {
 	by       graph.ClientID // so that a repeated Submit is known
 	live     uint32         // tasks that may yet run: 0 frees the columns
 	at       time.Time      // when it came
-	class    []graph.ClassID
+	classes  []classRun
 	payEnd   []uint32
 	payload  []byte
 }
@@ -64,17 +64,39 @@ func (j *job) chunkOf(index uint32) *chunk {
 	return &j.chunks[i-1]
 }
 
+// classRun says that the tasks from the end of the run before up to end are of a class.
+type classRun struct {
+	end   uint32 // counted from the chunk's first
+	class graph.ClassID
+}
+
+func classRuns(column []graph.ClassID) (runs []classRun) {
+	for i, c := range column {
+		if last := len(runs) - 1; last >= 0 && runs[last].class == c {
+			runs[last].end++
+		} else {
+			runs = append(runs, classRun{uint32(i) + 1, c})
+		}
+	}
+	return runs
+}
+
+func (c *chunk) class(i uint32) graph.ClassID {
+	n := sort.Search(len(c.classes), func(n int) bool { return c.classes[n].end > i })
+	return c.classes[n].class
+}
+
 // spec returns what a task's assignment says: its class and payload, a view.
 func (c *chunk) spec(index uint32) (graph.ClassID, []byte) {
 	i := index - c.first
 	if c.payEnd == nil {
-		return c.class[i], nil
+		return c.class(i), nil
 	}
 	from := uint32(0)
 	if i > 0 {
 		from = c.payEnd[i-1]
 	}
-	return c.class[i], c.payload[from:c.payEnd[i]]
+	return c.class(i), c.payload[from:c.payEnd[i]]
 }
 
 // forget says that a task will never run again.
@@ -82,6 +104,10 @@ func (j *job) forget(index uint32) {
 	c := j.chunkOf(index)
 	if c.live--; c.live == 0 {
 		c.payload, c.payEnd = nil, nil
+	}
+	// How a task failed can be asked as long as the job is there.
+	if k := j.ends.at(index).kind; k == graph.FailNone || k == notEnded {
+		j.ends.lose(index)
 	}
 }
 
@@ -99,7 +125,10 @@ func (l *loop) submit(j *job, b *graph.Batch, by graph.ClientID) error {
 	if n == 0 {
 		return nil
 	}
-	c := chunk{first: b.First, n: n, by: by, live: n, at: l.now, class: slices.Clone(b.Class), payEnd: b.PayEnd, payload: b.Payload}
+	if err := l.mayTake(); err != nil {
+		return err
+	}
+	c := chunk{first: b.First, n: n, by: by, live: n, at: l.now, classes: classRuns(b.Class), payEnd: b.PayEnd, payload: b.Payload}
 	b.PayEnd, b.Payload = nil, nil // the core gets the other columns
 	l.step(sched.Submit{Batch: b})
 	if info, _ := l.core.Job(j.id); info.Tasks != j.tasks+n {
@@ -107,7 +136,7 @@ func (l *loop) submit(j *job, b *graph.Batch, by graph.ClientID) error {
 	}
 	j.chunks = append(j.chunks, c)
 	j.tasks += n
-	j.ends.grow(int(j.tasks))
+	j.ends.grow(j.tasks)
 	return nil
 }
 
@@ -148,8 +177,9 @@ func (l *loop) openJob(name string, s *session) *job {
 	l.lastJob++
 	j := &job{
 		id: l.lastJob, name: name, owner: s.user, opened: l.now,
-		inline: newInlineStore(), watches: map[*watch]struct{}{},
+		watches: map[*watch]struct{}{},
 	}
+	j.inline = newInlineStore(&j.ends.rows)
 	l.jobs[j.id] = j
 	if name != "" {
 		l.jobNames[name] = j
@@ -188,7 +218,7 @@ func (l *loop) closeJob(j *job, why string) {
 	for w := range j.watches {
 		l.endWatch(w, wire.Errorf(wire.NotFound, "%s was closed: %s", j.title(), why))
 	}
-	j.ends = outcomes{}
+	j.ends.forgetEnds()
 	l.step(sched.CloseJob{Job: j.id})
 }
 

@@ -100,7 +100,10 @@ func (l *loop) listTasks(m *wire.ListTasks, reply *wire.Reply) error {
 		rows.Index = append(rows.Index, index)
 		rows.State = append(rows.State, info.State.String())
 		rows.Class = append(rows.Class, j.classes[class].Name)
-		when := j.ends.when[index]
+		var when moment
+		if r := j.ends.at(index); r != nil {
+			when = r.when
+		}
 		rows.Worker = append(rows.Worker, uint32(cmp.Or(info.Worker, when.by)))
 		rows.StartedMs = append(rows.StartedMs, j.millis(when.start))
 		rows.EndedMs = append(rows.EndedMs, j.millis(when.end))

@@ -67,6 +67,9 @@ type loop struct {
 	touched   []*worker                            // workers with frames to be sent
 	news      []*job                               // jobs whose log grew
 
+	heap  uint64 // bytes, at the last tick
+	gauge heapGauge
+
 	fleet      *fleetPump // nil without a Fleet
 	lastReport time.Time
 	idleSince  time.Time // zero while busy
@@ -83,6 +86,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
 	}
+	l.weigh()
 	if o.Fleet != nil {
 		l.fleet = newFleetPump(o.Fleet)
 	}
@@ -169,6 +173,7 @@ func (l *loop) step(ev sched.Event) {
 // tick is what happens because time passes.
 func (l *loop) tick() {
 	l.step(sched.Tick{Now: l.now.Sub(l.start).Milliseconds()})
+	l.weigh()
 	for _, w := range l.workers {
 		switch {
 		case w.superseded || !l.now.After(w.awayUntil):

@@ -31,6 +31,7 @@ type Options struct {
 	Outbox     int           // bytes that wait for a peer before it is held back; 0 is 4 MiB
 	MaxBundle  int64         // bytes of the largest bundle; 0 is 1 GiB
 	MaxBundles int64         // bytes of all bundles; 0 is 8 GiB
+	Memory     int64         // bytes that this process may take: tasks beyond are refused; 0 is no limit
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -9,17 +9,14 @@ import (
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
-// outcomes tells how the tasks of a job ended, in columns by index.
+// outcomes tells how the tasks of a job ended.
 type outcomes struct {
-	kind    []graph.FailKind // notEnded until it has
-	attempt []graph.Attempt
-	size    []uint64
-	when    []moment
+	rows
 	// log holds the indices of tasks in the order in which they ended; a task whose
 	// lost result was computed again is there again, and so is one that failed and
 	// was retried, at its retry and at its new end. A position in it is a cursor for
 	// ever.
-	log []uint32
+	log log
 
 	cause     map[uint32]graph.TaskID   // of FailUpstream
 	failures  map[uint32]*graph.Failure // texts
@@ -34,20 +31,19 @@ const (
 	cutText  = 200
 )
 
-func (o *outcomes) grow(n int) {
-	for len(o.kind) < n {
-		o.kind = append(o.kind, notEnded)
-	}
-	o.attempt = append(o.attempt, make([]graph.Attempt, n-len(o.attempt))...)
-	o.size = append(o.size, make([]uint64, n-len(o.size))...)
-	o.when = append(o.when, make([]moment, n-len(o.when))...)
-}
+// forgetEnds drops what only clients of the job could ask for. The rows stay, for inline
+// results that tasks of other jobs need, now or when they are there.
+func (o *outcomes) forgetEnds() { o.log, o.cause, o.failures = log{}, nil, nil }
 
 // record keeps how a task ended. f is what a worker said of it; it may be nil.
 func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
 	i := e.Task.Index
-	o.kind[i], o.attempt[i], o.size[i] = e.Kind, e.Attempt, e.Size
-	o.log = append(o.log, i)
+	r := o.at(i)
+	r.kind, r.attempt = e.Kind, e.Attempt
+	if r.keeps == keepsSize {
+		r.put(e.Size)
+	}
+	o.log.add(i)
 	if e.Kind == graph.FailUpstream {
 		if o.cause == nil {
 			o.cause = map[uint32]graph.TaskID{}
@@ -69,8 +65,9 @@ func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
 
 // takeBack forgets that a task failed: it runs again.
 func (o *outcomes) takeBack(i uint32) {
-	o.kind[i], o.attempt[i], o.size[i], o.when[i].end = notEnded, 0, 0, 0
-	o.log = append(o.log, i)
+	r := o.at(i)
+	r.kind, r.attempt, r.when.end = notEnded, 0, 0
+	o.log.add(i)
 	delete(o.cause, i)
 	if f := o.failures[i]; f != nil {
 		o.textBytes -= textSize(f)
@@ -111,7 +108,7 @@ func (l *loop) recordEnd(j *job, e *sched.Ended) {
 	}
 	j.ends.record(e, f)
 	l.tellFailure(e, f)
-	j.ends.when[e.Task.Index].end = j.mark(l.now)
+	j.ends.at(e.Task.Index).when.end = j.mark(l.now)
 }
 
 // unsaid makes the text for a failure that no worker told of.
@@ -134,27 +131,36 @@ func (l *loop) unsaid(e *sched.Ended) *graph.Failure {
 
 // failure returns how a task failed, for clients.
 func (l *loop) failure(j *job, index uint32) *graph.Failure {
-	t, kind := j.taskID(index), j.ends.kind[index]
+	t, r := j.taskID(index), j.ends.at(index)
+	kind := r.kind
 	if kind != graph.FailUpstream {
 		if f := j.ends.failures[index]; f != nil {
 			out := *f
 			out.Kind = kind
 			return &out
 		}
-		return &graph.Failure{Kind: kind, Task: t, Attempt: j.ends.attempt[index], Message: "the task failed (" + kind.String() + ")"}
+		return &graph.Failure{Kind: kind, Task: t, Attempt: r.attempt, Message: "the task failed (" + kind.String() + ")"}
 	}
 	cause := j.ends.cause[index]
 	out := graph.Failure{Message: "it is not there any more: it was let go of, or its job closed"}
-	if cj := l.jobs[cause.Job]; cj != nil && int(cause.Index) < len(cj.ends.kind) && cj.ends.kind[cause.Index] != graph.FailUpstream {
-		if k := cj.ends.kind[cause.Index]; k != notEnded && k != graph.FailNone {
+	if cj := l.jobs[cause.Job]; cj != nil && cause.Index < cj.tasks {
+		switch cr := cj.ends.at(cause.Index); {
+		case l.forgot(cause), cr.kind == graph.FailUpstream:
+		case cr.kind != notEnded && cr.kind != graph.FailNone:
 			out = *l.failure(cj, cause.Index)
 			out.Message += l.hints(cj, cause)
-		} else {
+		default:
 			out.Message = "it failed, and was retried since"
 		}
 	}
-	out.Kind, out.Task, out.Attempt = graph.FailUpstream, cause, j.ends.attempt[index]
+	out.Kind, out.Task, out.Attempt = graph.FailUpstream, cause, r.attempt
 	return &out
+}
+
+// forgot reports whether a task is one that the core forgot: its row may be gone.
+func (l *loop) forgot(t graph.TaskID) bool {
+	info, ok := l.core.Task(t)
+	return !ok || info.State == sched.StateForgotten
 }
 
 // hints tells, of a task that failed and took others with it, what people call it and
@@ -181,8 +187,18 @@ func (l *loop) outcome(j *job, index uint32) (o graph.Outcome, a graph.Attempt, 
 	if index >= j.tasks {
 		return o, 0, false, false
 	}
-	o.Task, o.Size, a = j.taskID(index), j.ends.size[index], j.ends.attempt[index]
-	switch j.ends.kind[index] {
+	o.Task = j.taskID(index)
+	r := j.ends.at(index)
+	if r == nil { // let go of, with all of its page
+		return o, 0, false, true
+	}
+	a = r.attempt
+	if r.keeps == keepsSize {
+		o.Size = r.number()
+	} else {
+		o.Size = uint64(len(j.inline.result(r)))
+	}
+	switch r.kind {
 	case graph.FailNone:
 	case notEnded:
 		// The result of a loose task is not told of, but it can be asked for.

@@ -68,10 +68,13 @@ func (l *loop) retryAgain(s *session, reply *wire.Reply) bool {
 	done := reply.GetRetried()
 	for k, id := range done.Job {
 		j := l.jobs[graph.JobID(id)]
-		if j == nil || j.closed || j.ends.kind[done.Index[k]] == notEnded {
+		if j == nil || j.closed {
 			continue
 		}
-		j.ends.log = append(j.ends.log, done.Index[k])
+		if r := j.ends.at(done.Index[k]); r == nil || r.kind == notEnded {
+			continue
+		}
+		j.ends.log.add(done.Index[k])
 		l.hasNews(j)
 	}
 	return true

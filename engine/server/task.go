@@ -56,8 +56,8 @@ func (l *loop) noteRun(w *worker, a sched.TaskAttempt, took time.Duration, start
 	if !ok || !info.State.Given() || info.Worker != w.id || info.Attempt != a.Attempt {
 		return
 	}
-	if m := &j.ends.when[a.Task.Index]; starts || info.State != sched.StateRunning {
-		*m = moment{start: j.mark(l.now.Add(-took)), by: w.id}
+	if starts || info.State != sched.StateRunning {
+		j.ends.at(a.Task.Index).when = moment{start: j.mark(l.now.Add(-took)), by: w.id}
 	}
 }
 
@@ -73,7 +73,11 @@ func (l *loop) getTask(m *wire.GetTask, reply *wire.Reply) error {
 	}
 	c := j.chunkOf(m.Index)
 	id, _ := c.spec(m.Index)
-	class, when := &j.classes[id], j.ends.when[m.Index]
+	class, r := &j.classes[id], j.ends.at(m.Index)
+	if r == nil { // let go of, with all of its page
+		r = &row{kind: notEnded}
+	}
+	when := r.when
 	d := &wire.TaskDetail{
 		Job: m.Job, Index: m.Index, JobName: j.name, State: info.State.String(),
 		Class: class.Name, Kind: class.Kind.String(), Attempt: uint32(info.Attempt), Retries: uint32(class.Retries), Pool: class.Pool,
@@ -89,8 +93,8 @@ func (l *loop) getTask(m *wire.GetTask, reply *wire.Reply) error {
 		name, _ := l.whereabouts(h)
 		d.Holder = append(d.Holder, name)
 	}
-	if k := j.ends.kind[m.Index]; k != notEnded && k != graph.FailNone {
-		d.Failure = wire.FailureToWire(info.ID, j.ends.attempt[m.Index], l.failure(j, m.Index))
+	if r.kind != notEnded && r.kind != graph.FailNone {
+		d.Failure = wire.FailureToWire(info.ID, r.attempt, l.failure(j, m.Index))
 	}
 	reply.Body = &wire.Reply_Task{Task: d}
 	return nil

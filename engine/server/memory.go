@@ -1,0 +1,55 @@
+package server
+
+import (
+	"runtime/debug"
+	"runtime/metrics"
+
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// Shares of the memory that the scheduler may take.
+const (
+	// limitShare is where the garbage collector begins to work as hard as it must.
+	limitShare = 0.90
+	// fullShare is where no more tasks are taken. What is on the heap may be a fifth more
+	// than what is of use; see collectorPercent.
+	fullShare = 0.80
+	// collectorPercent is how much the heap grows between collections. The scheduler's
+	// state has hardly a pointer in it, so that a collection costs little however large
+	// that is; what lies about uncollected would cost a gigabyte in five.
+	collectorPercent = 20
+)
+
+// TuneMemory sets the garbage collector of a process that is a scheduler and nothing
+// else. memory is the bytes that it may take, as in Options.Memory.
+func TuneMemory(memory int64) {
+	debug.SetGCPercent(collectorPercent)
+	if memory > 0 {
+		debug.SetMemoryLimit(int64(float64(memory) * limitShare))
+	}
+}
+
+// heapGauge reads how many bytes are on the heap.
+type heapGauge struct{ sample [1]metrics.Sample }
+
+func (g *heapGauge) read() uint64 {
+	g.sample[0].Name = "/memory/classes/heap/objects:bytes"
+	metrics.Read(g.sample[:])
+	return g.sample[0].Value.Uint64()
+}
+
+// weigh looks how much memory is taken.
+func (l *loop) weigh() {
+	if l.opts.Memory > 0 {
+		l.heap = l.gauge.read()
+	}
+}
+
+// mayTake reports why no more tasks can be taken, by the heap's size at the last tick.
+func (l *loop) mayTake() error {
+	if l.opts.Memory == 0 || l.heap < uint64(float64(l.opts.Memory)*fullShare) {
+		return nil
+	}
+	return wire.Errorf(wire.TooLarge, "the scheduler holds %d MiB of tasks and results, of %d MiB that it may take: release what is not needed any more, "+
+		"submit fewer tasks at a time, or start the application with a larger --scheduler-memory", l.heap>>20, l.opts.Memory>>20)
+}
