@@ -81,6 +81,14 @@ func Memory(bytes uint64) TaskOption {
 	return classOption(func(c *graph.Class) { c.Resources.Memory = bytes })
 }
 
+// Idempotent says that the task may run twice at the same time, for instance because it
+// writes nothing. When it takes much longer than others like it, and there are slots for
+// which there is nothing else to do, it gets a second attempt elsewhere; the first result
+// counts, and the other attempt is ended.
+func Idempotent() TaskOption {
+	return classOption(func(c *graph.Class) { c.Idempotent = true })
+}
+
 // Slots says how many of a worker's slots the task takes; without it one.
 func Slots(n int) TaskOption {
 	return classOption(func(c *graph.Class) { c.Resources.Slots = clamp(n) })

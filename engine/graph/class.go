@@ -133,5 +133,8 @@ type Class struct {
 	Deaths    uint16        // executor deaths while running before the task is given up; 0 means 3
 	TimeLimit time.Duration // of one attempt; 0 is none
 	Pool      string        // workers that may run it; "" is any
-	Hosts     []string      // hosts whose workers may run it, in order; none is any
+	// Idempotent says that the task may run twice at the same time: when it takes much
+	// longer than others of its class it does, and the first result counts.
+	Idempotent bool
+	Hosts      []string // hosts whose workers may run it, in order; none is any
 }

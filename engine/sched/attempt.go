@@ -40,13 +40,18 @@ func (c *Core) give(w *worker, j *job, i uint32) {
 	w.given = append(w.given, TaskAttempt{j.name(i), t.attempt})
 	c.crew.hungry.put(w, false)
 
+	c.assign(w, j, i, t.attempt)
+}
+
+// assign tells w of an attempt and its inputs.
+func (c *Core) assign(w *worker, j *job, i uint32, attempt graph.Attempt) {
 	from := uint32(len(c.out.Inputs))
 	for e, to := j.edgesOf(i); e < to; e++ {
 		jd, d := c.dep(j, i, e)
 		c.out.Inputs = append(c.out.Inputs, c.input(w, jd, d))
 	}
 	c.out.Assign = append(c.out.Assign, Assign{
-		Worker: w.id, Task: j.name(i), Attempt: t.attempt,
+		Worker: w.id, Task: j.name(i), Attempt: attempt,
 		From: from, To: uint32(len(c.out.Inputs)),
 	})
 }
@@ -103,6 +108,7 @@ func (c *Core) ungive(j *job, i uint32) {
 	c.discharge(w, j.classOf(t).lane, t.took)
 	if t.state == StateRunning {
 		w.running--
+		delete(j.runs, i)
 	}
 	if t.flags&flagRetract != 0 {
 		t.flags &^= flagRetract
@@ -118,9 +124,14 @@ func (c *Core) stop(j *job, i uint32) {
 	c.out.Stop = append(c.out.Stop, Order{t.where, j.name(i), t.attempt})
 }
 
-// goBack makes a task whose attempt ended without an outcome Waiting or Ready.
+// goBack makes a task whose attempt ended without an outcome Waiting or Ready, or lets it
+// go on with its second attempt.
 func (c *Core) goBack(j *job, i uint32) {
 	c.ungive(j, i)
+	if _, ok := j.seconds[i]; ok {
+		c.promote(j, i)
+		return
+	}
 	c.apply(j, i, moveBack)
 	c.countInputs(j, i)
 }
@@ -128,12 +139,15 @@ func (c *Core) goBack(j *job, i uint32) {
 func (c *Core) stepStarted(ev Started) {
 	for _, a := range ev.Tasks {
 		j, t := c.live(ev.Worker, a)
-		if j == nil || t.state != StateAssigned {
+		switch {
+		case j != nil && t.state == StateAssigned:
+			c.apply(j, a.Task.Index, moveStart)
+			c.workers[ev.Worker].running++
+			c.noteStart(j, a.Task.Index)
+		case j == nil && c.secondStarted(ev.Worker, a):
+		default:
 			c.reject(StaleAttempt)
-			continue
 		}
-		c.apply(j, a.Task.Index, moveStart)
-		c.workers[ev.Worker].running++
 	}
 }
 
@@ -141,6 +155,9 @@ func (c *Core) stepDone(ev Done) {
 	w := c.workers[ev.Worker]
 	for k := range ev.Tasks {
 		f := &ev.Tasks[k]
+		if j := c.secondOn(ev.Worker, f.TaskAttempt); j != nil {
+			c.overtake(j, f.Task.Index)
+		}
 		j, t := c.live(ev.Worker, f.TaskAttempt)
 		if j == nil {
 			c.staleDone(w, f)
@@ -228,7 +245,8 @@ func (c *Core) stepFailed(ev Failed) {
 		}
 		j, t := c.live(ev.Worker, f.TaskAttempt)
 		if j == nil {
-			c.reject(StaleAttempt)
+			c.failedSecond(ev.Worker, f)
+			c.settle()
 			continue
 		}
 		c.failedAttempt(j, f.Task.Index, t, f, together == 1)

@@ -70,6 +70,7 @@ func (c *Core) fillSolo() {
 			return
 		}
 		c.setSolo(least, true)
+		c.dropSecondsOn(least, true)
 		c.scatter(least)
 		c.askBack(least)
 	}

@@ -20,6 +20,9 @@ func (c *Core) Check() error {
 		if err := k.job(j); err != nil {
 			return err
 		}
+		if err := k.seconds(j); err != nil {
+			return err
+		}
 	}
 	return k.sums()
 }
@@ -188,6 +191,33 @@ func (k *checker) place(j *job, i uint32) error {
 			}
 			a.results++
 			a.bytes += t.size
+		}
+	}
+	return nil
+}
+
+// seconds books second attempts on their workers.
+func (k *checker) seconds(j *job) error {
+	for i, s := range j.seconds {
+		t, a := j.task(i), k.accounts[s.where]
+		if a == nil || !t.state.Given() || s.where == t.where || s.attempt <= t.attempt || !j.classOf(t).Idempotent {
+			return fmt.Errorf("task %v (%v): second attempt %+v", j.name(i), t.state, s)
+		}
+		l := j.classOf(t).lane
+		a.inflight++
+		a.queued += l.slots
+		a.load += tooks[s.took]
+		if s.running {
+			a.running++
+		}
+		k.takes[s.where][ofMemory] += l.memory
+		for _, n := range l.named {
+			k.takes[s.where][n.resource] += n.count
+		}
+	}
+	for i := range j.runs {
+		if t := j.task(i); t.state != StateRunning {
+			return fmt.Errorf("task %v (%v): said to run", j.name(i), t.state)
 		}
 	}
 	return nil

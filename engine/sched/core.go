@@ -58,21 +58,22 @@ type Core struct {
 	crew         crew // the same, in the order in which they joined
 	newestWorker graph.WorkerID
 
-	hosts     map[string]uint32               // host name → number
-	resources map[string]uint32               // name of a resource → number
-	hostCrew  []int32                         // number → working workers on it
-	lanes     []*lane                         // lanes with ready tasks, in the order in which they are served
-	ready     int                             // tasks that are Ready in lanes
-	suspects  []graph.TaskID                  // tasks that run alone, when Ready
-	solos     int                             // workers with solo set
-	resting   int                             // workers with resting set
-	free      int                             // slots of working workers that nothing is assigned to
-	surplus   int                             // workers that have more than their slots can run
-	claims    map[graph.TaskID]graph.WorkerID // attempts under retraction → for whom
-	transfers []transfer                      // Copies under way
-	scratch   []graph.WorkerID
-	spoils    []*worker      // of the last rebalance
-	revived   []graph.TaskID // by the last Retry
+	hosts      map[string]uint32               // host name → number
+	resources  map[string]uint32               // name of a resource → number
+	hostCrew   []int32                         // number → working workers on it
+	lanes      []*lane                         // lanes with ready tasks, in the order in which they are served
+	ready      int                             // tasks that are Ready in lanes
+	suspects   []graph.TaskID                  // tasks that run alone, when Ready
+	solos      int                             // workers with solo set
+	resting    int                             // workers with resting set
+	free       int                             // slots of working workers that nothing is assigned to
+	surplus    int                             // workers that have more than their slots can run
+	claims     map[graph.TaskID]graph.WorkerID // attempts under retraction → for whom
+	transfers  []transfer                      // Copies under way
+	speculated int64                           // when slow tasks were last looked for
+	scratch    []graph.WorkerID
+	spoils     []*worker      // of the last rebalance
+	revived    []graph.TaskID // by the last Retry
 
 	todo     consequences
 	rejected [reasons]uint64
@@ -147,6 +148,7 @@ func (c *Core) Output() *Output {
 	c.wake()
 	c.fill()
 	c.rebalance()
+	c.speculate()
 	c.drain()
 	c.settle()
 	c.out.Free = slices.DeleteFunc(c.out.Free, c.isHeld)

@@ -22,7 +22,7 @@
 //     make no sense, or are about an attempt that is not the live one, change
 //     nothing and are counted by [Reason].
 //   - A result counts only if its task, attempt and worker match a live
-//     assignment. There is at most one per task. (A worker that reconnects may
+//     assignment. There is at most one per task, or two (speculate.go). (A worker that reconnects may
 //     still bring the last attempt's result, as long as no newer one was given.)
 //     So nothing that is late, doubled or from a worker that was given up can do
 //     harm, and no state is needed for "cancelled, but still running somewhere".
@@ -35,6 +35,8 @@
 //   - A failed task that is held can be retried: its payload and lineage are kept
 //     until it is let go of, like those of a Done one (retry.go). A cancelled one
 //     cannot.
+//   - A slow task of a class that may run twice gets a second attempt (speculate.go).
+//     It has at most two at a time; the first result counts.
 //   - A death is blamed only on a task that was alone (blame.go).
 //   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
 //     that waits (for locality, for a copy, for a worker's rest) goes on.
@@ -58,6 +60,7 @@
 //	retire.go            drained
 //	results.go           where results are; lost, found again, freed
 //	terms.go             what tasks need of a worker, and what it has
+//	speculate.go         second attempts of slow tasks
 //	lane.go near.go      ready queues
 //	place.go             which queue a task waits in
 //	fill.go rebalance.go who gets what, and who gives it back

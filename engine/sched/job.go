@@ -28,6 +28,8 @@ type job struct {
 	lost    map[uint32]graph.Attempt  // task without a result → the attempt whose result was lost
 	top     map[uint32]graph.Attempt  // Done task with an older attempt's result → last attempt given
 	hosts   map[uint32][]uint32       // task → hosts on which its input lies
+	runs    map[uint32]run            // Running task that may get a second attempt → its first
+	seconds map[uint32]second         // task → its second attempt
 }
 
 // class is a graph.Class with what the scheduler learned of it.

@@ -132,6 +132,7 @@ func (j *job) causeOf(i uint32) graph.TaskID {
 func (c *Core) leaveActive(j *job, i uint32) {
 	if j.task(i).state.Given() {
 		c.ungive(j, i)
+		c.dropSecond(j, i, true)
 	}
 	for e, to := j.edgesOf(i); e < to; e++ {
 		if jd, d := c.dep(j, i, e); jd != nil {

@@ -19,7 +19,7 @@ func (c *Core) nowHolds(w *worker, h Held) {
 		}
 		c.transferArrived(w, h.Task)
 		return
-	case t.state.Active() && h.Attempt != 0 && (h.Attempt == j.lost[i] || h.Attempt == max(t.attempt, j.top[i])):
+	case t.state.Active() && h.Attempt != 0 && (h.Attempt == j.lost[i] || h.Attempt == max(t.attempt, j.top[i]) || h.Attempt == t.attempt):
 		c.recover(j, i, w, h)
 		return
 	}

@@ -35,6 +35,7 @@ const (
 func (c *Core) stepRetire(ev Retire) {
 	for _, w := range c.victims(ev) {
 		c.close(w, cordoned)
+		c.dropSecondsOn(w, true)
 		c.askBack(w)
 	}
 }

@@ -88,6 +88,7 @@ const (
 	moveCancel              // a client ended it
 	moveForget              // nothing can want it again
 	moveRetry               // a client wants it to be tried again
+	moveSecond              // the first attempt ended, a second one takes its place
 )
 
 const active = 1<<StateWaiting | 1<<StateReady | 1<<StateAssigned | 1<<StateRunning
@@ -112,6 +113,7 @@ var moves = [...]struct {
 	moveCancel:  {"cancel", active | 1<<StateReleased, StateCancelled},
 	moveForget:  {"forget", 1 << StateReleased, StateForgotten},
 	moveRetry:   {"retry", 1 << StateFailed, StateReleased},
+	moveSecond:  {"go on as second", 1<<StateAssigned | 1<<StateRunning, StateAssigned},
 }
 
 // apply makes a transition, keeps the counts of states, and panics when the

@@ -155,6 +155,7 @@ func (c *Core) stepLeft(ev WorkerLeft) {
 	c.close(w, left)
 	c.transfersLeft(w)
 	c.loseResults(w)
+	c.dropSecondsOn(w, false)
 	c.takeAttempts(w, ev.Blame)
 	if w.solo {
 		c.setSolo(w, false)

@@ -690,6 +690,7 @@ type Class struct {
 	Pool          string                 `protobuf:"bytes,12,opt,name=pool,proto3" json:"pool,omitempty"`
 	Named         []*Amount              `protobuf:"bytes,13,rep,name=named,proto3" json:"named,omitempty"` // in the order of their names
 	Host          []string               `protobuf:"bytes,14,rep,name=host,proto3" json:"host,omitempty"`   // that may run it; in order, none is any
+	Idempotent    bool                   `protobuf:"varint,15,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -820,6 +821,13 @@ func (x *Class) GetHost() []string {
 		return x.Host
 	}
 	return nil
+}
+
+func (x *Class) GetIdempotent() bool {
+	if x != nil {
+		return x.Idempotent
+	}
+	return false
 }
 
 // Assign gives attempts to a worker. Row i has inputs in_end[i-1]..in_end[i]. An
@@ -4608,7 +4616,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"F\n" +
 	"\aClasses\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12)\n" +
-	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\xdf\x02\n" +
+	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\xff\x02\n" +
 	"\x05Class\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4624,7 +4632,10 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\rtime_limit_us\x18\v \x01(\x04R\vtimeLimitUs\x12\x12\n" +
 	"\x04pool\x18\f \x01(\tR\x04pool\x12*\n" +
 	"\x05named\x18\r \x03(\v2\x14.yarnd.engine.AmountR\x05named\x12\x12\n" +
-	"\x04host\x18\x0e \x03(\tR\x04host\"\x82\x03\n" +
+	"\x04host\x18\x0e \x03(\tR\x04host\x12\x1e\n" +
+	"\n" +
+	"idempotent\x18\x0f \x01(\bR\n" +
+	"idempotent\"\x82\x03\n" +
 	"\x06Assign\x12\x10\n" +
 	"\x03job\x18\x01 \x03(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x18\n" +
