@@ -33,6 +33,7 @@ type checker struct {
 	takes    map[graph.WorkerID]takes
 	lanes    map[*lane][]uint32 // their ready tasks
 	ready    int
+	active   int
 }
 
 type account struct {
@@ -55,6 +56,9 @@ func (k *checker) job(j *job) error {
 			continue
 		}
 		counts[j.task(i).state]++
+		if j.task(i).state.Active() {
+			k.active++
+		}
 		if t := j.task(i); t.state == StateFailed && t.flags&flagCut == 0 {
 			kept++
 		}
@@ -247,6 +251,9 @@ func (k *checker) sums() error {
 		if err := k.crew(w); err != nil {
 			return fmt.Errorf("worker %d: %w", id, err)
 		}
+	}
+	if k.active != c.active {
+		return fmt.Errorf("%d active tasks, counted %d", c.active, k.active)
 	}
 	if free != c.free || surplus != c.surplus || solos != c.solos || k.ready != c.ready || resting != c.resting {
 		return fmt.Errorf("free %d, surplus %d, solo %d, ready %d, resting %d; counted %d, %d, %d, %d, %d",

@@ -62,6 +62,7 @@ type Core struct {
 	resources  map[string]uint32               // name of a resource → number
 	hostCrew   []int32                         // number → working workers on it
 	lanes      []*lane                         // lanes with ready tasks, in the order in which they are served
+	active     int                             // tasks in active states
 	ready      int                             // tasks that are Ready in lanes
 	suspects   []graph.TaskID                  // tasks that run alone, when Ready
 	solos      int                             // workers with solo set

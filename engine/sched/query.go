@@ -98,14 +98,7 @@ func (c *Core) Worker(id graph.WorkerID) (Worker, bool) {
 }
 
 // Busy reports whether any task is active: the cluster is not idle.
-func (c *Core) Busy() bool {
-	for _, j := range c.jobs {
-		if j.counts[StateWaiting]+j.counts[StateReady]+j.counts[StateAssigned]+j.counts[StateRunning] > 0 {
-			return true
-		}
-	}
-	return false
-}
+func (c *Core) Busy() bool { return c.active > 0 }
 
 // Ready returns how many tasks could run if there were slots.
 func (c *Core) Ready() int { return c.ready + len(c.suspects) }

@@ -127,7 +127,13 @@ func (c *Core) apply(j *job, i uint32, m move) {
 	if t.state == StateReady {
 		c.leftReady(j, t)
 	}
+	if t.state.Active() {
+		c.active--
+	}
 	j.counts[t.state]--
 	t.state = mv.to
 	j.counts[t.state]++
+	if t.state.Active() {
+		c.active++
+	}
 }

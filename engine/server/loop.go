@@ -16,6 +16,7 @@ import (
 const (
 	inboxSize   = 256
 	tickEvery   = 50 * time.Millisecond
+	tickIdle    = 10 * tickEvery // while no task is active
 	reportEvery = time.Second
 )
 
@@ -114,16 +115,29 @@ func (l *loop) run() {
 			}
 		}()
 	}
-	ticker := time.NewTicker(tickEvery)
+	every := tickEvery
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
+	pace := func(d time.Duration) {
+		if every != d {
+			every = d
+			ticker.Reset(d)
+		}
+	}
 	for {
 		select {
 		case in := <-l.inbox:
 			l.begin()
 			l.take(in)
+			if l.core.Busy() {
+				pace(tickEvery)
+			}
 		case <-ticker.C:
 			l.begin()
 			l.tick()
+			if !l.core.Busy() {
+				pace(tickIdle)
+			}
 		case <-l.stop:
 			l.goodbye()
 			return
