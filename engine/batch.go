@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -13,20 +13,35 @@ import (
 
 // Batch is the tasks of one Map, numbered from 0 in the order of the inputs. It is
 // safe for concurrent use.
+//
+// In the unnamed job a Batch is read once: All, Completed and Gather let go of each
+// result that they have given, some at a time, so that a Map over millions of inputs
+// keeps no more than [Window] anywhere. Results of which At or Refs gave a Future or a
+// Ref before are kept, and so are failures, for Retry; what was not reached is kept as
+// well. Reading a result again is an [ErrReleased]. [ReadOnce] has it otherwise, and
+// in a job with a name results are kept unless it says so.
 type Batch[T any] struct {
-	name  string
-	codec *codec.Codec[T]
-	job   *client.Job
+	kind *kind[T]
+	job  *client.Job
+	keep *codec.Hold // of a loose one
 
-	mu    sync.Mutex
-	n     int           // tasks so far
-	spans []span        // where they are in the job, in order
-	errs  map[int]error // of those that could not be submitted
-	ended []uint32      // tasks in the order of ending
-	over  bool          // no more tasks will come
-	err   error         // why they stopped coming before the inputs did
+	mu       sync.Mutex
+	n        int // tasks so far
+	tasks    *tasks
+	errs     map[int]error // of those that could not be submitted
+	ended    []uint32      // tasks in the order of ending
+	over     bool          // no more tasks will come
+	err      error         // why they stopped coming before the inputs did
+	readOnce bool
+	given    map[int]struct{} // tasks of which there are Futures
 	// changed is closed at the next change of any of this; nil when nobody waits.
 	changed chan struct{}
+}
+
+// tasks are some of a job.
+type tasks struct {
+	job   *client.Job
+	spans []span // in order
 }
 
 // span is a run of tasks that follow one another in batch and job.
@@ -36,8 +51,34 @@ type span struct {
 	n     int
 }
 
-func newBatch[T any](name string, c *codec.Codec[T]) *Batch[T] {
-	return &Batch[T]{name: name, codec: c}
+func (t *tasks) indices() []uint32 {
+	var out []uint32
+	for _, s := range t.spans {
+		for i := range s.n {
+			out = append(out, s.index+uint32(i))
+		}
+	}
+	return out
+}
+
+// keep returns what is to be reachable as long as the tasks are of use here. When it
+// is not any more they are released.
+func keep(t *tasks) *codec.Hold {
+	h := new(codec.Hold)
+	runtime.AddCleanup(h, func(t *tasks) {
+		if i := t.indices(); len(i) > 0 {
+			t.job.Release(i...)
+		}
+	}, t)
+	return h
+}
+
+// begin prepares for tasks of a job.
+func (b *Batch[T]) begin(s *submission) {
+	b.job, b.tasks, b.readOnce = s.job, &tasks{job: s.job}, s.readOnce
+	if s.loose {
+		b.keep = keep(b.tasks)
+	}
 }
 
 // notify wakes who waits. Called with b.mu.
@@ -70,49 +111,33 @@ func (b *Batch[T]) await(ctx context.Context, ok func() bool) error {
 }
 
 // Ended is a client.Sink. A task counts as ended once, also when it is retried later.
-func (b *Batch[T]) Ended(tag uint32) {
+func (b *Batch[T]) Ended(tags []uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended = append(b.ended, tag)
+	b.ended = append(b.ended, tags...)
 	b.notify()
 }
 
-// submitter submits one input as the task of that number.
-type submitter func(tag uint32) (index uint32, err error)
+// room reports whether another task may be submitted. Called with b.mu.
+func (b *Batch[T]) room(window int) bool { return b.n-len(b.ended) < window }
 
-// pull submits what comes, with at most window tasks that have not ended.
-func (b *Batch[T]) pull(ctx context.Context, window int, inputs iter.Seq[submitter]) error {
-	for submit := range inputs {
-		if err := b.await(ctx, func() bool { return b.n-len(b.ended) < window }); err != nil {
-			return err
-		}
-		index, err := submit(uint32(b.n)) // n changes here only
-		if one, ok := errors.AsType[encodeError](err); ok {
-			b.reject(one.error)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b.add(index)
-	}
-	return nil
-}
-
-func (b *Batch[T]) add(index uint32) {
+// add counts a task that was submitted, and reports whether there is room for more.
+func (b *Batch[T]) add(index uint32, window int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if k := len(b.spans) - 1; k >= 0 && b.spans[k].at+b.spans[k].n == b.n && b.spans[k].index+uint32(b.spans[k].n) == index {
-		b.spans[k].n++
+	t := b.tasks
+	if k := len(t.spans) - 1; k >= 0 && t.spans[k].at+t.spans[k].n == b.n && t.spans[k].index+uint32(t.spans[k].n) == index {
+		t.spans[k].n++
 	} else {
-		b.spans = append(b.spans, span{at: b.n, index: index, n: 1})
+		t.spans = append(t.spans, span{at: b.n, index: index, n: 1})
 	}
 	b.n++
 	b.notify()
+	return b.room(window)
 }
 
 // reject counts a task that could not be submitted.
-func (b *Batch[T]) reject(err error) {
+func (b *Batch[T]) reject(err error, window int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.errs == nil {
@@ -122,6 +147,7 @@ func (b *Batch[T]) reject(err error) {
 	b.ended = append(b.ended, uint32(b.n))
 	b.n++
 	b.notify()
+	return b.room(window)
 }
 
 func (b *Batch[T]) finish(err error) {
@@ -138,21 +164,46 @@ func (b *Batch[T]) Len() int {
 	return b.n
 }
 
-// At returns the future of task i, of those that there are. It panics beyond.
+// At returns the future of task i, of those that there are: its result is kept until
+// it is released. It panics beyond.
 func (b *Batch[T]) At(i int) *Future[T] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if i < 0 || i >= b.n {
 		panic("engine: Batch.At beyond the tasks submitted so far")
 	}
-	f := &Future[T]{job: b.job, codec: b.codec, name: b.name, err: b.errs[i]}
-	if f.err == nil {
-		k, found := slices.BinarySearchFunc(b.spans, i, func(s span, i int) int { return s.at - i })
-		if !found {
-			k--
+	if b.readOnce {
+		if b.given == nil {
+			b.given = map[int]struct{}{}
 		}
-		f.index = b.spans[k].index + uint32(i-b.spans[k].at)
+		b.given[i] = struct{}{}
 	}
+	f := b.at(i)
+	if b.keep != nil && f.rare == nil {
+		f.rare = &rare{keep: b.keep}
+	}
+	return &f
+}
+
+// future returns the future of task i for use here.
+func (b *Batch[T]) future(i int) Future[T] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.at(i)
+}
+
+// at does it. Called with b.mu.
+func (b *Batch[T]) at(i int) Future[T] {
+	f := Future[T]{job: b.job, kind: b.kind}
+	if err := b.errs[i]; err != nil {
+		f.rare = &rare{err: err}
+		return f
+	}
+	k, found := slices.BinarySearchFunc(b.tasks.spans, i, func(s span, i int) int { return s.at - i })
+	if !found {
+		k--
+	}
+	f.index = b.tasks.spans[k].index + uint32(i-b.tasks.spans[k].at)
 	return f
 }
 
@@ -213,45 +264,62 @@ func (b *Batch[T]) waitEnded(ctx context.Context, k int) (more bool, err error) 
 // each is that task's; the others follow. If ctx ends, or the inputs could not all be
 // submitted, that error is the last.
 func (b *Batch[T]) All(ctx context.Context) iter.Seq2[T, error] {
-	return b.results(ctx, order{
+	return b.results(ctx, b.inOrder(), letGoAtOnce)
+}
+
+// inOrder goes through the tasks in the order of the inputs.
+func (b *Batch[T]) inOrder() order {
+	return order{
 		ready: func(k int) (int, bool) {
-			return k, k < b.Len() && b.At(k).Status() != Pending
+			if k >= b.Len() {
+				return 0, false
+			}
+			f := b.future(k)
+			_, ended := f.peek()
+			return k, ended
 		},
 		wait: func(ctx context.Context, k int) (bool, error) {
 			if err := b.await(ctx, func() bool { return b.over || k < b.n }); err != nil || k >= b.Len() {
 				return false, err
 			}
+			f := b.future(k)
 			select {
-			case <-b.At(k).Done():
+			case <-f.Done():
 				return true, nil
 			case <-ctx.Done():
 				return false, context.Cause(ctx)
 			}
 		},
-	})
+	}
 }
 
 // Completed yields the results in the order in which the tasks end; otherwise like
 // All. To know which task a result is of, use InOrderOfEnding.
 func (b *Batch[T]) Completed(ctx context.Context) iter.Seq2[T, error] {
-	return b.results(ctx, order{ready: b.endedAt, wait: b.waitEnded})
+	return b.results(ctx, order{ready: b.endedAt, wait: b.waitEnded}, letGoAtOnce)
 }
 
 // Gather waits for all tasks and returns their results in the order of the inputs.
-// The first error, in that order, is returned instead as soon as it is known.
+// The first error, in that order, is returned instead as soon as it is known, and all
+// results are kept.
 func (b *Batch[T]) Gather(ctx context.Context) ([]T, error) {
 	var out []T
-	for v, err := range b.All(ctx) {
+	for v, err := range b.results(ctx, b.inOrder(), 0) {
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, v)
 	}
+	read := make([]int, len(out))
+	for i := range read {
+		read[i] = i
+	}
+	b.letGo(read)
 	return out, nil
 }
 
 // Refs waits until all tasks are submitted, not until they end, and returns the
-// promises of their results.
+// promises of their results, all of which are kept from then on.
 func (b *Batch[T]) Refs(ctx context.Context) ([]Ref[T], error) {
 	if err := b.await(ctx, func() bool { return b.over }); err != nil {
 		return nil, err
@@ -259,9 +327,16 @@ func (b *Batch[T]) Refs(ctx context.Context) ([]Ref[T], error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	refs := make([]Ref[T], b.Len())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readOnce = false
+	refs := make([]Ref[T], b.n)
 	for i := range refs {
-		refs[i] = b.At(i).Ref()
+		f := b.at(i)
+		if b.keep != nil && f.rare == nil {
+			f.rare = &rare{keep: b.keep}
+		}
+		refs[i] = f.Ref()
 	}
 	return refs, nil
 }
@@ -270,13 +345,10 @@ func (b *Batch[T]) Refs(ctx context.Context) ([]Ref[T], error) {
 func (b *Batch[T]) indices() []uint32 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make([]uint32, 0, b.n)
-	for _, s := range b.spans {
-		for i := range s.n {
-			out = append(out, s.index+uint32(i))
-		}
+	if b.tasks == nil {
+		return nil
 	}
-	return out
+	return b.tasks.indices()
 }
 
 // Cancel ends the tasks submitted so far that have not ended, and what depends on

@@ -31,7 +31,7 @@ func TestBatch(t *testing.T) {
 					return
 				}
 			}
-		})
+		}, engine.ReadOnce(false))
 		seen := map[int]bool{}
 		for v, err := range b.Completed(deadline(t)) {
 			if err != nil {
@@ -70,7 +70,7 @@ func TestBatch(t *testing.T) {
 		// One input cannot be sent, one fails; the others are fine.
 		knot := &cyclic{N: 1}
 		knot.Next = knot
-		mixed := node.Map(ctx, client, slices.Values([]cyclic{{N: 0}, *knot, {N: 2}}))
+		mixed := node.Map(ctx, client, slices.Values([]cyclic{{N: 0}, *knot, {N: 2}}), engine.ReadOnce(false))
 		var got []string
 		for v, err := range mixed.All(deadline(t)) {
 			got = append(got, fmt.Sprint(v, err != nil))

@@ -148,20 +148,20 @@ func (j *Job) Flush(ctx context.Context) error { return j.j.Flush(ctx) }
 func JobFuture[T any](j *Job, index uint32) *Future[T] {
 	c, err := codec.For[T]()
 	if err != nil {
-		return &Future[T]{job: j.j, index: index, err: err}
+		return failed(&kind[T]{}, j.j, err)
 	}
 	j.j.Hold(index)
-	return &Future[T]{job: j.j, index: index, codec: c}
+	return &Future[T]{job: j.j, index: index, kind: &kind[T]{codec: c}}
 }
 
 // Publish gives a task's result a name, under which every client of the cluster
 // finds it. The result is kept until the name is taken back. A name that is in use
 // for another task is an error.
 func Publish[T any](ctx context.Context, c *Client, name string, f *Future[T]) error {
-	if f.err != nil {
-		return fmt.Errorf("publish %q: %w", name, f.err)
+	if err := f.err(); err != nil {
+		return fmt.Errorf("publish %q: %w", name, err)
 	}
-	return c.c.Publish(ctx, name, f.job, f.index, f.codec.Shape())
+	return c.c.Publish(ctx, name, f.job, f.index, f.kind.codec.Shape())
 }
 
 // Lookup finds the task whose result was published under a name. The error is
@@ -181,7 +181,7 @@ func Lookup[T any](ctx context.Context, c *Client, name string) (*Future[T], err
 	}
 	job := c.c.Foreign(got.Task.Job)
 	job.Hold(got.Task.Index)
-	return &Future[T]{job: job, index: got.Task.Index, codec: want}, nil
+	return &Future[T]{job: job, index: got.Task.Index, kind: &kind[T]{codec: want}}, nil
 }
 
 // Scatter brings a value to the cluster, for use as a Ref in the inputs of many tasks:
@@ -191,7 +191,7 @@ func Scatter[T any](ctx context.Context, c *Client, v T, o ...SubmitOption) *Fut
 	if err == nil && out.HasRefs() {
 		err = fmt.Errorf("type %s holds Refs, which only inputs can", out.Type())
 	}
-	t := &Task[T, T]{class: graph.Class{Name: scatterName, Kind: graph.KindGo}, out: out}
+	t := &Task[T, T]{class: graph.Class{Name: scatterName, Kind: graph.KindGo}, out: &kind[T]{out, scatterName}}
 	if err != nil {
 		return t.failed(nil, err)
 	}

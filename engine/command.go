@@ -34,7 +34,7 @@ func Command(argv []string, o ...CommandOption) *Task[string, CommandResult] {
 	if s.class.Spec, err = json.Marshal(&s.spec); err != nil {
 		panic(fmt.Sprintf("engine: Command(%q): %v", argv[0], err))
 	}
-	return &Task[string, CommandResult]{class: s.class, in: appendItem, out: out}
+	return &Task[string, CommandResult]{class: s.class, in: appendItem, out: &kind[CommandResult]{out, argv[0]}}
 }
 
 // appendItem appends a command's item as it is.

@@ -37,7 +37,9 @@
 // future of its n-th task, and [Lookup] finds what [Publish] gave a name.
 //
 // A result is kept until it is released: [Future.Release], [Batch.Release],
-// [Job.Close]. Cancelling a context ends a wait, never a task; [Future.Cancel] ends a
+// [Job.Close]. Going through a [Batch] of the unnamed job releases what was read, so
+// that a Map over millions of inputs stays small; [Loose] results go when the program
+// cannot use them any more. Cancelling a context ends a wait, never a task; [Future.Cancel] ends a
 // task.
 //
 // # Errors

@@ -26,8 +26,8 @@ const sayEvery = time.Second
 // A command whose worker is lost begins again elsewhere only if none of its input was
 // taken; if not, it fails and says so.
 func Feed(ctx context.Context, f *Future[CommandResult], in io.Reader) error {
-	if f.err != nil {
-		return f.err
+	if err := f.err(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -171,8 +171,8 @@ func (w *feeder) giveNow(ctx context.Context, pause time.Duration) time.Duration
 // Signal sends a signal to the process group of a command that runs. The error is
 // [ErrState] when it does not run at present.
 func Signal(ctx context.Context, f *Future[CommandResult], sig syscall.Signal) error {
-	if f.err != nil {
-		return f.err
+	if err := f.err(); err != nil {
+		return err
 	}
 	at, err := f.job.Where(ctx, f.index)
 	if err == nil && at != nil {

@@ -22,8 +22,8 @@ const (
 // its output written again: again, if it is not nil, is told before. An error of a
 // writer ends it, and not the command.
 func Follow(ctx context.Context, f *Future[CommandResult], stdout, stderr io.Writer, again func()) (CommandResult, error) {
-	if f.err != nil {
-		return CommandResult{}, f.err
+	if err := f.err(); err != nil {
+		return CommandResult{}, err
 	}
 	w := follower{f: f, again: again, streams: []stream{{id: executor.Stdout, to: stdout}, {id: executor.Stderr, to: stderr}}}
 	if err := w.run(ctx); err != nil {
@@ -33,7 +33,7 @@ func Follow(ctx context.Context, f *Future[CommandResult], stdout, stderr io.Wri
 	if err != nil {
 		return result, err
 	}
-	if out := f.job.Peek(f.index); out != nil {
+	if out, ok := f.job.Peek(f.index); ok {
 		w.moved(out.Attempt)
 	}
 	for i, all := range [][]byte{result.Stdout, result.Stderr} {

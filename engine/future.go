@@ -12,11 +12,30 @@ import (
 // Future is the result of a task, once it is there. It is safe for concurrent use,
 // and small: a program may hold a million.
 type Future[T any] struct {
-	job   *client.Job // nil only with err
+	job   *client.Job // nil only with an error
+	kind  *kind[T]
 	index uint32
+	rare  *rare // nil for most
+}
+
+// kind is what the futures of a task have in common.
+type kind[T any] struct {
 	codec *codec.Codec[T]
-	name  string
-	err   error // it could not be submitted
+	name  string // "" for a future that was found again
+}
+
+// rare is what few futures have.
+type rare struct {
+	err  error       // it could not be submitted
+	keep *codec.Hold // of a loose one
+}
+
+// err returns why the task could not be submitted.
+func (f *Future[T]) err() error {
+	if f.rare == nil {
+		return nil
+	}
+	return f.rare.err
 }
 
 // Status is how far a task has come, as this client knows.
@@ -38,7 +57,7 @@ func (s Status) String() string { return statusNames[s] }
 // ID returns the task's id; its Job is 0 for one that could not be submitted. Within
 // a named job, the index finds the future again: see [JobFuture].
 func (f *Future[T]) ID() TaskID {
-	if f.err != nil {
+	if f.err() != nil {
 		return TaskID{}
 	}
 	return TaskID{Job: f.job.ID(), Index: f.index}
@@ -46,7 +65,7 @@ func (f *Future[T]) ID() TaskID {
 
 // Name returns the name of the task's function or command; "" for a future that was
 // found again.
-func (f *Future[T]) Name() string { return f.name }
+func (f *Future[T]) Name() string { return f.kind.name }
 
 // Result waits for the task and returns its result; without one, a [*TaskError] says
 // why. It may be asked many times; a large result is fetched each time. When ctx
@@ -57,20 +76,20 @@ func (f *Future[T]) Name() string { return f.name }
 // has heard of the retry; after Retry it has. Status and Done go back with it.
 func (f *Future[T]) Result(ctx context.Context) (T, error) {
 	var zero T
-	if f.err != nil {
-		return zero, f.err
+	if err := f.err(); err != nil {
+		return zero, err
 	}
 	data, own, err := f.job.Result(ctx, f.index)
 	if err != nil {
 		return zero, f.public(err)
 	}
-	return f.codec.Decode(data, own)
+	return f.kind.codec.Decode(data, own)
 }
 
 // public gives a failure its public form.
 func (f *Future[T]) public(err error) error {
 	if failure, ok := errors.AsType[*graph.Failure](err); ok {
-		return taskError(failure, f.ID(), f.name)
+		return taskError(failure, f.ID(), f.kind.name)
 	}
 	return err
 }
@@ -79,7 +98,7 @@ var closed = func() <-chan struct{} { ch := make(chan struct{}); close(ch); retu
 
 // Done returns a channel that is closed when the task has ended, whichever way.
 func (f *Future[T]) Done() <-chan struct{} {
-	if f.err != nil {
+	if f.err() != nil {
 		return closed
 	}
 	return f.job.Done(f.index)
@@ -87,11 +106,11 @@ func (f *Future[T]) Done() <-chan struct{} {
 
 // Status tells how far the task has come. It does not ask the scheduler.
 func (f *Future[T]) Status() Status {
-	if f.err != nil {
+	if f.err() != nil {
 		return Failed
 	}
-	switch out := f.job.Peek(f.index); {
-	case out == nil:
+	switch out, ok := f.job.Peek(f.index); {
+	case !ok:
 		return Pending
 	case errors.Is(out.Err, ErrReleased):
 		return Released
@@ -106,8 +125,8 @@ func (f *Future[T]) Status() Status {
 // Cancel ends the task if it has not ended, and all tasks that depend on it. Their
 // results are errors that are [ErrCancelled].
 func (f *Future[T]) Cancel(ctx context.Context) error {
-	if f.err != nil {
-		return f.err
+	if err := f.err(); err != nil {
+		return err
 	}
 	return f.job.Cancel(ctx, f.index)
 }
@@ -116,8 +135,8 @@ func (f *Future[T]) Cancel(ctx context.Context) error {
 // with it the failed tasks that it depends on, and those that failed because of these.
 // A task that has not failed, was cancelled, or was let go of is an [ErrState].
 func (f *Future[T]) Retry(ctx context.Context) error {
-	if f.err != nil {
-		return f.err
+	if err := f.err(); err != nil {
+		return err
 	}
 	_, err := f.job.Retry(ctx, f.index)
 	return err
@@ -127,17 +146,20 @@ func (f *Future[T]) Retry(ctx context.Context) error {
 // published name, still needs it; a task that nobody needs is not run. Who waits for
 // the result gets [ErrReleased].
 func (f *Future[T]) Release() {
-	if f.err == nil {
+	if f.err() == nil {
 		f.job.Release(f.index)
 	}
 }
 
 // Ref returns the promise of the result, for the inputs of other tasks.
 func (f *Future[T]) Ref() Ref[T] {
-	if f.err != nil {
-		return codec.RefErr[T](f.err)
+	switch {
+	case f.rare == nil:
+		return codec.RefTo[T](f.ID())
+	case f.rare.err != nil:
+		return codec.RefErr[T](f.rare.err)
 	}
-	return codec.RefTo[T](f.ID())
+	return codec.RefHeld[T](f.ID(), f.rare.keep)
 }
 
 // Ref is a value or the promise of one: see [codec.Ref]. As a part of a task's

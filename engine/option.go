@@ -10,7 +10,7 @@ import (
 )
 
 // SubmitOption changes how one Submit, Call or Map runs.
-type SubmitOption interface{ submission(*submission) }
+type SubmitOption interface{ submission(*settings) }
 
 // TaskOption changes how a task runs. Given to Define or Command it holds for every
 // run, given to Submit, Call or Map for these.
@@ -23,13 +23,15 @@ type TaskOption interface {
 // CommandOption changes how a command runs.
 type CommandOption interface{ command(*commandSettings) }
 
-// submission is what a run is submitted with, besides its input.
-type submission struct {
-	class  graph.Class
-	job    *client.Job // nil: the client's unnamed one
-	hosts  []string
-	loose  bool
-	window int
+// settings are what options set of a submission.
+type settings struct {
+	class    graph.Class
+	changed  bool        // class is not the task's own any more
+	job      *client.Job // nil: the client's unnamed one
+	hosts    []string
+	loose    bool
+	window   int
+	readOnce *bool // nil: if the job has no name
 }
 
 type commandSettings struct {
@@ -40,12 +42,12 @@ type commandSettings struct {
 type classOption func(*graph.Class)
 
 func (o classOption) class(c *graph.Class)       { o(c) }
-func (o classOption) submission(s *submission)   { o(&s.class) }
+func (o classOption) submission(s *settings)     { o(&s.class); s.changed = true }
 func (o classOption) command(s *commandSettings) { o(&s.class) }
 
-type submitOption func(*submission)
+type submitOption func(*settings)
 
-func (o submitOption) submission(s *submission) { o(s) }
+func (o submitOption) submission(s *settings) { o(s) }
 
 type commandOption func(*executor.CommandSpec)
 
@@ -122,18 +124,29 @@ func clamp(n int) uint16 { return uint16(min(max(n, 0), 1<<16-1)) }
 // Hosts names the hosts on which the task would find its input, as the node managers
 // call them. It runs there if a worker there is free soon enough.
 func Hosts(names ...string) SubmitOption {
-	return submitOption(func(s *submission) { s.hosts = names })
+	return submitOption(func(s *settings) { s.hosts = names })
 }
 
 // InJob adds the task to a job.
 func InJob(j *Job) SubmitOption {
-	return submitOption(func(s *submission) { s.job = j.j })
+	return submitOption(func(s *settings) { s.job = j.j })
 }
 
-// Loose lets the cluster free the result as soon as the tasks that depend on it are
-// done: for intermediate results that the client does not ask for.
+// Loose has the result released when this program cannot use it any more: when no
+// Future, Batch or Ref of the task can be reached, which Go's garbage collector finds
+// out, at the latest some two minutes after. Tasks that were submitted with it as an
+// input still get it. It is for intermediate results; to have one freed at once,
+// Release it when the last task that needs it is submitted.
 func Loose() SubmitOption {
-	return submitOption(func(s *submission) { s.loose = true })
+	return submitOption(func(s *settings) { s.loose = true })
+}
+
+// ReadOnce says whether All, Completed and Gather of a Map's Batch let go of each
+// result once it was read, so that neither this program nor the cluster keeps what was
+// gone through. Without it they do in the unnamed job, whose results nobody else can
+// find, and do not in a job with a name. See [Batch].
+func ReadOnce(on bool) SubmitOption {
+	return submitOption(func(s *settings) { s.readOnce = &on })
 }
 
 const defaultWindow = 1 << 20
@@ -141,5 +154,5 @@ const defaultWindow = 1 << 20
 // Window sets how many tasks of a Map may be submitted and not yet ended; without it
 // about a million.
 func Window(n int) SubmitOption {
-	return submitOption(func(s *submission) { s.window = max(n, 1) })
+	return submitOption(func(s *settings) { s.window = max(n, 1) })
 }

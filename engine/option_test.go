@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -145,17 +146,62 @@ func TestPool(t *testing.T) {
 	wantTaskError(t, elsewhere, engine.FailCancelled)
 }
 
-// What only its consumers hold is gone after them.
+// What this program cannot use any more is gone after its consumers, and not before.
 func TestLoose(t *testing.T) {
 	c := enginetest.Start(t, enginetest.Options{Workers: 1})
 	client, ctx := c.Client(), t.Context()
-	var loose []engine.Ref[[]byte]
-	for range 4 {
-		loose = append(loose, blob.Submit(ctx, client, blobOf{Fill: 1, Size: 1 << 20}, engine.Loose()).Ref())
+	used := func(done, bytes uint64) func() bool {
+		return func() bool {
+			runtime.GC()
+			workers, err := client.Workers(ctx)
+			return err == nil && workers[0].Done == done && workers[0].MemoryUsed >= bytes && (bytes > 0 || workers[0].MemoryUsed == 0)
+		}
 	}
-	want(t, weigh.Submit(ctx, client, loose), map[byte]int{1: 4 << 20})
-	eventually(t, "nothing is held", func() bool {
+	in := blobOf{Fill: 1, Size: 1 << 20}
+	one := blob.Submit(ctx, client, in, engine.Loose())
+	loose := []engine.Ref[[]byte]{one.Ref()}
+	for range 3 {
+		loose = append(loose, blob.Submit(ctx, client, in, engine.Loose()).Ref())
+	}
+	refs, err := blob.Map(ctx, client, slices.Values([]blobOf{in, in}), engine.Loose()).Refs(deadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loose = append(loose, refs...)
+	want(t, weigh.Submit(ctx, client, loose), map[byte]int{1: 6 << 20})
+	eventually(t, "all are done", used(7, 6<<20))
+	// A consumer that comes late finds them.
+	want(t, weigh.Submit(ctx, client, loose[:1]), map[byte]int{1: 1 << 20})
+	want(t, weigh.Submit(ctx, client, refs[1:]), map[byte]int{1: 1 << 20})
+	runtime.KeepAlive(loose)
+	loose, refs = nil, nil
+	eventually(t, "one is held", func() bool {
 		workers, err := client.Workers(ctx)
-		return err == nil && workers[0].Done == 5 && workers[0].MemoryUsed == 0
+		runtime.GC()
+		return err == nil && workers[0].MemoryUsed >= 1<<20 && workers[0].MemoryUsed < 2<<20
 	})
+	want(t, weigh.Submit(ctx, client, []engine.Ref[[]byte]{one.Ref()}), map[byte]int{1: 1 << 20})
+	one = nil
+	eventually(t, "nothing is held", used(10, 0))
+}
+
+// A named job does not keep loose results when its client leaves.
+func TestLooseEndsWithClient(t *testing.T) {
+	c := enginetest.Start(t, enginetest.Options{Workers: 1})
+	first, second, ctx := c.Client(), c.Client(), t.Context()
+	job, err := first.Job(ctx, "nightly")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := blobOf{Fill: 1, Size: 1 << 20}
+	loose := blob.Submit(ctx, first, in, engine.InJob(job), engine.Loose())
+	kept := blob.Submit(ctx, first, in, engine.InJob(job))
+	<-loose.Done()
+	<-kept.Done()
+	must(t, first.Close())
+	eventually(t, "one is held", func() bool {
+		workers, err := second.Workers(ctx)
+		return err == nil && workers[0].MemoryUsed >= 1<<20 && workers[0].MemoryUsed < 2<<20
+	})
+	runtime.KeepAlive(loose)
 }

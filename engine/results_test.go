@@ -29,7 +29,7 @@ func TestReleaseFreesMemory(t *testing.T) {
 		for i := range 8 {
 			in = append(in, blobOf{Fill: byte(i), Size: 1 << 20})
 		}
-		b := blob.Map(ctx, client, slices.Values(in))
+		b := blob.Map(ctx, client, slices.Values(in), engine.ReadOnce(false))
 		got, err := b.Gather(deadline(t))
 		if err != nil {
 			t.Fatal(err)
@@ -118,6 +118,66 @@ func TestScatter(t *testing.T) {
 		}
 		if data, err := small.Result(deadline(t)); err != nil || string(data) != "x" {
 			t.Errorf("%q, %v", data, err)
+		}
+	})
+}
+
+// A batch of the unnamed job is read once: what was read is let go of, on both sides.
+func TestReadOnce(t *testing.T) {
+	suite(t, enginetest.Options{}, func(t *testing.T, c *enginetest.Cluster) {
+		client, ctx := c.Client(), t.Context()
+		const n = 5000
+		b := square.Map(ctx, client, count(n))
+		if _, err := b.Submitted(deadline(t)); err != nil {
+			t.Fatal(err)
+		}
+		seven := b.At(7)
+		k := 0
+		for v, err := range b.All(deadline(t)) {
+			if err != nil || v != k*k {
+				t.Fatalf("result %d: %d, %v", k, v, err)
+			}
+			if k++; k == 3000 {
+				break
+			}
+		}
+		want(t, seven, 49)
+		for i, status := range map[int]engine.Status{0: engine.Released, 7: engine.Done, 2999: engine.Released} {
+			if got := b.At(i).Status(); got != status {
+				t.Errorf("task %d is %v, want %v", i, got, status)
+			}
+		}
+		if _, err := b.At(1).Result(ctx); !errors.Is(err, engine.ErrReleased) {
+			t.Errorf("a result that was read: %v", err)
+		}
+		want(t, b.At(3000), 3000*3000)
+		want(t, b.At(n-1), (n-1)*(n-1))
+
+		eventually(t, "the cluster holds only what was not read", func() bool {
+			unnamed, err := client.Unnamed(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, err := unnamed.Tasks(ctx, 0, 2*n, "done")
+			return err == nil && len(rows) == n-3000+1
+		})
+
+		job, err := client.Job(ctx, "kept")
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := square.Map(ctx, client, count(10), engine.InJob(job))
+		for range 2 {
+			if got, err := named.Gather(deadline(t)); err != nil || len(got) != 10 {
+				t.Errorf("%v, %v", got, err)
+			}
+		}
+		named = square.Map(ctx, client, count(10), engine.InJob(job), engine.ReadOnce(true))
+		if got, err := named.Gather(deadline(t)); err != nil || len(got) != 10 {
+			t.Errorf("%v, %v", got, err)
+		}
+		if s := named.At(9).Status(); s != engine.Released {
+			t.Errorf("status %v after it was read once", s)
 		}
 	})
 }

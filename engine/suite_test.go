@@ -255,7 +255,7 @@ func TestLists(t *testing.T) {
 	if err != nil || len(rows) != 1 || rows[0].Task != after.ID() {
 		t.Errorf("done from 1: %+v, %v", rows, err)
 	}
-	many := square.Map(ctx, client, count(10_000)) // more than a page
+	many := square.Map(ctx, client, count(10_000), engine.ReadOnce(false)) // more than a page
 	if _, err := many.Gather(deadline(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
+	"weak"
 
 	"github.com/yarnd/yarnd/engine/client"
 	"github.com/yarnd/yarnd/engine/codec"
@@ -16,7 +19,16 @@ import (
 type Task[In, Out any] struct {
 	class graph.Class
 	in    func(dst []byte, deps []TaskID, v In) ([]byte, []TaskID, error)
-	out   *codec.Codec[Out]
+	out   *kind[Out]
+	// known is the class as the job knows it to which the task was last submitted.
+	known atomic.Pointer[known]
+}
+
+// known is a class of one job.
+type known struct {
+	job    weak.Pointer[client.Job]
+	bundle graph.Digest
+	class  client.Class
 }
 
 // Define makes fn runnable on the cluster under a name. It belongs into a package
@@ -44,7 +56,7 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error),
 		panic(fmt.Sprintf("engine: Define(%q): no function", name))
 	}
 	registry.add(name, adapt(name, in, out, fn))
-	t := &Task[In, Out]{class: graph.Class{Name: name, Kind: graph.KindGo}, in: in.Append, out: out}
+	t := &Task[In, Out]{class: graph.Class{Name: name, Kind: graph.KindGo}, in: in.Append, out: &kind[Out]{out, name}}
 	for _, opt := range o {
 		opt.class(&t.class)
 	}
@@ -62,15 +74,23 @@ func (t *Task[In, Out]) Submit(ctx context.Context, c *Client, in In, o ...Submi
 	if err != nil {
 		return t.failed(nil, err)
 	}
-	index, err := t.submit(ctx, s, in, nil, 0)
+	index, err := t.submit(ctx, &s, in, nil, 0)
 	if err != nil {
 		return t.failed(s.job, err)
 	}
-	return &Future[Out]{job: s.job, index: index, codec: t.out, name: t.class.Name}
+	f := &Future[Out]{job: s.job, index: index, kind: t.out}
+	if s.loose {
+		f.rare = &rare{keep: keep(&tasks{job: s.job, spans: []span{{index: index, n: 1}}})}
+	}
+	return f
 }
 
 func (t *Task[In, Out]) failed(job *client.Job, err error) *Future[Out] {
-	return &Future[Out]{job: job, codec: t.out, name: t.class.Name, err: fmt.Errorf("submit %s: %w", t.class.Name, err)}
+	return failed(t.out, job, fmt.Errorf("submit %s: %w", t.class.Name, err))
+}
+
+func failed[T any](k *kind[T], job *client.Job, err error) *Future[T] {
+	return &Future[T]{job: job, kind: k, rare: &rare{err: err}}
 }
 
 // Call runs the task, waits for it and releases it. When ctx ends the task is
@@ -86,41 +106,87 @@ func (t *Task[In, Out]) Call(ctx context.Context, c *Client, in In, o ...SubmitO
 // tasks that have ended, until inputs are exhausted or ctx ends. What was submitted
 // by then goes on.
 func (t *Task[In, Out]) Map(ctx context.Context, c *Client, inputs iter.Seq[In], o ...SubmitOption) *Batch[Out] {
-	b := newBatch[Out](t.class.Name, t.out)
+	b := &Batch[Out]{kind: t.out}
 	s, err := t.prepare(ctx, c, o)
 	if err != nil {
 		b.finish(fmt.Errorf("submit %s: %w", t.class.Name, err))
 		return b
 	}
-	b.job = s.job
-	go func() {
-		b.finish(b.pull(ctx, s.window, func(yield func(submitter) bool) {
-			for in := range inputs {
-				if !yield(func(tag uint32) (uint32, error) { return t.submit(ctx, s, in, b, tag) }) {
-					return
-				}
-			}
-		}))
-	}()
+	b.begin(&s)
+	go func() { b.finish(t.pull(ctx, &s, b, inputs)) }()
 	return b
 }
 
-// prepare settles everything about a submission but its input.
-func (t *Task[In, Out]) prepare(ctx context.Context, c *Client, o []SubmitOption) (*submission, error) {
-	s := &submission{class: t.class, window: defaultWindow}
-	for _, opt := range o {
-		opt.submission(s)
+// pull submits what comes, with at most a window of tasks that have not ended.
+func (t *Task[In, Out]) pull(ctx context.Context, s *submission, b *Batch[Out], inputs iter.Seq[In]) error {
+	n := uint32(0) // as only this adds to b
+	for in := range inputs {
+		index, err := t.submit(ctx, s, in, b, n)
+		room := false
+		if one, ok := errors.AsType[encodeError](err); ok {
+			room = b.reject(one.error, s.window)
+		} else if err != nil {
+			return err
+		} else {
+			room = b.add(index, s.window)
+		}
+		n++
+		if !room {
+			if err := b.await(ctx, func() bool { return b.room(s.window) }); err != nil {
+				return err
+			}
+		}
 	}
-	var err error
+	return nil
+}
+
+// submission is what a run is submitted with, besides its input.
+type submission struct {
+	job      *client.Job
+	class    client.Class
+	hosts    []string
+	loose    bool
+	readOnce bool
+	window   int
+}
+
+// prepare settles everything about a submission but its input.
+func (t *Task[In, Out]) prepare(ctx context.Context, c *Client, o []SubmitOption) (s submission, err error) {
+	s.window = defaultWindow
+	class, own := &t.class, true
+	readOnce := (*bool)(nil)
+	if len(o) > 0 {
+		set := &settings{class: t.class, window: defaultWindow}
+		for _, opt := range o {
+			opt.submission(set)
+		}
+		s.job, s.hosts, s.loose, s.window = set.job, set.hosts, set.loose, set.window
+		class, own, readOnce = &set.class, !set.changed, set.readOnce
+	}
 	if s.job == nil {
 		if s.job, err = c.c.Unnamed(ctx); err != nil {
-			return nil, err
+			return s, err
 		}
 	}
-	if s.class.Kind == graph.KindGo && !builtin(s.class.Name) {
-		if s.class.Bundle, err = c.c.Bundle(ctx); err != nil {
-			return nil, err
+	s.readOnce = s.job.Name() == ""
+	if readOnce != nil {
+		s.readOnce = *readOnce
+	}
+	var bundle graph.Digest
+	if class.Kind == graph.KindGo && !builtin(class.Name) {
+		if bundle, err = c.c.Bundle(ctx); err != nil {
+			return s, err
 		}
+	}
+	if k := t.known.Load(); own && k != nil && k.bundle == bundle && k.job.Value() == s.job {
+		s.class = k.class
+		return s, nil
+	}
+	full := *class
+	full.Bundle = bundle
+	s.class = s.job.Class(&full)
+	if own {
+		t.known.Store(&known{job: weak.Make(s.job), bundle: bundle, class: s.class})
 	}
 	return s, nil
 }
@@ -152,6 +218,6 @@ func (t *Task[In, Out]) submit(ctx context.Context, s *submission, in In, sink c
 		return 0, encodeError{err}
 	}
 	return s.job.Submit(ctx, &client.Task{
-		Class: &s.class, Payload: buf.payload, Deps: buf.deps, Hosts: s.hosts, Loose: s.loose, Sink: sink, Tag: tag,
+		Class: s.class, Payload: buf.payload, Deps: buf.deps, Hosts: s.hosts, Loose: s.loose, Sink: sink, Tag: tag,
 	})
 }

@@ -165,7 +165,7 @@ type submitter struct {
 	counts  []uint64
 	ids     []graph.TaskID
 	free    []uint32 // indices in the job, to be let go of
-	class   [2]graph.Class
+	class   [2]client.Class
 
 	mu      sync.Mutex
 	ended   []uint32      // tasks, not looked at yet
@@ -175,10 +175,11 @@ type submitter struct {
 func newSubmitter(d *driver, job *client.Job) *submitter {
 	s := &submitter{d: d, job: job, changed: make(chan struct{}, 1)}
 	for i := range s.class {
-		s.class[i] = graph.Class{Name: taskName, Kind: graph.KindGo}
+		c := graph.Class{Name: taskName, Kind: graph.KindGo}
 		if d.w.pools {
-			s.class[i].Pool = poolName(i)
+			c.Pool = poolName(i)
 		}
+		s.class[i] = job.Class(&c)
 	}
 	return s
 }
@@ -199,9 +200,9 @@ func (s *submitter) submit(ctx context.Context, i int, told bool) error {
 	for _, d := range s.deps {
 		s.ids = append(s.ids, graph.TaskID{Job: s.job.ID(), Index: s.base + d})
 	}
-	ct := &client.Task{Class: &s.class[0], Payload: s.payload, Deps: s.ids, Tag: uint32(i)}
+	ct := &client.Task{Class: s.class[0], Payload: s.payload, Deps: s.ids, Tag: uint32(i)}
 	if s.d.w.pools {
-		ct.Class = &s.class[i%2]
+		ct.Class = s.class[i%2]
 	}
 	if told {
 		ct.Sink = s
@@ -237,9 +238,9 @@ func (s *submitter) letGo(i int) {
 }
 
 // Ended is a client.Sink.
-func (s *submitter) Ended(tag uint32) {
+func (s *submitter) Ended(tags []uint32) {
 	s.mu.Lock()
-	s.ended = append(s.ended, tag)
+	s.ended = append(s.ended, tags...)
 	s.mu.Unlock()
 	select {
 	case s.changed <- struct{}{}:
@@ -263,7 +264,7 @@ func (s *submitter) take(ctx context.Context, n int, see func(i uint32, out *cli
 		for _, i := range ended {
 			out, err := s.outcome(i)
 			if err == nil {
-				err = see(i, out)
+				err = see(i, &out)
 			}
 			if err != nil {
 				return err
@@ -275,15 +276,15 @@ func (s *submitter) take(ctx context.Context, n int, see func(i uint32, out *cli
 }
 
 // outcome returns how task i ended, which it has.
-func (s *submitter) outcome(i uint32) (*client.Outcome, error) {
-	out := s.job.Peek(s.base + i)
+func (s *submitter) outcome(i uint32) (client.Outcome, error) {
+	out, ok := s.job.Peek(s.base + i)
 	switch {
-	case out == nil:
-		return nil, fmt.Errorf("task %d was said to have ended and has not", s.d.w.source.at(int(i)).id)
+	case !ok:
+		return out, fmt.Errorf("task %d was said to have ended and has not", s.d.w.source.at(int(i)).id)
 	case out.Err != nil:
-		return nil, out.Err
+		return out, out.Err
 	case out.Failure != nil:
-		return nil, fmt.Errorf("task %d: %w", s.d.w.source.at(int(i)).id, out.Failure)
+		return out, fmt.Errorf("task %d: %w", s.d.w.source.at(int(i)).id, out.Failure)
 	}
 	return out, nil
 }

@@ -1,12 +1,7 @@
 package client
 
 import (
-	"context"
-	"errors"
-	"fmt"
-
 	"github.com/yarnd/yarnd/engine/graph"
-	"github.com/yarnd/yarnd/engine/wire"
 )
 
 // Outcome is how a task ended, or why that will not be known.
@@ -21,235 +16,255 @@ func (o *Outcome) IsInline() bool {
 	return o.Failure == nil && len(o.Holders) == 0 && uint64(len(o.Inline)) == o.Size
 }
 
-// cell is what is known of one task. A cell exists from Submit (or Hold) until
-// Release.
-type cell struct {
-	out  *Outcome      // nil until there is one; then changes in where a result is, and when a failed task is retried
-	done chan struct{} // closed with out; made when somebody waits
-	sink Sink
-	tag  uint32 // what the sink is told
-	held bool
-}
+// state is how far a task has come that somebody here may hold.
+type state uint8
+
+const (
+	free    state = iota // nobody holds it
+	pending              // no outcome yet
+	inline               // its result is in the page's bytes
+	other                // its outcome is in the page's rest
+)
 
 const pageSize = 256
 
+// page is what is known of 256 tasks that follow one another, in columns: 13 bytes a
+// task and its small result. What few tasks need is made when one does.
+//
+//	state    pending  inline  inline  free  other …
+//	attempt              1       1            2
+//	from,len            0,9     9,9                      of bytes
+//	bytes    [result of 1][result of 2]
+//	rest     4: a failure, or where a large result is
 type page struct {
-	live  int // cells that are held
-	cells [pageSize]cell
+	state   [pageSize]state
+	attempt [pageSize]graph.Attempt
+	from    [pageSize]uint32
+	len     [pageSize]uint32
+	bytes   []byte
+	dead    int // of bytes: nobody holds them any more
+	live    int // tasks that are held
+	rest    map[uint8]*Outcome
+	done    map[uint8]chan struct{} // closed with the outcome; made when somebody waits
+	told    *[pageSize]told
 }
 
-// table holds a job's cells. Guarded by Job.mu.
+// told is whom a task's outcome is told to, and as what.
+type told struct {
+	sink Sink
+	tag  uint32
+}
+
+// table holds a job's pages. Guarded by Job.mu.
 type table struct {
 	pages    map[uint32]*page
+	last     *page // the one that was looked at last, of number lastAt; nil is none
+	lastAt   uint32
 	watching bool
 }
 
-func (t *table) find(index uint32) *cell {
-	if p := t.pages[index/pageSize]; p != nil && p.cells[index%pageSize].held {
-		return &p.cells[index%pageSize]
+// page returns the page of that number, nil if there is none.
+func (t *table) page(at uint32) *page {
+	if t.last == nil || t.lastAt != at {
+		t.last, t.lastAt = t.pages[at], at
 	}
-	return nil
+	return t.last
+}
+
+// cell is what is known of one task, from Submit (or Hold) until Release; the zero
+// cell stands for a task that nobody holds.
+type cell struct {
+	p *page
+	i uint8
+}
+
+func (c cell) held() bool { return c.p != nil }
+
+func (t *table) find(index uint32) cell {
+	if p := t.page(index / pageSize); p != nil && p.state[index%pageSize] != free {
+		return cell{p, uint8(index % pageSize)}
+	}
+	return cell{}
 }
 
 // hold returns the task's cell, a new one if it has none.
-func (t *table) hold(index uint32) *cell {
-	p := t.pages[index/pageSize]
+func (t *table) hold(index uint32) cell {
+	p := t.page(index / pageSize)
 	if p == nil {
 		if t.pages == nil {
 			t.pages = map[uint32]*page{}
 		}
 		p = new(page)
 		t.pages[index/pageSize] = p
+		t.last = p
 	}
-	c := &p.cells[index%pageSize]
-	if !c.held {
-		*c = cell{held: true}
+	c := cell{p, uint8(index % pageSize)}
+	if p.state[c.i] == free {
+		p.state[c.i] = pending
 		p.live++
 	}
 	return c
 }
 
 func (t *table) forget(index uint32) {
-	p := t.pages[index/pageSize]
-	p.cells[index%pageSize] = cell{}
+	p := t.page(index / pageSize)
 	if p.live--; p.live == 0 {
 		delete(t.pages, index/pageSize)
-	}
-}
-
-// sinks are to be told, once the lock is given back.
-type sinks []told
-
-type told struct {
-	sink Sink
-	tag  uint32
-}
-
-func (s sinks) tell() {
-	for _, t := range s {
-		t.sink.Ended(t.tag)
-	}
-}
-
-// set gives a cell its outcome, the first time.
-func (c *cell) set(out *Outcome, to *sinks) {
-	if c.out != nil {
+		t.last = nil
 		return
 	}
-	c.out = out
-	if c.done != nil {
-		close(c.done)
+	c := cell{p, uint8(index % pageSize)}
+	c.clear()
+	p.state[c.i] = free
+	if p.told != nil {
+		p.told[c.i] = told{}
 	}
-	if c.sink != nil {
-		*to = append(*to, told{c.sink, c.tag})
-		c.sink = nil // once, whatever a retry brings
+}
+
+// tell has the task's outcome told.
+func (c cell) tell(to told) {
+	if c.p.told == nil {
+		c.p.told = new([pageSize]told)
 	}
+	c.p.told[c.i] = to
+}
+
+// wait returns a channel that is closed when the task, which is pending, has an
+// outcome.
+func (c cell) wait() <-chan struct{} {
+	ch := c.p.done[c.i]
+	if ch == nil {
+		ch = make(chan struct{})
+		if c.p.done == nil {
+			c.p.done = map[uint8]chan struct{}{}
+		}
+		c.p.done[c.i] = ch
+	}
+	return ch
+}
+
+// clear takes the outcome back.
+func (c cell) clear() {
+	p := c.p
+	switch p.state[c.i] {
+	case inline:
+		p.dead += int(p.len[c.i])
+		p.squeeze()
+	case other:
+		delete(p.rest, c.i)
+	}
+	p.state[c.i] = pending
+}
+
+// worthwhile is from how many bytes on a page gives dead ones back.
+const worthwhile = 64 << 10
+
+// squeeze gives bytes back that nobody holds, once they are most. Views of the old
+// bytes stay good.
+func (p *page) squeeze() {
+	if p.dead < worthwhile || p.dead < len(p.bytes)/2 {
+		return
+	}
+	old := p.bytes
+	p.bytes, p.dead = make([]byte, 0, len(old)-p.dead), 0
+	for i, s := range p.state {
+		if s == inline {
+			from := uint32(len(p.bytes))
+			p.bytes = append(p.bytes, old[p.from[i]:p.from[i]+p.len[i]]...)
+			p.from[i] = from
+		}
+	}
+}
+
+// put stores an outcome in the place of what was known. Small results are copied.
+func (c cell) put(o *Outcome) {
+	c.clear()
+	p := c.p
+	if o.Err == nil && o.IsInline() && len(p.bytes)+len(o.Inline) <= 1<<30 {
+		p.state[c.i], p.attempt[c.i] = inline, o.Attempt
+		p.from[c.i], p.len[c.i] = uint32(len(p.bytes)), uint32(len(o.Inline))
+		p.bytes = append(p.bytes, o.Inline...)
+		return
+	}
+	if p.rest == nil {
+		p.rest = map[uint8]*Outcome{}
+	}
+	kept := *o
+	p.state[c.i], p.rest[c.i] = other, &kept
+}
+
+// outcome returns what is known; ok is false while the task is pending.
+func (c cell) outcome(task graph.TaskID) (o Outcome, ok bool) {
+	p := c.p
+	switch p.state[c.i] {
+	case inline:
+		from, to := p.from[c.i], p.from[c.i]+p.len[c.i]
+		o.Task, o.Attempt, o.Size, o.Inline = task, p.attempt[c.i], uint64(to-from), p.bytes[from:to:to]
+		return o, true
+	case other:
+		return *p.rest[c.i], true
+	}
+	return o, false
 }
 
 // failed reports whether what is known of the task is that it failed.
-func (c *cell) failed() bool { return c.out != nil && c.out.Failure != nil }
+func (c cell) failed() bool { return c.p.state[c.i] == other && c.p.rest[c.i].Failure != nil }
 
-// again takes in that the task, which had failed, runs again: who asks from now on
-// waits for its new outcome.
-func (c *cell) again() {
-	if c.failed() {
-		c.out, c.done = nil, nil
+// end gives the task its outcome, the first time.
+func (c cell) end(o *Outcome, to *news) {
+	p := c.p
+	if p.state[c.i] != pending {
+		return
+	}
+	c.put(o)
+	if ch := p.done[c.i]; ch != nil {
+		close(ch)
+		delete(p.done, c.i)
+	}
+	if p.told != nil && p.told[c.i].sink != nil {
+		to.add(p.told[c.i])
+		p.told[c.i] = told{} // once, whatever a retry brings
 	}
 }
 
-func (t *table) failCells(err error) (to sinks) {
+// again takes in that the task, which had failed, runs again: who asks from now on
+// waits for its new outcome.
+func (c cell) again() {
+	if c.failed() {
+		c.clear()
+	}
+}
+
+func (t *table) failCells(err error) (to news) {
 	out := &Outcome{Err: err}
 	for _, p := range t.pages {
-		for i := range p.cells {
-			if c := &p.cells[i]; c.held {
-				c.set(out, &to)
+		for i, s := range p.state {
+			if s != free {
+				cell{p, uint8(i)}.end(out, &to)
 			}
 		}
 	}
 	return to
 }
 
-// watch asks for outcomes as they come, once. Called with j.mu.
-func (j *Job) watch() {
-	if j.watching {
+// news are what sinks are to be told, once the lock is given back.
+type news []tidings
+
+type tidings struct {
+	sink Sink
+	tags []uint32
+}
+
+func (n *news) add(t told) {
+	if k := len(*n) - 1; k >= 0 && (*n)[k].sink == t.sink {
+		(*n)[k].tags = append((*n)[k].tags, t.tag)
 		return
 	}
-	j.watching = true
-	_ = j.c.start(&call{ // an error: the job fails, and so do its cells
-		job:    j,
-		stream: true,
-		req:    &wire.Request{Body: &wire.Request_Watch{Watch: &wire.Watch{Job: uint32(j.id)}}},
-		done: func(r *wire.Reply, err error) {
-			if err != nil {
-				if _, said := errors.AsType[*wire.Error](err); said {
-					err = &Error{Kind: ErrJobClosed, Err: fmt.Errorf("job %d: %w", j.id, err)}
-				}
-				j.fail(err)
-				return
-			}
-			j.ended(r.GetEnded())
-		},
-	})
+	*n = append(*n, tidings{t.sink, []uint32{t.tag}})
 }
 
-// ended takes outcomes in.
-func (j *Job) ended(m *wire.Ended) {
-	if m == nil {
-		return
-	}
-	outs := make([]Outcome, m.Len())
-	n := 0
-	var to sinks
-	j.mu.Lock()
-	for _, i := range m.Again {
-		if c := j.find(i); c != nil {
-			c.again()
-		}
-	}
-	for o, attempt := range m.Outcomes {
-		if c := j.find(o.Task.Index); c != nil {
-			outs[n] = Outcome{Outcome: o, Attempt: attempt}
-			if c.failed() { // retried, and ended again before this side was told of either
-				c.out = &outs[n]
-			}
-			c.set(&outs[n], &to)
-		}
-		n++
-	}
-	j.mu.Unlock()
-	to.tell()
-}
-
-// Hold takes an interest in a task that was submitted earlier, perhaps by another
-// client. It does nothing for a task that is held already.
-func (j *Job) Hold(index uint32) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.find(index) != nil {
-		return
-	}
-	c := j.hold(index)
-	if j.err != nil {
-		c.set(&Outcome{Err: j.err}, new(sinks))
-		return
-	}
-	j.locate(index, func(o *Outcome) {
-		var to sinks
-		j.mu.Lock()
-		switch c := j.find(index); {
-		case c == nil: // released meanwhile
-		case o != nil:
-			if c.set(o, &to); c.failed() {
-				j.watch() // it may be retried
-			}
-		default:
-			// It has not ended. What a watch has told so far was not kept, but of this
-			// task it can only have told since we asked, when the cell was here.
-			j.watch()
-		}
-		j.mu.Unlock()
-		to.tell()
-	})
-}
-
-var closedChan = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
-
-// Done returns a channel that is closed when the task has an outcome, or was
-// released.
-func (j *Job) Done(index uint32) <-chan struct{} {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	c := j.find(index)
-	if c == nil || c.out != nil {
-		return closedChan
-	}
-	if c.done == nil {
-		c.done = make(chan struct{})
-	}
-	return c.done
-}
-
-// Peek returns the task's outcome if it has one. A task that is not held has an
-// outcome with ErrReleased.
-func (j *Job) Peek(index uint32) *Outcome {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if c := j.find(index); c != nil {
-		return c.out
-	}
-	return &Outcome{Err: ErrReleased}
-}
-
-// Wait waits for the task's outcome. The end of ctx ends the wait, not the task.
-func (j *Job) Wait(ctx context.Context, index uint32) (*Outcome, error) {
-	for {
-		if out := j.Peek(index); out != nil {
-			return out, out.Err
-		}
-		select {
-		case <-j.Done(index):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+func (n news) tell() {
+	for _, t := range n {
+		t.sink.Ended(t.tags)
 	}
 }

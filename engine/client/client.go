@@ -275,6 +275,7 @@ func (c *Client) closeJobs(ctx context.Context) error {
 	for _, j := range jobs {
 		switch {
 		case j.name != "":
+			j.releaseLoose()
 			if err := j.Flush(ctx); err != nil {
 				errs = append(errs, fmt.Errorf("job %q: not all tasks have reached the scheduler: %w", j.name, err))
 			}

@@ -79,7 +79,7 @@ func TestBackpressure(t *testing.T) {
 		if n == 5 {
 			time.AfterFunc(50*time.Millisecond, cancel)
 		}
-		if _, err := j.Submit(ctx, &client.Task{Class: class, Payload: payload}); err != nil {
+		if _, err := j.Submit(ctx, &client.Task{Class: j.Class(class), Payload: payload}); err != nil {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestBackpressure(t *testing.T) {
 func TestInputTooLarge(t *testing.T) {
 	c := startCluster(t, server.Options{MaxFrame: 1 << 20})
 	j := unnamed(t, c.client(client.Options{}))
-	if _, err := j.Submit(t.Context(), &client.Task{Class: class, Payload: make([]byte, 1<<20)}); err == nil || !strings.Contains(err.Error(), "limit") {
+	if _, err := j.Submit(t.Context(), &client.Task{Class: j.Class(class), Payload: make([]byte, 1<<20)}); err == nil || !strings.Contains(err.Error(), "limit") {
 		t.Errorf("got %v", err)
 	}
 	for range 4 { // together they are too large for one frame
@@ -282,7 +282,7 @@ func TestComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, again, 77, client.ErrJobClosed)
-	if _, err := again.Submit(t.Context(), &client.Task{Class: class}); !errors.Is(err, client.ErrJobClosed) {
+	if _, err := again.Submit(t.Context(), &client.Task{Class: again.Class(class)}); !errors.Is(err, client.ErrJobClosed) {
 		t.Errorf("submit to a closed job: %v", err)
 	}
 	if _, err := second.Lookup(t.Context(), "nothing"); !errors.Is(err, client.ErrNotFound) {

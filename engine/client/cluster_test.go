@@ -283,7 +283,7 @@ func unnamed(t testing.TB, c *client.Client) *client.Job {
 
 func submit(t testing.TB, j *client.Job, payload string, deps ...graph.TaskID) uint32 {
 	t.Helper()
-	i, err := j.Submit(t.Context(), &client.Task{Class: class, Payload: []byte(payload), Deps: deps})
+	i, err := j.Submit(t.Context(), &client.Task{Class: j.Class(class), Payload: []byte(payload), Deps: deps})
 	if err != nil {
 		t.Fatal(err)
 	}

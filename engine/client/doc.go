@@ -15,8 +15,8 @@
 // A Client has one goroutine, the reader: it reads replies, and dials again when
 // the connection breaks. Client.mu guards the connection and the calls, Job.mu the
 // columns being built and the cells; Job.mu may be held when Client.mu is taken,
-// never the other way round. No goroutine and no channel belongs to a task: a cell
-// of 32 bytes does, and gets a channel when somebody waits.
+// never the other way round. No goroutine and no channel belongs to a task: 13 bytes
+// in columns do, beside a small result, and a channel when somebody waits (cell.go).
 //
 // # Natural batching
 //

@@ -28,10 +28,14 @@ const (
 // Large results come from the workers that hold them. If none has it any more, it
 // is computed again, and Result waits for that.
 func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, err error) {
-	out, err := j.Wait(ctx, index)
+	known, err := j.Wait(ctx, index)
 	if err != nil {
 		return nil, false, err
 	}
+	if known.IsInline() {
+		return known.Inline, false, nil
+	}
+	out := &known
 	failed := 0
 	for poll := firstPoll; ; poll = min(2*poll, maxPoll) {
 		switch {
@@ -113,8 +117,10 @@ func (j *Job) whereNow(ctx context.Context, index uint32) (*Outcome, error) {
 			return nil, nil
 		}
 		j.mu.Lock()
-		if c := j.find(index); c != nil && c.out != nil && out.Err == nil && out.Attempt >= c.out.Attempt {
-			c.out = out
+		if c := j.find(index); c.held() && out.Err == nil {
+			if was, ok := c.outcome(out.Task); ok && out.Attempt >= was.Attempt {
+				c.put(out)
+			}
 		}
 		j.mu.Unlock()
 		return out, nil

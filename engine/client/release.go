@@ -1,6 +1,11 @@
 package client
 
-import "github.com/yarnd/yarnd/engine/wire"
+import (
+	"maps"
+	"slices"
+
+	"github.com/yarnd/yarnd/engine/wire"
+)
 
 // release gathers tasks that are let go of. Guarded by Job.mu.
 type release struct {
@@ -11,15 +16,16 @@ type release struct {
 // Release lets go of tasks: results that nobody else needs are freed, and what is
 // not finished and not needed is dropped. Whoever waits for one gets ErrReleased.
 func (j *Job) Release(indices ...uint32) {
-	var to sinks
+	var to news
 	j.mu.Lock()
 	for _, i := range indices {
 		c := j.find(i)
-		if c == nil {
+		if !c.held() {
 			continue
 		}
-		c.set(&Outcome{Err: ErrReleased}, &to)
+		c.end(&Outcome{Err: ErrReleased}, &to)
 		j.forget(i)
+		delete(j.loose, i)
 		if j.own { // results of other sessions are not ours to free
 			j.letting.waiting = append(j.letting.waiting, i)
 		}
@@ -27,6 +33,14 @@ func (j *Job) Release(indices ...uint32) {
 	j.sendReleases()
 	j.mu.Unlock()
 	to.tell()
+}
+
+// releaseLoose lets go of what was submitted loose.
+func (j *Job) releaseLoose() {
+	j.mu.Lock()
+	loose := slices.Collect(maps.Keys(j.loose))
+	j.mu.Unlock()
+	j.Release(loose...)
 }
 
 // sendReleases sends what has gathered, unless some are on their way. A Release has

@@ -65,7 +65,7 @@ func (c *Client) runAgain(r *wire.Reply) {
 			continue // nobody asked for a task of it
 		}
 		j.mu.Lock()
-		if cell := j.find(r.GetRetried().Index[i]); cell != nil {
+		if cell := j.find(r.GetRetried().Index[i]); cell.held() {
 			cell.again()
 			j.watch()
 		}

@@ -22,24 +22,26 @@ const (
 	frameRest = 64 << 10
 )
 
+// Class is a class that was made known to one job: see Job.Class.
+type Class struct{ id graph.ClassID }
+
 // Task is what Submit adds to a job.
 type Task struct {
-	Class   *graph.Class
+	Class   Class
 	Payload []byte // copied
 	Deps    []graph.TaskID
 	Hosts   []string // where the input lies, as node managers call the hosts
-	// Loose gives up the client's hold: the result is freed when its consumers are
-	// done.
+	// Loose has Client.Close release the task, also in a job with a name.
 	Loose bool
 	// Sink, if not nil, is told Tag when the task has an outcome.
 	Sink Sink
 	Tag  uint32
 }
 
-// Sink is told of outcomes, most often by the reader: it must not block, nor call
-// the job.
+// Sink is told of outcomes, most often by the reader: it must not block, nor keep
+// tags. Sinks are comparable.
 type Sink interface {
-	Ended(tag uint32)
+	Ended(tags []uint32)
 }
 
 // outbox is what a job has yet to hand over to the scheduler. Guarded by Job.mu.
@@ -48,6 +50,7 @@ type outbox struct {
 	classes   map[classKey]graph.ClassID
 	nextClass graph.ClassID
 	declare   []*wire.Class // not sent yet
+	loose     map[uint32]struct{}
 
 	building graph.Batch
 	hosts    map[string]uint32 // of building: positions in HostNames
@@ -86,10 +89,12 @@ func (o *outbox) begin(tasks, classes uint32) {
 	o.building.First = tasks
 }
 
-// class returns the class's id, and declares it before the next submission if it
-// is new.
-func (o *outbox) class(c *graph.Class) graph.ClassID {
+// Class makes a class known to the job, for tasks of this job. Equal classes are one.
+func (j *Job) Class(c *graph.Class) Class {
 	key := keyOf(c)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	o := &j.outbox
 	id, ok := o.classes[key]
 	if !ok {
 		id = o.nextClass
@@ -97,14 +102,13 @@ func (o *outbox) class(c *graph.Class) graph.ClassID {
 		o.classes[key] = id
 		o.declare = append(o.declare, wire.ClassToWire(id, c))
 	}
-	return id
+	return Class{id}
 }
 
 // add appends a task to the batch that is being built.
 func (o *outbox) add(t *Task) {
 	b := &o.building
-	i := len(b.Class)
-	b.Class = append(b.Class, o.class(t.Class))
+	b.Class = append(b.Class, t.Class.id)
 	b.Payload = append(b.Payload, t.Payload...)
 	b.PayEnd = append(b.PayEnd, uint32(len(b.Payload)))
 	b.Deps = append(b.Deps, t.Deps...)
@@ -122,11 +126,11 @@ func (o *outbox) add(t *Task) {
 		b.Hosts = append(b.Hosts, at)
 	}
 	b.HostEnd = append(b.HostEnd, uint32(len(b.Hosts)))
-	if i%8 == 0 {
-		b.Loose = append(b.Loose, 0)
-	}
 	if t.Loose {
-		b.Loose[i/8] |= 1 << (i % 8)
+		if o.loose == nil {
+			o.loose = map[uint32]struct{}{}
+		}
+		o.loose[o.next] = struct{}{}
 	}
 	o.next++
 }
@@ -145,15 +149,16 @@ func (o *outbox) take(job graph.JobID) (b *graph.Batch, cost int) {
 	if len(built.Payload) == 0 {
 		built.PayEnd = nil
 	}
-	tight := true
-	for _, bits := range built.Loose {
-		tight = tight && bits == 0
-	}
-	if tight {
-		built.Loose = nil
-	}
 	cost = o.bytes
 	o.building, o.hosts, o.bytes = graph.Batch{First: o.next}, nil, 0
+	if o.frames+1 >= maxFrames {
+		// A stream: what gathers until the next acknowledgement is about as much.
+		n := len(built.Class)
+		next := &o.building
+		next.Class, next.PayEnd = make([]graph.ClassID, 0, n), make([]uint32, 0, n)
+		next.DepEnd, next.HostEnd = make([]uint32, 0, n), make([]uint32, 0, n)
+		next.Payload, next.Deps = make([]byte, 0, len(built.Payload)), make([]graph.TaskID, 0, len(built.Deps))
+	}
 	return &built, cost
 }
 
@@ -189,7 +194,9 @@ func (j *Job) Submit(ctx context.Context, t *Task) (uint32, error) {
 	j.outbox.add(t)
 	j.bytes += cost
 	cell := j.hold(index)
-	cell.sink, cell.tag = t.Sink, t.Tag
+	if t.Sink != nil {
+		cell.tell(told{t.Sink, t.Tag})
+	}
 	j.watch()
 	j.flush(false)
 	return index, nil

@@ -23,13 +23,16 @@ type info struct {
 	shape string // see Codec.Shape
 
 	isRef  bool    // it is a Ref
+	direct bool    // values are encoded by collector.append
 	elem   *info   // of a pointer, slice, array, map
 	fields []field // of a struct: those that travel
+	sorted []field // the same in the order of their keys, if direct
 }
 
 type field struct {
 	index int
 	info  *info
+	key   []byte // its name as it is encoded; of sorted
 }
 
 // walked reports whether values must be looked at before they are encoded.
@@ -194,6 +197,9 @@ func (a *analyser) fields(in *info, path string) error {
 // spread lets every info know what the types below it can hold. Types that contain
 // themselves need several rounds.
 func (a *analyser) spread() {
+	for _, in := range a.seen {
+		in.direct = direct(in)
+	}
 	for changed := true; changed; {
 		changed = false
 		for _, in := range a.seen {
@@ -201,8 +207,9 @@ func (a *analyser) spread() {
 			refs := in.refs || slices.ContainsFunc(below, func(b *info) bool { return b.refs })
 			loops := in.loops || slices.ContainsFunc(below, func(b *info) bool { return b.loops })
 			anys := in.any || slices.ContainsFunc(below, func(b *info) bool { return b.any })
-			if refs != in.refs || loops != in.loops || anys != in.any {
-				in.refs, in.loops, in.any, changed = refs, loops, anys, true
+			direct := in.direct && !slices.ContainsFunc(below, func(b *info) bool { return !b.direct })
+			if refs != in.refs || loops != in.loops || anys != in.any || direct != in.direct {
+				in.refs, in.loops, in.any, in.direct, changed = refs, loops, anys, direct, true
 			}
 		}
 	}
@@ -221,12 +228,14 @@ func (in *info) fieldsAndElem() []*info {
 
 // opaque reports whether the type encodes and decodes itself.
 func opaque(t reflect.Type) bool {
-	implements := func(of []reflect.Type) bool {
-		return slices.ContainsFunc(of, func(m reflect.Type) bool {
-			return t.Implements(m) || reflect.PointerTo(t).Implements(m)
-		})
-	}
-	return t.Kind() != reflect.Interface && t.Kind() != reflect.Pointer && implements(marshalers) && implements(unmarshalers)
+	return t.Kind() != reflect.Interface && t.Kind() != reflect.Pointer && implements(t, marshalers) && implements(t, unmarshalers)
+}
+
+// implements reports whether t, or a pointer to it, has the methods of one of these.
+func implements(t reflect.Type, of []reflect.Type) bool {
+	return slices.ContainsFunc(of, func(m reflect.Type) bool {
+		return t.Implements(m) || reflect.PointerTo(t).Implements(m)
+	})
 }
 
 // tagName returns the name that a field's tag gives it, or "".

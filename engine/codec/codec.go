@@ -2,13 +2,9 @@ package codec
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
-
-	"github.com/fxamacker/cbor/v2"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -17,32 +13,6 @@ import (
 const maxDepth = 1000
 
 var encMode, decMode = modes()
-
-func modes() (cbor.EncMode, cbor.DecMode) {
-	eo := cbor.CoreDetEncOptions()
-	eo.Time, eo.TimeTag = cbor.TimeRFC3339Nano, cbor.EncTagRequired
-	eo.ByteArray = cbor.ByteArrayToByteSlice
-	eo.TextMarshaler = cbor.TextMarshalerTextString
-	em, err := eo.EncMode()
-	if err != nil {
-		panic(err)
-	}
-	// An array of n elements takes at least n bytes, and the input is checked to be
-	// well formed before memory is taken for it: its length is the bound.
-	dm, err := cbor.DecOptions{
-		MaxArrayElements:  math.MaxInt32,
-		MaxMapPairs:       math.MaxInt32,
-		MaxNestedLevels:   4 * maxDepth,
-		IntDec:            cbor.IntDecConvertSignedOrBigInt,
-		UTF8:              cbor.UTF8DecodeInvalid, // a Go string may hold any bytes
-		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
-		TextUnmarshaler:   cbor.TextUnmarshalerTextString,
-	}.DecMode()
-	if err != nil {
-		panic(err)
-	}
-	return em, dm
-}
 
 // ErrMismatch is wrapped by errors about bytes that are not of the expected type.
 var ErrMismatch = errors.New("value of another type")
@@ -53,12 +23,14 @@ type Codec[T any] struct {
 	fast fast
 }
 
+// fast is a type whose values decode past reflection.
 type fast uint8
 
 const (
 	slow fast = iota
 	fastBytes
 	fastString
+	fastInt
 )
 
 // For returns the codec of T, or an error that names the part of T that cannot be
@@ -74,6 +46,8 @@ func For[T any]() (*Codec[T], error) {
 		c.fast = fastBytes
 	case *string:
 		c.fast = fastString
+	case *int:
+		c.fast = fastInt
 	}
 	return c, nil
 }
@@ -95,41 +69,55 @@ func (c *Codec[T]) Append(dst []byte, deps []graph.TaskID, v T) ([]byte, []graph
 	case fastBytes:
 		b := *any(&v).(*[]byte)
 		if b == nil {
-			return append(dst, 0xf6), deps, nil
+			return append(dst, cborNull), deps, nil
 		}
-		return append(appendHead(dst, majorBytes, len(b)), b...), deps, nil
+		return append(appendHead(dst, majorBytes, uint64(len(b))), b...), deps, nil
 	case fastString:
 		s := *any(&v).(*string)
-		return append(appendHead(dst, majorText, len(s)), s...), deps, nil
+		return append(appendHead(dst, majorText, uint64(len(s))), s...), deps, nil
 	}
-	if c.info.walked() {
-		w := collector{deps: deps, from: len(deps)}
-		if err := w.value(c.info, reflect.ValueOf(&v).Elem(), 0); err != nil {
-			return dst, deps, fmt.Errorf("encode %s: %w", c.info.t, err)
+	return c.append(dst, deps, &v)
+}
+
+func (c *Codec[T]) append(dst []byte, deps []graph.TaskID, v *T) (_ []byte, _ []graph.TaskID, err error) {
+	w := collector{deps: deps, from: len(deps)}
+	whole := len(dst)
+	if c.info.direct {
+		dst, err = w.append(dst, c.info, reflect.ValueOf(v).Elem(), 0)
+	} else {
+		if c.info.walked() {
+			err = w.value(c.info, reflect.ValueOf(v).Elem(), 0)
 		}
-		deps = w.deps
+		if err == nil {
+			dst, err = encode(dst, *v)
+		}
 	}
-	buf := bytes.NewBuffer(dst)
-	if err := encMode.NewEncoder(buf).Encode(v); err != nil {
-		return dst, deps, fmt.Errorf("encode %s: %w", c.info.t, err)
+	if err != nil {
+		return dst[:whole], deps, fmt.Errorf("encode %s: %w", c.info.t, err)
 	}
-	return buf.Bytes(), deps, nil
+	return dst, w.deps, nil
 }
 
 // Decode returns the value that data holds. With own set the value may keep parts
 // of data. Refs stay as they are: see Resolve.
 func (c *Codec[T]) Decode(data []byte, own bool) (v T, err error) {
-	if c.fast != slow {
-		if content, ok := simpleString(data, c.fast); ok {
-			switch p := any(&v).(type) {
-			case *[]byte:
-				if !own {
-					content = bytes.Clone(content)
-				}
-				*p = content
-			case *string:
-				*p = string(content)
+	switch c.fast {
+	case fastBytes:
+		if content, ok := simpleString(data, majorBytes); ok {
+			if !own {
+				content = bytes.Clone(content)
 			}
+			*any(&v).(*[]byte) = content
+			return v, nil
+		}
+	case fastString:
+		if content, ok := simpleString(data, majorText); ok {
+			*any(&v).(*string) = string(content)
+			return v, nil
+		}
+	case fastInt:
+		if n, ok := simpleInt(data); ok {
+			*any(&v).(*int) = int(n)
 			return v, nil
 		}
 	}
@@ -147,53 +135,4 @@ func (c *Codec[T]) Resolve(v *T, get func(graph.TaskID) ([]byte, error)) error {
 		return nil
 	}
 	return resolver{get: get}.value(c.info, reflect.ValueOf(v).Elem())
-}
-
-const (
-	majorBytes = 2 << 5
-	majorText  = 3 << 5
-)
-
-// appendHead appends the head of a string of n bytes, in the shortest form.
-func appendHead(dst []byte, major byte, n int) []byte {
-	switch {
-	case n < 24:
-		return append(dst, major|byte(n))
-	case n <= math.MaxUint8:
-		return append(dst, major|24, byte(n))
-	case n <= math.MaxUint16:
-		return binary.BigEndian.AppendUint16(append(dst, major|25), uint16(n))
-	case n <= math.MaxUint32:
-		return binary.BigEndian.AppendUint32(append(dst, major|26), uint32(n))
-	}
-	return binary.BigEndian.AppendUint64(append(dst, major|27), uint64(n))
-}
-
-// simpleString returns the content of a byte or text string of definite length
-// that fills data. Everything else is left to the general decoder.
-func simpleString(data []byte, want fast) ([]byte, bool) {
-	major := byte(majorBytes)
-	if want == fastString {
-		major = majorText
-	}
-	if len(data) == 0 || data[0]&0xe0 != major {
-		return nil, false
-	}
-	var n uint64
-	rest := data[1:]
-	switch arg := data[0] & 0x1f; {
-	case arg < 24:
-		n = uint64(arg)
-	case arg == 24 && len(rest) >= 1:
-		n, rest = uint64(rest[0]), rest[1:]
-	case arg == 25 && len(rest) >= 2:
-		n, rest = uint64(binary.BigEndian.Uint16(rest)), rest[2:]
-	case arg == 26 && len(rest) >= 4:
-		n, rest = uint64(binary.BigEndian.Uint32(rest)), rest[4:]
-	case arg == 27 && len(rest) >= 8:
-		n, rest = binary.BigEndian.Uint64(rest), rest[8:]
-	default:
-		return nil, false
-	}
-	return rest, n == uint64(len(rest))
 }

@@ -3,9 +3,8 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
-
-	"github.com/fxamacker/cbor/v2"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -21,10 +20,20 @@ type Ref[T any] struct {
 	task  graph.TaskID // the promise; its Job is 0 when there is none
 	value *T           // the value, once it is known
 	err   error        // why there can be neither
+	keep  *Hold
+}
+
+// Hold keeps a task's result for as long as a Ref to it can be reached: whoever made
+// it has the garbage collector tell when there is none any more (runtime.AddCleanup).
+type Hold struct {
+	_ *byte // so that it is an object of its own
 }
 
 // RefTo returns the promise of task's result.
 func RefTo[T any](task graph.TaskID) Ref[T] { return Ref[T]{task: task} }
+
+// RefHeld returns the promise of task's result, which keeps h alive.
+func RefHeld[T any](task graph.TaskID, h *Hold) Ref[T] { return Ref[T]{task: task, keep: h} }
 
 // RefOf returns a Ref that carries v itself.
 func RefOf[T any](v T) Ref[T] { return Ref[T]{value: &v} }
@@ -75,11 +84,11 @@ func (r Ref[T]) MarshalCBOR() ([]byte, error) {
 	case r.err != nil:
 		return nil, r.err
 	case r.task.Job != 0:
-		return encMode.Marshal(cbor.Tag{Number: refTag, Content: [2]uint32{uint32(r.task.Job), r.task.Index}})
+		return appendRef(nil, r.task), nil
 	case r.value != nil:
 		return encMode.Marshal(*r.value)
 	}
-	return []byte{0xf7}, nil
+	return []byte{cborUndefined}, nil
 }
 
 // refHead is how a Ref to a task begins: the tag, and an array of two.
@@ -88,32 +97,49 @@ var refHead = []byte{0xd9, refTag >> 8, refTag & 0xff, 0x82}
 // UnmarshalCBOR is for the codec.
 func (r *Ref[T]) UnmarshalCBOR(data []byte) error {
 	*r = Ref[T]{}
-	if len(data) == 1 && data[0] == 0xf7 {
+	if len(data) == 1 && data[0] == cborUndefined {
 		return nil
 	}
 	if len(data) >= len(refHead) && [4]byte(data) == [4]byte(refHead) {
-		var id [2]uint32
-		if err := decMode.Unmarshal(data[3:], &id); err != nil {
-			return err
-		}
-		if id[0] == 0 {
-			return errors.New("a Ref to no job")
-		}
-		r.task = graph.TaskID{Job: graph.JobID(id[0]), Index: id[1]}
-		return nil
+		return r.unmarshalTask(data[len(refHead):])
 	}
 	r.value = new(T)
 	return decMode.Unmarshal(data, r.value)
 }
 
+// unmarshalTask reads what comes after refHead.
+func (r *Ref[T]) unmarshalTask(data []byte) error {
+	var id [2]uint64
+	for i := range id {
+		n, rest, ok := head(data)
+		if !ok || data[0]&0xe0 != majorUint || n > math.MaxUint32 {
+			return errors.New("a Ref to what is no task")
+		}
+		id[i], data = n, rest
+	}
+	if id[0] == 0 {
+		return errors.New("a Ref to no job")
+	}
+	r.task = graph.TaskID{Job: graph.JobID(id[0]), Index: uint32(id[1])}
+	return nil
+}
+
 // anyRef is what the walks see of a *Ref[T].
 type anyRef interface {
 	promise() (graph.TaskID, error)
+	held() (v reflect.Value, ok bool)
 	resolve(data []byte) error
 	target() reflect.Type
 }
 
 func (r *Ref[T]) promise() (graph.TaskID, error) { return r.task, r.err }
+
+func (r *Ref[T]) held() (reflect.Value, bool) {
+	if r.value == nil {
+		return reflect.Value{}, false
+	}
+	return reflect.ValueOf(r.value).Elem(), true
+}
 
 func (r *Ref[T]) target() reflect.Type { return reflect.TypeFor[T]() }
 
