@@ -182,6 +182,7 @@ func RunWorker(ctx context.Context, o WorkerOptions) error {
 	defer end(nil)
 	contact := newContact(o, end)
 	defer contact.close()
+	engineworker.TuneMemory()
 	err = engineworker.Run(work, engineworker.Options{
 		Identity:    m.id,
 		Scheduler:   func(context.Context) (string, uint64, error) { return o.Scheduler, 0, nil },

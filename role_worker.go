@@ -29,6 +29,7 @@ func worker(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	memory := float64(m.launch.Resource.MemoryMiB << 20)
+	engineworker.TuneMemory()
 	return engineworker.Run(ctx, engineworker.Options{
 		Identity:    m.id,
 		Scheduler:   m.scheduler,

@@ -235,6 +235,7 @@ func runWorker(h *host, l *launch, id *identity.Identity) error {
 	if err != nil {
 		return err
 	}
+	worker.TuneMemory()
 	ran := make(chan error, 1)
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/yarnd/yarnd/engine/machine"
 )
 
 // What an executor process finds open.
@@ -33,6 +35,9 @@ const (
 	commandExecutor = "command"
 )
 
+// heapFloor is for machine.HeapFloor: an executor of short functions has hardly a heap.
+const heapFloor = 32 << 20
+
 // killTime is how long an executor that ends tries to end its descendants.
 const killTime = 5 * time.Second
 
@@ -49,6 +54,7 @@ func Main(args []string, funcs Funcs) int {
 		funcs = nil
 	}
 	os.Unsetenv(envChild)
+	machine.HeapFloor(heapFloor)
 	in, out, life := inherit(fdIn, "in"), inherit(fdOut, "out"), inherit(fdLife, "lifeline")
 	syscall.CloseOnExec(fdPage)
 	// Should memory run out, rather this process than its worker (proc(5)).

@@ -41,7 +41,7 @@ type place struct {
 	handed  int        // slots of all attempts that it has
 	used    int        // slots of those that have begun; at most granted
 	begun   []*attempt // in the order in which they did
-	queue   []*attempt // not begun, in order
+	queue   fifo       // not begun, in order
 	young   int        // of begun: those not told
 }
 
@@ -104,7 +104,7 @@ func (c *Core) placeOf(a *attempt) *place {
 func (c *Core) mayGoAhead(a *attempt) bool {
 	p := c.placeOf(a)
 	return p.young > 0 && a.slots() <= p.granted &&
-		len(p.queue) < min(c.cfg.Ahead, p.granted*a.Class.window(c.cfg.Ahead))
+		p.queue.len() < min(c.cfg.Ahead, p.granted*a.Class.window(c.cfg.Ahead))
 }
 
 // hand hands a out, to slots that are free or ahead.
@@ -116,7 +116,7 @@ func (c *Core) hand(a *attempt, fits bool) {
 		p.granted += a.slots()
 	}
 	p.handed += a.slots()
-	p.queue = append(p.queue, a)
+	p.queue.push(a)
 	c.loose++
 	c.out.Run = append(c.out.Run, Start{Assignment: &a.Assignment, Ahead: !fits})
 	c.advance(p)
@@ -124,10 +124,8 @@ func (c *Core) hand(a *attempt, fits bool) {
 
 // advance begins what the place begins by itself.
 func (c *Core) advance(p *place) {
-	for len(p.queue) > 0 && p.used+p.queue[0].slots() <= p.granted {
-		a := p.queue[0]
-		p.queue[0] = nil
-		p.queue = p.queue[1:]
+	for p.queue.len() > 0 && p.used+p.queue.front().slots() <= p.granted {
+		a := p.queue.pop()
 		if !a.recalling {
 			c.loose--
 		}
@@ -165,14 +163,15 @@ func (c *Core) takeOut(a *attempt) {
 	p := c.placeOf(a)
 	p.handed -= a.slots()
 	if a.begun {
-		p.begun = without(p.begun, a)
+		i := slices.Index(p.begun, a)
+		p.begun = slices.Delete(p.begun, i, i+1)
 		p.used -= a.slots()
 		if !a.told {
 			p.young--
 			c.young--
 		}
 	} else {
-		p.queue = without(p.queue, a)
+		p.queue.remove(a)
 		if !a.recalling {
 			c.loose--
 		}
@@ -182,11 +181,6 @@ func (c *Core) takeOut(a *attempt) {
 		c.free += back
 	}
 	c.advance(p)
-}
-
-func without(as []*attempt, a *attempt) []*attempt {
-	i := slices.Index(as, a)
-	return slices.Delete(as, i, i+1)
 }
 
 // setLimits tells places how many slots they have by now.
@@ -209,7 +203,7 @@ func (c *Core) tick() {
 		if p.young > 0 {
 			continue
 		}
-		for _, a := range p.queue {
+		for _, a := range p.queue.items() {
 			c.recall(a)
 		}
 	}
@@ -227,7 +221,7 @@ func (c *Core) recall(a *attempt) {
 // recalled takes the answer to a recall. The attempt is in the queue, or it is thought
 // to have begun since.
 func (c *Core) recalled(r Answer) {
-	a := c.attempts[r.Key]
+	a := c.attempts.get(r.Key)
 	if a == nil {
 		return // it ended first
 	}
@@ -244,13 +238,13 @@ func (c *Core) recalled(r Answer) {
 	c.takeOut(a)
 	switch {
 	case a.state == stopping:
-		delete(c.attempts, a.Key)
+		c.attempts.remove(a)
 		c.giveBack(a.borrows)
 		if a.next != nil {
 			c.assign(a.next)
 		}
 	case a.asked || c.self == 0:
-		delete(c.attempts, a.Key)
+		c.attempts.remove(a)
 		c.giveBack(a.borrows)
 		c.answer(a, true)
 	default:
@@ -271,8 +265,11 @@ func (c *Core) answer(a *attempt, ok bool) {
 // one's queue, or had ended there, begins anew and is none of them.
 func (c *Core) tellOfDeaths(ends []End) {
 	for i := range ends {
-		a := c.attempts[ends[i].Key]
-		if !ends[i].Died || a == nil {
+		if !ends[i].Died {
+			continue
+		}
+		a := c.attempts.get(ends[i].Key)
+		if a == nil {
 			continue
 		}
 		c.tell(c.placeOf(a), a)

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"container/heap"
 	"fmt"
 	"slices"
 
@@ -35,15 +34,15 @@ type attempt struct {
 	seq     uint64 // order of assignment
 	missing int    // inputs that are neither inline nor here; 0 unless waiting
 	borrows []Key  // inputs of Core.borrowed that are here for it
-	slot    int    // position in the heap while ready
 	handing
 	// next, while stopping, is an assignment of the same number that waits for this
 	// one's end: a fresh scheduler numbers its tasks anew.
-	next *Assignment
+	next  *Assignment
+	other *attempt // of the same task
 }
 
 // slots returns how many slots the attempt takes.
-func (a *attempt) slots() int { return max(1, int(a.Class.Resources.Slots)) }
+func (a *Assignment) slots() int { return max(1, int(a.Class.Resources.Slots)) }
 
 // Core is the state of a worker. It is not safe for concurrent use.
 type Core struct {
@@ -53,7 +52,7 @@ type Core struct {
 	done Output // the one that the caller has
 
 	seq      uint64
-	attempts map[Key]*attempt
+	attempts attempts
 	ready    readyQueue
 	free     int // slots: cfg.Slots less those that places have
 	places   []*place
@@ -81,7 +80,8 @@ func New(cfg Config) *Core {
 	}
 	return &Core{
 		cfg: cfg, free: cfg.Slots,
-		attempts: map[Key]*attempt{}, held: map[Key]uint64{}, borrowed: map[Key]*loan{}, fetches: map[Key]*fetch{},
+		attempts: attempts{of: map[graph.TaskID]*attempt{}},
+		held:     map[Key]uint64{}, borrowed: map[Key]*loan{}, fetches: map[Key]*fetch{},
 	}
 }
 
@@ -138,6 +138,7 @@ func (c *Core) Step(e Event) {
 // Output starts what can be started and returns what is to be done since the last
 // call. It is valid until the next call.
 func (c *Core) Output() *Output {
+	c.attempts.reuse()
 	c.startReady()
 	c.setLimits()
 	c.startFetches()
@@ -159,12 +160,12 @@ func (c *Core) AppendHeld(dst []Held) []Held {
 // Counts returns how many attempts have begun (also those being stopped), and how many
 // wait for inputs or slots.
 func (c *Core) Counts() (active, queued int) {
-	for _, a := range c.attempts {
+	for a := range c.attempts.all() {
 		if a.begun {
 			active++
 		}
 	}
-	return active, len(c.attempts) - active
+	return active, c.attempts.count - active
 }
 
 func (c *Core) joined(e Joined) {
@@ -175,15 +176,15 @@ func (c *Core) joined(e Joined) {
 		}
 		c.dropLoans()
 	}
-	for _, k := range c.sortedAttempts() {
+	for _, k := range c.attempts.sorted() {
 		c.stop(k)
 	}
 }
 
 func (c *Core) left() {
 	c.self = 0
-	for _, k := range c.sortedAttempts() {
-		if a := c.attempts[k]; a.state < running {
+	for _, k := range c.attempts.sorted() {
+		if a := c.attempts.get(k); a.state < running {
 			c.forget(a)
 		} else {
 			a.next, a.asked = nil, false
@@ -200,23 +201,22 @@ func (c *Core) left() {
 }
 
 func (c *Core) assign(t *Assignment) {
-	if old := c.attempts[t.Key]; old != nil {
+	if old := c.attempts.get(t.Key); old != nil {
 		if old.state == stopping {
-			old.next = t
+			next := *t
+			old.next = &next
 		}
 		return
 	}
-	a := &attempt{Assignment: *t, seq: c.seq, slot: -1}
-	c.seq++
-	if a.slots() > c.cfg.Slots {
+	if n := t.slots(); n > c.cfg.Slots {
 		c.out.Failed = append(c.out.Failed, Failed{Key: t.Key, Failure: &graph.Failure{
 			Kind:    graph.FailSetup,
-			Message: fmt.Sprintf("%s needs %d slots: this worker has %d", t.Class.Name, a.slots(), c.cfg.Slots),
+			Message: fmt.Sprintf("%s needs %d slots: this worker has %d", t.Class.Name, n, c.cfg.Slots),
 		}})
 		return
 	}
-	c.attempts[t.Key] = a
-	c.await(a)
+	c.seq++
+	c.await(c.attempts.add(t, c.seq))
 }
 
 // await looks for a's inputs: it becomes ready, or waits for fetches, or fails.
@@ -245,18 +245,17 @@ func (c *Core) await(a *attempt) {
 
 func (c *Core) makeReady(a *attempt) {
 	a.state = ready
-	heap.Push(&c.ready, a)
+	c.ready.push(a)
 }
 
 // startReady hands out ready attempts: to slots, or ahead.
 func (c *Core) startReady() {
-	for len(c.ready) > 0 {
-		a := c.ready[0]
+	for a := c.ready.front(); a != nil; a = c.ready.front() {
 		fits := a.slots() <= c.free
 		if !fits && !c.mayGoAhead(a) {
 			return
 		}
-		heap.Pop(&c.ready)
+		c.ready.remove(a)
 		if !c.complete(a) {
 			c.await(a) // an input was freed meanwhile
 			continue
@@ -277,7 +276,7 @@ func (c *Core) complete(a *attempt) bool {
 
 // stop ends an attempt that nobody wants to hear of any more.
 func (c *Core) stop(k Key) {
-	switch a := c.attempts[k]; {
+	switch a := c.attempts.get(k); {
 	case a == nil:
 	case a.state == stopping:
 		a.next = nil
@@ -290,7 +289,7 @@ func (c *Core) stop(k Key) {
 }
 
 func (c *Core) retract(k Key) {
-	a := c.attempts[k]
+	a := c.attempts.get(k)
 	switch {
 	case a == nil || a.state >= running && (a.begun || a.state == stopping) && a.next == nil:
 		c.out.Retracted = append(c.out.Retracted, Retracted{k, false})
@@ -310,7 +309,7 @@ func (c *Core) retract(k Key) {
 // forget removes an attempt that does not run.
 func (c *Core) forget(a *attempt) {
 	if a.state == ready {
-		heap.Remove(&c.ready, a.slot)
+		c.ready.remove(a)
 	} else if a.missing > 0 {
 		for i := range a.Inputs {
 			if f := c.fetches[a.Inputs[i].Key]; f != nil {
@@ -319,19 +318,19 @@ func (c *Core) forget(a *attempt) {
 			}
 		}
 	}
-	delete(c.attempts, a.Key)
+	c.attempts.remove(a)
 	c.giveBack(a.borrows)
 }
 
 func (c *Core) ended(e *End) {
-	a := c.attempts[e.Key]
+	a := c.attempts.get(e.Key)
 	if a == nil || a.state < running {
 		panic(fmt.Sprintf("local: attempt %v ended, which does not run", e.Key))
 	}
 	if e.Failure == nil {
 		a.Class.ran(e.Took)
 	}
-	delete(c.attempts, e.Key)
+	c.attempts.remove(a)
 	c.giveBack(a.borrows)
 	c.takeOut(a)
 	if a.state == stopping {
@@ -401,47 +400,4 @@ func (c *Core) inputFailed(k, in Key, holder graph.WorkerID) Failed {
 
 func inputFailure(in Key) *graph.Failure {
 	return &graph.Failure{Kind: graph.FailInput, Message: fmt.Sprintf("the result of task %s could not be fetched from any of its holders", in.Task)}
-}
-
-func (c *Core) sortedAttempts() []Key {
-	keys := make([]Key, 0, len(c.attempts))
-	for k := range c.attempts {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, Key.Compare)
-	return keys
-}
-
-// readyQueue is a heap of attempts: higher priority first, then older ones.
-type readyQueue []*attempt
-
-func (q readyQueue) Len() int { return len(q) }
-
-func (q readyQueue) Less(i, j int) bool {
-	if p, r := q[i].Class.Priority, q[j].Class.Priority; p != r {
-		return p > r
-	}
-	return q[i].seq < q[j].seq
-}
-
-func (q readyQueue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].slot, q[j].slot = i, j
-}
-
-// Push implements heap.Interface.
-func (q *readyQueue) Push(x any) {
-	a := x.(*attempt)
-	a.slot = len(*q)
-	*q = append(*q, a)
-}
-
-// Pop implements heap.Interface.
-func (q *readyQueue) Pop() any {
-	last := len(*q) - 1
-	a := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	a.slot = -1
-	return a
 }

@@ -61,7 +61,8 @@ type (
 	// Left ends it.
 	Left struct{}
 
-	// Assigned gives attempts to this worker. Those it knows already are ignored.
+	// Assigned gives attempts to this worker. Those it knows already are ignored. The
+	// core copies what it needs of Tasks.
 	Assigned struct {
 		Tasks []Assignment
 	}

@@ -181,7 +181,7 @@ func (c *Core) giveUp(f *fetch, here *graph.Failure) {
 	}
 	for _, a := range slices.Clone(f.waiters) {
 		switch {
-		case c.attempts[a.Key] != a: // failed already, for another place of the input
+		case c.attempts.get(a.Key) != a: // failed already, for another place of the input
 		case here == nil:
 			c.failInput(a, f.Key, f.from)
 		default:

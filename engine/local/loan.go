@@ -50,7 +50,7 @@ func (c *Core) giveBack(borrows []Key) {
 // endLoan makes nobody need k any more: should it be lent again, that is another loan.
 func (c *Core) endLoan(k Key) {
 	delete(c.borrowed, k)
-	for _, a := range c.attempts {
+	for a := range c.attempts.all() {
 		a.borrows = slices.DeleteFunc(a.borrows, func(b Key) bool { return b == k })
 	}
 }
@@ -63,7 +63,7 @@ func (c *Core) dropLoans() {
 	}
 	slices.SortFunc(c.out.Drop[from:], Key.Compare)
 	clear(c.borrowed)
-	for _, a := range c.attempts {
+	for a := range c.attempts.all() {
 		a.borrows = nil
 	}
 }

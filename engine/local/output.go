@@ -6,7 +6,8 @@ import "github.com/yarnd/yarnd/engine/graph"
 // for this worker, the second tells the scheduler.
 type Output struct {
 	// Cancel and Abandon may name what has ended in the same turn; that is to be
-	// ignored.
+	// ignored. An Assignment is valid until its attempt has ended and Output was called
+	// once more: then it may become another attempt's.
 	Cancel  []*Assignment // attempts that run: end them; Ended answers
 	Abandon []Key         // fetches under way: end them; Fetched or FetchFailed answers
 	Drop    []Key         // results: delete them from the store

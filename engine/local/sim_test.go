@@ -65,8 +65,6 @@ func (w *world) begin() {
 	}
 }
 
-func (a *Assignment) slots() int { return max(1, int(a.Class.Resources.Slots)) }
-
 // leaves takes an attempt out of its executor.
 func (w *world) leaves(k Key) {
 	x := &w.execs[w.running[k].Class.Place]
@@ -209,7 +207,7 @@ func (w *world) turn() {
 		}
 	}
 	uses := map[Key]int{}
-	for _, a := range w.c.attempts {
+	for a := range w.c.attempts.all() {
 		for _, k := range a.borrows {
 			uses[k]++
 		}
@@ -460,7 +458,7 @@ func TestSimulation(t *testing.T) {
 			w.turn()
 		}
 		for i, p := range w.c.places {
-			if p.granted != 0 || p.handed != 0 || p.used != 0 || p.young != 0 || len(p.begun)+len(p.queue) > 0 {
+			if p.granted != 0 || p.handed != 0 || p.used != 0 || p.young != 0 || len(p.begun)+p.queue.len() > 0 {
 				t.Fatalf("seed %d: place %d is left with %+v", seed, i, *p)
 			}
 		}
@@ -468,9 +466,9 @@ func TestSimulation(t *testing.T) {
 			t.Fatalf("seed %d: it waits for ticks without work", seed)
 		}
 		c := w.c
-		if len(w.assigned) > 0 || len(c.attempts) > 0 || len(c.ready) > 0 || len(c.fetches) > 0 || c.flying != 0 || c.bytes != 0 || c.free != w.cfg.Slots {
+		if len(w.assigned) > 0 || c.attempts.count > 0 || c.ready.count > 0 || len(c.fetches) > 0 || c.flying != 0 || c.bytes != 0 || c.free != w.cfg.Slots {
 			t.Fatalf("seed %d: left over: %d assigned; core: %d attempts, %d ready, %d fetches, %d flying, %d bytes, %d free slots",
-				seed, len(w.assigned), len(c.attempts), len(c.ready), len(c.fetches), c.flying, c.bytes, c.free)
+				seed, len(w.assigned), c.attempts.count, c.ready.count, len(c.fetches), c.flying, c.bytes, c.free)
 		}
 		held := map[Key]uint64{}
 		for _, h := range c.AppendHeld(nil) {

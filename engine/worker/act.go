@@ -54,12 +54,17 @@ func (w *worker) report(o *local.Output) {
 		w.push(wire.KindStarted, tasks(o.Started))
 	}
 	if len(o.Done) > 0 {
-		m := &wire.Done{}
-		for _, d := range o.Done {
+		m := &w.spare.done
+		m.Clear()
+		for i := range o.Done {
+			d := &o.Done[i]
 			m.Add(wire.Result{Task: d.Task, Attempt: d.Attempt, Size: d.Size, Duration: d.Took, IsInline: !d.Kept, Inline: d.Inline})
 		}
 		w.done += uint64(len(o.Done))
 		w.push(wire.KindDone, m)
+		if cap(m.Inline) > keepInline {
+			w.spare.done = wire.Done{}
+		}
 	}
 	for _, m := range failedFrames(o.Failed, w.opts.Host) {
 		w.push(wire.KindFailed, m)
@@ -82,6 +87,9 @@ func (w *worker) report(o *local.Output) {
 		w.push(wire.KindMissing, tasks(o.Missing))
 	}
 }
+
+// keepInline is how many bytes of results the memory of a Done frame may have to be kept.
+const keepInline = 1 << 20
 
 // maxFailed is where a frame of failures is full, in bytes of their texts.
 const maxFailed = 4 << 20
@@ -120,28 +128,33 @@ func tasks(keys []local.Key) *wire.Tasks {
 // work is an attempt in an executor.
 type work struct {
 	task  executor.Task
-	of    *local.Assignment
 	blobs []*store.Blob            // inputs that are open
 	bad   atomic.Pointer[badInput] // one that could not be read while it ran
 }
+
+// key names the attempt.
+func (t *work) key() local.Key { return local.Key{Task: t.task.ID, Attempt: t.task.Attempt} }
 
 // manyInputs is how many make an attempt large.
 const manyInputs = 64
 
 // start runs attempts. It returns events for those whose inputs are not there.
 func (w *worker) start(run []local.Start) (lost []event) {
-	works, tasks := make([]work, len(run)), make([]*executor.Task, 0, len(run))
-	for i, a := range run {
-		t := &works[i]
+	if len(run) == 0 {
+		return nil
+	}
+	works, tasks := make([]work, len(run)), w.spare.run[:0]
+	for i := range run {
+		a, t := run[i], &works[i]
 		if len(a.Inputs) > manyInputs {
 			t = &work{} // what it has must not stay for the others
 		}
-		t.of, a.Owner = a.Assignment, t
+		a.Owner = t
 		t.task = executor.Task{
 			ID: a.Task, Attempt: a.Attempt, Class: a.Class.Class, Payload: a.Payload,
 			Place: executor.Place(a.Class.Place), Limit: a.Limit, Ahead: a.Ahead, Owner: t,
 		}
-		if e := w.open(t); e != nil {
+		if e := w.open(t, a.Assignment); e != nil {
 			lost = append(lost, e...)
 			continue
 		}
@@ -150,6 +163,8 @@ func (w *worker) start(run []local.Start) (lost []event) {
 	if len(tasks) > 0 {
 		w.exec.Run(tasks)
 	}
+	clear(tasks)
+	w.spare.run = tasks
 	return lost
 }
 
@@ -174,8 +189,7 @@ func (w *worker) handed(o *local.Output) {
 
 // open opens an attempt's inputs, before anything can delete them. It returns events
 // instead if one is not there.
-func (w *worker) open(t *work) []event {
-	a := t.of
+func (w *worker) open(t *work, a *local.Assignment) []event {
 	if len(a.Inputs) == 0 {
 		return nil
 	}

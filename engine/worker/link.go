@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -251,10 +252,16 @@ func (w *worker) learn(m *wire.Classes) {
 var errNoClass = errors.New("an attempt of a class that was not declared")
 
 func (w *worker) assigned(m *wire.Assign) error {
-	tasks := make([]local.Assignment, m.Len())
+	tasks := slices.Grow(w.spare.tasks[:0], m.Len())[:m.Len()]
+	w.spare.tasks = tasks
+	defer clear(tasks)
+	var class *local.Class
+	var last wire.Assignment
 	for i := range tasks {
 		row := m.At(i)
-		class := w.classes[row.Task.Job][row.Class]
+		if class == nil || row.Task.Job != last.Task.Job || row.Class != last.Class {
+			class, last = w.classes[row.Task.Job][row.Class], row
+		}
 		if class == nil {
 			return fmt.Errorf("%w: task %s, class %d", errNoClass, row.Task, row.Class)
 		}

@@ -43,6 +43,14 @@ type worker struct {
 	done    uint64                 // results given since the last connection
 	retired bool
 	load    loadMeter
+	spare   spare
+}
+
+// spare is memory that is used in each turn again.
+type spare struct {
+	done  wire.Done
+	tasks []local.Assignment
+	run   []*executor.Task
 }
 
 func (w *worker) init() {

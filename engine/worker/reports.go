@@ -71,7 +71,7 @@ func (w *worker) reported(rs []executor.Report) {
 			if r.What == executor.Ended {
 				s.endedWith(t, r)
 			} else {
-				s.answers = append(s.answers, local.Answer{Key: t.of.Key, OK: r.What == executor.Recalled})
+				s.answers = append(s.answers, local.Answer{Key: t.key(), OK: r.What == executor.Recalled})
 			}
 		}
 	})
@@ -79,7 +79,7 @@ func (w *worker) reported(rs []executor.Report) {
 
 // endedWith notes an end, and an input that is lost.
 func (s *said) endedWith(t *work, r *executor.Report) {
-	e := local.End{Key: t.of.Key, Failure: r.Failure, Died: r.Died, Took: uint32(min(r.Took.Microseconds(), 1<<32-1))}
+	e := local.End{Key: t.key(), Failure: r.Failure, Died: r.Died, Took: uint32(min(r.Took.Microseconds(), 1<<32-1))}
 	bad := t.bad.Load()
 	switch {
 	case r.Failure != nil && bad != nil && !r.Died:

@@ -14,10 +14,17 @@ import (
 	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/local"
+	"github.com/yarnd/yarnd/engine/machine"
 	"github.com/yarnd/yarnd/engine/store"
 	"github.com/yarnd/yarnd/engine/transfer"
 	"github.com/yarnd/yarnd/identity"
 )
+
+// heapFloor is what a worker with hardly a result throws away between two collections.
+const heapFloor = 32 << 20
+
+// TuneMemory sets the garbage collector of a process that is a worker and nothing else.
+func TuneMemory() { machine.HeapFloor(heapFloor) }
 
 // Run is the life of a worker. It returns nil when the worker was retired or ctx
 // ended, after all that it started has ended; an error says why it could not
