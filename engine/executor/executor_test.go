@@ -285,7 +285,7 @@ func TestDeaths(t *testing.T) {
 		// All that ran in the process share its fate, whoever is to blame.
 		bystander := make(chan *graph.Failure, 1)
 		go func() { bystander <- m.Run(t.Context(), goTask("wait", "")).Failure }()
-		waitFor(t, func() bool { return calls(m) == 1 })
+		waitFor(t, func() bool { return begun(m) == 1 })
 		for _, f := range []*graph.Failure{m.Run(t.Context(), goTask(c.name, "")).Failure, <-bystander} {
 			if f == nil || f.Kind != graph.FailDied || f.ExitCode != c.code ||
 				!strings.Contains(f.Message, c.message) || !strings.Contains(string(f.Output), c.output) {
@@ -296,6 +296,16 @@ func TestDeaths(t *testing.T) {
 			t.Errorf("after %s: %q", c.name, got)
 		}
 	}
+}
+
+// begun returns how many calls executors say that they run.
+func begun(m *blocking) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.all {
+		n += len(p.running())
+	}
+	return n
 }
 
 // calls returns how many calls are in executors.
