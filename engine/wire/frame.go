@@ -39,7 +39,9 @@ func (e *ProtocolError) Error() string {
 func AppendFrame(dst []byte, k Kind, m proto.Message) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0, byte(k))
-	if m != nil {
+	if done, ok := appendHot(dst, m); ok {
+		dst = done
+	} else if m != nil {
 		var err error
 		if dst, err = (proto.MarshalOptions{}).MarshalAppend(dst, m); err != nil {
 			return dst[:start], fmt.Errorf("encode %s: %w", k, err)
@@ -124,6 +126,10 @@ func Unmarshal(k Kind, body []byte) (proto.Message, error) {
 		return nil, &ProtocolError{Kind: k, What: "not a kind of this protocol version"}
 	}
 	m := k.newMessage()
+	if parseHot(body, m) {
+		return checked(k, m)
+	}
+	proto.Reset(m)
 	if kinds[k].nested {
 		left := maxElements
 		if err := countElements(m.ProtoReflect().Descriptor(), body, &left); err != nil {
@@ -133,6 +139,10 @@ func Unmarshal(k Kind, body []byte) (proto.Message, error) {
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, m); err != nil {
 		return nil, &ProtocolError{Kind: k, What: err.Error()}
 	}
+	return checked(k, m)
+}
+
+func checked(k Kind, m proto.Message) (proto.Message, error) {
 	if c, ok := m.(checker); ok {
 		if err := c.Check(); err != nil {
 			return nil, &ProtocolError{Kind: k, What: err.Error()}
