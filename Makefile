@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static binaries: they run on any node of a cluster, whatever its libc.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
 
-.PHONY: help build demo demo-hadoop test test-fast sim-long test-matrix bench-submit bench-peers release lint generate clean
+.PHONY: help build demo demo-hadoop test test-fast sim-long mutants test-matrix bench-submit bench-peers release lint generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test-fast: ## the tests that need nothing but Go, in four minutes on two cores
 
 sim-long: ## the simulator for hours: SCHEDULES=10000000, from a FROM of its own each day
 	$(GO) test -count=1 -v -timeout 24h ./engine/schedtest -run '^TestSimulation$$' -schedules $(or $(SCHEDULES),10000000) -from $(or $(FROM),$(shell date +%Y%m%d)00000000) -progress 1m
+
+mutants: ## put faults into the cores, one at a time, and see whether the simulator finds them
+	$(GO) run ./engine/schedtest/mutate
 
 test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.0 in turn
 	@scripts/test-matrix.sh

@@ -1,6 +1,10 @@
 package schedtest
 
-import "github.com/yarnd/yarnd/engine/graph"
+import (
+	"fmt"
+
+	"github.com/yarnd/yarnd/engine/graph"
+)
 
 // Action is one thing that happens to a world. It says all about it: nothing is left
 // to chance when it is done, so that a list of actions, less some, can be done again.
@@ -15,7 +19,9 @@ type Action struct {
 	Host  int         // of a machine
 	Pool  string      // of a machine, or to be shrunk
 	Slots int         // of a machine
-	Mem   uint64      // of a machine, bytes
+	Mem   uint64      // of a machine, bytes for results
+	Needs uint64      // of a machine, bytes that tasks may need together; 0: any
+	GPUs  uint64      // of a machine
 	Class *behaviour  // of OpClass
 	Tasks []taskSpec  // of OpSubmit
 	Names []Name      // tasks that a request is about
@@ -70,7 +76,7 @@ const (
 	OpLeave // job J's client disconnects: all that it pinned is unpinned
 
 	OpJoin    // machine M connects, as W; it is started if there is none
-	OpCut     // connection W is lost; How: "late": the scheduler still hears what was said
+	OpCut     // connection W is lost; How: "late": the scheduler still hears what was said; "amid": as an attempt ends
 	OpNotice  // the scheduler gives W up; How: "blame"
 	OpPart    // nothing passes on W, nor between its machine and others
 	OpMend    // until now
@@ -78,7 +84,7 @@ const (
 	OpDie     // machine M's executor dies with all that runs; How: "memory"
 	OpLose    // machine M's N-th result is gone from its store; How: "told", "silent"
 	OpLie     // somebody says wrongly that a result is missing on machine M
-	OpAgain   // the N-th last report on W is made again; How: "next": on the machine's next connection
+	OpAgain   // the N-th last report on W is made again; How: "next": on the machine's next connection; "other": by another machine
 	OpRedown  // the N-th last order on W comes again
 	OpRetire  // a pool shrinks to N, or W is to leave
 	OpSlow    // machine M is slow from now on
@@ -98,7 +104,7 @@ var opFields = [ops]struct{ word, keys string }{
 	OpEnd:      {"end", "m n how"},
 	OpLand:     {"land", "m n how"},
 	OpOpen:     {"open", "j"},
-	OpClass:    {"class", "j does kind size inline micros priority retries deaths needs pool"},
+	OpClass:    {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool"},
 	OpSubmit:   {"submit", "j tasks"},
 	OpResubmit: {"resubmit", "j"},
 	OpRelease:  {"release", "names"},
@@ -109,7 +115,7 @@ var opFields = [ops]struct{ word, keys string }{
 	OpClose:    {"close", "j"},
 	OpRead:     {"read", "names"},
 	OpLeave:    {"leave", "j"},
-	OpJoin:     {"join", "m w host pool slots mem how"},
+	OpJoin:     {"join", "m w host pool slots mem needs gpus how"},
 	OpCut:      {"cut", "w how"},
 	OpNotice:   {"notice", "w how"},
 	OpPart:     {"part", "w"},
@@ -141,4 +147,24 @@ type behaviour struct {
 	size   uint64
 	inline bool
 	micros uint32
+	gpus   uint64
+	only   int // 1 + number of the host whose workers may run it; 0: any
 }
+
+// gpu is the resource that some tasks need and some machines have.
+const gpu = "gpu"
+
+// spell writes the numbers out that scripts have for the class.
+func (b *behaviour) spell() graph.Class {
+	c := b.class
+	c.Name = b.does
+	if b.gpus > 0 {
+		c.Resources.Named = graph.Amounts{{Name: gpu, Count: b.gpus}}
+	}
+	if b.only > 0 {
+		c.Hosts = []string{hostName(b.only - 1)}
+	}
+	return c
+}
+
+func hostName(n int) string { return fmt.Sprint("host", n) }

@@ -23,7 +23,7 @@ type Plan struct {
 var Features = []string{
 	"cancel", "retry", "release", "pin", "close", "loose", "foreign", "hosts", "slots", "pools",
 	"fail", "flaky", "poison", "setup", "crash", "cut", "part", "die", "retire", "scale", "missing",
-	"again", "slow", "resubmit", "small", "restart",
+	"again", "slow", "resubmit", "small", "restart", "needs", "only",
 }
 
 // String returns the flags that replay the plan.
@@ -183,7 +183,7 @@ func (a *adversary) work() Action {
 	}
 	act := Action{Op: OpEnd, M: m.name, N: int64(a.IntN(len(m.running)))}
 	switch {
-	case a.on["setup"] && a.chance(16):
+	case a.on["setup"] && (a.chance(24) || m.name%4 == 1 && a.chance(2)): // some hosts are sick
 		act.How = "setup"
 	case a.on["fail"] && a.chance(24):
 		act.How = a.one("time", "user")
@@ -212,6 +212,9 @@ func (a *adversary) join() {
 	}
 	if a.chance(4) {
 		act.Mem = 1 << (22 + a.IntN(6))
+	}
+	if a.on["needs"] && a.chance(2) {
+		act.Needs, act.GPUs = uint64(a.IntN(4))<<30, uint64(a.IntN(4))
 	}
 	a.do(act)
 }
@@ -251,7 +254,7 @@ func (a *adversary) mischief() Action {
 		case c.parted:
 			return Action{Op: OpMend, W: c.name}
 		case c.open:
-			return Action{Op: OpCut, W: c.name, How: a.one("", "late")}
+			return Action{Op: OpCut, W: c.name, How: a.one("", "late", "amid")}
 		}
 		return Action{Op: OpNotice, W: c.name, How: a.blame(6)}
 	}
@@ -260,7 +263,7 @@ func (a *adversary) mischief() Action {
 		make    func() Action
 	}
 	all := [...]choice{
-		{"cut", func() Action { return Action{Op: OpCut, W: a.anyConn(), How: a.one("", "late")} }},
+		{"cut", func() Action { return Action{Op: OpCut, W: a.anyConn(), How: a.one("", "late", "amid")} }},
 		{"cut", func() Action { return Action{Op: OpNotice, W: a.anyConn()} }},
 		{"part", func() Action { return Action{Op: OpPart, W: a.anyConn()} }},
 		{"crash", func() Action { return Action{Op: OpCrash, M: a.anyMachine(), How: a.blame(2)} }},
@@ -272,7 +275,7 @@ func (a *adversary) mischief() Action {
 			return Action{Op: OpLie, M: a.anyMachine(), N: a.Int64N(8), How: a.one("", "any")}
 		}},
 		{"again", func() Action {
-			return Action{Op: OpAgain, W: a.anyConn(), N: a.Int64N(remembered), How: a.one("", "next")}
+			return Action{Op: OpAgain, W: a.anyConn(), N: a.Int64N(remembered), How: a.one("", "next", "other")}
 		}},
 		{"again", func() Action { return Action{Op: OpRedown, W: a.anyConn(), N: a.Int64N(remembered)} }},
 		{"slow", func() Action { return Action{Op: OpSlow, M: a.anyMachine()} }},
@@ -397,6 +400,13 @@ func (a *adversary) behaviour() *behaviour {
 	}
 	if a.on["pools"] && a.chance(6) {
 		b.class.Pool = "big"
+	}
+	if a.on["needs"] && a.chance(4) {
+		b.class.Resources.Memory = uint64(a.IntN(3)) << 30
+		b.gpus = uint64(a.IntN(3))
+	}
+	if a.on["only"] && a.chance(8) {
+		b.only = 1 + a.someHost()
 	}
 	switch n := a.IntN(40); {
 	case n < 4 && a.on["fail"]:

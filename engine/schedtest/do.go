@@ -2,6 +2,7 @@ package schedtest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -135,7 +136,10 @@ func (w *World) join(a *Action) bool {
 	m.conn = c
 	w.conns = append(w.conns, c)
 	w.byID[c.id] = c
-	ev := sched.WorkerJoined{Worker: c.id, Host: fmt.Sprint("host", m.host), Pool: m.pool, Slots: m.slots, Memory: m.mem}
+	ev := sched.WorkerJoined{Worker: c.id, Host: hostName(m.host), Pool: m.pool, Slots: m.slots, Memory: m.mem, TaskMemory: m.needs}
+	if m.gpus > 0 {
+		ev.Named = graph.Amounts{{Name: gpu, Count: m.gpus}}
+	}
 	if a.How == "held" { // the inventory comes at once
 		for _, h := range m.core.AppendHeld(nil) {
 			if m.epoch == w.epoch {
@@ -210,6 +214,9 @@ func (w *World) doFault(a *Action) bool {
 	case a.Op == OpJoin:
 		return w.join(a)
 	case a.Op == OpCut && c != nil && c.open:
+		if m := c.m; a.How == "amid" && m.conn == c && len(m.running) > 0 {
+			m.finish(w, 0, "user") // of which it can tell nobody any more
+		}
 		w.cut(c, a.How == "late")
 	case a.Op == OpNotice && c != nil && !c.gone:
 		w.notice(c, a.How == "blame")
@@ -226,7 +233,7 @@ func (w *World) doFault(a *Action) bool {
 	case a.Op == OpLie && m != nil:
 		return w.lie(m, int(a.N), a.How == "any")
 	case a.Op == OpAgain && c != nil && len(c.said) > 0:
-		return w.again(c, int(a.N), a.How == "next")
+		return w.again(c, int(a.N), a.How)
 	case a.Op == OpRedown && c != nil && c.open && len(c.heard) > 0:
 		return c.redown(int(a.N))
 	case a.Op == OpRetire && a.W != 0:
@@ -255,14 +262,11 @@ func deathKind(how string) graph.FailKind {
 // mislay makes a machine lose a result, as a full disk may. It finds out at once, or
 // when the result is needed.
 func (m *machine) mislay(w *World, n int, told bool) bool {
-	held := m.core.AppendHeld(nil)
-	if len(held) == 0 {
+	there := slices.SortedFunc(maps.Keys(m.store), local.Key.Compare)
+	if len(there) == 0 {
 		return false
 	}
-	k := held[n%len(held)].Key
-	if m.mislaid[k] {
-		return false
-	}
+	k := there[n%len(there)]
 	delete(m.store, k)
 	m.mislaid[k] = true
 	if told {
@@ -286,23 +290,38 @@ func (w *World) lie(m *machine, n int, anyAttempt bool) bool {
 	return true
 }
 
-// again makes a report arrive once more, on the same connection or on the machine's
-// next one.
-func (w *World) again(c *conn, n int, next bool) bool {
+// again makes a report arrive once more: on the same connection, on the machine's next
+// one, or from another machine.
+func (w *World) again(c *conn, n int, how string) bool {
 	r := c.said[len(c.said)-1-n%len(c.said)]
 	r.inventory = false
 	to := c
-	if next {
-		if to = c.m.conn; to == nil || to == c {
-			return false
-		}
-		r.ev = saidBy(r.ev, to.id)
+	switch how {
+	case "next":
+		to = c.m.conn
+	case "other":
+		to = w.another(c)
 	}
+	if to == nil || how != "" && to == c {
+		return false
+	}
+	r.ev = saidBy(r.ev, to.id)
 	if _, ok := r.ev.(sched.Copied); ok {
 		w.doubtful = true
 	}
 	to.up = append(to.up, r)
 	return true
+}
+
+// another is the next connection of another machine.
+func (w *World) another(c *conn) *conn {
+	at := slices.Index(w.conns, c)
+	for n := range w.conns {
+		if d := w.conns[(at+n)%len(w.conns)]; d.m != c.m && d.open {
+			return d
+		}
+	}
+	return nil
 }
 
 // saidBy returns a report as another worker would make it.

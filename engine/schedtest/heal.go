@@ -99,20 +99,32 @@ func (w *World) round(rng *rand.Rand) (did bool) {
 	return did
 }
 
-// staff keeps a worker in each pool that can run anything.
+// staff keeps a worker in each pool that can run anything, and on each host that some
+// task must be on.
 func (w *World) staff() {
-	for _, pool := range []string{"", "big"} {
-		if slices.ContainsFunc(w.machines, func(m *machine) bool {
-			if m.conn == nil || m.pool != pool || m.slots < 2 {
-				return false
+	hosts := []int{0}
+	for _, j := range w.jobs {
+		for _, b := range j.classes {
+			if b.only > 0 && !slices.Contains(hosts, b.only-1) {
+				hosts = append(hosts, b.only-1)
 			}
-			k, _ := w.core.Worker(m.conn.id)
-			return k.Phase == "working"
-		}) {
-			continue
 		}
-		w.join(&Action{M: -1 - int(w.nextWorker), W: -1 - int(w.nextWorker), Pool: pool, Slots: 2})
 	}
+	for _, pool := range []string{"", "big"} {
+		for _, host := range hosts {
+			if !slices.ContainsFunc(w.machines, func(m *machine) bool { return w.mayRunAnything(m, pool, host, len(hosts) > 1) }) {
+				w.join(&Action{M: -1 - int(w.nextWorker), W: -1 - int(w.nextWorker), Host: host, Pool: pool, Slots: 2, GPUs: 2})
+			}
+		}
+	}
+}
+
+func (w *World) mayRunAnything(m *machine, pool string, host int, onHost bool) bool {
+	if m.conn == nil || m.pool != pool || m.slots < 2 || m.needs > 0 || m.gpus < 2 || onHost && m.host != host {
+		return false
+	}
+	k, _ := w.core.Worker(m.conn.id)
+	return k.Phase == "working"
 }
 
 func (w *World) still() bool {

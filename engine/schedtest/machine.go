@@ -2,6 +2,7 @@ package schedtest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -17,6 +18,8 @@ type machine struct {
 	pool  string
 	slots int
 	mem   uint64
+	needs uint64
+	gpus  uint64
 	slow  bool
 	dead  bool
 
@@ -98,7 +101,7 @@ type welcome struct{}
 
 func (w *World) newMachine(a *Action) *machine {
 	m := &machine{
-		name: a.M, host: a.Host, pool: a.Pool, slots: max(1, a.Slots), mem: a.Mem,
+		name: a.M, host: a.Host, pool: a.Pool, slots: max(1, a.Slots), mem: a.Mem, needs: a.Needs, gpus: a.GPUs,
 		store: map[local.Key]stored{}, mislaid: map[local.Key]bool{},
 	}
 	m.core = local.New(local.Config{Slots: m.slots, Fetches: m.fetches(w), FetchBytes: maxFetchBytes, Ahead: -1})
@@ -131,7 +134,7 @@ func (m *machine) step(w *World, ev local.Event) {
 func (m *machine) hear(w *World, msg any) {
 	if r, ok := msg.(repeated); ok {
 		msg = r.msg
-		if a, ok := msg.(local.Assigned); ok && (m.watch.live[a.Tasks[0].Key] == nil || m.watch.asked(a.Tasks[0].Key)) {
+		if a, ok := msg.(local.Assigned); ok && !m.watch.stays(a.Tasks[0].Key) {
 			return
 		}
 	}
@@ -169,7 +172,11 @@ func (m *machine) greet(w *World) {
 	m.step(w, local.Joined{Self: m.conn.id, Fresh: m.epoch != 0 && m.epoch != w.epoch})
 	m.epoch = w.epoch
 	ev := sched.Copied{Worker: m.conn.id}
-	for _, h := range m.core.AppendHeld(nil) {
+	held := m.core.AppendHeld(nil)
+	if !slices.IsSortedFunc(held, func(a, b local.Held) int { return a.Key.Compare(b.Key) }) {
+		w.must(fmt.Errorf("machine %d tells what it holds out of order: %v", m.name, held))
+	}
+	for _, h := range held {
 		ev.Tasks = append(ev.Tasks, sched.Held{TaskAttempt: attemptOf(h.Key), Size: h.Size})
 	}
 	m.conn.say(report{ev: ev, inventory: true})
@@ -183,7 +190,7 @@ func (m *machine) lose(w *World) {
 		return
 	}
 	for k, l := range m.watch.live {
-		if !l.running {
+		if !l.running || !m.watch.haunted(m, l) { // it has not begun, or has just ended
 			m.watch.unlive(m, k)
 		}
 	}
@@ -319,10 +326,17 @@ func (m *machine) end(w *World, n int, how string) {
 		m.die(w, graph.FailDied)
 		return
 	}
+	m.finish(w, n, how)
+	m.act(w)
+}
+
+// finish tells the core that the n-th running attempt ended.
+func (m *machine) finish(w *World, n int, how string) {
+	r := m.running[n]
+	does := r.spec.does
 	m.running = slices.Delete(m.running, n, n+1)
 	if kind := w.failureOf(r, how); kind != graph.FailNone {
 		m.ended(w, r, local.End{Failure: &graph.Failure{Kind: kind}})
-		m.act(w)
 		return
 	}
 	v := valueOf(r.spec.name, r.values)
@@ -334,7 +348,6 @@ func (m *machine) end(w *World, n int, how string) {
 		m.store[r.Key] = stored{does.size, v}
 	}
 	m.ended(w, r, e)
-	m.act(w)
 }
 
 // failureOf decides how an attempt ends.
@@ -393,6 +406,7 @@ func (m *machine) land(w *World, n int, how string) {
 		m.step(w, local.FetchFailed{Key: f.Key})
 	default:
 		m.store[f.Key] = s
+		m.watch.landed(f)
 		m.step(w, local.Fetched{Key: f.Key})
 	}
 	m.act(w)

@@ -78,12 +78,11 @@ func (w *World) doRequest(a *Action) bool {
 }
 
 func (w *World) declare(j *job, b *behaviour) {
-	b.class.Name = b.does
 	k := graph.ClassID(len(j.classes))
 	if !j.closed {
 		j.classes = append(j.classes, b)
 	}
-	w.step(sched.DeclareClass{Job: j.id, Class: k, Spec: b.class})
+	w.step(sched.DeclareClass{Job: j.id, Class: k, Spec: b.spell()})
 }
 
 // submit adds tasks. Dependencies that were never submitted become ones that do not

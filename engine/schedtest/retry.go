@@ -20,6 +20,7 @@ func (tw *twin) retry(t *twinTask) {
 	for t := range revived {
 		t.revive()
 	}
+	defer func() { tw.revived += len(revived) }()
 	for again := true; again; {
 		again = false
 		for _, k := range tw.tasks {

@@ -179,11 +179,13 @@ func parseTask(s string) (t taskSpec, err error) {
 func (a *Action) ints() map[string]any {
 	m := map[string]any{
 		"m": &a.M, "w": &a.W, "j": &a.J, "n": &a.N, "host": &a.Host, "slots": &a.Slots, "mem": &a.Mem,
+		"needs": &a.Needs, "gpus": &a.GPUs,
 		"prefill": &a.Conf.Prefill, "maxprefill": &a.Conf.MaxPrefill, "localitywait": &a.Conf.LocalityWait,
 		"copytimeout": &a.Conf.CopyTimeout, "fetches": &a.Conf.Fetches, "heal": &a.Conf.Heal,
 	}
 	if b := a.Class; b != nil {
-		m["size"], m["micros"], m["priority"], m["needs"] = &b.size, &b.micros, &b.class.Priority, &b.class.Resources.Slots
+		m["size"], m["micros"], m["priority"], m["slots"] = &b.size, &b.micros, &b.class.Priority, &b.class.Resources.Slots
+		m["needs"], m["gpus"], m["only"] = &b.class.Resources.Memory, &b.gpus, &b.only
 		m["retries"], m["deaths"], m["kind"] = &b.class.Retries, &b.class.Deaths, &b.class.Kind
 	}
 	return m

@@ -6,21 +6,14 @@ import (
 )
 
 // maxReplays bounds what shrinking costs.
-const maxReplays = 6000
+const maxReplays = 1500
 
 // Shrink returns fewer actions that fail in the same way: with the same message, apart
 // from its numbers. It is delta debugging: ever smaller runs of actions are left out as
 // long as the rest still fails, then tasks out of submits and requests.
 func Shrink(actions []Action, failure error) []Action {
 	s := &shrinker{kind: kindOf(failure)}
-	for size := len(actions) / 2; size > 0; {
-		before := len(actions)
-		actions = s.without(actions, size)
-		if size == 1 && len(actions) == before {
-			break
-		}
-		size = max(1, size/2)
-	}
+	actions = reduce(actions, s.fails)
 	for i := range actions {
 		actions = s.smaller(actions, i)
 	}
@@ -48,12 +41,21 @@ func (s *shrinker) fails(actions []Action) bool {
 	return r.Err != nil && kindOf(r.Err) == s.kind
 }
 
-// without leaves out runs of so many actions, from the last to the first.
-func (s *shrinker) without(actions []Action, size int) []Action {
-	return withoutIf(actions, size, s.fails)
+// reduce leaves out what it can, until nothing more can be.
+func reduce(actions []Action, fails func([]Action) bool) []Action {
+	for size := len(actions) / 2; size > 0; {
+		before := len(actions)
+		actions = leaveOut(actions, size, fails)
+		if size == 1 && len(actions) == before {
+			break
+		}
+		size = max(1, size/2)
+	}
+	return actions
 }
 
-func withoutIf(actions []Action, size int, fails func([]Action) bool) []Action {
+// leaveOut leaves out runs of so many actions, from the last to the first.
+func leaveOut(actions []Action, size int, fails func([]Action) bool) []Action {
 	for to := len(actions); to > 0; to -= size {
 		from := max(0, to-size)
 		less := slices.Concat(actions[:from], actions[to:])

@@ -19,6 +19,7 @@ var (
 	schedules = flag.Int("schedules", 3000, "schedules to run: make test asks for 100,000")
 	from      = flag.Uint64("from", 1, "seed of the first")
 	progress  = flag.Duration("progress", 0, "say how far the run is, so often")
+	shrink    = flag.Bool("shrink", true, "make a script of a schedule that fails")
 	shrunk    = flag.String("shrunk", "", "file for the smallest script that fails")
 )
 
@@ -121,6 +122,9 @@ func (c *campaign) judge(t *testing.T, n int) {
 // report tells of the schedule that failed, and makes a script of it.
 func (c *campaign) report(t *testing.T) {
 	t.Errorf("schedule %d: %v\nreplay: go test ./engine/schedtest -run Simulation %v", c.next, c.failed.Err, c.plan)
+	if !*shrink {
+		return
+	}
 	r := Replay(c.failed.Actions, false)
 	if r.Err == nil {
 		t.Error("it goes well when its actions are done again: the schedule depends on something else")
@@ -180,10 +184,8 @@ func TestShrink(t *testing.T) {
 		}
 		before := len(r.Actions)
 		keeps := func(a []Action) bool { return Replay(a, false).Cover[kindMissing][sched.StateDone] > 0 }
-		for size := before / 2; size > 0; size /= 2 {
-			r.Actions = withoutIf(r.Actions, size, keeps)
-		}
-		if len(r.Actions) > 15 {
+		r.Actions = reduce(r.Actions, keeps)
+		if len(r.Actions) > before/5 {
 			t.Errorf("a schedule in which a result is missed has still %d of %d actions:\n%s", len(r.Actions), before, FormatScript(r.Actions))
 		}
 		return

@@ -19,8 +19,10 @@ type twin struct {
 	seq       int                       // of assignments
 	suspected bool                      // some task was, ever
 	copies    map[sched.TaskAttempt]int // Copies that were ordered
+	stops     map[sched.Order]bool      // attempts that must be stopped in the next output
 	slots     map[graph.WorkerID]int    // of each worker
 	lonely    map[graph.WorkerID]bool   // workers that had nobody to copy to
+	revived   int                       // tasks that run again by the last Retry
 	err       error
 
 	scratch []graph.WorkerID
@@ -29,7 +31,7 @@ type twin struct {
 func newTwin(c *sched.Core, o *oracle) *twin {
 	return &twin{
 		byID: map[graph.TaskID]*twinTask{}, core: c, oracle: o,
-		copies: map[sched.TaskAttempt]int{}, slots: map[graph.WorkerID]int{}, lonely: map[graph.WorkerID]bool{},
+		copies: map[sched.TaskAttempt]int{}, stops: map[sched.Order]bool{}, slots: map[graph.WorkerID]int{}, lonely: map[graph.WorkerID]bool{},
 	}
 }
 
@@ -90,11 +92,13 @@ func (tw *twin) see(ev sched.Event) {
 	case sched.Cancel:
 		for _, id := range ev.Tasks {
 			if t := tw.byID[id]; t != nil && t.open() && !t.told && (t.wanted || t.fresh) {
+				tw.stop(t)
 				t.fail(graph.FailCancelled)
 			}
 			tw.settle()
 		}
 	case sched.Retry:
+		tw.revived = 0
 		for _, id := range ev.Tasks {
 			tw.retry(tw.byID[id])
 			tw.settle()
@@ -189,6 +193,7 @@ func (tw *twin) closeJob(id graph.JobID) {
 		t.held, t.fresh = false, false
 		t.unlinked = t.unlinked || t.failed != 0
 		if t.open() && t.wanted {
+			tw.stop(t)
 			t.fail(graph.FailCancelled)
 		}
 		tw.settle()
@@ -230,6 +235,9 @@ func (tw *twin) holds(w graph.WorkerID, h sched.Held) {
 	case t.done && !t.inline && t.attempt == h.Attempt && !slices.Contains(t.holders, w):
 		t.holders = append(t.holders, w)
 	case t.open() && t.wanted && h.Attempt != 0 && (t.lost == h.Attempt || t.last == h.Attempt):
+		if t.live.Attempt != h.Attempt {
+			tw.stop(t)
+		}
 		t.endAttempt()
 		t.setbacks.suspect = false
 		t.done, t.attempt, t.lost, t.holders = true, h.Attempt, 0, []graph.WorkerID{w}
@@ -301,6 +309,7 @@ func (tw *twin) letGo(t *twinTask) bool {
 	case t.failed != 0 && !t.unlinked && !kin:
 		t.unlinked = true
 	case t.open() && t.worker != 0:
+		tw.stop(t)
 		t.endAttempt()
 	case t.done && !(t.inline && kin):
 		t.done, t.inline, t.holders = false, false, nil
@@ -310,6 +319,30 @@ func (tw *twin) letGo(t *twinTask) bool {
 		return false
 	}
 	return true
+}
+
+// stop notes that nobody wants to hear of the live attempt any more.
+func (tw *twin) stop(t *twinTask) {
+	if t.worker != 0 {
+		tw.stops[sched.Order{Worker: t.worker, Task: t.id, Attempt: t.live.Attempt}] = true
+	}
+}
+
+// stopped objects to attempts that are stopped and need not be, or the other way.
+func (tw *twin) stopped(orders []sched.Order) error {
+	for _, o := range orders {
+		if !tw.stops[o] {
+			return fmt.Errorf("%v attempt %d on worker %d is stopped, which is wanted", o.Task, o.Attempt, o.Worker)
+		}
+		delete(tw.stops, o)
+	}
+	for o := range tw.stops {
+		if _, ok := tw.slots[o.Worker]; ok {
+			return fmt.Errorf("%v attempt %d on worker %d is not stopped, which nobody wants", o.Task, o.Attempt, o.Worker)
+		}
+	}
+	clear(tw.stops)
+	return nil
 }
 
 // hopeless reports whether a task will never have a result.
@@ -330,8 +363,17 @@ func (tw *twin) ended(e sched.Ended) error {
 		return nil
 	case t.failed != e.Kind:
 		return fmt.Errorf("%v failed as %v, should be %v", e.Task, e.Kind, t.failed)
+	case e.Kind == graph.FailUpstream && tw.isConsequence(e.Cause):
+		return fmt.Errorf("%v failed because of %v, in which nothing failed first", e.Task, e.Cause)
 	}
 	return nil
+}
+
+// isConsequence reports whether a failure that is called the cause of others has a
+// cause itself. Of a closed job that is not known any more.
+func (tw *twin) isConsequence(cause graph.TaskID) bool {
+	t := tw.byID[cause]
+	return t != nil && !t.closed && t.failed == graph.FailUpstream
 }
 
 // assigned takes in that the core gave an attempt to a worker.

@@ -20,6 +20,14 @@ type watch struct {
 	copies   map[local.Key]bool // that were asked for
 	keeps    map[local.Key]bool // the same, as long as the scheduler has not thought better of it
 	begun    []*lived           // in this turn
+	tried    map[try]bool       // whom it has ever asked for what
+	arrived  map[local.Key]bool // in this turn: whether the scheduler must hear of it
+}
+
+// try is a holder that was asked for a result.
+type try struct {
+	key local.Key
+	of  graph.WorkerID
 }
 
 // lived is an attempt that was assigned and has not left.
@@ -28,11 +36,13 @@ type lived struct {
 	seq     int
 	spec    *spec
 	running bool
+	stays   bool // it did not fail in the turn in which it came
 }
 
 func (v *watch) init() {
 	v.live, v.unlived = map[local.Key]*lived{}, map[local.Key]bool{}
-	v.copies, v.keeps = map[local.Key]bool{}, map[local.Key]bool{}
+	v.tried = map[try]bool{}
+	v.copies, v.keeps, v.arrived = map[local.Key]bool{}, map[local.Key]bool{}, map[local.Key]bool{}
 }
 
 func (v *watch) assigned(m *machine, a *local.Assignment, s *spec) {
@@ -68,6 +78,21 @@ func (v *watch) asked(k local.Key) bool {
 	return slices.Contains(v.retracts, local.Retracted{Key: k, OK: true})
 }
 
+// landed notes that a fetch ended well. What somebody wants is kept and told, apart from
+// the scheduler's own results, which are a loan.
+func (v *watch) landed(f *flight) {
+	if v.wants(f.Key) {
+		v.arrived[f.Key] = f.From != 0 || v.keeps[f.Key]
+	}
+	delete(v.keeps, f.Key)
+}
+
+// stays reports whether an attempt is there for certain.
+func (v *watch) stays(k local.Key) bool {
+	l := v.live[k]
+	return l != nil && l.stays && !v.asked(k)
+}
+
 // ended notes that an attempt executes no more.
 func (v *watch) ended(m *machine, r *run) {
 	l := v.live[r.Key]
@@ -101,6 +126,12 @@ func (v *watch) output(m *machine, w *World, o *local.Output) error {
 			return fmt.Errorf("machine %d says that it has copied %v of %d bytes (there: %v)", m.name, h.Key, h.Size, ok)
 		}
 	}
+	for k, told := range v.arrived {
+		if m.welcomed() && told != slices.ContainsFunc(o.Copied, func(h local.Held) bool { return h.Key == k }) {
+			return fmt.Errorf("machine %d fetched %v, and must tell that it keeps it: %v", m.name, k, told)
+		}
+	}
+	clear(v.arrived)
 	if !m.welcomed() && len(o.Started)+len(o.Done)+len(o.Failed)+len(o.Retracted)+len(o.Missing)+len(o.Copied) > 0 {
 		return fmt.Errorf("machine %d reports without a connection", m.name)
 	}
@@ -122,6 +153,9 @@ func (v *watch) reports(m *machine, o *local.Output) error {
 		if v.live[f.Key] == nil && v.copies[f.Key] && f.Failure.Kind == graph.FailInput {
 			continue
 		}
+		if h, ok := v.untried(m, &f); ok {
+			return fmt.Errorf("machine %d gives %v up for an input for which it has not asked worker %d", m.name, f.Key, h)
+		}
 		ends = append(ends, f.Key)
 	}
 	for _, k := range ends {
@@ -142,6 +176,22 @@ func (v *watch) reports(m *machine, o *local.Output) error {
 	}
 	v.retracts = v.retracts[:0]
 	return nil
+}
+
+// untried finds a holder that was not asked for an input for which an attempt failed.
+func (v *watch) untried(m *machine, f *local.Failed) (graph.WorkerID, bool) {
+	l := v.live[f.Key]
+	if l == nil || !m.welcomed() || f.Failure.Kind != graph.FailInput || f.Holder == m.conn.id {
+		return 0, false
+	}
+	for _, in := range l.Inputs {
+		for _, h := range in.Holders {
+			if in.Task == f.Input && h != m.conn.id && !v.tried[try{in.Key, h}] {
+				return h, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // runs objects to attempts that must not start.
@@ -174,6 +224,7 @@ func (v *watch) fetches(m *machine, w *World, o *local.Output) error {
 	}
 	for k, f := range o.Fetch {
 		bytes += f.Size
+		v.tried[try{f.Key, f.From}] = true
 		same := func(g local.Fetch) bool { return g.Key == f.Key }
 		if slices.ContainsFunc(m.flying, func(g *flight) bool { return g.Key == f.Key }) || slices.ContainsFunc(o.Fetch[:k], same) {
 			return fmt.Errorf("machine %d fetches %v twice at once", m.name, f.Key)
@@ -225,6 +276,7 @@ func (v *watch) settled(m *machine, w *World) error {
 	}
 	v.begun = v.begun[:0]
 	for _, l := range v.live {
+		l.stays = true
 		// What was freed or lost while it waited for slots is missed at its turn.
 		if !l.running && !v.complete(m, l) && !v.fetching(m, l) && free == m.slots {
 			return fmt.Errorf("machine %d waits for inputs of %v and fetches none", m.name, l.Key)

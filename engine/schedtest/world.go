@@ -115,6 +115,7 @@ func (w *World) step(ev sched.Event) {
 		}
 	}
 	w.events++
+	retire, must := w.leavers(ev)
 	w.cover.see(w.core, w.twin, ev)
 	w.core.Step(ev)
 	if w.every {
@@ -122,6 +123,34 @@ func (w *World) step(ev sched.Event) {
 	}
 	w.twin.see(ev)
 	w.must(w.twin.compare())
+	if _, ok := ev.(sched.Retry); ok && len(w.core.Revived()) != w.twin.revived {
+		w.must(fmt.Errorf("the core says that it revived %d tasks, %d should be", len(w.core.Revived()), w.twin.revived))
+	}
+	if retire {
+		if _, left := w.leavers(ev); left != 0 {
+			w.must(fmt.Errorf("%+v: %d workers must leave, %d still must", ev, must, left))
+		}
+	}
+}
+
+// leavers counts the workers that a Retire asks to leave and that do not yet.
+func (w *World) leavers(ev sched.Event) (retire bool, n int) {
+	r, ok := ev.(sched.Retire)
+	if !ok {
+		return false, 0
+	}
+	for _, c := range w.conns {
+		k, ok := w.core.Worker(c.id)
+		switch {
+		case !ok || k.Phase != "working":
+		case len(r.Workers) > 0 && slices.Contains(r.Workers, c.id), len(r.Workers) == 0 && k.Pool == r.Pool:
+			n++
+		}
+	}
+	if len(r.Workers) == 0 {
+		n = max(0, n-max(0, r.To))
+	}
+	return true, n
 }
 
 // keepInline is what the scheduler's loop does with small results before the
@@ -143,6 +172,7 @@ func (w *World) turn() {
 	for _, a := range out.Assign {
 		w.assign(a, out.Inputs[a.From:a.To])
 	}
+	w.must(w.twin.stopped(out.Stop))
 	for _, o := range out.Stop {
 		w.send(o.Worker, local.Stop{Tasks: []local.Key{{Task: o.Task, Attempt: o.Attempt}}})
 	}
@@ -238,9 +268,7 @@ func (w *World) assign(a sched.Assign, inputs []sched.Input) {
 		w.must(fmt.Errorf("%v assigned to worker %d, which left", a.Task, a.Worker))
 	}
 	does := w.oracle.specs[a.Task].does
-	if slotsOf(&does.class) > c.m.slots || does.class.Pool != "" && does.class.Pool != c.m.pool {
-		w.must(fmt.Errorf("%v assigned to worker %d, which does not fit", a.Task, a.Worker))
-	}
+	w.must(w.fits(a, c.m))
 	t := local.Assignment{Key: local.Key{Task: a.Task, Attempt: a.Attempt}, Class: &local.Class{Class: &does.class}}
 	for _, in := range inputs {
 		to := local.Input{Key: local.Key{Task: in.Task, Attempt: in.Attempt}, Size: in.Size}
@@ -263,6 +291,26 @@ func (w *World) assign(a sched.Assign, inputs []sched.Input) {
 		t.Inputs = append(t.Inputs, to)
 	}
 	w.send(a.Worker, local.Assigned{Tasks: []local.Assignment{t}})
+}
+
+// fits objects to an assignment to a machine that may not run the task, or that has not
+// what it needs beside all that it was given.
+func (w *World) fits(a sched.Assign, m *machine) error {
+	does := w.oracle.specs[a.Task].does
+	if slotsOf(&does.class) > m.slots || does.class.Pool != "" && does.class.Pool != m.pool || does.only > 0 && does.only-1 != m.host {
+		return fmt.Errorf("%v assigned to worker %d, which does not fit", a.Task, a.Worker)
+	}
+	var memory, gpus uint64
+	for _, t := range w.twin.tasks {
+		if t.worker == a.Worker {
+			memory += t.class.Resources.Memory
+			gpus += w.oracle.specs[t.id].does.gpus
+		}
+	}
+	if does.class.Resources.Memory > 0 && m.needs > 0 && memory > m.needs || does.gpus > 0 && gpus > m.gpus {
+		return fmt.Errorf("%v assigned to worker %d: its tasks need %d bytes of %d, %d GPUs of %d", a.Task, a.Worker, memory, m.needs, gpus, m.gpus)
+	}
+	return nil
 }
 
 // ended is what a client is told. What it was told once stays true, unless the task
