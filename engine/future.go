@@ -104,6 +104,24 @@ func (f *Future[T]) Done() <-chan struct{} {
 	return f.job.Done(f.index)
 }
 
+// OnDone has fn called once with what Result gives, when the task has ended, or soon if
+// it has. fn runs on a goroutine of its own, and several may run at once: it may wait
+// and may use the client. When the client ends before, fn gets that error.
+func (f *Future[T]) OnDone(fn func(T, error)) {
+	run := func() { fn(f.Result(context.Background())) } // Close ends the wait
+	if f.err() != nil {
+		go run()
+		return
+	}
+	f.job.Notify(f.index, &callback{run}, 0)
+}
+
+// callback is a client.Sink that runs something once.
+type callback struct{ run func() }
+
+// Ended is called by the client's reader, which must not wait.
+func (c *callback) Ended([]uint32) { go c.run() }
+
 // Status tells how far the task has come. It does not ask the scheduler.
 func (f *Future[T]) Status() Status {
 	if f.err() != nil {

@@ -110,7 +110,7 @@ func Resource(name string, count uint32) TaskOption {
 }
 
 // OnlyHosts restricts the task to the workers of these hosts, as the node managers call
-// them. See Hosts for a wish that may be set aside.
+// them, or to workers by their names. See Hosts for a wish that may be set aside.
 func OnlyHosts(names ...string) TaskOption {
 	return classOption(func(c *graph.Class) {
 		c.Hosts = append(slices.Clone(c.Hosts), names...)

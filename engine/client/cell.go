@@ -121,12 +121,25 @@ func (t *table) forget(index uint32) {
 	}
 }
 
-// tell has the task's outcome told.
+// tell has the task's outcome told, besides others.
 func (c cell) tell(to told) {
 	if c.p.told == nil {
 		c.p.told = new([pageSize]told)
 	}
+	if was := c.p.told[c.i]; was.sink != nil {
+		to = told{sink: &both{was, to}}
+	}
 	c.p.told[c.i] = to
+}
+
+// both is the Sink of a task that is told to two.
+type both [2]told
+
+// Ended is a Sink's.
+func (b *both) Ended([]uint32) {
+	for _, t := range b {
+		t.sink.Ended([]uint32{t.tag})
+	}
 }
 
 // wait returns a channel that is closed when the task, which is pending, has an

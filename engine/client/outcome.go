@@ -130,8 +130,8 @@ func (j *Job) Wait(ctx context.Context, index uint32) (Outcome, error) {
 	}
 }
 
-// Notify has sink told tag when the task has an outcome, by the reader, or at once if
-// it has one. A task has one sink: another one replaces it.
+// Notify has sink told tag when the task has an outcome, besides others, or at once if
+// it has one.
 func (j *Job) Notify(index uint32, sink Sink, tag uint32) {
 	j.mu.Lock()
 	c := j.find(index)

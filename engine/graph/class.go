@@ -136,5 +136,5 @@ type Class struct {
 	// Idempotent says that the task may run twice at the same time: when it takes much
 	// longer than others of its class it does, and the first result counts.
 	Idempotent bool
-	Hosts      []string // hosts whose workers may run it, in order; none is any
+	Hosts      []string // hosts whose workers, and names of workers, that may run it, in order; none is any
 }

@@ -66,6 +66,7 @@ type (
 	// the inventory of results that it brings along (after a reconnect).
 	WorkerJoined struct {
 		Worker graph.WorkerID
+		Name   string // of which a class may say that it runs its tasks, beside hosts; "": none
 		Host   string // as the node manager calls it, for locality
 		Pool   string
 		Slots  int    // tasks that may run at once

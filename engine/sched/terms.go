@@ -17,7 +17,7 @@ import (
 type terms struct {
 	priority int32
 	pool     string
-	only     []uint32 // hosts, sorted; none is any
+	only     []uint32 // hosts and workers, sorted; none is any
 	slots    int
 	memory   uint64
 	named    []need // by resource
@@ -111,8 +111,9 @@ func (w *worker) fits(l *lane) bool {
 	if len(l.only) == 0 {
 		return true
 	}
-	_, ok := slices.BinarySearch(l.only, w.host)
-	return ok
+	_, host := slices.BinarySearch(l.only, w.host)
+	_, name := slices.BinarySearch(l.only, w.name)
+	return host || name
 }
 
 // spares reports whether w, which may run tasks of l, has enough for one more beside

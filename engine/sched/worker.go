@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -10,7 +11,8 @@ import (
 // worker is one incarnation of a worker.
 type worker struct {
 	id     graph.WorkerID
-	at     int // its place in the crew
+	at     int    // its place in the crew
+	name   uint32 // interned among hosts
 	host   uint32
 	pool   string
 	slots  int
@@ -132,7 +134,7 @@ func (c *Core) stepJoined(ev WorkerJoined) {
 		return
 	}
 	c.newestWorker = ev.Worker
-	w := &worker{id: ev.Worker, host: c.hostNumber(ev.Host), pool: ev.Pool, slots: ev.Slots, memory: ev.Memory, has: c.goodsOf(&ev)}
+	w := &worker{id: ev.Worker, name: c.hostNumber(cmp.Or(ev.Name, ev.Host)), host: c.hostNumber(ev.Host), pool: ev.Pool, slots: ev.Slots, memory: ev.Memory, has: c.goodsOf(&ev)}
 	c.workers[w.id] = w
 	c.crew.add(w)
 	c.sort(w)

@@ -87,7 +87,7 @@ func (in workerHello) handle(l *loop) {
 		Build: l.opts.Version, Epoch: l.opts.Epoch, Id: uint32(w.id), Bundle: bundleBytes(l.opts.Bundle),
 	})
 	l.step(sched.WorkerJoined{
-		Worker: w.id, Host: w.hello.Host, Pool: w.hello.Pool, Slots: int(w.hello.Slots), Memory: w.hello.Memory,
+		Worker: w.id, Name: w.name, Host: w.hello.Host, Pool: w.hello.Pool, Slots: int(w.hello.Slots), Memory: w.hello.Memory,
 		TaskMemory: w.hello.TaskMemory, Named: wire.AmountsFromWire(w.hello.Named),
 	})
 	in.joined <- w

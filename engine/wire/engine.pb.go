@@ -689,7 +689,7 @@ type Class struct {
 	TimeLimitUs   uint64                 `protobuf:"varint,11,opt,name=time_limit_us,json=timeLimitUs,proto3" json:"time_limit_us,omitempty"`
 	Pool          string                 `protobuf:"bytes,12,opt,name=pool,proto3" json:"pool,omitempty"`
 	Named         []*Amount              `protobuf:"bytes,13,rep,name=named,proto3" json:"named,omitempty"` // in the order of their names
-	Host          []string               `protobuf:"bytes,14,rep,name=host,proto3" json:"host,omitempty"`   // that may run it; in order, none is any
+	Host          []string               `protobuf:"bytes,14,rep,name=host,proto3" json:"host,omitempty"`   // hosts and names of workers that may run it; in order, none is any
 	Idempotent    bool                   `protobuf:"varint,15,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
