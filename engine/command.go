@@ -42,11 +42,6 @@ func appendItem(dst []byte, deps []TaskID, item string) ([]byte, []TaskID, error
 	return append(dst, item...), deps, nil
 }
 
-// Env adds variables to the command's environment, which is otherwise the worker's.
-func Env(vars map[string]string) CommandOption {
-	return commandOption(func(s *executor.CommandSpec) { s.Env = vars })
-}
-
 // Dir sets the command's working directory, relative to the worker's container.
 func Dir(dir string) CommandOption {
 	return commandOption(func(s *executor.CommandSpec) { s.Dir = dir })

@@ -2,10 +2,11 @@
 //
 // # Tasks
 //
-// A task is a Go function with a name, or a command line:
+// A task is a Go function with a name, a command line, or a Python function:
 //
 //	var square = engine.Define("square", func(ctx context.Context, n int) (int, error) { return n * n, nil })
 //	var gzip   = engine.Command([]string{"gzip", "-k", "{}"})
+//	var root   = engine.Python[float64, float64]("math:sqrt")
 //
 // The name is what travels: the function itself is found on the worker under it, as
 // the same program runs there (see "Programs"). Define belongs into package

@@ -12,11 +12,12 @@ import (
 // SubmitOption changes how one Submit, Call or Map runs.
 type SubmitOption interface{ submission(*settings) }
 
-// TaskOption changes how a task runs. Given to Define or Command it holds for every
+// TaskOption changes how a task runs. Given to Define, Command or Python it holds for every
 // run, given to Submit, Call or Map for these.
 type TaskOption interface {
 	SubmitOption
 	CommandOption
+	PythonOption
 	class(*graph.Class)
 }
 
@@ -44,6 +45,7 @@ type classOption func(*graph.Class)
 func (o classOption) class(c *graph.Class)       { o(c) }
 func (o classOption) submission(s *settings)     { o(&s.class); s.changed = true }
 func (o classOption) command(s *commandSettings) { o(&s.class) }
+func (o classOption) python(s *pythonSettings)   { o(&s.class) }
 
 type submitOption func(*settings)
 

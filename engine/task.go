@@ -14,7 +14,7 @@ import (
 	"github.com/yarnd/yarnd/engine/graph"
 )
 
-// Task is a function or a command that can be run on the cluster. It is safe for
+// Task is a function, of Go or Python, or a command that can be run on the cluster. It is safe for
 // concurrent use.
 type Task[In, Out any] struct {
 	class graph.Class

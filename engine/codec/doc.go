@@ -15,6 +15,7 @@
 //	Ref to task 7/258              d9 79 64 82 07 19 01 02      tag 31076 [job, index]
 //	Ref that carries the value 5   05
 //	zero Ref                       f7                           undefined
+//	PyObject                       d9 79 65 5b …                tag 31077 over a pickle, see package executor
 //
 // # Types
 //

@@ -255,6 +255,7 @@ func (p *process) recalled(ids []uint64, ok []bool) {
 	for _, t := range moved {
 		m.enqueue(t, &n)
 	}
+	m.settle(&n)
 	m.mu.Unlock()
 	m.do(&n)
 }

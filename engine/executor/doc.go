@@ -6,8 +6,9 @@
 //	worker ──pipes──► <own binary> executor go        functions of the own binary
 //	       ──pipes──► <bundle>     executor go        functions of a client's program
 //	       ──pipes──► <own binary> executor command ──► sh, grep, …
+//	       ──pipes──► python, several                   see "Python"
 //
-// There is at most one process of each sort; it runs many calls at once and lives
+// There is at most one process of each sort, but of interpreters; it runs many calls at once and lives
 // on between them, so a call costs microseconds and no process start. (A command is
 // a process, naturally.) It is started when first needed, again with growing
 // pauses when it died, and ended when nothing used it for a while. Functions that
@@ -140,6 +141,33 @@
 //
 // Both sides always read, so writing never waits for ever. What an executor writes is
 // not trusted: user code shares its process.
+//
+// # Python
+//
+// An interpreter runs one call at a time, so a place of Python has as many as it may take
+// slots (interpreters.go): started as calls wait, warm between them, ended when idle. Each
+// is handed calls ahead, and gives up half of them for one that has none. What dies with an
+// interpreter is the one call that it ran.
+//
+// The file pyexec.py, which comes on descriptor 7, speaks the protocol. It is two processes:
+//
+//	worker ──► guard ──fork──► interpreter ──► what user code starts
+//
+// The guard never runs user code. It holds the lifeline, is the subreaper, and kills what is
+// below it when the worker dies, on SIGTERM, or when the interpreter has ended, whose exit it
+// repeats. The interpreter has SIGKILL as its parent-death signal. In it, a thread reads
+// frames beside the main thread, which runs calls: a call is stopped by SIGINT, which raises
+// KeyboardInterrupt in it alone.
+//
+// A class's Spec is a PythonSpec. A payload is one value, an item as package codec has it, in
+// which Refs (tag 31076) are replaced by the results that they name. So is a result. Python
+// objects that have no other form are tag 31077 over a byte string with a u64 length, of
+//
+//	version u32 (1), buffers u32 = n, length of the pickle u64, length [n]u64,
+//	the pickle (protocol 5), the n buffers, each at a multiple of 16 bytes from the item's start
+//
+// Buffers of 4 KiB and more are such; they are written from where they lie and loaded as views
+// of what was read. In a payload, a persistent id (job, index) of the pickle is a Ref.
 //
 // # Memory
 //

@@ -239,8 +239,8 @@ func TestUnknownFunction(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	m := manager(t, Options{})
 	task := goTask("f", "")
-	task.Class.Kind = graph.KindPython
-	if f := m.Run(t.Context(), task).Failure; f == nil || f.Kind != graph.FailSetup || !strings.Contains(f.Message, "python") {
+	task.Class.Kind = 99
+	if f := m.Run(t.Context(), task).Failure; f == nil || f.Kind != graph.FailSetup || !strings.Contains(f.Message, "kind(?)") {
 		t.Errorf("%+v", f)
 	}
 }

@@ -43,15 +43,21 @@ func (m *Manager) launch(s *slot) (*process, error) {
 	timer := time.AfterFunc(m.opts.StartTime, p.kill)
 	err := <-greeted
 	if !timer.Stop() {
-		err = fmt.Errorf("it was not ready after %v: is the bundle a program that calls yarnd's Main first?", m.opts.StartTime)
+		err = fmt.Errorf("it was not ready after %v%s", m.opts.StartTime, notReady[key.kind])
 	}
 	if err == nil {
 		return p, nil
+	}
+	if p.path != "" {
+		err = fmt.Errorf("%s: %w", p.path, err)
 	}
 	p.kill()
 	<-p.done
 	return nil, &startError{err: err, code: p.code(), output: p.stderr.bytes()}
 }
+
+// notReady is what may be the matter with an executor that does not get ready.
+var notReady = map[graph.Kind]string{graph.KindGo: ": is the bundle a program that calls yarnd's Main first?"}
 
 func (p *process) code() int {
 	if p.cmd == nil || p.cmd.ProcessState == nil {
@@ -86,6 +92,8 @@ func (p *process) spawn() (err error) {
 		path = ownPath()
 	}
 	switch {
+	case p.key.kind == graph.KindPython:
+		return p.spawnPython()
 	case p.key.kind == graph.KindCommand:
 		name = commandExecutor
 	case !p.key.bundle.IsZero():
@@ -132,8 +140,8 @@ func ownPath() string {
 	return path
 }
 
-// connect gives the process its pipes and starts it.
-func (p *process) connect(cmd *exec.Cmd) (err error) {
+// connect gives the process its pipes, and more behind the page, and starts it.
+func (p *process) connect(cmd *exec.Cmd, more ...*os.File) (err error) {
 	var theirs []*os.File
 	defer func() {
 		closeFiles(theirs)
@@ -171,7 +179,7 @@ func (p *process) connect(cmd *exec.Cmd) (err error) {
 	if p.pageFile, err = newPageFile(p.m.opts.Slots); err != nil {
 		return err
 	}
-	cmd.ExtraFiles = append(theirs[:3:3], p.pageFile)
+	cmd.ExtraFiles = append(append(theirs[:3:3], p.pageFile), more...)
 	cmd.Stdout, cmd.Stderr = theirs[3], theirs[4]
 	p.in, p.out = &frameWriter{w: in}, out
 	p.closeIn = func() { in.Close() }

@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -122,6 +121,11 @@ type executorKey struct {
 	kind   graph.Kind
 	bundle graph.Digest // zero: the own binary
 	inside bool         // part of this process
+
+	// of interpreters, see pythonKey
+	python string // what they are
+	slots  int    // that a call takes
+	bad    string // why there can be none
 }
 
 // slot is a place: what is there of an executor, whether or not there is a process.
@@ -129,13 +133,15 @@ type executorKey struct {
 // Locks are taken in the order Manager.mu, process.mu.
 type slot struct {
 	key      executorKey
-	current  *process  // takes new calls; nil: none does
-	limit    int       // slots that its tasks may take at once; 0 is Options.Slots
-	live     int       // processes, current and those that only end their calls
-	waiting  []*Task   // for the start of one
-	starting bool      // one is under way
-	deaths   int       // in a row, soon after the start
-	until    time.Time // no start before
+	current  *process   // takes new calls; nil: none does
+	pool     []*process // interpreters, instead
+	starts   int        // of interpreters that are under way
+	limit    int        // slots that its tasks may take at once; 0 is Options.Slots
+	live     int        // processes, current and those that only end their calls
+	waiting  []*Task    // for the start of one
+	starting bool       // one is under way
+	deaths   int        // in a row, soon after the start
+	until    time.Time  // no start before
 }
 
 // NewManager returns a manager, which must be closed.
@@ -167,6 +173,9 @@ func (m *Manager) Place(c *graph.Class) Place {
 
 // keyOf tells which executor runs tasks of a class.
 func (m *Manager) keyOf(c *graph.Class) executorKey {
+	if c.Kind == graph.KindPython {
+		return pythonKey(c)
+	}
 	if c.Kind != graph.KindGo {
 		return executorKey{kind: c.Kind, inside: m.opts.Inside}
 	}
@@ -195,16 +204,19 @@ func (m *Manager) Run(tasks []*Task) {
 			m.enqueue(t, &now)
 		}
 	}
+	m.settle(&now)
 	m.mu.Unlock()
 	m.do(&now)
 }
 
 func (m *Manager) refuses(t *Task) *graph.Failure {
-	switch kind := m.slots[t.Place].key.kind; {
+	switch key := &m.slots[t.Place].key; {
 	case m.closed:
 		return &graph.Failure{Kind: graph.FailCancelled, Message: "the task did not start: " + errFamilyClosed.Error()}
-	case kind != graph.KindGo && kind != graph.KindCommand:
-		return &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this worker has no executor for tasks of kind %s", kind)}
+	case key.bad != "":
+		return &graph.Failure{Kind: graph.FailUser, Message: t.Class.Name + ": " + key.bad}
+	case key.kind != graph.KindGo && key.kind != graph.KindCommand && key.kind != graph.KindPython:
+		return &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this worker has no executor for tasks of kind %s", key.kind)}
 	}
 	return nil
 }
@@ -213,6 +225,7 @@ func (m *Manager) refuses(t *Task) *graph.Failure {
 type turn struct {
 	reports []Report
 	kick    []*process // have something to write
+	shares  []*slot    // have calls for interpreters; settle does
 }
 
 func (n *turn) end(t *Task, r Result) {
@@ -253,11 +266,15 @@ func (m *Manager) enqueue(t *Task, n *turn) {
 		n.reports = append(n.reports, Report{Task: t, What: Recalled})
 		return
 	}
+	if s.key.kind == graph.KindPython {
+		t.in = nil
+		s.waiting = append(s.waiting, t)
+		n.share(s)
+		return
+	}
 	if p := s.current; p != nil {
 		if p.hand(t, m.limit(s, p)) {
-			if len(n.kick) == 0 || n.kick[len(n.kick)-1] != p {
-				n.kick = append(n.kick, p)
-			}
+			n.wakes(p)
 			return
 		}
 		s.current = nil
@@ -349,79 +366,6 @@ func (m *Manager) Begun(t *Task) {
 	}
 }
 
-// notStarted is the failure of a task that found no executor.
-func (m *Manager) notStarted(t *Task, err error) *graph.Failure {
-	if t.stopped || m.ctx.Err() != nil {
-		return &graph.Failure{Kind: graph.FailCancelled, Message: "the task did not start: " + err.Error()}
-	}
-	f := &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("no executor for %s: %v", t.Class.Name, err)}
-	if s, ok := errors.AsType[*startError](err); ok {
-		f.Output, f.ExitCode = s.output, int32(s.code)
-	}
-	return f
-}
-
-// startError is a start that failed.
-type startError struct {
-	err    error
-	code   int    // exit code
-	output []byte // tail of standard error
-}
-
-func (e *startError) Error() string { return e.err.Error() + lastLine(e.output) }
-func (e *startError) Unwrap() error { return e.err }
-
-// startTries is how many starts must fail in a row before waiting tasks fail.
-const startTries = 3
-
-// start fills a slot, with a pause after each death and failure, and gives the new
-// process what waits for one.
-func (m *Manager) start(s *slot) {
-	var p *process
-	var err error
-	for range startTries {
-		m.mu.Lock()
-		wait := time.Until(s.until)
-		m.mu.Unlock()
-		if !pause(m.ctx, max(wait, 0)) {
-			err = errFamilyClosed
-			break
-		}
-		if p, err = m.launch(s); err == nil {
-			break
-		}
-		m.opts.Log.Warn("executor did not start", "executor", s.key.String(), "err", err)
-		m.mu.Lock()
-		m.penalize(s)
-		m.mu.Unlock()
-	}
-	var n turn
-	m.mu.Lock()
-	s.starting = false
-	waiting := s.waiting
-	s.waiting = nil
-	if err == nil {
-		p.opens()
-		s.current = p
-	}
-	for _, t := range waiting {
-		if err != nil {
-			n.end(t, Result{Failure: m.notStarted(t, err)})
-		} else {
-			m.enqueue(t, &n)
-		}
-	}
-	m.mu.Unlock()
-	m.do(&n)
-}
-
-// penalize puts off the slot's next start. Called with the lock.
-func (m *Manager) penalize(s *slot) {
-	d := min(m.opts.Backoff[0]<<min(s.deaths, 20), m.opts.Backoff[1])
-	s.deaths++
-	s.until = time.Now().Add(d)
-}
-
 // healthyAfter is how long an executor must have lived for its death to be
 // forgotten.
 const healthyAfter = 5 * time.Second
@@ -430,9 +374,15 @@ const healthyAfter = 5 * time.Second
 func (m *Manager) retire(p *process) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p.place.current == p {
-		p.place.current = nil
+	p.place.forget(p)
+}
+
+// forget gives p no more calls. Called with Manager.mu.
+func (s *slot) forget(p *process) {
+	if s.current == p {
+		s.current = nil
 	}
+	s.pool = slices.DeleteFunc(s.pool, func(q *process) bool { return q == p })
 }
 
 // expire ends an executor that nothing has used for a while.
@@ -443,9 +393,7 @@ func (m *Manager) expire(p *process) {
 	idle := !p.gone && p.calls.count == 0
 	p.mu.Unlock()
 	if idle { // and stays so: nobody hands it anything without the lock
-		if p.place.current == p {
-			p.place.current = nil
-		}
+		p.place.forget(p)
 		if !p.expected.Load() {
 			p.shutdown()
 		}
@@ -459,9 +407,7 @@ func (m *Manager) ended(p *process, expected bool, spared []*Task, n *turn) {
 	delete(m.all, p)
 	s := p.place
 	s.live--
-	if s.current == p {
-		s.current = nil
-	}
+	s.forget(p)
 	if !expected {
 		if time.Since(p.started) > healthyAfter {
 			s.deaths = 0
@@ -471,6 +417,7 @@ func (m *Manager) ended(p *process, expected bool, spared []*Task, n *turn) {
 	for _, t := range spared {
 		m.enqueue(t, n)
 	}
+	m.settle(n)
 }
 
 // String names the executor in logs and in the prefix of what it prints.
@@ -522,7 +469,11 @@ func (m *Manager) Executors() map[string]int {
 	pids := map[string]int{}
 	for p := range m.all {
 		if p.cmd != nil {
-			pids[p.key.String()] = p.cmd.Process.Pid
+			name := p.key.String()
+			if _, taken := pids[name]; taken { // an interpreter
+				name = fmt.Sprintf("%s %d", name, p.cmd.Process.Pid)
+			}
+			pids[name] = p.cmd.Process.Pid
 		}
 	}
 	return pids

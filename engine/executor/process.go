@@ -36,6 +36,7 @@ type process struct {
 
 	// of a process of its own; nil inside this one
 	cmd    *exec.Cmd
+	path   string     // of the interpreter
 	ends   []*os.File // this side's pipe ends
 	stderr *tail
 	copies sync.WaitGroup // of its output
@@ -215,6 +216,9 @@ func (p *process) handle(k kind, body []byte) error {
 	err := p.outcome(k, body, &n)
 	p.mu.Unlock()
 	p.m.do(&n)
+	if p.key.kind == graph.KindPython && len(n.reports) > 0 {
+		p.turned()
+	}
 	return err
 }
 
@@ -361,6 +365,9 @@ func outOfMemory(stderr []byte) bool {
 // firstPanic returns the line in which Go's runtime says why it ended the process,
 // or the last line there is.
 func firstPanic(stderr []byte) string {
+	if line := pythonFatal(stderr); line != nil {
+		return ": " + string(line)
+	}
 	for line := range strings.Lines(string(stderr)) {
 		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
 			return ": " + strings.TrimSpace(line)

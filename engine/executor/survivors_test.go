@@ -25,6 +25,9 @@ const (
 const brood = `sleep 1000 & setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; nohup sleep 1000 & echo started >&2; sleep 1000`
 
 func workerMain(marker string) {
+	if dir := os.Getenv(pythonWorkerEnv); dir != "" {
+		pythonWorkerMain(marker, dir)
+	}
 	m, err := newBlocking(Options{Adopt: true, Stderr: os.Stdout, Environ: append(os.Environ(), markEnv+"="+marker)})
 	if err != nil {
 		panic(err)

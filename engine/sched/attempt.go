@@ -267,9 +267,10 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 		final = y.user > cl.Retries
 	case graph.FailDied, graph.FailMemory:
 		// It may have died with another one's executor, unless it was alone. Commands
-		// share an executor too; but the memory that one is ended for is its own.
+		// share an executor too; but the memory that one is ended for is its own. An
+		// interpreter of Python runs nothing else.
 		alone := w.queued == cl.slots || w.running == 1 && t.state == StateRunning ||
-			cl.Kind == graph.KindCommand && f.Kind == graph.FailMemory
+			cl.Kind == graph.KindCommand && f.Kind == graph.FailMemory || cl.Kind == graph.KindPython
 		if single && alone {
 			y.deaths++
 			final = y.deaths >= cl.deaths()

@@ -68,7 +68,8 @@ func (tw *twin) alone(t *twinTask, kind graph.FailKind) bool {
 			}
 		}
 	}
-	return !others || running == 1 && t.started || t.class.Kind == graph.KindCommand && kind == graph.FailMemory
+	return !others || running == 1 && t.started || t.class.Kind == graph.KindCommand && kind == graph.FailMemory ||
+		t.class.Kind == graph.KindPython
 }
 
 func deathsOf(c *graph.Class) int {
