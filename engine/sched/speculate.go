@@ -164,16 +164,18 @@ func (c *Core) dropSecond(j *job, i uint32, stop bool) {
 	}
 }
 
-// dropSecondsOn gives up all second attempts that w has.
-func (c *Core) dropSecondsOn(w *worker, stop bool) {
+// dropSecondsOn gives up all second attempts that w has, and returns how many.
+func (c *Core) dropSecondsOn(w *worker, stop bool) (n int) {
 	for _, id := range slices.Sorted(maps.Keys(c.jobs)) {
 		j := c.jobs[id]
 		for _, i := range slices.Sorted(maps.Keys(j.seconds)) {
 			if j.seconds[i].where == w.id {
 				c.dropSecond(j, i, stop)
+				n++
 			}
 		}
 	}
+	return n
 }
 
 // promote puts the second attempt in the place of the first, which was let go of.

@@ -116,3 +116,19 @@ func TestBothAttemptsEnd(t *testing.T) {
 	out := s.output()
 	s.want("failed twice, with one retry", out.Ended[0].Kind, graph.FailUser)
 }
+
+// A worker that dies while it runs a task and a second attempt tells nothing of either.
+func TestSecondAttemptIsCompany(t *testing.T) {
+	s := tell(t, Config{})
+	s.step(WorkerJoined{Worker: 1, Slots: 1, Host: "a"})
+	s.submitClass(2, graph.Class{Name: "f", Idempotent: true, Deaths: 1})
+	s.output()
+	s.step(Done{1, []Finished{{TaskAttempt: attempt(0, 1), Size: 1, Inline: true, Duration: 1000}}})
+	s.output()
+	s.step(Started{1, []TaskAttempt{attempt(1, 1)}}, WorkerJoined{Worker: 2, Slots: 2, Host: "b"}, Tick{2 * slowAfter})
+	s.want("the second attempt", s.output().Assign, []Assign{{Worker: 2, Task: id(1), Attempt: 2}})
+	s.submitClass(1, graph.Class{Name: "g", Deaths: 1})
+	s.want("a neighbour", s.output().Assign, []Assign{{Worker: 2, Task: id(2), Attempt: 1}})
+	s.step(Started{2, []TaskAttempt{attempt(1, 2), attempt(2, 1)}}, WorkerLeft{2, true})
+	s.want("the neighbour is not to blame", len(s.output().Ended), 0)
+}

@@ -157,8 +157,8 @@ func (c *Core) stepLeft(ev WorkerLeft) {
 	c.close(w, left)
 	c.transfersLeft(w)
 	c.loseResults(w)
-	c.dropSecondsOn(w, false)
-	c.takeAttempts(w, ev.Blame)
+	company := c.dropSecondsOn(w, false) > 0
+	c.takeAttempts(w, ev.Blame, company)
 	if w.solo {
 		c.setSolo(w, false)
 	}
@@ -203,8 +203,8 @@ func (c *Core) loseResults(w *worker) {
 
 // takeAttempts brings back what w was given. With blame, what was running is suspected,
 // and what came first, as far as w's slots go: short tasks begin without w saying so
-// (see package local).
-func (c *Core) takeAttempts(w *worker, blame bool) {
+// (see package local). In company, of second attempts, nobody was alone.
+func (c *Core) takeAttempts(w *worker, blame, company bool) {
 	given := slices.Clone(c.liveOn(w))
 	slots, candidates := w.slots, 0
 	candidate := make([]bool, len(given))
@@ -216,7 +216,7 @@ func (c *Core) takeAttempts(w *worker, blame bool) {
 		}
 		slots -= j.classOf(t).slots
 	}
-	alone := candidates == 1 && (w.running == 1 || w.solo)
+	alone := candidates == 1 && !company && (w.running == 1 || w.solo)
 	for k, a := range given {
 		switch j, _ := c.find(a.Task); {
 		case candidate[k] && alone:
