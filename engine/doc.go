@@ -30,6 +30,10 @@
 //	})
 //	sum := add.Submit(ctx, client, pair{f.Ref(), engine.Value(5)})
 //
+// A function of [DefineLazy] reads parts of large results ([Open]) instead of finding them
+// whole; one of [DefineStream] gives a result that is not in memory. Package shuffle, which
+// groups records by their keys, is made of both.
+//
 // # Jobs, and coming back
 //
 // Tasks belong to jobs. Those submitted without [InJob] belong to a job without a

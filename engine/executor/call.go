@@ -34,6 +34,17 @@ type Call struct {
 	Spec    []byte // the class's
 	Payload []byte // the task's; read-only
 	Inputs  []*Input
+
+	// Stream, if the function sets it, is the result instead of what it returns. It is
+	// read once the function has returned, and then closed.
+	Stream Stream
+}
+
+// Stream is a result that need not be in memory. Size is its length in bytes; it is an
+// error if it gives less.
+type Stream interface {
+	io.ReadCloser
+	Size() int64
 }
 
 // Input is a result that the task depends on. Inputs come in the order of the
@@ -79,9 +90,41 @@ func (in *Input) Open() io.Reader {
 	return &inputReader{in: in}
 }
 
+// ReadAt implements io.ReaderAt. It may be called from many goroutines, and waits for the
+// worker; each of its reads is one of at most 256 KiB.
+func (in *Input) ReadAt(p []byte, offset int64) (n int, err error) {
+	if offset < 0 {
+		return 0, fmt.Errorf("read the result of task %s: negative offset %d", in.Task, offset)
+	}
+	in.mu.Lock()
+	data := in.data
+	in.mu.Unlock()
+	for n < len(p) && offset < in.Size {
+		var m int
+		if data != nil {
+			m = copy(p[n:], data[offset:])
+		} else {
+			piece, err := in.read(offset, int(min(int64(len(p)-n), in.Size-offset, chunkSize)))
+			if err != nil {
+				return n, err
+			}
+			m = copy(p[n:], piece)
+		}
+		n, offset = n+m, offset+int64(m)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
 // piece reads on from offset, which is before the end.
 func (in *Input) piece(offset int64) ([]byte, error) {
-	n := int(min(in.Size-offset, chunkSize))
+	return in.read(offset, int(min(in.Size-offset, chunkSize)))
+}
+
+// read reads n bytes at offset, which are there.
+func (in *Input) read(offset int64, n int) ([]byte, error) {
 	p, err := in.fetch(offset, n)
 	if err != nil {
 		return nil, &graph.Failure{Kind: graph.FailInput, Message: fmt.Sprintf("read the result of task %s: %v", in.Task, err)}

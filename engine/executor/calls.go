@@ -278,15 +278,24 @@ func (p *process) serveReads() {
 		if in == nil {
 			continue // the call has ended, and nobody waits
 		}
-		n, err := in.readAt(buf[:r.n], int64(r.offset))
-		ok := n == int(r.n)
-		p.in.write(kindData, func(b []byte) []byte { //nolint:errcheck // it is ending
-			if b = appendDataHead(b, r.id, ok); ok {
-				return append(b, buf[:n]...)
-			}
-			return append(b, fmt.Sprint(err)...)
-		})
+		if in.Far {
+			p.far.add(p, r, in)
+			continue
+		}
+		p.sendPiece(r, in, buf)
 	}
+}
+
+// sendPiece answers a read. buf has room for it.
+func (p *process) sendPiece(r read, in *TaskInput, buf []byte) {
+	n, err := in.readAt(buf[:r.n], int64(r.offset))
+	ok := n == int(r.n)
+	p.in.write(kindData, func(b []byte) []byte { //nolint:errcheck // it is ending
+		if b = appendDataHead(b, r.id, ok); ok {
+			return append(b, buf[:n]...)
+		}
+		return append(b, fmt.Sprint(err)...)
+	})
 }
 
 func (in *TaskInput) readAt(b []byte, offset int64) (int, error) {

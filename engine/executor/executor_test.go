@@ -55,8 +55,32 @@ var testFuncs = funcs{
 		}
 		return h.Sum(nil), nil
 	},
-	"large":  func(_ context.Context, c *Call) ([]byte, error) { return bytes.Repeat([]byte("x"), 3*chunkSize+1), nil },
-	"fail":   func(context.Context, *Call) ([]byte, error) { return nil, errors.New("no luck") },
+	"large": func(_ context.Context, c *Call) ([]byte, error) { return bytes.Repeat([]byte("x"), 3*chunkSize+1), nil },
+	"fail":  func(context.Context, *Call) ([]byte, error) { return nil, errors.New("no luck") },
+	// parts reads its input in pieces, many at once, and streams what it read.
+	"parts": func(_ context.Context, c *Call) ([]byte, error) {
+		all := make([]byte, c.Inputs[0].Size)
+		const step = 100_000
+		errs := make(chan error)
+		n := 0
+		for at := 0; at < len(all); at += step {
+			n++
+			go func() {
+				_, err := c.Inputs[0].ReadAt(all[at:min(at+step, len(all))], int64(at))
+				errs <- err
+			}()
+		}
+		var failed error
+		for range n {
+			failed = errors.Join(failed, <-errs)
+		}
+		size := int64(len(all))
+		if len(c.Payload) > 0 { // more than it gives
+			size++
+		}
+		c.Stream = sized{bytes.NewReader(all), size}
+		return nil, failed
+	},
 	"panic":  func(context.Context, *Call) ([]byte, error) { panic("ouch") },
 	"goexit": func(context.Context, *Call) ([]byte, error) { runtime.Goexit(); return nil, nil },
 	"own": func(context.Context, *Call) ([]byte, error) {
@@ -186,6 +210,52 @@ func TestInputs(t *testing.T) {
 		sum := sha256.Sum256(want)
 		if got := mustRun(t, m, goTask("digest", "", inputs...)); !bytes.Equal(got, sum[:]) {
 			t.Error("digest of streams differs")
+		}
+	})
+}
+
+type sized struct {
+	io.Reader
+	size int64
+}
+
+func (s sized) Size() int64  { return s.size }
+func (s sized) Close() error { return nil }
+
+// slow is an input that lies elsewhere: it gives nothing before all have asked.
+type slow struct {
+	data  []byte
+	asked sync.WaitGroup
+}
+
+func (s *slow) ReadAt(p []byte, off int64) (int, error) {
+	s.asked.Done()
+	s.asked.Wait()
+	return copy(p, s.data[off:]), nil
+}
+
+// Reads of inputs that lie elsewhere do not wait for one another; a result is sent as it
+// is read, and one that ends early is a failure.
+func TestFarInputsAndStreams(t *testing.T) {
+	both(t, Options{}, func(t *testing.T, m *blocking) {
+		far := func(payload string, n int) *Task {
+			s := &slow{data: bytes.Repeat([]byte("0123456789"), 10_000*n)}
+			s.asked.Add(n)
+			task := goTask("parts", payload)
+			task.Inputs = []TaskInput{{Task: graph.TaskID{Job: 2}, Size: int64(len(s.data)), At: s, Far: true}}
+			return task
+		}
+		if got := mustRun(t, m, far("", maxFar)); len(got) != maxFar*100_000 || !bytes.HasPrefix(got, []byte("01234567890")) {
+			t.Errorf("%d bytes", len(got))
+		}
+		r := m.Run(t.Context(), far("more", 2))
+		if r.Failure == nil || r.Failure.Kind != graph.FailUser || !strings.Contains(r.Failure.Message, "200001 bytes") {
+			t.Errorf("%+v", r.Failure)
+		}
+		task := goTask("parts", "")
+		task.Inputs = []TaskInput{{Task: graph.TaskID{Job: 2}, Size: 5, At: brokenInput{}, Far: true}}
+		if r := m.Run(t.Context(), task); r.Failure == nil || r.Failure.Kind != graph.FailInput {
+			t.Errorf("%+v", r.Failure)
 		}
 	})
 }

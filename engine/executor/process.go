@@ -47,6 +47,7 @@ type process struct {
 	page     page // inside this process
 
 	feed     chan read // pieces of inputs that it asked for
+	far      farReads  // of inputs that lie elsewhere
 	kick     chan struct{}
 	expected atomic.Bool
 	memory   atomic.Bool           // it was killed for its memory
@@ -120,6 +121,7 @@ func (p *process) watch(greeted chan<- error) {
 	}
 	p.m.ended(p, p.expected.Load(), spared, &n)
 	p.m.do(&n)
+	p.far.wait() // they end with their calls
 	close(p.done)
 }
 

@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"time"
 
@@ -54,9 +55,15 @@ var unreturned = graph.Failure{Kind: graph.FailUser, Message: "the function ende
 
 // report sends a result or a failure.
 func (c *child) report(k *run, data []byte, f *graph.Failure, took time.Duration) {
+	stream := k.told.Stream
+	if stream != nil {
+		defer stream.Close()
+	}
 	switch {
 	case f != nil:
 		c.fail(k, f, took)
+	case stream != nil:
+		c.sendStream(k, stream, took)
 	case len(data) <= smallResult:
 		c.out.done(k.call, took, data)
 	default:
@@ -109,6 +116,22 @@ func (c *child) sendResult(call uint64, data []byte, took time.Duration) {
 		data = data[len(piece):]
 	}
 	c.out.doneOf(call, took, size, nil)
+}
+
+// sendStream sends a result piece by piece as it is read.
+func (c *child) sendStream(k *run, from Stream, took time.Duration) {
+	size, piece := uint64(from.Size()), make([]byte, min(from.Size(), chunkSize))
+	for left := from.Size(); left > 0; left -= int64(len(piece)) {
+		piece = piece[:min(left, chunkSize)]
+		if _, err := io.ReadFull(from, piece); err != nil {
+			c.fail(k, &graph.Failure{Kind: graph.FailUser, Message: fmt.Sprintf("%s: read its result of %d bytes: %v", k.class.name, size, err)}, took)
+			return
+		}
+		if c.out.write(kindChunk, func(b []byte) []byte { return appendChunk(b, k.call, size, piece) }) != nil {
+			return
+		}
+	}
+	c.out.doneOf(k.call, took, size, nil)
 }
 
 // runFunc calls a function, and turns whatever it does into a result or failure.

@@ -59,6 +59,7 @@ type TaskInput struct {
 	Size int64
 	Data []byte
 	At   io.ReaderAt // nil: all is in Data
+	Far  bool        // At may take its time: it reads from another worker
 }
 
 // Report tells what became of a task.

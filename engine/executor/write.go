@@ -102,7 +102,7 @@ func (w *taskWriter) load(in *runInput, from *TaskInput, room *[2]int64) {
 	if from.Size > smallInput {
 		left = &room[1]
 	}
-	if from.Size > sendInput || from.Size > *left {
+	if from.Far || from.Size > sendInput || from.Size > *left {
 		return
 	}
 	data := from.Data

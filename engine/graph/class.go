@@ -136,5 +136,12 @@ type Class struct {
 	// Idempotent says that the task may run twice at the same time: when it takes much
 	// longer than others of its class it does, and the first result counts.
 	Idempotent bool
-	Hosts      []string // hosts whose workers, and names of workers, that may run it, in order; none is any
+	// Lazy says that inputs larger than LazyInput are not fetched before the task begins:
+	// it reads the parts that it needs, from whoever holds them.
+	Lazy  bool
+	Hosts []string // hosts whose workers, and names of workers, that may run it, in order; none is any
 }
+
+// LazyInput is the largest input, in bytes, that a worker fetches whole for a lazy task
+// all the same: reading a part of it costs as much.
+const LazyInput = 64 << 10

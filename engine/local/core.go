@@ -44,6 +44,12 @@ type attempt struct {
 // slots returns how many slots the attempt takes.
 func (a *Assignment) slots() int { return max(1, int(a.Class.Resources.Slots)) }
 
+// reads reports whether the attempt itself reads an input while it runs, from this
+// worker's store if it is there and else from a holder.
+func (a *attempt) reads(in *Input) bool {
+	return a.Class.Lazy && in.Size > graph.LazyInput && !slices.Contains(in.Holders, 0)
+}
+
 // Core is the state of a worker. It is not safe for concurrent use.
 type Core struct {
 	cfg  Config
@@ -228,7 +234,7 @@ func (c *Core) await(a *attempt) {
 	defer func() { c.giveBack(before) }() // what it still needs it has borrowed again
 	for i := range a.Inputs {
 		in := &a.Inputs[i]
-		if in.IsInline() || c.has(in.Key) {
+		if in.IsInline() || a.reads(in) || c.has(in.Key) {
 			c.borrow(a, in.Key)
 			continue
 		}
@@ -267,7 +273,7 @@ func (c *Core) startReady() {
 // complete reports whether all of a's inputs are here.
 func (c *Core) complete(a *attempt) bool {
 	for i := range a.Inputs {
-		if in := &a.Inputs[i]; !in.IsInline() && !c.has(in.Key) {
+		if in := &a.Inputs[i]; !in.IsInline() && !a.reads(in) && !c.has(in.Key) {
 			return false
 		}
 	}
@@ -353,6 +359,9 @@ func (c *Core) ended(e *End) {
 		f := Failed{Key: e.Key, Failure: e.Failure}
 		if e.Input != (Key{}) {
 			f.Input, f.Holder = e.Input.Task, c.self
+			if e.Holder != 0 {
+				f.Holder = e.Holder
+			}
 		}
 		c.out.Failed = append(c.out.Failed, f)
 	}

@@ -130,8 +130,10 @@ type End struct {
 	Inline  []byte
 	Took    uint32 // microseconds
 	Died    bool   // together with those of the same event: what they ran in died
-	// Input, for a graph.FailInput, is which one this worker could not read.
-	Input Key
+	// Input, for a graph.FailInput, is which one could not be read: of this worker, or of
+	// Holder unless that is 0.
+	Input  Key
+	Holder graph.WorkerID
 }
 
 // Answer is about a recalled attempt: OK means that it had not begun and never will.

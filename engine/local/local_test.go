@@ -279,3 +279,25 @@ func TestUnaskedAnswersPanic(t *testing.T) {
 		}()
 	}
 }
+
+// A lazy attempt does not wait for large inputs that others hold; small ones, and those
+// that the scheduler keeps, are fetched as for any. What it could not read while it ran is
+// blamed on the one who was asked.
+func TestLazyInputs(t *testing.T) {
+	c := joined(Config{Slots: 2})
+	lazy := class(0, 1)
+	lazy.Class.Lazy = true
+	large, small, kept := key(1, 1), key(2, 1), key(3, 1)
+	task := assignment(key(9, 1), lazy, input(large, graph.LazyInput+1, 4), input(small, graph.LazyInput, 4), input(kept, graph.LazyInput+1, 0))
+	o := turn(c, Assigned{[]Assignment{task}})
+	expect(t, o, Output{Fetch: []Fetch{{small, graph.LazyInput, 4}, {kept, graph.LazyInput + 1, 0}}})
+	expect(t, turn(c, Fetched{small}, Fetched{kept}), Output{
+		Run: runs(key(9, 1)), Started: []Key{key(9, 1)}, Copied: []Held{{small, graph.LazyInput}},
+	})
+	failure := &graph.Failure{Kind: graph.FailInput}
+	o = turn(c, ended(End{Key: key(9, 1), Failure: failure, Input: large, Holder: 4}))
+	expect(t, o, Output{
+		Drop:   []Key{kept},
+		Failed: []Failed{{Key: key(9, 1), Failure: failure, Input: large.Task, Holder: 4}},
+	})
+}

@@ -169,7 +169,7 @@ func equalClass(a, b *graph.Class) bool {
 	x.Spec, y.Spec = nil, nil
 	return x.Name == y.Name && x.Kind == y.Kind && x.Bundle == y.Bundle && x.Resources.Equal(&y.Resources) &&
 		x.Priority == y.Priority && x.Retries == y.Retries && x.Deaths == y.Deaths &&
-		x.TimeLimit == y.TimeLimit && x.Pool == y.Pool && x.Idempotent == y.Idempotent && slices.Equal(x.Hosts, y.Hosts) && slices.Equal(a.Spec, b.Spec)
+		x.TimeLimit == y.TimeLimit && x.Pool == y.Pool && x.Idempotent == y.Idempotent && x.Lazy == y.Lazy && slices.Equal(x.Hosts, y.Hosts) && slices.Equal(a.Spec, b.Spec)
 }
 
 // openJob makes a job. An unnamed one belongs to the session.

@@ -47,7 +47,14 @@
 //	+------+--------+--------+--------+--------+
 //	  u8     u32 BE   u32 BE   u32 BE   u8
 //
-// An input is a piece of a command's standard input, from an offset on; last 1 says
+//	 0      1        5        9        13       21       25
+//	+------+--------+--------+--------+--------+--------+
+//	| 6    | job    | index  | attempt| offset | count  |   a part of a result
+//	+------+--------+--------+--------+--------+--------+
+//	  u8     u32 BE   u32 BE   u32 BE   u64 BE   u32 BE
+//
+// A part of a result, of at most 1 MiB, is for those who need little of it; its CRC-32C
+// (u32 BE) follows it. An input is a piece of a command's standard input, from an offset on; last 1 says
 // that nothing follows. It is answered by how many bytes the command has been given
 // altogether (u64 BE), and by 1 (u8) when it wants no more. The answer may take some
 // seconds when there is no room; then less was taken than was sent, and the rest is

@@ -19,6 +19,7 @@ const (
 	opOutput byte = 3
 	opInput  byte = 4
 	opSignal byte = 5
+	opRange  byte = 6
 )
 
 const (
@@ -27,6 +28,8 @@ const (
 	outputLen = 22 // of a request for a running command's output
 	inputLen  = 26 // of the head of a piece of standard input
 	signalLen = 14 // of a signal
+	rangeLen  = 25 // of a request for a part of a result
+	sumLen    = 4  // behind a part of a result
 	givenLen  = 9  // of the answer to a piece of standard input
 	headerLen = 9  // of an answer
 	markLen   = 5  // before each block of a result
@@ -45,8 +48,8 @@ const (
 )
 
 // object is what a request names: blocks of a result (task, attempt, the first block and
-// how many), a bundle (digest), or what a running command has written (task, attempt, stream) from an offset on; or what
-// it brings: a piece of a command's standard input from an offset on, or a signal for it.
+// how many), a bundle (digest), or what a running command has written (task, attempt, stream) from an offset on, or a part of a
+// result (task, attempt, offset, count of bytes); or what it brings: a piece of a command's standard input from an offset on, or a signal for it.
 type object struct {
 	op      byte
 	task    graph.TaskID
@@ -69,6 +72,9 @@ func bundleOf(d graph.Digest) object { return object{op: opBundle, digest: d} }
 func (o object) String() string {
 	if o.op == opBundle {
 		return "bundle " + o.digest.String()[:12]
+	}
+	if o.op == opRange {
+		return fmt.Sprintf("%d bytes at %d of the result of task %s (attempt %d)", o.count, o.offset, o.task, o.attempt)
 	}
 	if o.op == opOutput {
 		return fmt.Sprintf("output of task %s (attempt %d)", o.task, o.attempt)
@@ -99,6 +105,9 @@ func appendRequest(dst []byte, o object) []byte {
 		dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(o.data))), o.data...)
 	case opSignal:
 		dst = append(dst, o.stream)
+	case opRange:
+		dst = binary.BigEndian.AppendUint64(dst, o.offset)
+		dst = binary.BigEndian.AppendUint32(dst, o.count)
 	}
 	return dst
 }
@@ -106,7 +115,7 @@ func appendRequest(dst []byte, o object) []byte {
 var errOp = errors.New("not a request of this protocol")
 
 // requestLens are the lengths of requests, for those with data without them.
-var requestLens = [...]int{opResult: resultLen, opBundle: bundleLen, opOutput: outputLen, opInput: inputLen, opSignal: signalLen}
+var requestLens = [...]int{opResult: resultLen, opBundle: bundleLen, opOutput: outputLen, opInput: inputLen, opSignal: signalLen, opRange: rangeLen}
 
 // readRequest reads one request. The error is io.EOF at a clean end.
 func readRequest(r io.Reader) (object, error) {
@@ -137,6 +146,9 @@ func readRequest(r io.Reader) (object, error) {
 	}
 	if o.op == opSignal {
 		o.stream = b[13]
+	}
+	if o.op == opRange {
+		o.offset, o.count = binary.BigEndian.Uint64(b[13:]), binary.BigEndian.Uint32(b[21:])
 	}
 	if o.op != opInput {
 		return o, nil

@@ -270,6 +270,9 @@ func (s *Server) open(o object) (io.ReadCloser, int64, error) {
 	if o.op == opInput || o.op == opSignal {
 		return s.input(o)
 	}
+	if o.op == opRange {
+		return s.part(o)
+	}
 	if source, ok := s.source.(OutputSource); ok {
 		return source.OpenOutput(o.task, o.attempt, o.stream, o.offset)
 	}

@@ -614,6 +614,7 @@ func TestInput(t *testing.T) {
 func FuzzReadRequest(f *testing.F) {
 	f.Add(appendRequest(nil, resultOf(graph.TaskID{Job: 1, Index: 2}, 3, 4, 1<<32-1)))
 	f.Add(appendRequest(nil, bundleOf(graph.Digest{1, 2, 3})))
+	f.Add(appendRequest(nil, object{op: opRange, task: graph.TaskID{Job: 1, Index: 2}, attempt: 3, offset: 1 << 40, count: 5}))
 	f.Add([]byte{})
 	f.Add([]byte{3, 1})
 	f.Add(appendRequest(nil, object{op: opOutput, task: graph.TaskID{Job: 1, Index: 2}, attempt: 3, stream: 2, offset: 1 << 40}))

@@ -691,6 +691,7 @@ type Class struct {
 	Named         []*Amount              `protobuf:"bytes,13,rep,name=named,proto3" json:"named,omitempty"` // in the order of their names
 	Host          []string               `protobuf:"bytes,14,rep,name=host,proto3" json:"host,omitempty"`   // hosts and names of workers that may run it; in order, none is any
 	Idempotent    bool                   `protobuf:"varint,15,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
+	Lazy          bool                   `protobuf:"varint,16,opt,name=lazy,proto3" json:"lazy,omitempty"` // large inputs are not fetched before it begins
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -826,6 +827,13 @@ func (x *Class) GetHost() []string {
 func (x *Class) GetIdempotent() bool {
 	if x != nil {
 		return x.Idempotent
+	}
+	return false
+}
+
+func (x *Class) GetLazy() bool {
+	if x != nil {
+		return x.Lazy
 	}
 	return false
 }
@@ -4616,7 +4624,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"F\n" +
 	"\aClasses\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12)\n" +
-	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\xff\x02\n" +
+	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\x93\x03\n" +
 	"\x05Class\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4635,7 +4643,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04host\x18\x0e \x03(\tR\x04host\x12\x1e\n" +
 	"\n" +
 	"idempotent\x18\x0f \x01(\bR\n" +
-	"idempotent\"\x82\x03\n" +
+	"idempotent\x12\x12\n" +
+	"\x04lazy\x18\x10 \x01(\bR\x04lazy\"\x82\x03\n" +
 	"\x06Assign\x12\x10\n" +
 	"\x03job\x18\x01 \x03(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x18\n" +

@@ -130,6 +130,8 @@ type work struct {
 	task  executor.Task
 	blobs []*store.Blob            // inputs that are open
 	bad   atomic.Pointer[badInput] // one that could not be read while it ran
+	ctx   context.Context          // of reads of inputs that lie elsewhere; nil: none do
+	quit  context.CancelFunc       // ends them
 }
 
 // key names the attempt.
@@ -201,6 +203,10 @@ func (w *worker) open(t *work, a *local.Assignment) []event {
 			continue
 		}
 		b, err := w.store.Open(store.Key(in.Key))
+		if errors.Is(err, store.ErrNotFound) && a.Class.Lazy && in.Size > graph.LazyInput {
+			inputs[i] = executor.TaskInput{Task: in.Task, Size: int64(in.Size), At: w.far(t, in), Far: true}
+			continue
+		}
 		if err != nil {
 			t.close()
 			w.opts.Log.Error("an input is lost", "task", a.Task.String(), "input", in.Key.Task.String(), "err", err)
@@ -228,14 +234,15 @@ func (in input) ReadAt(p []byte, off int64) (int, error) {
 	_, unreadable := errors.AsType[*store.DiskError](err)
 	_, damaged := errors.AsType[*store.CorruptError](err)
 	if unreadable || damaged {
-		in.of.bad.Store(&badInput{in.key, err})
+		in.of.bad.Store(&badInput{key: in.key, err: err})
 	}
 	return n, err
 }
 
 type badInput struct {
-	key local.Key
-	err error
+	key    local.Key
+	err    error
+	holder graph.WorkerID // 0: this worker
 }
 
 func (t *work) close() {
@@ -243,6 +250,9 @@ func (t *work) close() {
 		b.Close()
 	}
 	t.blobs = nil
+	if t.quit != nil {
+		t.quit()
+	}
 }
 
 // ends are attempts that have ended.

@@ -83,8 +83,10 @@ func (s *said) endedWith(t *work, r *executor.Report) {
 	bad := t.bad.Load()
 	switch {
 	case r.Failure != nil && bad != nil && !r.Died:
-		s.lost = append(s.lost, bad.key)
-		e.Input, e.Failure = bad.key, &graph.Failure{Kind: graph.FailInput, Message: bad.err.Error()}
+		if bad.holder == 0 {
+			s.lost = append(s.lost, bad.key)
+		}
+		e.Input, e.Holder, e.Failure = bad.key, bad.holder, &graph.Failure{Kind: graph.FailInput, Message: bad.err.Error()}
 	case r.Failure != nil:
 	case r.Sink != nil:
 		e.Size, e.Kept = uint64(r.Sink.(*store.Writer).Size()), true
