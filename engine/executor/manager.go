@@ -30,7 +30,8 @@ type Options struct {
 	Funcs Funcs
 	// Report is told what became of tasks, in batches, from several goroutines but
 	// never twice at once for one executor. It may wait a little, which holds up that
-	// executor, and must not call Close. nil: nobody is told.
+	// executor, and must not call Close. The slice is valid until it returns. nil: nobody
+	// is told.
 	Report func([]Report)
 	// Sink returns where the result of a task goes that comes in pieces, with its size
 	// in bytes, or why there is no room for it. It is called from several goroutines and
@@ -230,6 +231,13 @@ type turn struct {
 
 func (n *turn) end(t *Task, r Result) {
 	n.reports = append(n.reports, Report{Task: t, Result: r})
+}
+
+// reset empties n and keeps its memory.
+func (n *turn) reset() {
+	clear(n.reports)
+	clear(n.kick)
+	n.reports, n.kick = n.reports[:0], n.kick[:0]
 }
 
 func (m *Manager) do(n *turn) {

@@ -46,6 +46,7 @@ type process struct {
 	pageFile *os.File
 	page     page // inside this process
 
+	heard    turn      // of who reads from it, used again
 	feed     chan read // pieces of inputs that it asked for
 	far      farReads  // of inputs that lie elsewhere
 	kick     chan struct{}
@@ -213,14 +214,15 @@ func (p *process) handle(k kind, body []byte) error {
 	if k == kindChunk && p.m.opts.Sink != nil {
 		return p.pour(body)
 	}
-	var n turn
+	n := &p.heard
 	p.mu.Lock()
-	err := p.outcome(k, body, &n)
+	err := p.outcome(k, body, n)
 	p.mu.Unlock()
-	p.m.do(&n)
+	p.m.do(n)
 	if p.key.kind == graph.KindPython && len(n.reports) > 0 {
 		p.turned()
 	}
+	n.reset()
 	return err
 }
 

@@ -9,8 +9,9 @@ import (
 
 // attempts holds the attempts that are here, and the memory of those that have left.
 type attempts struct {
-	of    map[graph.TaskID]*attempt // the first of a chain by attempt.other
-	count int
+	of      map[graph.TaskID]*attempt // the first of a chain by attempt.other
+	count   int
+	chained int // how many have an other one
 
 	free []*attempt // to be used again
 	// What has left since the last Output, and before that: the caller may still look at
@@ -23,15 +24,21 @@ const slab = 64
 
 // get returns the attempt of that name, nil if it is not here.
 func (s *attempts) get(k Key) *attempt {
-	a := s.of[k.Task]
-	for a != nil && a.Attempt != k.Attempt {
-		a = a.other
-	}
+	a, _ := s.look(k)
 	return a
 }
 
-// add makes an attempt of t, which is not here.
-func (s *attempts) add(t *Assignment, seq uint64) *attempt {
+// look returns also the first of its task.
+func (s *attempts) look(k Key) (a, first *attempt) {
+	first = s.of[k.Task]
+	for a = first; a != nil && a.Attempt != k.Attempt; a = a.other {
+	}
+	return a, first
+}
+
+// add makes an attempt of t, which is not here. other is one of the same task, of those
+// that are here the first, as get has just said.
+func (s *attempts) add(t *Assignment, seq uint64, other *attempt) *attempt {
 	if len(s.free) == 0 {
 		more := make([]attempt, slab)
 		for i := range more {
@@ -42,7 +49,9 @@ func (s *attempts) add(t *Assignment, seq uint64) *attempt {
 	a := s.free[last]
 	s.free = s.free[:last]
 	a.Assignment, a.seq = *t, seq
-	a.other = s.of[t.Task]
+	if a.other = other; other != nil {
+		s.chained++
+	}
 	s.of[t.Task] = a
 	s.count++
 	return a
@@ -50,20 +59,30 @@ func (s *attempts) add(t *Assignment, seq uint64) *attempt {
 
 // remove takes a out. It stays as it is until its memory is used again.
 func (s *attempts) remove(a *attempt) {
-	first := s.of[a.Task]
-	switch {
-	case first != a:
-		for first.other != a {
-			first = first.other
-		}
-		first.other = a.other
-	case a.other == nil:
+	if s.chained == 0 {
 		delete(s.of, a.Task)
-	default:
-		s.of[a.Task] = a.other
+	} else {
+		s.unchain(a)
 	}
 	s.count--
 	s.left = append(s.left, a)
+}
+
+func (s *attempts) unchain(a *attempt) {
+	first := s.of[a.Task]
+	if first == a && a.other == nil {
+		delete(s.of, a.Task)
+		return
+	}
+	s.chained--
+	if first == a {
+		s.of[a.Task] = a.other
+		return
+	}
+	for first.other != a {
+		first = first.other
+	}
+	first.other = a.other
 }
 
 // keptFree is how many attempts' memory is kept.

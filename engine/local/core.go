@@ -207,7 +207,8 @@ func (c *Core) left() {
 }
 
 func (c *Core) assign(t *Assignment) {
-	if old := c.attempts.get(t.Key); old != nil {
+	old, first := c.attempts.look(t.Key)
+	if old != nil {
 		if old.state == stopping {
 			next := *t
 			old.next = &next
@@ -222,7 +223,7 @@ func (c *Core) assign(t *Assignment) {
 		return
 	}
 	c.seq++
-	c.await(c.attempts.add(t, c.seq))
+	c.await(c.attempts.add(t, c.seq, first))
 }
 
 // await looks for a's inputs: it becomes ready, or waits for fetches, or fails.

@@ -51,6 +51,7 @@ func (q *fifo) remove(a *attempt) { q.removeAt(slices.Index(q.items(), a)) }
 // readyQueue holds attempts: higher priority first, then older ones.
 type readyQueue struct {
 	lanes []*lane // by priority, highest first; some may be empty
+	last  *lane   // the one asked for last
 	count int
 }
 
@@ -63,6 +64,9 @@ type lane struct {
 // lane returns that of a's priority.
 func (q *readyQueue) lane(a *attempt) *lane {
 	p := a.Class.Priority
+	if q.last != nil && q.last.priority == p {
+		return q.last
+	}
 	find := func() (int, bool) {
 		return slices.BinarySearchFunc(q.lanes, p, func(l *lane, p int32) int { return cmp.Compare(p, l.priority) })
 	}
@@ -72,7 +76,8 @@ func (q *readyQueue) lane(a *attempt) *lane {
 		i, _ = find()
 		q.lanes = slices.Insert(q.lanes, i, &lane{priority: p})
 	}
-	return q.lanes[i]
+	q.last = q.lanes[i]
+	return q.last
 }
 
 // push adds a. One that has been there before, or waited, goes before the younger ones.
