@@ -4,7 +4,9 @@ import (
 	"math"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // hotSamples are messages that hold nothing but columns, with values of every length.
@@ -93,4 +95,22 @@ func FuzzHot(f *testing.F) {
 			t.Fatalf("encoded as %x (%v), which the library reads as\n%v, %v", again, ok, back, err)
 		}
 	})
+}
+
+// TestHotKnowsEveryField: one that is forgotten would not be sent.
+func TestHotKnowsEveryField(t *testing.T) {
+	beside := map[protoreflect.Name]bool{"host_name": true, "peers": true, "failure": true} // what columns looks at
+	for _, m := range []columnar{&Assign{}, &Done{}, &Submit{}, &Ended{}} {
+		known := map[protowire.Number]bool{}
+		columns, _ := m.columns()
+		for _, c := range columns {
+			known[c.num] = true
+		}
+		fields := m.ProtoReflect().Descriptor().Fields()
+		for i := range fields.Len() {
+			if f := fields.Get(i); !known[f.Number()] && !beside[f.Name()] {
+				t.Errorf("%s has no column for %s", m.ProtoReflect().Descriptor().Name(), f.Name())
+			}
+		}
+	}
 }
