@@ -185,6 +185,8 @@ func (c *Core) promote(j *job, i uint32) {
 	delete(j.top, i)
 	c.apply(j, i, moveSecond)
 	t.where, t.attempt, t.took = s.where, s.attempt, s.took
+	w := c.workers[s.where]
+	w.given = append(w.given, TaskAttempt{j.name(i), s.attempt})
 	if s.running {
 		c.apply(j, i, moveStart)
 		j.runs[i] = run{since: c.now}

@@ -132,3 +132,11 @@ func TestSecondAttemptIsCompany(t *testing.T) {
 	s.step(Started{2, []TaskAttempt{attempt(1, 2), attempt(2, 1)}}, WorkerLeft{2, true})
 	s.want("the neighbour is not to blame", len(s.output().Ended), 0)
 }
+
+// An attempt that took the first one's place goes with its worker, as others do.
+func TestSecondAttemptIsLostToo(t *testing.T) {
+	s := speculated(t)
+	s.step(WorkerLeft{1, true}, WorkerLeft{3, false})
+	out := s.output()
+	s.want("the next one", out.Assign[0], Assign{Worker: 2, Task: id(3), Attempt: 3})
+}

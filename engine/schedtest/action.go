@@ -104,7 +104,7 @@ var opFields = [ops]struct{ word, keys string }{
 	OpEnd:      {"end", "m n how"},
 	OpLand:     {"land", "m n how"},
 	OpOpen:     {"open", "j"},
-	OpClass:    {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool"},
+	OpClass:    {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool twice"},
 	OpSubmit:   {"submit", "j tasks"},
 	OpResubmit: {"resubmit", "j"},
 	OpRelease:  {"release", "names"},

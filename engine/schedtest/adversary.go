@@ -23,7 +23,7 @@ type Plan struct {
 var Features = []string{
 	"cancel", "retry", "release", "pin", "close", "loose", "foreign", "hosts", "slots", "pools",
 	"fail", "flaky", "poison", "setup", "crash", "cut", "part", "die", "retire", "scale", "missing",
-	"again", "slow", "resubmit", "small", "restart", "needs", "only",
+	"again", "slow", "resubmit", "small", "restart", "needs", "only", "twice",
 }
 
 // String returns the flags that replay the plan.
@@ -119,6 +119,9 @@ func (a *adversary) choose() Action {
 	case n < 72:
 		return Action{Op: OpTurn}
 	case n < 75:
+		if a.on["twice"] && a.chance(4) {
+			return Action{Op: OpTick, N: 1000 + a.Int64N(2000)}
+		}
 		return Action{Op: OpTick, N: a.Int64N(700)}
 	case n < 88:
 		return a.client()
@@ -405,6 +408,7 @@ func (a *adversary) behaviour() *behaviour {
 		b.class.Resources.Memory = uint64(a.IntN(3)) << 30
 		b.gpus = uint64(a.IntN(3))
 	}
+	b.class.Idempotent = a.on["twice"] && a.chance(2)
 	if a.on["only"] && a.chance(8) {
 		b.only = 1 + a.someHost()
 	}

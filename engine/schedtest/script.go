@@ -211,6 +211,8 @@ func (a *Action) flag(key string) *bool {
 	switch key {
 	case "inline":
 		return &a.Class.inline
+	case "twice":
+		return &a.Class.class.Idempotent
 	case "retry":
 		return &a.Conf.Retry
 	}

@@ -67,6 +67,12 @@ func (tw *twin) alone(t *twinTask, kind graph.FailKind) bool {
 				running++
 			}
 		}
+		if k.second.worker == t.worker {
+			others = true
+			if k.second.started {
+				running++
+			}
+		}
 	}
 	return !others || running == 1 && t.started || t.class.Kind == graph.KindCommand && kind == graph.FailMemory ||
 		t.class.Kind == graph.KindPython
@@ -83,10 +89,13 @@ func deathsOf(c *graph.Class) int {
 // what ran or may have is suspected, and if only one did, that one is it.
 func (tw *twin) left(id graph.WorkerID, blame bool) {
 	var live []*twinTask
-	slots, running := tw.slots[id], 0
+	slots, running, company := tw.slots[id], 0, false
 	delete(tw.slots, id)
 	for _, t := range tw.tasks {
 		tw.dropCopy(t.id, id)
+		if t.second.worker == id {
+			t.second, company = secondAttempt{}, true
+		}
 		if t.worker == id {
 			live = append(live, t)
 			if t.started {
@@ -108,7 +117,7 @@ func (tw *twin) left(id graph.WorkerID, blame bool) {
 		must, may := false, false
 		switch {
 		case !slices.Contains(candidates, t):
-		case len(candidates) > 1 || running == 0 && !tw.suspected: // nobody knows which, or whether any ran
+		case len(candidates) > 1 || company || running == 0 && !tw.suspected: // nobody knows which, or whether any ran
 			s.suspect, tw.suspected = true, true
 		case running == 1 || s.suspect:
 			s.deaths++
@@ -128,6 +137,7 @@ func (tw *twin) left(id graph.WorkerID, blame bool) {
 func (tw *twin) adopt(t *twinTask, kind graph.FailKind, must, may bool) {
 	got, ok := tw.core.Task(t.id)
 	if !ok {
+		tw.stop(t)
 		t.fail(graph.FailUser) // it was the last of a closed job, which is gone
 		return
 	}
@@ -141,6 +151,7 @@ func (tw *twin) adopt(t *twinTask, kind graph.FailKind, must, may bool) {
 	if by == graph.FailLost && t.told {
 		by = kind
 	}
+	tw.stop(t)
 	if tw.err == nil && (!may || by != kind) {
 		tw.err = fmt.Errorf("%v failed as %v, and should be tried again: %+v, %d mistakes", t.id, got.Kind, t.setbacks, t.mistakes)
 	}
@@ -151,7 +162,7 @@ func (tw *twin) adopt(t *twinTask, kind graph.FailKind, must, may bool) {
 // there was somebody to copy it to.
 func (tw *twin) retired(id graph.WorkerID) error {
 	for _, t := range tw.tasks {
-		if t.worker == id {
+		if t.worker == id || t.second.worker == id {
 			return fmt.Errorf("worker %d is retired, and has %v", id, t.id)
 		}
 		at := sched.TaskAttempt{Task: t.id, Attempt: t.attempt}

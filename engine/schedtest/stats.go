@@ -15,21 +15,22 @@ type Stats struct {
 	Tasks       int // that it was given
 	Faults      int
 	Rounds      int // of the healed world until it came to rest, the longest time
+	Seconds     int // attempts that were given beside live ones
 }
 
 func (w *World) stats() Stats {
-	return Stats{w.events, w.localEvents, int(w.nextWorker), len(w.twin.tasks), w.faults, w.rounds}
+	return Stats{w.events, w.localEvents, int(w.nextWorker), len(w.twin.tasks), w.faults, w.rounds, w.twin.seconds}
 }
 
 // Distribution are the Stats of many runs: for each of its columns, how many runs had
 // which value.
-type Distribution struct{ columns [6]map[int]int }
+type Distribution struct{ columns [7]map[int]int }
 
-var statNames = [...]string{"events", "worker events", "workers", "tasks", "faults", "rounds to rest"}
+var statNames = [...]string{"events", "worker events", "workers", "tasks", "faults", "rounds to rest", "second attempts"}
 
 // Add adds a run.
 func (d *Distribution) Add(s Stats) {
-	for k, v := range [...]int{s.Events, s.LocalEvents, s.Workers, s.Tasks, s.Faults, s.Rounds} {
+	for k, v := range [...]int{s.Events, s.LocalEvents, s.Workers, s.Tasks, s.Faults, s.Rounds, s.Seconds} {
 		if d.columns[k] == nil {
 			d.columns[k] = map[int]int{}
 		}

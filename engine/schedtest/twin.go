@@ -17,6 +17,7 @@ type twin struct {
 	core      *sched.Core
 	oracle    *oracle
 	seq       int                       // of assignments
+	seconds   int                       // of them, beside a live one
 	suspected bool                      // some task was, ever
 	copies    map[sched.TaskAttempt]int // Copies that were ordered
 	stops     map[sched.Order]bool      // attempts that must be stopped in the next output
@@ -48,7 +49,9 @@ type twinTask struct {
 	live     sched.TaskAttempt // zero: none
 	worker   graph.WorkerID    // of live
 	started  bool              // live was said to run
-	last     graph.Attempt     // highest attempt ever given
+	second   secondAttempt
+	row      graph.Attempt // the last that was live
+	last     graph.Attempt // highest attempt ever given
 	done     bool
 	inline   bool
 	attempt  graph.Attempt // whose result counts
@@ -68,7 +71,28 @@ type twinTask struct {
 
 func (t *twinTask) open() bool { return !t.done && t.failed == 0 && !t.gone }
 
-func (t *twinTask) endAttempt() { t.live, t.worker, t.started = sched.TaskAttempt{}, 0, false }
+// secondAttempt is what a task that takes long may get beside its live one.
+type secondAttempt struct {
+	sched.TaskAttempt
+	worker  graph.WorkerID // 0: none
+	started bool
+	seq     int
+}
+
+// endAttempt ends the live attempt; a second one takes its place.
+func (t *twinTask) endAttempt() {
+	t.live, t.worker, t.started, t.seq = t.second.TaskAttempt, t.second.worker, t.second.started, t.second.seq
+	t.second = secondAttempt{}
+	if t.worker != 0 {
+		t.row = t.live.Attempt
+	}
+}
+
+// endAttempts ends both.
+func (t *twinTask) endAttempts() {
+	t.second = secondAttempt{}
+	t.endAttempt()
+}
 
 // see takes an event in, after the core did. What the core is free to decide,
 // whether a task whose attempt ended is tried again, is looked up there.
@@ -126,6 +150,8 @@ func (tw *twin) see(ev sched.Event) {
 		for _, a := range ev.Tasks {
 			if t := tw.isLive(ev.Worker, a); t != nil {
 				t.started = true
+			} else if t := tw.isSecond(ev.Worker, a); t != nil {
+				t.second.started = true
 			}
 		}
 	case sched.Done:
@@ -135,8 +161,13 @@ func (tw *twin) see(ev sched.Event) {
 		}
 	case sched.Failed:
 		for _, f := range ev.Tasks {
-			if t := tw.isLive(ev.Worker, f.TaskAttempt); t != nil {
+			t, second := tw.isLive(ev.Worker, f.TaskAttempt), tw.isSecond(ev.Worker, f.TaskAttempt)
+			if t != nil {
 				tw.setback(t, f, deaths(ev) == 1)
+			} else if t = second; t != nil { // it decides nothing
+				t.second = secondAttempt{}
+			}
+			if t != nil {
 				if f.Kind == graph.FailInput && slices.Contains(t.deps, f.Input) {
 					tw.dropCopy(f.Input, f.Holder)
 				}
@@ -149,6 +180,13 @@ func (tw *twin) see(ev sched.Event) {
 				tw.dropCopy(a.Task, ev.Worker)
 			}
 			tw.settle()
+		}
+	case sched.Retire:
+		for _, t := range tw.tasks {
+			if w, ok := tw.core.Worker(t.second.worker); ok && w.Phase != "working" {
+				tw.stopSecond(t)
+				t.second = secondAttempt{}
+			}
 		}
 	case sched.Retracted:
 		for k, a := range ev.Tasks {
@@ -202,7 +240,7 @@ func (tw *twin) closeJob(id graph.JobID) {
 
 func (t *twinTask) fail(kind graph.FailKind) {
 	t.failed, t.unlinked = kind, kind == graph.FailCancelled || t.closed
-	t.endAttempt()
+	t.endAttempts()
 }
 
 func (tw *twin) isLive(w graph.WorkerID, a sched.TaskAttempt) *twinTask {
@@ -212,12 +250,25 @@ func (tw *twin) isLive(w graph.WorkerID, a sched.TaskAttempt) *twinTask {
 	return nil
 }
 
+func (tw *twin) isSecond(w graph.WorkerID, a sched.TaskAttempt) *twinTask {
+	if t := tw.byID[a.Task]; t != nil && t.second.worker == w && w != 0 && t.second.TaskAttempt == a {
+		return t
+	}
+	return nil
+}
+
 func (tw *twin) finished(w graph.WorkerID, f sched.Finished) {
 	t := tw.isLive(w, f.TaskAttempt)
+	if second := tw.isSecond(w, f.TaskAttempt); second != nil {
+		t = second
+		tw.stopFirst(t)
+		t.endAttempt()
+	}
 	if t == nil {
 		return
 	}
-	t.endAttempt()
+	tw.stopSecond(t)
+	t.endAttempts()
 	t.setbacks.suspect = false
 	t.done, t.inline, t.attempt, t.lost = true, f.Inline, f.Attempt, 0
 	t.told = t.told || t.held || t.pins > 0
@@ -234,11 +285,13 @@ func (tw *twin) holds(w graph.WorkerID, h sched.Held) {
 	case t == nil:
 	case t.done && !t.inline && t.attempt == h.Attempt && !slices.Contains(t.holders, w):
 		t.holders = append(t.holders, w)
-	case t.open() && t.wanted && h.Attempt != 0 && (t.lost == h.Attempt || t.last == h.Attempt):
+	case t.open() && t.wanted && h.Attempt != 0 && (t.lost == h.Attempt || t.last == h.Attempt || t.row == h.Attempt):
 		if t.live.Attempt != h.Attempt {
-			tw.stop(t)
+			tw.stopFirst(t)
 		}
-		t.endAttempt()
+		tw.stopSecond(t)
+		t.endAttempts()
+		t.row = h.Attempt
 		t.setbacks.suspect = false
 		t.done, t.attempt, t.lost, t.holders = true, h.Attempt, 0, []graph.WorkerID{w}
 		t.told = t.told || t.held || t.pins > 0
@@ -310,7 +363,7 @@ func (tw *twin) letGo(t *twinTask) bool {
 		t.unlinked = true
 	case t.open() && t.worker != 0:
 		tw.stop(t)
-		t.endAttempt()
+		t.endAttempts()
 	case t.done && !(t.inline && kin):
 		t.done, t.inline, t.holders = false, false, nil
 	case t.open() && !t.fresh && !kin:
@@ -321,8 +374,19 @@ func (tw *twin) letGo(t *twinTask) bool {
 	return true
 }
 
-// stop notes that nobody wants to hear of the live attempt any more.
+// stop notes that nobody wants to hear of the live attempts any more.
 func (tw *twin) stop(t *twinTask) {
+	tw.stopFirst(t)
+	tw.stopSecond(t)
+}
+
+func (tw *twin) stopSecond(t *twinTask) {
+	if s := t.second; s.worker != 0 {
+		tw.stops[sched.Order{Worker: s.worker, Task: t.id, Attempt: s.Attempt}] = true
+	}
+}
+
+func (tw *twin) stopFirst(t *twinTask) {
 	if t.worker != 0 {
 		tw.stops[sched.Order{Worker: t.worker, Task: t.id, Attempt: t.live.Attempt}] = true
 	}
@@ -331,6 +395,10 @@ func (tw *twin) stop(t *twinTask) {
 // stopped objects to attempts that are stopped and need not be, or the other way.
 func (tw *twin) stopped(orders []sched.Order) error {
 	for _, o := range orders {
+		if t := tw.isSecond(o.Worker, sched.TaskAttempt{Task: o.Task, Attempt: o.Attempt}); t != nil {
+			t.second = secondAttempt{} // whoever runs it may be wanted for something else
+			continue
+		}
 		if !tw.stops[o] {
 			return fmt.Errorf("%v attempt %d on worker %d is stopped, which is wanted", o.Task, o.Attempt, o.Worker)
 		}
@@ -382,7 +450,7 @@ func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
 	switch {
 	case t == nil || !t.open() || !t.wanted:
 		return fmt.Errorf("%v assigned, which nobody waits for", a.Task)
-	case t.worker != 0:
+	case t.worker != 0 && !t.mayHaveSecond(a.Worker):
 		return fmt.Errorf("%v assigned to %d while attempt %d lives on %d", a.Task, a.Worker, t.live.Attempt, t.worker)
 	case a.Attempt <= t.last:
 		return fmt.Errorf("%v assigned as attempt %d after %d", a.Task, a.Attempt, t.last)
@@ -403,11 +471,20 @@ func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
 			return fmt.Errorf("%v assigned with input %v from nobody", a.Task, in.Task)
 		}
 	}
-	t.live = sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}
-	t.worker, t.last = a.Worker, a.Attempt
 	tw.seq++
-	t.seq = tw.seq
+	t.last = a.Attempt
+	if at := (sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}); t.worker != 0 {
+		t.second = secondAttempt{TaskAttempt: at, worker: a.Worker, seq: tw.seq}
+		tw.seconds++
+	} else {
+		t.live, t.worker, t.seq, t.row = at, a.Worker, tw.seq, a.Attempt
+	}
 	return nil
+}
+
+// mayHaveSecond reports whether a task with a live attempt may get another one.
+func (t *twinTask) mayHaveSecond(on graph.WorkerID) bool {
+	return t.class.Idempotent && t.started && t.second.worker == 0 && t.worker != on
 }
 
 // freed objects to a Free of something that is needed.

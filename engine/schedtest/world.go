@@ -302,7 +302,7 @@ func (w *World) fits(a sched.Assign, m *machine) error {
 	}
 	var memory, gpus uint64
 	for _, t := range w.twin.tasks {
-		if t.worker == a.Worker {
+		if t.worker == a.Worker || t.second.worker == a.Worker {
 			memory += t.class.Resources.Memory
 			gpus += w.oracle.specs[t.id].does.gpus
 		}
