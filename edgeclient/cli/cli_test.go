@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		build := exec.Command("go", "build", linked, "-o", dir, "github.com/yarnd/yarnd/cmd/yarnd", "github.com/yarnd/yarnd/examples/hello", "github.com/yarnd/yarnd/examples/later", "github.com/yarnd/yarnd/examples/wordcount", "./testdata/crashing", "./testdata/retrying")
+		build := exec.Command("go", "build", linked, "-o", dir, "github.com/yarnd/yarnd/cmd/yarnd", "github.com/yarnd/yarnd/examples/hello", "github.com/yarnd/yarnd/examples/later", "github.com/yarnd/yarnd/examples/wordcount", "github.com/yarnd/yarnd/examples/terasort", "./testdata/crashing", "./testdata/retrying")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)

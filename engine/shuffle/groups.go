@@ -60,6 +60,10 @@ func (g *Groups[K, V]) Combined() iter.Seq2[K, V] {
 	}
 }
 
+// Err returns why there are no more groups, nil if all have been yielded: whoever writes
+// them somewhere asks before that is made to look complete.
+func (g *Groups[K, V]) Err() error { return g.err }
+
 // begin begins the next group.
 func (g *Groups[K, V]) begin() (k K, ok bool) {
 	c := g.m.top()

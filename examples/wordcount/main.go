@@ -20,12 +20,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
-	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/examples/internal/files"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 )
 
@@ -72,34 +71,34 @@ func run(ctx context.Context, o options) (err error) {
 	if o.workers > 0 {
 		defer func() { err = errors.Join(err, cluster.Stop(context.WithoutCancel(ctx))) }()
 	}
-	files, err := openFiles(ctx, edgeclient.IsLocalID(cluster.ID))
+	hfs, err := files.Open(ctx, edgeclient.IsLocalID(cluster.ID))
 	if err != nil {
 		return err
 	}
-	defer files.Close()
-	out, err := files.URL(o.out)
+	defer hfs.Close()
+	out, err := hfs.URL(o.out)
 	if err != nil {
 		return err
 	}
-	if _, err := files.Stat(ctx, o.out); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := hfs.Stat(ctx, o.out); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = &edgeclient.Fault{Code: edgeclient.Usage, What: "the output " + out + " exists", Next: "Give another, or remove it"}
 		}
 		return err
 	}
 	start := time.Now()
-	work, err := splits(ctx, files, o.in)
+	work, err := splits(ctx, hfs, o.in)
 	if err != nil {
 		return err
 	}
-	if err := files.MkdirAll(ctx, o.out, 0o755); err != nil {
+	if err := hfs.MkdirAll(ctx, o.out, 0o755); err != nil {
 		return err
 	}
 	total, err := countWords(ctx, cluster, work, out, o)
 	if err != nil {
-		return errors.Join(err, files.RemoveAll(context.WithoutCancel(ctx), o.out))
+		return errors.Join(err, hfs.RemoveAll(context.WithoutCancel(ctx), o.out))
 	}
-	if _, err := hdfs.WriteFile(ctx, files, o.out+"/_SUCCESS", nil, 0o644); err != nil {
+	if _, err := hdfs.WriteFile(ctx, hfs, o.out+"/_SUCCESS", nil, 0o644); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "%d words, %d different, in %d files of %s; %d of %d splits read locally (%.0f %%); %s\n",
@@ -116,18 +115,4 @@ func open(ctx context.Context, o options) (*yarnd.Cluster, error) {
 		o.app = "current"
 	}
 	return yarnd.Connect(ctx, o.app)
-}
-
-// openFiles opens the file system of inputs and output: HDFS, or with an
-// application on this machine the local one.
-func openFiles(ctx context.Context, local bool) (hdfs.FS, error) {
-	if local {
-		dir, err := filepath.Abs(".")
-		return hdfs.NewLocal(hdfs.LocalOptions{Home: dir}), err
-	}
-	c, err := conf.Load(conf.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return hdfs.Open(ctx, c, "", hdfs.Options{})
 }

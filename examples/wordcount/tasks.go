@@ -1,165 +1,112 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/engine"
-	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/engine/shuffle"
+	"github.com/yarnd/yarnd/examples/internal/files"
 )
 
-// The graph: a task for each split counts its words and cuts the counts into
-// parts by the words' hash; a task for each part adds up that part of every
-// split, sorts it and writes its file. Files appear whole, by a rename, so that a
-// task that runs twice does no harm.
+// A map task for each split counts its words, a reduce task for each part adds up the
+// counts of a word and writes the part's file, sorted.
 
-var countTask = yarnd.Define("wordcount.count", countSplit)
-var reduceTask = yarnd.Define("wordcount.reduce", reducePart)
+var words = shuffle.Define("wordcount", shuffle.Spec[string, int64]{
+	Key: shuffle.String, Value: shuffle.Int64, Combine: func(a, b int64) int64 { return a + b },
+}, countSplit, writePart).Near(func(in countIn) []string { return in.Split.Blocks })
 
 type countIn struct {
 	Split split
-	Parts int
 	Pause time.Duration
 }
 
-// counted is what is known of one split: for each part, rows of
-// uvarint length, word, uvarint count.
+type output struct {
+	Dir   string // URL
+	Pause time.Duration
+}
+
 type counted struct {
-	Local bool // the block was read on a node that holds it
-	Parts [][]byte
-}
-
-type reduceIn struct {
-	Part   int
-	Out    string // URL of the directory
-	Counts []yarnd.Ref[counted]
-	Pause  time.Duration
-}
-
-type reduced struct {
 	Words, Different int64
-	Local            int64 // splits read locally; the same in each part
+	Local            int64 // splits that were read on a node that holds them
 }
 
-// countWords runs the graph and waits for it.
-func countWords(ctx context.Context, cluster *yarnd.Cluster, work []split, out string, o options) (reduced, error) {
-	refs := make([]yarnd.Ref[counted], len(work))
+// localSplits is the key under which splits that were read locally are counted: it is no
+// word.
+const localSplits = ""
+
+// countWords runs the shuffle and waits for it.
+func countWords(ctx context.Context, cluster *yarnd.Cluster, work []split, out string, o options) (counted, error) {
+	inputs := make([]countIn, len(work))
 	for i, s := range work {
-		f := countTask.Submit(ctx, cluster.Client, countIn{s, o.parts, o.pause}, engine.Hosts(s.Blocks...), engine.Loose())
-		refs[i] = f.Ref()
+		inputs[i] = countIn{s, o.pause}
 	}
-	files := make([]*yarnd.Future[reduced], o.parts)
-	for p := range files {
-		files[p] = reduceTask.Submit(ctx, cluster.Client, reduceIn{p, out, refs, o.pause})
-	}
-	var total reduced
-	for _, f := range files {
-		r, err := f.Result(ctx)
-		if err != nil {
-			return total, err
-		}
+	run := words.Run(ctx, cluster.Client, inputs, output{out, o.pause}, shuffle.Hash(o.parts))
+	defer run.Release()
+	var total counted
+	parts, err := run.Results(ctx)
+	for _, r := range parts {
 		total.Words += r.Words
 		total.Different += r.Different
-		total.Local = r.Local
+		total.Local += r.Local
 	}
-	return total, nil
+	return total, err
 }
 
-func countSplit(ctx context.Context, in countIn) (counted, error) {
-	fs, err := filesOf(ctx, in.Split.Path)
+func countSplit(ctx context.Context, in countIn, out *shuffle.Emitter[string, int64]) error {
+	fs, err := files.Of(ctx, in.Split.Path)
 	if err != nil {
-		return counted{}, err
+		return err
 	}
 	t, err := count(ctx, fs, in.Split)
 	if err != nil {
-		return counted{}, err
+		return err
+	}
+	for word, n := range t {
+		if err := out.Emit(word, *n); err != nil {
+			return err
+		}
 	}
 	info, _ := engine.Info(ctx)
-	local := strings.HasPrefix(in.Split.Path, "file:") || slices.Contains(in.Split.Blocks, info.Host)
-	out := counted{Local: local, Parts: make([][]byte, in.Parts)}
-	for word, n := range t {
-		p := partOf(word, in.Parts)
-		out.Parts[p] = appendRow(out.Parts[p], word, *n)
-	}
-	return out, rest(ctx, in.Pause)
-}
-
-func partOf(word string, parts int) int {
-	h := fnv.New32a()
-	io.WriteString(h, word)
-	return int(h.Sum32() % uint32(parts))
-}
-
-func reducePart(ctx context.Context, in reduceIn) (reduced, error) {
-	var r reduced
-	sum := tally{}
-	for _, ref := range in.Counts {
-		c := ref.Value()
-		if c.Local {
-			r.Local++
-		}
-		if err := addRows(sum, c.Parts[in.Part]); err != nil {
-			return r, err
+	if files.IsLocal(in.Split.Path) || slices.Contains(in.Split.Blocks, info.Host) {
+		if err := out.Emit(localSplits, 1); err != nil {
+			return err
 		}
 	}
-	fs, err := filesOf(ctx, in.Out)
+	return rest(ctx, in.Pause)
+}
+
+func writePart(ctx context.Context, p shuffle.Part[output], groups *shuffle.Groups[string, int64]) (r counted, err error) {
+	fs, err := files.Of(ctx, p.Arg.Dir)
 	if err != nil {
 		return r, err
 	}
-	var file bytes.Buffer
-	w := bufio.NewWriter(&file)
-	for _, word := range slices.SortedFunc(maps.Keys(sum), cmp.Compare[string]) {
-		n := *sum[word]
-		r.Different++
-		r.Words += n
-		w.WriteString(word)
-		w.WriteByte('\t')
-		w.WriteString(strconv.FormatInt(n, 10))
-		w.WriteByte('\n')
-	}
-	w.Flush()
-	name := fmt.Sprintf("%s/part-r-%05d", in.Out, in.Part)
-	if err := rest(ctx, in.Pause); err != nil {
+	if err := rest(ctx, p.Arg.Pause); err != nil {
 		return r, err
 	}
-	_, err = hdfs.Upload(ctx, fs, name, bytes.NewReader(file.Bytes()), hdfs.UploadOptions{CreateOptions: hdfs.CreateOptions{Perm: 0o644}, Size: int64(file.Len())})
+	err = files.Write(ctx, fs, fmt.Sprintf("%s/part-r-%05d", p.Arg.Dir, p.Index), func(w io.Writer) error {
+		var line []byte
+		for word, n := range groups.Combined() {
+			if word == localSplits {
+				r.Local = n
+				continue
+			}
+			r.Different++
+			r.Words += n
+			line = append(append(line[:0], word...), '\t')
+			line = append(strconv.AppendInt(line, n, 10), '\n')
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		return groups.Err()
+	})
 	return r, err
-}
-
-func appendRow(b []byte, word string, n int64) []byte {
-	b = binary.AppendUvarint(b, uint64(len(word)))
-	b = append(b, word...)
-	return binary.AppendUvarint(b, uint64(n))
-}
-
-func addRows(sum tally, rows []byte) error {
-	for len(rows) > 0 {
-		length, n := binary.Uvarint(rows)
-		if n <= 0 || length > uint64(len(rows)-n) {
-			return fmt.Errorf("damaged counts")
-		}
-		word := rows[n : n+int(length)]
-		times, m := binary.Uvarint(rows[n+int(length):])
-		if m <= 0 {
-			return fmt.Errorf("damaged counts")
-		}
-		sum.add(word, int64(times))
-		rows = rows[n+int(length)+m:]
-	}
-	return nil
 }
 
 // rest holds a task back.
@@ -173,24 +120,4 @@ func rest(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// The process keeps its connection to HDFS over the tasks that it runs.
-var (
-	openMu sync.Mutex
-	opened = map[bool]hdfs.FS{} // by whether it is the local one
-)
-
-func filesOf(ctx context.Context, url string) (hdfs.FS, error) {
-	local := strings.HasPrefix(url, "file:")
-	openMu.Lock()
-	defer openMu.Unlock()
-	if fs, ok := opened[local]; ok {
-		return fs, nil
-	}
-	fs, err := openFiles(context.WithoutCancel(ctx), local)
-	if err == nil {
-		opened[local] = fs
-	}
-	return fs, err
 }

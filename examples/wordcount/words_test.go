@@ -70,26 +70,6 @@ func TestSpanWithinAWord(t *testing.T) {
 	}
 }
 
-// Rows are what another process sent.
-func FuzzAddRows(f *testing.F) {
-	f.Add(appendRow(appendRow(nil, "word", 3), "", 1<<40))
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 'x'})
-	f.Fuzz(func(t *testing.T, rows []byte) {
-		sum := tally{}
-		if addRows(sum, rows) != nil {
-			return
-		}
-		var again []byte
-		for w, n := range sum {
-			again = appendRow(again, w, *n)
-		}
-		twin := tally{}
-		if err := addRows(twin, again); err != nil || len(twin) != len(sum) {
-			t.Fatalf("%d words, again %d, %v", len(sum), len(twin), err)
-		}
-	})
-}
-
 func plain(text string) map[string]int64 {
 	text = strings.TrimPrefix(text, string(byteOrderMark))
 	m := map[string]int64{}
