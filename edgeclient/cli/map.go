@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,12 +28,16 @@ const longestItem = 128<<10 - 1
 func (c *command) mapItems() *cobra.Command {
 	var o mapOptions
 	cmd := &cobra.Command{
-		Use:   "map [APP] -- COMMAND [ARG…]",
-		Short: "Run a command for each line of standard input",
+		Use:   "map [APP] -- COMMAND [ARG…] | map [APP] --python MODULE:FUNCTION",
+		Short: "Run a command, or call a Python function, for each line of standard input",
 		Long: `map runs the command once for each line of standard input, or of --items, on the
 application's workers. "{}" is replaced by the line anywhere in any argument. The
 command's output comes in the order of the lines, or with --unordered as each
 command ends; standard error to standard error. No shell is involved: for one, say  sh -c '… "$1"' sh {}.
+
+With --python the lines are JSON: a function of the workers' Python is called with each,
+and what it returns is a line of JSON. The Python is that of --env, or python3 of the
+node; it finds the modules that --files brought, and stays loaded between calls.
 
 Without APP it is the one that --app, YARND_APP, yarnd.yaml or yarnd connect say; where
 none does, and there is no Hadoop configuration, workers on this machine, for this
@@ -45,13 +48,17 @@ on standard error), and with another code of yarnd's when it could not do its wo
 With --failed the items of those are kept, to be run again.`,
 		Example: `  ls *.log | yarnd map last -- gzip -t {}
   yarnd map current --items parts.txt --failed rest.txt -- ./convert --in {} --out {}.csv
-  yarnd map current --items rest.txt -- ./convert --in {} --out {}.csv`,
-		Args: appAndCommand,
+  yarnd map current --items rest.txt -- ./convert --in {} --out {}.csv
+  seq 100 | yarnd map last --python math:factorial`,
+		Args: mapArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
 			}
-			app, argv := split(cmd, args)
+			app, argv := first(args), []string(nil)
+			if o.python == "" {
+				app, argv = split(cmd, args)
+			}
 			return c.withWork(cmd.Context(), app, 0, func(cluster *yarnd.Cluster, dir string) error {
 				o.dir = dir
 				return c.runMap(cmd.Context(), cluster, argv, o)
@@ -59,6 +66,7 @@ With --failed the items of those are kept, to be run again.`,
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.python, "python", "", "call this function, package.module:name, instead of a command")
 	f.StringVar(&o.items, "items", "-", "file with one item a line; - is standard input")
 	f.IntVar(&o.retries, "retries", 0, "further attempts for an item whose command fails")
 	f.DurationVar(&o.limit, "time-limit", 0, "end a command that takes longer")
@@ -71,6 +79,7 @@ With --failed the items of those are kept, to be run again.`,
 }
 
 type mapOptions struct {
+	python  string // function that is called instead of a command
 	items   string
 	retries int
 	limit   time.Duration
@@ -97,6 +106,11 @@ const maxRetries = 1000
 
 // check refuses what is out of range.
 func (o mapOptions) check() error {
+	if o.python != "" {
+		if err := checkPython(o.python); err != nil {
+			return err
+		}
+	}
 	if o.retries < 0 || o.retries > maxRetries {
 		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%d retries are out of range", o.retries), Next: fmt.Sprintf("Use --retries 0 to %d", maxRetries)}
 	}
@@ -128,19 +142,17 @@ func (c *command) runMap(ctx context.Context, cluster *yarnd.Cluster, argv []str
 	defer signal.Stop(broken)
 	// The command's failures are the engine's, so that retries count; the last
 	// failure carries the exit code and the tail of standard error.
-	task := yarnd.Command(argv, o.taskOptions()...)
 	lines := newLines(in)
-	batch := task.Map(ctx, cluster.Client, lines.all())
-	defer batch.Release()
-	start, done, failed := time.Now(), 0, 0
-	results, number := batch.All(ctx), func() int { return done }
-	if o.any {
-		next, stop := iter.Pull(batch.InOrderOfEnding(ctx))
-		defer stop()
-		results, number = batch.Completed(ctx), func() int { i, _ := next(); return i }
+	var run mapped
+	if o.python != "" {
+		run = o.mapPython(ctx, cluster.Client, lines)
+	} else {
+		run = o.mapCommand(ctx, cluster.Client, argv, lines)
 	}
-	for result, err := range results {
-		n := number()
+	defer run.release()
+	start, done, failed := time.Now(), 0, 0
+	for result, err := range run.results {
+		n := run.number()
 		item := lines.take(n)
 		done++
 		var te *yarnd.TaskError
