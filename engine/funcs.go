@@ -24,6 +24,7 @@ func builtin(name string) bool { return strings.HasPrefix(name, reserved) }
 // registry holds the functions of this program, by name.
 var registry = functions{byName: map[string]executor.Func{
 	scatterName: func(_ context.Context, call *executor.Call) ([]byte, error) { return bytes.Clone(call.Payload), nil },
+	holdName:    func(context.Context, *executor.Call) ([]byte, error) { return []byte{0xa0}, nil },
 }}
 
 // functions is an executor.Funcs.
