@@ -19,7 +19,7 @@ var whereAmI = engine.Define("whereAmI", func(ctx context.Context, not string) (
 	return info.Worker, nil
 })
 
-// A task runs once on each worker, though all are on one host and one is busy.
+// A task runs once on each worker, and tells what it did there.
 func TestOnAll(t *testing.T) {
 	suite(t, enginetest.Options{Workers: 3, Slots: 1}, func(t *testing.T, c *enginetest.Cluster) {
 		client, ctx := c.Client(), deadline(t)

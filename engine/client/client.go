@@ -41,6 +41,7 @@ type Client struct {
 	lastID   uint64
 	jobs     map[graph.JobID]*Job
 	err      error // why it has ended
+	holds    map[*Held]struct{}
 
 	defaultMu  sync.Mutex // held while the unnamed job is opened
 	defaultJob *Job
@@ -204,6 +205,7 @@ func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
 		for _, j := range jobs {
 			j.suspended = true
 		}
+		c.loseHolds()
 	}
 	c.sendAll(func(*call) bool { return true })
 	c.mu.Unlock()
@@ -223,6 +225,7 @@ func (c *Client) end(err error) {
 		c.err = err
 	}
 	err = c.err
+	c.loseHolds()
 	jobs := slices.Collect(maps.Values(c.jobs))
 	c.mu.Unlock()
 	for _, j := range jobs {

@@ -506,3 +506,54 @@ func TestBundle(t *testing.T) {
 		t.Errorf("a dynamic program: %v", err)
 	}
 }
+
+// A lock lives through a broken connection, as does a wait for one, and not through the
+// end of the session.
+func TestLockAndConnections(t *testing.T) {
+	c := startCluster(t, server.Options{Session: 2 * time.Second})
+	p := enginetest.StartProxy(t, c.srv.Addr().String())
+	cl, other := c.client(client.Options{Scheduler: p.Endpoint}), c.client(client.Options{})
+	held, err := cl.Acquire(t.Context(), "a", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := other.Acquire(t.Context(), "b", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *client.Held, 1)
+	go func() {
+		h, err := cl.Acquire(t.Context(), "b", 1)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- h
+	}()
+	p.Cut()
+	if _, err := cl.Jobs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := <-got
+	select {
+	case <-held.Lost():
+		t.Error("a broken connection costs the lock")
+	default:
+	}
+	if second.Token() <= b.Token() {
+		t.Errorf("token %d after %d", second.Token(), b.Token())
+	}
+	p.Deaf(true)
+	p.Cut()
+	if _, err := other.Acquire(t.Context(), "a", 1); err != nil { // when the session has ended
+		t.Fatal(err)
+	}
+	p.Deaf(false)
+	<-held.Lost()
+	<-second.Lost()
+	if err := held.Release(t.Context()); !errors.Is(err, client.ErrState) {
+		t.Errorf("released what was lost: %v", err)
+	}
+}

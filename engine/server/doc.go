@@ -9,7 +9,7 @@
 //	ContainerExited, Shrink, timer ────────┘   (bounded)         └──► Fleet
 //
 // The loop goroutine owns everything that changes: the core, jobs and their
-// outcomes, workers, sessions, names. A turn takes one input, then all others that
+// outcomes, workers, sessions, names, gates. A turn takes one input, then all others that
 // wait already, steps the core with each, and only then does what the core wants
 // done, one frame a worker and kind. So under load frames grow by themselves, and
 // without load nothing waits for company.
@@ -29,6 +29,8 @@
 //   - a job's log: the indices of its ended tasks in the order of their ending. A
 //     Watch is a cursor in it, so a client that comes back goes on where it was.
 //   - session: a client's; it outlives its connection by Options.Session.
+//   - gates: locks, semaphores and events, a small pure core of their own; what a
+//     session holds of them ends with it.
 //   - worker: one incarnation. A connection that breaks leaves it "away" for
 //     Options.Grace; the same worker coming back is a new incarnation, which says
 //     what it holds before the old one leaves, so no result is lost between.

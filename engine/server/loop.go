@@ -58,6 +58,8 @@ type loop struct {
 	events chronicle
 	drains map[string]string // workers that shall leave, by name, until their containers have ended: why
 
+	gates gateKeeper
+
 	names map[string]*publication
 	// publishedAs is the newest name of a published task that it still has.
 	publishedAs map[graph.TaskID]string
@@ -83,6 +85,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		core: sched.New(sched.Config{}), start: time.Now(),
 		jobs: map[graph.JobID]*job{}, jobNames: map[string]*job{},
 		workers: map[graph.WorkerID]*worker{}, workerNames: map[string]*worker{},
+		gates:    gateKeeper{newGates(o.Epoch), map[graph.ClientID]*session{}},
 		sessions: map[string]*session{}, clients: map[*wire.Conn]*session{},
 		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},

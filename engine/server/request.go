@@ -74,6 +74,8 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 		return false, l.requestLocate(b.Locate, reply)
 	case *wire.Request_ResultLost:
 		return false, l.requestLost(b.ResultLost)
+	case *wire.Request_Gate:
+		return l.requestGate(s, in.req.Id, b.Gate, reply)
 	case *wire.Request_Publish:
 		return false, l.publish(b.Publish)
 	case *wire.Request_Lookup:

@@ -99,6 +99,7 @@ func (l *loop) detach(s *session) {
 // endSession ends a session without a connection, and its unnamed jobs.
 func (l *loop) endSession(s *session, why string) {
 	delete(l.sessions, s.token)
+	l.leaveGates(s)
 	for _, j := range s.jobs {
 		l.closeJob(j, why)
 	}

@@ -35,6 +35,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type GateOp int32
+
+const (
+	GateOp_NONE    GateOp = 0
+	GateOp_ACQUIRE GateOp = 1
+	GateOp_RELEASE GateOp = 2
+	GateOp_ABANDON GateOp = 3
+	GateOp_WAIT    GateOp = 4 // for an event to be set
+	GateOp_SET     GateOp = 5 // an event, until it is cleared
+	GateOp_CLEAR   GateOp = 6
+)
+
+// Enum value maps for GateOp.
+var (
+	GateOp_name = map[int32]string{
+		0: "NONE",
+		1: "ACQUIRE",
+		2: "RELEASE",
+		3: "ABANDON",
+		4: "WAIT",
+		5: "SET",
+		6: "CLEAR",
+	}
+	GateOp_value = map[string]int32{
+		"NONE":    0,
+		"ACQUIRE": 1,
+		"RELEASE": 2,
+		"ABANDON": 3,
+		"WAIT":    4,
+		"SET":     5,
+		"CLEAR":   6,
+	}
+)
+
+func (x GateOp) Enum() *GateOp {
+	p := new(GateOp)
+	*p = x
+	return p
+}
+
+func (x GateOp) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GateOp) Descriptor() protoreflect.EnumDescriptor {
+	return file_yarnd_engine_engine_proto_enumTypes[0].Descriptor()
+}
+
+func (GateOp) Type() protoreflect.EnumType {
+	return &file_yarnd_engine_engine_proto_enumTypes[0]
+}
+
+func (x GateOp) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GateOp.Descriptor instead.
+func (GateOp) EnumDescriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{0}
+}
+
 // Hello is the first frame of whoever dials, answered by Welcome. A worker's
 // next frames are its inventory (Held, the last one with more unset, also when
 // it holds nothing); tasks may be assigned to it meanwhile. When it is complete,
@@ -1677,6 +1738,7 @@ type Request struct {
 	//	*Request_GetTask
 	//	*Request_ListEvents
 	//	*Request_Retry
+	//	*Request_Gate
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1897,6 +1959,15 @@ func (x *Request) GetRetry() *Retry {
 	return nil
 }
 
+func (x *Request) GetGate() *Gate {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Gate); ok {
+			return x.Gate
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -1977,6 +2048,10 @@ type Request_Retry struct {
 	Retry *Retry `protobuf:"bytes,20,opt,name=retry,proto3,oneof"`
 }
 
+type Request_Gate struct {
+	Gate *Gate `protobuf:"bytes,21,opt,name=gate,proto3,oneof"`
+}
+
 func (*Request_OpenJob) isRequest_Body() {}
 
 func (*Request_Submit) isRequest_Body() {}
@@ -2015,6 +2090,8 @@ func (*Request_ListEvents) isRequest_Body() {}
 
 func (*Request_Retry) isRequest_Body() {}
 
+func (*Request_Gate) isRequest_Body() {}
+
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2033,6 +2110,7 @@ type Reply struct {
 	//	*Reply_Changed
 	//	*Reply_Events
 	//	*Reply_Retried
+	//	*Reply_Granted
 	Body          isReply_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2197,6 +2275,15 @@ func (x *Reply) GetRetried() *Retried {
 	return nil
 }
 
+func (x *Reply) GetGranted() *Granted {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Granted); ok {
+			return x.Granted
+		}
+	}
+	return nil
+}
+
 type isReply_Body interface {
 	isReply_Body()
 }
@@ -2249,6 +2336,10 @@ type Reply_Retried struct {
 	Retried *Retried `protobuf:"bytes,14,opt,name=retried,proto3,oneof"`
 }
 
+type Reply_Granted struct {
+	Granted *Granted `protobuf:"bytes,15,opt,name=granted,proto3,oneof"` // of Gate
+}
+
 func (*Reply_Job) isReply_Body() {}
 
 func (*Reply_Ended) isReply_Body() {}
@@ -2272,6 +2363,8 @@ func (*Reply_Changed) isReply_Body() {}
 func (*Reply_Events) isReply_Body() {}
 
 func (*Reply_Retried) isReply_Body() {}
+
+func (*Reply_Granted) isReply_Body() {}
 
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3207,6 +3300,132 @@ func (x *ResultLost) GetHolder() uint32 {
 	return 0
 }
 
+// Gate is about the lock, semaphore or event of a name. ACQUIRE and WAIT are answered
+// when it is their turn, which may be much later; the same request again is the same
+// claim. What a session holds and awaits ends with it. ABANDON takes back what an
+// earlier request asked for, whether it was granted or not.
+type Gate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Op            GateOp                 `protobuf:"varint,2,opt,name=op,proto3,enum=yarnd.engine.GateOp" json:"op,omitempty"`
+	Permits       uint32                 `protobuf:"varint,3,opt,name=permits,proto3" json:"permits,omitempty"` // ACQUIRE: of the semaphore, the same for all; 1 is a lock
+	Token         uint64                 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`     // RELEASE: of the grant
+	Request       uint64                 `protobuf:"varint,5,opt,name=request,proto3" json:"request,omitempty"` // ABANDON: id of the ACQUIRE or WAIT
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gate) Reset() {
+	*x = Gate{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gate) ProtoMessage() {}
+
+func (x *Gate) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gate.ProtoReflect.Descriptor instead.
+func (*Gate) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Gate) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Gate) GetOp() GateOp {
+	if x != nil {
+		return x.Op
+	}
+	return GateOp_NONE
+}
+
+func (x *Gate) GetPermits() uint32 {
+	if x != nil {
+		return x.Permits
+	}
+	return 0
+}
+
+func (x *Gate) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Gate) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
+// Granted answers Gate. The token of a permit is larger than those of all grants
+// before, also of earlier schedulers of the application.
+type Granted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         uint64                 `protobuf:"varint,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Granted) Reset() {
+	*x = Granted{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Granted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Granted) ProtoMessage() {}
+
+func (x *Granted) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Granted.ProtoReflect.Descriptor instead.
+func (*Granted) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Granted) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
 type Publish struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -3220,7 +3439,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3451,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3464,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Publish) GetName() string {
@@ -3292,7 +3511,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3304,7 +3523,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3317,7 +3536,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Lookup) GetName() string {
@@ -3339,7 +3558,7 @@ type Name struct {
 
 func (x *Name) Reset() {
 	*x = Name{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +3570,7 @@ func (x *Name) String() string {
 func (*Name) ProtoMessage() {}
 
 func (x *Name) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +3583,7 @@ func (x *Name) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Name.ProtoReflect.Descriptor instead.
 func (*Name) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Name) GetName() string {
@@ -3403,7 +3622,7 @@ type ListNames struct {
 
 func (x *ListNames) Reset() {
 	*x = ListNames{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3415,7 +3634,7 @@ func (x *ListNames) String() string {
 func (*ListNames) ProtoMessage() {}
 
 func (x *ListNames) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3428,7 +3647,7 @@ func (x *ListNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNames.ProtoReflect.Descriptor instead.
 func (*ListNames) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
 }
 
 type Names struct {
@@ -3440,7 +3659,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3452,7 +3671,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3465,7 +3684,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Names) GetName() []*Name {
@@ -3483,7 +3702,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3495,7 +3714,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3508,7 +3727,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
 }
 
 type Jobs struct {
@@ -3520,7 +3739,7 @@ type Jobs struct {
 
 func (x *Jobs) Reset() {
 	*x = Jobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3532,7 +3751,7 @@ func (x *Jobs) String() string {
 func (*Jobs) ProtoMessage() {}
 
 func (x *Jobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3545,7 +3764,7 @@ func (x *Jobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jobs.ProtoReflect.Descriptor instead.
 func (*Jobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Jobs) GetJob() []*JobInfo {
@@ -3563,7 +3782,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3575,7 +3794,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3588,7 +3807,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
 }
 
 type Workers struct {
@@ -3600,7 +3819,7 @@ type Workers struct {
 
 func (x *Workers) Reset() {
 	*x = Workers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3612,7 +3831,7 @@ func (x *Workers) String() string {
 func (*Workers) ProtoMessage() {}
 
 func (x *Workers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3625,7 +3844,7 @@ func (x *Workers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workers.ProtoReflect.Descriptor instead.
 func (*Workers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Workers) GetWorker() []*WorkerInfo {
@@ -3654,7 +3873,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3666,7 +3885,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3679,7 +3898,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WorkerInfo) GetId() uint32 {
@@ -3773,7 +3992,7 @@ type ListTasks struct {
 
 func (x *ListTasks) Reset() {
 	*x = ListTasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3785,7 +4004,7 @@ func (x *ListTasks) String() string {
 func (*ListTasks) ProtoMessage() {}
 
 func (x *ListTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3798,7 +4017,7 @@ func (x *ListTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasks.ProtoReflect.Descriptor instead.
 func (*ListTasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListTasks) GetJob() uint32 {
@@ -3845,7 +4064,7 @@ type TaskRows struct {
 
 func (x *TaskRows) Reset() {
 	*x = TaskRows{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3857,7 +4076,7 @@ func (x *TaskRows) String() string {
 func (*TaskRows) ProtoMessage() {}
 
 func (x *TaskRows) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3870,7 +4089,7 @@ func (x *TaskRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRows.ProtoReflect.Descriptor instead.
 func (*TaskRows) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TaskRows) GetIndex() []uint32 {
@@ -3940,7 +4159,7 @@ type GetTask struct {
 
 func (x *GetTask) Reset() {
 	*x = GetTask{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3952,7 +4171,7 @@ func (x *GetTask) String() string {
 func (*GetTask) ProtoMessage() {}
 
 func (x *GetTask) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3965,7 +4184,7 @@ func (x *GetTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
 func (*GetTask) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetTask) GetJob() uint32 {
@@ -4008,7 +4227,7 @@ type TaskDetail struct {
 
 func (x *TaskDetail) Reset() {
 	*x = TaskDetail{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4020,7 +4239,7 @@ func (x *TaskDetail) String() string {
 func (*TaskDetail) ProtoMessage() {}
 
 func (x *TaskDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4033,7 +4252,7 @@ func (x *TaskDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
 func (*TaskDetail) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TaskDetail) GetJob() uint32 {
@@ -4172,7 +4391,7 @@ type Changed struct {
 
 func (x *Changed) Reset() {
 	*x = Changed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4184,7 +4403,7 @@ func (x *Changed) String() string {
 func (*Changed) ProtoMessage() {}
 
 func (x *Changed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4197,7 +4416,7 @@ func (x *Changed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changed.ProtoReflect.Descriptor instead.
 func (*Changed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Changed) GetTasks() uint32 {
@@ -4220,7 +4439,7 @@ type Retried struct {
 
 func (x *Retried) Reset() {
 	*x = Retried{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4232,7 +4451,7 @@ func (x *Retried) String() string {
 func (*Retried) ProtoMessage() {}
 
 func (x *Retried) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4245,7 +4464,7 @@ func (x *Retried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retried.ProtoReflect.Descriptor instead.
 func (*Retried) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Retried) GetJob() []uint32 {
@@ -4280,7 +4499,7 @@ type ListEvents struct {
 
 func (x *ListEvents) Reset() {
 	*x = ListEvents{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4292,7 +4511,7 @@ func (x *ListEvents) String() string {
 func (*ListEvents) ProtoMessage() {}
 
 func (x *ListEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4305,7 +4524,7 @@ func (x *ListEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
 func (*ListEvents) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListEvents) GetSince() uint64 {
@@ -4325,7 +4544,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4337,7 +4556,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4350,7 +4569,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Events) GetEvent() []*Event {
@@ -4380,7 +4599,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4611,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4624,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -4457,7 +4676,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4469,7 +4688,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4482,7 +4701,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -4524,7 +4743,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4536,7 +4755,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4549,7 +4768,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -4723,7 +4942,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\arunning\x18\x03 \x01(\rR\arunning\x12\x16\n" +
 	"\x06queued\x18\x04 \x01(\rR\x06queued\x12\x12\n" +
 	"\x04done\x18\x05 \x01(\x04R\x04done\x12\x10\n" +
-	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\x92\b\n" +
+	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\xbc\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\bopen_job\x18\x02 \x01(\v2\x15.yarnd.engine.OpenJobH\x00R\aopenJob\x12.\n" +
@@ -4750,8 +4969,9 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\bget_task\x18\x12 \x01(\v2\x15.yarnd.engine.GetTaskH\x00R\agetTask\x12;\n" +
 	"\vlist_events\x18\x13 \x01(\v2\x18.yarnd.engine.ListEventsH\x00R\n" +
 	"listEvents\x12+\n" +
-	"\x05retry\x18\x14 \x01(\v2\x13.yarnd.engine.RetryH\x00R\x05retryB\x06\n" +
-	"\x04body\"\x81\x05\n" +
+	"\x05retry\x18\x14 \x01(\v2\x13.yarnd.engine.RetryH\x00R\x05retry\x12(\n" +
+	"\x04gate\x18\x15 \x01(\v2\x12.yarnd.engine.GateH\x00R\x04gateB\x06\n" +
+	"\x04body\"\xb4\x05\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12)\n" +
 	"\x05error\x18\x02 \x01(\v2\x13.yarnd.engine.ErrorR\x05error\x12)\n" +
@@ -4767,7 +4987,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04task\x18\v \x01(\v2\x18.yarnd.engine.TaskDetailH\x00R\x04task\x121\n" +
 	"\achanged\x18\f \x01(\v2\x15.yarnd.engine.ChangedH\x00R\achanged\x12.\n" +
 	"\x06events\x18\r \x01(\v2\x14.yarnd.engine.EventsH\x00R\x06events\x121\n" +
-	"\aretried\x18\x0e \x01(\v2\x15.yarnd.engine.RetriedH\x00R\aretriedB\x06\n" +
+	"\aretried\x18\x0e \x01(\v2\x15.yarnd.engine.RetriedH\x00R\aretried\x121\n" +
+	"\agranted\x18\x0f \x01(\v2\x15.yarnd.engine.GrantedH\x00R\agrantedB\x06\n" +
 	"\x04body\"5\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
@@ -4846,7 +5067,15 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x18\n" +
 	"\aattempt\x18\x03 \x01(\rR\aattempt\x12\x16\n" +
-	"\x06holder\x18\x04 \x01(\rR\x06holder\"q\n" +
+	"\x06holder\x18\x04 \x01(\rR\x06holder\"\x8a\x01\n" +
+	"\x04Gate\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12$\n" +
+	"\x02op\x18\x02 \x01(\x0e2\x14.yarnd.engine.GateOpR\x02op\x12\x18\n" +
+	"\apermits\x18\x03 \x01(\rR\apermits\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\x04R\x05token\x12\x18\n" +
+	"\arequest\x18\x05 \x01(\x04R\arequest\"\x1f\n" +
+	"\aGranted\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\x04R\x05token\"q\n" +
 	"\aPublish\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x14\n" +
@@ -4952,7 +5181,15 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\vBundleState\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04have\x18\x02 \x01(\x04R\x04have\x12\x1a\n" +
-	"\bcomplete\x18\x03 \x01(\bR\bcompleteB$Z\"github.com/yarnd/yarnd/engine/wireb\x06proto3"
+	"\bcomplete\x18\x03 \x01(\bR\bcomplete*W\n" +
+	"\x06GateOp\x12\b\n" +
+	"\x04NONE\x10\x00\x12\v\n" +
+	"\aACQUIRE\x10\x01\x12\v\n" +
+	"\aRELEASE\x10\x02\x12\v\n" +
+	"\aABANDON\x10\x03\x12\b\n" +
+	"\x04WAIT\x10\x04\x12\a\n" +
+	"\x03SET\x10\x05\x12\t\n" +
+	"\x05CLEAR\x10\x06B$Z\"github.com/yarnd/yarnd/engine/wireb\x06proto3"
 
 var (
 	file_yarnd_engine_engine_proto_rawDescOnce sync.Once
@@ -4966,115 +5203,122 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 	return file_yarnd_engine_engine_proto_rawDescData
 }
 
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_yarnd_engine_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_yarnd_engine_engine_proto_goTypes = []any{
-	(*Hello)(nil),       // 0: yarnd.engine.Hello
-	(*Welcome)(nil),     // 1: yarnd.engine.Welcome
-	(*WorkerHello)(nil), // 2: yarnd.engine.WorkerHello
-	(*Amount)(nil),      // 3: yarnd.engine.Amount
-	(*ClientHello)(nil), // 4: yarnd.engine.ClientHello
-	(*Ping)(nil),        // 5: yarnd.engine.Ping
-	(*Bye)(nil),         // 6: yarnd.engine.Bye
-	(*Retire)(nil),      // 7: yarnd.engine.Retire
-	(*Classes)(nil),     // 8: yarnd.engine.Classes
-	(*Class)(nil),       // 9: yarnd.engine.Class
-	(*Assign)(nil),      // 10: yarnd.engine.Assign
-	(*Peers)(nil),       // 11: yarnd.engine.Peers
-	(*Tasks)(nil),       // 12: yarnd.engine.Tasks
-	(*Copy)(nil),        // 13: yarnd.engine.Copy
-	(*Done)(nil),        // 14: yarnd.engine.Done
-	(*Held)(nil),        // 15: yarnd.engine.Held
-	(*Failed)(nil),      // 16: yarnd.engine.Failed
-	(*Failure)(nil),     // 17: yarnd.engine.Failure
-	(*Load)(nil),        // 18: yarnd.engine.Load
-	(*Request)(nil),     // 19: yarnd.engine.Request
-	(*Reply)(nil),       // 20: yarnd.engine.Reply
-	(*Error)(nil),       // 21: yarnd.engine.Error
-	(*OpenJob)(nil),     // 22: yarnd.engine.OpenJob
-	(*JobInfo)(nil),     // 23: yarnd.engine.JobInfo
-	(*Submit)(nil),      // 24: yarnd.engine.Submit
-	(*Release)(nil),     // 25: yarnd.engine.Release
-	(*Cancel)(nil),      // 26: yarnd.engine.Cancel
-	(*Retry)(nil),       // 27: yarnd.engine.Retry
-	(*CloseJob)(nil),    // 28: yarnd.engine.CloseJob
-	(*Watch)(nil),       // 29: yarnd.engine.Watch
-	(*Locate)(nil),      // 30: yarnd.engine.Locate
-	(*Ended)(nil),       // 31: yarnd.engine.Ended
-	(*ResultLost)(nil),  // 32: yarnd.engine.ResultLost
-	(*Publish)(nil),     // 33: yarnd.engine.Publish
-	(*Lookup)(nil),      // 34: yarnd.engine.Lookup
-	(*Name)(nil),        // 35: yarnd.engine.Name
-	(*ListNames)(nil),   // 36: yarnd.engine.ListNames
-	(*Names)(nil),       // 37: yarnd.engine.Names
-	(*ListJobs)(nil),    // 38: yarnd.engine.ListJobs
-	(*Jobs)(nil),        // 39: yarnd.engine.Jobs
-	(*ListWorkers)(nil), // 40: yarnd.engine.ListWorkers
-	(*Workers)(nil),     // 41: yarnd.engine.Workers
-	(*WorkerInfo)(nil),  // 42: yarnd.engine.WorkerInfo
-	(*ListTasks)(nil),   // 43: yarnd.engine.ListTasks
-	(*TaskRows)(nil),    // 44: yarnd.engine.TaskRows
-	(*GetTask)(nil),     // 45: yarnd.engine.GetTask
-	(*TaskDetail)(nil),  // 46: yarnd.engine.TaskDetail
-	(*Changed)(nil),     // 47: yarnd.engine.Changed
-	(*Retried)(nil),     // 48: yarnd.engine.Retried
-	(*ListEvents)(nil),  // 49: yarnd.engine.ListEvents
-	(*Events)(nil),      // 50: yarnd.engine.Events
-	(*Event)(nil),       // 51: yarnd.engine.Event
-	(*PutBundle)(nil),   // 52: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 53: yarnd.engine.BundleState
+	(GateOp)(0),         // 0: yarnd.engine.GateOp
+	(*Hello)(nil),       // 1: yarnd.engine.Hello
+	(*Welcome)(nil),     // 2: yarnd.engine.Welcome
+	(*WorkerHello)(nil), // 3: yarnd.engine.WorkerHello
+	(*Amount)(nil),      // 4: yarnd.engine.Amount
+	(*ClientHello)(nil), // 5: yarnd.engine.ClientHello
+	(*Ping)(nil),        // 6: yarnd.engine.Ping
+	(*Bye)(nil),         // 7: yarnd.engine.Bye
+	(*Retire)(nil),      // 8: yarnd.engine.Retire
+	(*Classes)(nil),     // 9: yarnd.engine.Classes
+	(*Class)(nil),       // 10: yarnd.engine.Class
+	(*Assign)(nil),      // 11: yarnd.engine.Assign
+	(*Peers)(nil),       // 12: yarnd.engine.Peers
+	(*Tasks)(nil),       // 13: yarnd.engine.Tasks
+	(*Copy)(nil),        // 14: yarnd.engine.Copy
+	(*Done)(nil),        // 15: yarnd.engine.Done
+	(*Held)(nil),        // 16: yarnd.engine.Held
+	(*Failed)(nil),      // 17: yarnd.engine.Failed
+	(*Failure)(nil),     // 18: yarnd.engine.Failure
+	(*Load)(nil),        // 19: yarnd.engine.Load
+	(*Request)(nil),     // 20: yarnd.engine.Request
+	(*Reply)(nil),       // 21: yarnd.engine.Reply
+	(*Error)(nil),       // 22: yarnd.engine.Error
+	(*OpenJob)(nil),     // 23: yarnd.engine.OpenJob
+	(*JobInfo)(nil),     // 24: yarnd.engine.JobInfo
+	(*Submit)(nil),      // 25: yarnd.engine.Submit
+	(*Release)(nil),     // 26: yarnd.engine.Release
+	(*Cancel)(nil),      // 27: yarnd.engine.Cancel
+	(*Retry)(nil),       // 28: yarnd.engine.Retry
+	(*CloseJob)(nil),    // 29: yarnd.engine.CloseJob
+	(*Watch)(nil),       // 30: yarnd.engine.Watch
+	(*Locate)(nil),      // 31: yarnd.engine.Locate
+	(*Ended)(nil),       // 32: yarnd.engine.Ended
+	(*ResultLost)(nil),  // 33: yarnd.engine.ResultLost
+	(*Gate)(nil),        // 34: yarnd.engine.Gate
+	(*Granted)(nil),     // 35: yarnd.engine.Granted
+	(*Publish)(nil),     // 36: yarnd.engine.Publish
+	(*Lookup)(nil),      // 37: yarnd.engine.Lookup
+	(*Name)(nil),        // 38: yarnd.engine.Name
+	(*ListNames)(nil),   // 39: yarnd.engine.ListNames
+	(*Names)(nil),       // 40: yarnd.engine.Names
+	(*ListJobs)(nil),    // 41: yarnd.engine.ListJobs
+	(*Jobs)(nil),        // 42: yarnd.engine.Jobs
+	(*ListWorkers)(nil), // 43: yarnd.engine.ListWorkers
+	(*Workers)(nil),     // 44: yarnd.engine.Workers
+	(*WorkerInfo)(nil),  // 45: yarnd.engine.WorkerInfo
+	(*ListTasks)(nil),   // 46: yarnd.engine.ListTasks
+	(*TaskRows)(nil),    // 47: yarnd.engine.TaskRows
+	(*GetTask)(nil),     // 48: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 49: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 50: yarnd.engine.Changed
+	(*Retried)(nil),     // 51: yarnd.engine.Retried
+	(*ListEvents)(nil),  // 52: yarnd.engine.ListEvents
+	(*Events)(nil),      // 53: yarnd.engine.Events
+	(*Event)(nil),       // 54: yarnd.engine.Event
+	(*PutBundle)(nil),   // 55: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 56: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
-	2,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
-	4,  // 1: yarnd.engine.Hello.client:type_name -> yarnd.engine.ClientHello
-	3,  // 2: yarnd.engine.WorkerHello.named:type_name -> yarnd.engine.Amount
-	9,  // 3: yarnd.engine.Classes.class:type_name -> yarnd.engine.Class
-	3,  // 4: yarnd.engine.Class.named:type_name -> yarnd.engine.Amount
-	17, // 5: yarnd.engine.Failed.failure:type_name -> yarnd.engine.Failure
-	22, // 6: yarnd.engine.Request.open_job:type_name -> yarnd.engine.OpenJob
-	24, // 7: yarnd.engine.Request.submit:type_name -> yarnd.engine.Submit
-	8,  // 8: yarnd.engine.Request.classes:type_name -> yarnd.engine.Classes
-	25, // 9: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
-	26, // 10: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
-	28, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
-	29, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
-	30, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
-	33, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
-	34, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
-	38, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
-	40, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
-	36, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	52, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
-	32, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
-	43, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	45, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
-	49, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
-	27, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
-	21, // 25: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	23, // 26: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	31, // 27: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	35, // 28: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	39, // 29: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	41, // 30: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	37, // 31: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	53, // 32: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	44, // 33: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	46, // 34: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	47, // 35: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	50, // 36: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	48, // 37: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
-	11, // 38: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
-	17, // 39: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
-	35, // 40: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	23, // 41: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	42, // 42: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	18, // 43: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	17, // 44: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	51, // 45: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	3,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
+	5,  // 1: yarnd.engine.Hello.client:type_name -> yarnd.engine.ClientHello
+	4,  // 2: yarnd.engine.WorkerHello.named:type_name -> yarnd.engine.Amount
+	10, // 3: yarnd.engine.Classes.class:type_name -> yarnd.engine.Class
+	4,  // 4: yarnd.engine.Class.named:type_name -> yarnd.engine.Amount
+	18, // 5: yarnd.engine.Failed.failure:type_name -> yarnd.engine.Failure
+	23, // 6: yarnd.engine.Request.open_job:type_name -> yarnd.engine.OpenJob
+	25, // 7: yarnd.engine.Request.submit:type_name -> yarnd.engine.Submit
+	9,  // 8: yarnd.engine.Request.classes:type_name -> yarnd.engine.Classes
+	26, // 9: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
+	27, // 10: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
+	29, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
+	30, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
+	31, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
+	36, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
+	37, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
+	41, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
+	43, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
+	39, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
+	55, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	33, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
+	46, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
+	48, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	52, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	28, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
+	34, // 25: yarnd.engine.Request.gate:type_name -> yarnd.engine.Gate
+	22, // 26: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	24, // 27: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	32, // 28: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	38, // 29: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	42, // 30: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	44, // 31: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	40, // 32: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	56, // 33: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	47, // 34: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	49, // 35: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	50, // 36: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	53, // 37: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	51, // 38: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	35, // 39: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
+	12, // 40: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
+	18, // 41: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
+	0,  // 42: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
+	38, // 43: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	24, // 44: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	45, // 45: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	19, // 46: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	18, // 47: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	54, // 48: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -5106,6 +5350,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_GetTask)(nil),
 		(*Request_ListEvents)(nil),
 		(*Request_Retry)(nil),
+		(*Request_Gate)(nil),
 	}
 	file_yarnd_engine_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*Reply_Job)(nil),
@@ -5120,19 +5365,21 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Reply_Changed)(nil),
 		(*Reply_Events)(nil),
 		(*Reply_Retried)(nil),
+		(*Reply_Granted)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   54,
+			NumEnums:      1,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_yarnd_engine_engine_proto_goTypes,
 		DependencyIndexes: file_yarnd_engine_engine_proto_depIdxs,
+		EnumInfos:         file_yarnd_engine_engine_proto_enumTypes,
 		MessageInfos:      file_yarnd_engine_engine_proto_msgTypes,
 	}.Build()
 	File_yarnd_engine_engine_proto = out.File

@@ -44,6 +44,8 @@ func (m *Request) Check() error {
 		return errors.Join(checkName("name", b.Publish.Name), checkName("type", b.Publish.Type))
 	case *Request_Lookup:
 		return checkName("name", b.Lookup.Name)
+	case *Request_Gate:
+		return checkName("name", b.Gate.Name)
 	case *Request_ListTasks:
 		return checkName("state", b.ListTasks.State)
 	case *Request_PutBundle:
