@@ -39,6 +39,9 @@ type SchedulerOptions struct {
 	// Ready is told host:port when clients and workers can come, and the path of
 	// credentials that were made; nil is nobody.
 	Ready func(address, made string)
+	// Alone says that this process does nothing else, so that its garbage collector may be
+	// set for a scheduler.
+	Alone bool
 	Log   *slog.Logger // nil discards
 }
 
@@ -59,9 +62,8 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 		return err
 	}
 	defer m.remove()
-	server.TuneMemory(0)
 	srv, err := server.New(server.Options{
-		Identity: m.id, Listener: ln, Log: o.Log, Dir: m.dir, Version: Version, Bundle: m.bundle,
+		Identity: m.id, Listener: ln, Log: o.Log, Dir: m.dir, Version: Version, Bundle: m.bundle, Alone: o.Alone,
 		// Of two schedulers at one address the later one counts; where clocks are apart
 		// workers come when this one's has caught up.
 		Epoch: uint64(time.Now().UnixMilli()),

@@ -27,11 +27,10 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	memory := m.launch.Resource.MemoryMiB << 20
-	server.TuneMemory(memory)
 	fleet := &fleet{}
 	srv, err := server.New(server.Options{
 		Identity: m.id, Listener: ln, Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
-		Epoch: m.launch.Epoch, Bundle: m.bundle, Memory: memory,
+		Epoch: m.launch.Epoch, Bundle: m.bundle, Memory: memory, Alone: true,
 	})
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ until it is interrupted or terminated; its jobs end with it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancelCause(cmd.Context())
 			defer cancel(nil)
-			o.Credentials, o.Log = c.credentials, c.service()
+			o.Credentials, o.Log, o.Alone = c.credentials, c.service(), true
 			o.Ready = func(address, made string) {
 				if made != "" {
 					c.progress("made new credentials, %s: every worker and client needs a copy", made)

@@ -216,8 +216,7 @@ func runScheduler(h *host, l *launch, id *identity.Identity) error {
 	if err != nil {
 		return err
 	}
-	server.TuneMemory(0)
-	srv, err := server.New(server.Options{Identity: id, Listener: ln, Log: stderrLog(), Dir: l.Dir, Bundle: l.Bundle})
+	srv, err := server.New(server.Options{Identity: id, Listener: ln, Log: stderrLog(), Dir: l.Dir, Bundle: l.Bundle, Alone: true})
 	if err != nil {
 		return err
 	}

@@ -70,8 +70,9 @@ type loop struct {
 	touched   []*worker                            // workers with frames to be sent
 	news      []*job                               // jobs whose log grew
 
-	heap  uint64 // bytes, at the last tick
-	gauge heapGauge
+	heap    uint64 // bytes, at the last tick
+	percent int    // that the heap may grow between collections, 0: not set
+	gauge   heapGauge
 
 	fleet      *fleetPump // nil without a Fleet
 	lastReport time.Time

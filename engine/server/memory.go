@@ -12,20 +12,32 @@ const (
 	// limitShare is where the garbage collector begins to work as hard as it must.
 	limitShare = 0.90
 	// fullShare is where no more tasks are taken. What is on the heap may be a fifth more
-	// than what is of use; see collectorPercent.
+	// than what is of use.
 	fullShare = 0.80
-	// collectorPercent is how much the heap grows between collections. The scheduler's
-	// state has hardly a pointer in it, so that a collection costs little however large
-	// that is; what lies about uncollected would cost a gigabyte in five.
-	collectorPercent = 20
+	// A heap below smallHeap may grow by collectorLoose percent between collections, a
+	// larger one by collectorTight: the scheduler's state has hardly a pointer in it, so
+	// that a collection costs little however large that is, and what lies about
+	// uncollected would cost a gigabyte in two.
+	smallHeap      = 64 << 20
+	collectorLoose = 200
+	collectorTight = 20
 )
 
-// TuneMemory sets the garbage collector of a process that is a scheduler and nothing
-// else. memory is the bytes that it may take, as in Options.Memory.
-func TuneMemory(memory int64) {
-	debug.SetGCPercent(collectorPercent)
-	if memory > 0 {
-		debug.SetMemoryLimit(int64(float64(memory) * limitShare))
+// tune sets the garbage collector of a process that is the scheduler and nothing else.
+func (l *loop) tune() {
+	if !l.opts.Alone {
+		return
+	}
+	if l.opts.Memory > 0 && l.percent == 0 {
+		debug.SetMemoryLimit(int64(float64(l.opts.Memory) * limitShare))
+	}
+	percent := collectorTight
+	if l.heap < smallHeap {
+		percent = collectorLoose
+	}
+	if percent != l.percent {
+		l.percent = percent
+		debug.SetGCPercent(percent)
 	}
 }
 
@@ -40,8 +52,9 @@ func (g *heapGauge) read() uint64 {
 
 // weigh looks how much memory is taken.
 func (l *loop) weigh() {
-	if l.opts.Memory > 0 {
+	if l.opts.Memory > 0 || l.opts.Alone {
 		l.heap = l.gauge.read()
+		l.tune()
 	}
 }
 
