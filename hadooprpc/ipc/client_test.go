@@ -156,7 +156,7 @@ func TestFatalEndsTheConnection(t *testing.T) {
 	})
 	other := make(chan error, 1)
 	go func() { _, err := say(t.Context(), c, echo, "wait"); other <- err }()
-	eventually(t, "a call in flight", func() bool { return pendingCalls(c) == 1 })
+	eventually(t, "a call in flight", func() bool { return sentCalls(c) == 1 })
 	_, err := say(t.Context(), c, echo, "x")
 	var re *RemoteError
 	if !errors.As(err, &re) || !re.Fatal {
@@ -188,7 +188,7 @@ func TestCancelLeavesNothingBehind(t *testing.T) {
 		ctx, cancel := tc.cancel(t.Context())
 		done := make(chan error, 1)
 		go func() { _, err := say(ctx, c, echo, "wait"); done <- err }()
-		eventually(t, "a call in flight", func() bool { return pendingCalls(c) == 1 })
+		eventually(t, "a call in flight", func() bool { return sentCalls(c) == 1 })
 		cancel()
 		var ce *ConnError
 		if err := <-done; !errors.Is(err, tc.want) || !errors.Is(err, context.Canceled) || !errors.As(err, &ce) || !ce.Sent {

@@ -109,6 +109,24 @@ func pendingCalls(c *Client) int {
 	return len(cn.pending)
 }
 
+// sentCalls counts those of the pending calls that have left the queue.
+func sentCalls(c *Client) (n int) {
+	c.mu.Lock()
+	cn := c.cur
+	c.mu.Unlock()
+	if cn == nil {
+		return 0
+	}
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	for _, k := range cn.pending {
+		if k.state.Load() != queued {
+			n++
+		}
+	}
+	return n
+}
+
 var (
 	emptyMessage = pb.GetNewApplicationRequest{}
 	okHeader     = pb.RpcResponseHeader{CallId: proto.Uint32(1), Status: pb.RpcResponseHeader_SUCCESS.Enum()}
