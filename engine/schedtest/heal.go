@@ -102,9 +102,10 @@ func (w *World) round(rng *rand.Rand) (did bool) {
 // staff keeps a worker in each pool that can run anything, and on each host that some
 // task must be on.
 func (w *World) staff() {
-	hosts := []int{0}
+	hosts, onHost := []int{0}, false
 	for _, j := range w.jobs {
 		for _, b := range j.classes {
+			onHost = onHost || b.only > 0
 			if b.only > 0 && !slices.Contains(hosts, b.only-1) {
 				hosts = append(hosts, b.only-1)
 			}
@@ -112,7 +113,7 @@ func (w *World) staff() {
 	}
 	for _, pool := range []string{"", "big"} {
 		for _, host := range hosts {
-			if !slices.ContainsFunc(w.machines, func(m *machine) bool { return w.mayRunAnything(m, pool, host, len(hosts) > 1) }) {
+			if !slices.ContainsFunc(w.machines, func(m *machine) bool { return w.mayRunAnything(m, pool, host, onHost) }) {
 				w.join(&Action{M: -1 - int(w.nextWorker), W: -1 - int(w.nextWorker), Host: host, Pool: pool, Slots: 2, GPUs: 2})
 			}
 		}
