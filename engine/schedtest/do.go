@@ -34,6 +34,15 @@ func (w *World) do(a *Action) bool {
 	return did
 }
 
+// amid is how an attempt ends just as its machine's connection does: as its class says,
+// but its executor lives on.
+func amid(b *behaviour) string {
+	if b.does == "poison" || b.does == "bomb" {
+		return "user"
+	}
+	return ""
+}
+
 func (w *World) connNamed(name int) *conn {
 	if n := slices.IndexFunc(w.conns, func(c *conn) bool { return c.name == name }); n >= 0 {
 		return w.conns[n]
@@ -215,7 +224,7 @@ func (w *World) doFault(a *Action) bool {
 		return w.join(a)
 	case a.Op == OpCut && c != nil && c.open:
 		if m := c.m; a.How == "amid" && m.conn == c && len(m.running) > 0 {
-			m.finish(w, 0, "user") // of which it can tell nobody any more
+			m.finish(w, 0, amid(m.running[0].spec.does)) // of which it can tell nobody any more
 		}
 		w.cut(c, a.How == "late")
 	case a.Op == OpNotice && c != nil && !c.gone:
@@ -270,6 +279,7 @@ func (m *machine) mislay(w *World, n int, told bool) bool {
 	delete(m.store, k)
 	m.mislaid[k] = true
 	if told {
+		m.watch.lost(m, k)
 		m.step(w, local.Lost{Key: k})
 		m.act(w)
 	}

@@ -21,6 +21,7 @@ type watch struct {
 	keeps    map[local.Key]bool // the same, as long as the scheduler has not thought better of it
 	begun    []*lived           // in this turn
 	tried    map[try]bool       // whom it has ever asked for what
+	missing  []local.Key        // in this turn: what the scheduler must hear is missing
 	arrived  map[local.Key]bool // in this turn: whether the scheduler must hear of it
 }
 
@@ -36,7 +37,21 @@ type lived struct {
 	seq     int
 	spec    *spec
 	running bool
-	stays   bool // it did not fail in the turn in which it came
+	stays   bool               // it did not fail in the turn in which it came
+	here    map[local.Key]bool // inputs that have been here; what is freed then is missed at its turn
+}
+
+// note notes which inputs are here.
+func (l *lived) note(m *machine) {
+	for i := range l.Inputs {
+		k := l.Inputs[i].Key
+		if _, ok := m.store[k]; (ok || m.mislaid[k]) && !l.here[k] {
+			if l.here == nil {
+				l.here = map[local.Key]bool{}
+			}
+			l.here[k] = true
+		}
+	}
 }
 
 func (v *watch) init() {
@@ -50,7 +65,9 @@ func (v *watch) assigned(m *machine, a *local.Assignment, s *spec) {
 		return
 	}
 	v.seq++
-	v.live[a.Key] = &lived{Assignment: a, seq: v.seq, spec: s}
+	l := &lived{Assignment: a, seq: v.seq, spec: s}
+	l.note(m)
+	v.live[a.Key] = l
 }
 
 // unlive notes that nobody wants to hear of an attempt any more.
@@ -76,6 +93,14 @@ func (v *watch) retract(k local.Key) {
 // asked reports whether an attempt is given back in this turn already.
 func (v *watch) asked(k local.Key) bool {
 	return slices.Contains(v.retracts, local.Retracted{Key: k, OK: true})
+}
+
+// lost notes that the core hears of the loss of a result. If it counts it as its own,
+// the scheduler must be told.
+func (v *watch) lost(m *machine, k local.Key) {
+	if slices.ContainsFunc(m.core.AppendHeld(nil), func(h local.Held) bool { return h.Key == k }) {
+		v.missing = append(v.missing, k)
+	}
 }
 
 // landed notes that a fetch ended well. What somebody wants is kept and told, apart from
@@ -132,6 +157,12 @@ func (v *watch) output(m *machine, w *World, o *local.Output) error {
 		}
 	}
 	clear(v.arrived)
+	for _, k := range v.missing {
+		if m.welcomed() && !slices.Contains(o.Missing, k) {
+			return fmt.Errorf("machine %d has lost %v, and does not tell", m.name, k)
+		}
+	}
+	v.missing = v.missing[:0]
 	if !m.welcomed() && len(o.Started)+len(o.Done)+len(o.Failed)+len(o.Retracted)+len(o.Missing)+len(o.Copied) > 0 {
 		return fmt.Errorf("machine %d reports without a connection", m.name)
 	}
@@ -277,10 +308,41 @@ func (v *watch) settled(m *machine, w *World) error {
 	v.begun = v.begun[:0]
 	for _, l := range v.live {
 		l.stays = true
+		l.note(m)
 		// What was freed or lost while it waited for slots is missed at its turn.
 		if !l.running && !v.complete(m, l) && !v.fetching(m, l) && free == m.slots {
 			return fmt.Errorf("machine %d waits for inputs of %v and fetches none", m.name, l.Key)
 		}
+	}
+	return v.idleFetches(m, w)
+}
+
+// idleFetches objects to inputs that are waited for and could be fetched now.
+func (v *watch) idleFetches(m *machine, w *World) error {
+	bytes := uint64(0)
+	for _, f := range m.flying {
+		bytes += f.Size
+	}
+	if len(v.keeps) > 0 {
+		return nil // a Copy may be in front of them
+	}
+	var missing *local.Input
+	for _, l := range v.live {
+		for i := range l.Inputs {
+			in := &l.Inputs[i]
+			if _, ok := m.store[in.Key]; l.running || m.mislaid[in.Key] || l.here[in.Key] || in.IsInline() || ok || v.haunted(m, l) {
+				continue
+			}
+			if slices.ContainsFunc(m.flying, func(f *flight) bool { return f.Key == in.Key }) {
+				continue
+			}
+			if missing == nil || in.Size > missing.Size {
+				missing = in
+			}
+		}
+	}
+	if missing != nil && len(m.flying) < m.fetches(w) && bytes+missing.Size <= maxFetchBytes {
+		return fmt.Errorf("machine %d fetches %d results of %d bytes, and not %v of %d", m.name, len(m.flying), bytes, missing.Key, missing.Size)
 	}
 	return nil
 }
