@@ -62,6 +62,7 @@ type twinTask struct {
 	setbacks setbacks
 	dropped  bool // its payload was given up
 	failed   graph.FailKind
+	first    bool // it failed for a reason of its own, ever: others may still name it
 	told     bool // a result was told
 	gone     bool // forgotten
 	unlinked bool // does not keep its inputs' lineage, nor, if it failed, its payload
@@ -240,6 +241,7 @@ func (tw *twin) closeJob(id graph.JobID) {
 
 func (t *twinTask) fail(kind graph.FailKind) {
 	t.failed, t.unlinked = kind, kind == graph.FailCancelled || t.closed
+	t.first = t.first || kind != graph.FailUpstream
 	t.endAttempts()
 }
 
@@ -441,7 +443,7 @@ func (tw *twin) ended(e sched.Ended) error {
 // cause itself. Of a closed job that is not known any more.
 func (tw *twin) isConsequence(cause graph.TaskID) bool {
 	t := tw.byID[cause]
-	return t != nil && !t.closed && t.failed == graph.FailUpstream
+	return t != nil && !t.closed && t.failed == graph.FailUpstream && !t.first
 }
 
 // assigned takes in that the core gave an attempt to a worker.

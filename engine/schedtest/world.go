@@ -187,8 +187,7 @@ func (w *World) turn() {
 		w.send(o.To, local.Copy{Tasks: []local.CopyOrder{{Key: local.Key{Task: o.Task, Attempt: o.Attempt}, Size: o.Size, From: o.From}}})
 	}
 	for k, e := range out.Ended {
-		// What is said of a task that runs again, or because of one, is of before that.
-		w.ended(e, slices.ContainsFunc(out.Ended[k+1:], func(f sched.Ended) bool { return (f.Task == e.Task || f.Task == e.Cause) && f.Again }))
+		w.ended(e, slices.ContainsFunc(out.Ended[k+1:], func(f sched.Ended) bool { return f.Task == e.Task && f.Again }))
 	}
 	for _, id := range out.Forget {
 		if !w.payload[id] {
