@@ -399,6 +399,9 @@ func (m *machine) land(w *World, n int, how string) {
 	f := m.flying[n]
 	m.flying = slices.Delete(m.flying, n, n+1)
 	s, ok := w.fetch(m, f.From, attemptOf(f.Key))
+	if _, asked := m.watch.keeps[f.Key]; asked && (!ok || how != "" && how != "late") {
+		m.watch.keeps[f.Key] = false
+	}
 	switch {
 	case how == "full":
 		m.step(w, local.FetchFailed{Key: f.Key, Here: &graph.Failure{Kind: graph.FailSetup}})

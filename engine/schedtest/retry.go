@@ -54,4 +54,5 @@ func (tw *twin) needs(t *twinTask, failed map[*twinTask]bool) bool {
 
 func (t *twinTask) revive() {
 	t.failed, t.told, t.mistakes, t.setbacks = 0, false, 0, setbacks{}
+	t.first = true // whatever it failed as: of a result that was lost it is the cause as well
 }

@@ -18,7 +18,7 @@ type watch struct {
 	unlived  map[local.Key]bool // in this turn: their last reports may still come
 	retracts []local.Retracted  // answers that must come, in order
 	copies   map[local.Key]bool // that were asked for
-	keeps    map[local.Key]bool // the same, as long as the scheduler has not thought better of it
+	keeps    map[local.Key]bool // the same, until it is done; false: unless it was given up for a holder that failed
 	begun    []*lived           // in this turn
 	tried    map[try]bool       // whom it has ever asked for what
 	missing  []local.Key        // in this turn: what the scheduler must hear is missing
@@ -106,8 +106,9 @@ func (v *watch) lost(m *machine, k local.Key) {
 // landed notes that a fetch ended well. What somebody wants is kept and told, apart from
 // the scheduler's own results, which are a loan.
 func (v *watch) landed(f *flight) {
-	if v.wants(f.Key) {
-		v.arrived[f.Key] = f.From != 0 || v.keeps[f.Key]
+	certain, asked := v.keeps[f.Key]
+	if certain == asked && (asked || v.waits(f.Key, func(l *lived) bool { return !l.here[f.Key] })) {
+		v.arrived[f.Key] = f.From != 0 || asked
 	}
 	delete(v.keeps, f.Key)
 }
@@ -349,12 +350,18 @@ func (v *watch) idleFetches(m *machine, w *World) error {
 
 // wants reports whether an attempt waits for a result, or a Copy asks for it.
 func (v *watch) wants(k local.Key) bool {
+	_, asked := v.keeps[k]
+	return asked || v.waits(k, func(*lived) bool { return true })
+}
+
+// waits reports whether an attempt waits for a result, of those for which which holds.
+func (v *watch) waits(k local.Key, which func(*lived) bool) bool {
 	for _, l := range v.live {
-		if !l.running && slices.ContainsFunc(l.Inputs, func(in local.Input) bool { return in.Key == k }) {
+		if !l.running && which(l) && slices.ContainsFunc(l.Inputs, func(in local.Input) bool { return in.Key == k }) {
 			return true
 		}
 	}
-	return v.keeps[k]
+	return false
 }
 
 // overtakes reports whether an attempt would pass one that waits for several slots,
