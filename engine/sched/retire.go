@@ -93,8 +93,8 @@ func (c *Core) evacuate(w *worker) {
 	}
 }
 
-// onlyOn returns the wanted results that no other worker holds, apart from those
-// that could not be copied.
+// onlyOn returns the wanted results that would go with a worker, apart from those that
+// could not be copied.
 func (c *Core) onlyOn(w *worker) (out []graph.TaskID) {
 	for _, id := range c.heldBy(w) {
 		if c.mustCopy(w, c.jobs[id.Job], id.Index) {
@@ -104,13 +104,19 @@ func (c *Core) onlyOn(w *worker) (out []graph.TaskID) {
 	return out
 }
 
+// mustCopy reports whether w holds a result that would go with it. One that others
+// which are cordoned hold is theirs to copy, if they are still here when w is retired:
+// of two that leave together the second is the one that does.
 func (c *Core) mustCopy(w *worker, j *job, i uint32) bool {
-	if !j.tasks.has(i) {
-		return false
+	holds := false
+	for h := range j.holdersOf(i) {
+		if h == w.id {
+			holds = true
+		} else if c.workers[h].phase != retired {
+			return false
+		}
 	}
-	t := j.task(i)
-	return t.state == StateDone && t.where == w.id && t.flags&flagInline == 0 && j.copies.head[i] == 0 &&
-		w.leaving.tried[j.name(i)] < maxTries
+	return holds && w.leaving.tried[j.name(i)] < maxTries
 }
 
 // copyAway starts a Copy to the worker with the most room. If nobody can take

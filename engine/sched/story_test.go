@@ -415,6 +415,25 @@ func TestRetiringWorkerLooksAgainWhenAnotherHolderLeft(t *testing.T) {
 	s.want("retired", s.output().Retired, []graph.WorkerID{1})
 }
 
+// Of two that hold the only copies of a result and leave together, the second copies it.
+func TestTheLastOfTheHoldersThatRetireTogetherCopies(t *testing.T) {
+	for _, order := range [][]graph.WorkerID{{1, 2}, {2, 1}} {
+		s := tell(t, Config{})
+		s.submit(nil)
+		s.step(WorkerJoined{Worker: 1, Slots: 1}, WorkerJoined{Worker: 2, Slots: 1})
+		s.output()
+		s.step(done(1, 0, 1), Copied{2, []Held{{attempt(0, 1), 1 << 20}}}, WorkerJoined{Worker: 3, Slots: 1})
+		s.step(Retire{Workers: order})
+		out := s.output()
+		s.want("one may go", len(out.Retired), 1)
+		s.want("copies", len(out.Copy), 1)
+		s.want("to the one that stays", out.Copy[0].To, graph.WorkerID(3))
+		s.want("of the one that is here", out.Copy[0].From != out.Retired[0], true)
+		s.step(WorkerLeft{Worker: out.Retired[0]}, Copied{3, []Held{{attempt(0, 1), 1 << 20}}})
+		s.want("the other goes", s.output().Retired, []graph.WorkerID{out.Copy[0].From})
+	}
+}
+
 func TestCopyThatDoesNotArriveIsTriedElsewhere(t *testing.T) {
 	s := tell(t, Config{})
 	s.submit(nil)

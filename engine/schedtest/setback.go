@@ -158,16 +158,20 @@ func (tw *twin) adopt(t *twinTask, kind graph.FailKind, must, may bool) {
 	t.fail(got.Kind)
 }
 
-// retired objects to a worker being let go that has what nobody else has, although
-// there was somebody to copy it to.
-func (tw *twin) retired(id graph.WorkerID) error {
+// retired objects to workers being let go, all in one turn, that have what nobody else
+// has, although there was somebody to copy it to.
+func (tw *twin) retired(ids []graph.WorkerID) error {
+	goes := func(id graph.WorkerID) bool { return slices.Contains(ids, id) }
 	for _, t := range tw.tasks {
-		if t.worker == id || t.second.worker == id {
-			return fmt.Errorf("worker %d is retired, and has %v", id, t.id)
+		if goes(t.worker) || goes(t.second.worker) {
+			return fmt.Errorf("of the workers %d that are retired, one has %v", ids, t.id)
 		}
-		at := sched.TaskAttempt{Task: t.id, Attempt: t.attempt}
-		if t.done && len(t.holders) == 1 && t.holders[0] == id && tw.copies[at] == 0 && !tw.lonely[id] {
-			return fmt.Errorf("worker %d is retired, and nobody else was asked to keep %v", id, t.id)
+		if !t.done || len(t.holders) == 0 || tw.copies[sched.TaskAttempt{Task: t.id, Attempt: t.attempt}] > 0 {
+			continue
+		}
+		stays := func(id graph.WorkerID) bool { return !goes(id) || tw.lonely[id] }
+		if !slices.ContainsFunc(t.holders, stays) {
+			return fmt.Errorf("workers %d are retired, and nobody else was asked to keep %v", ids, t.id)
 		}
 	}
 	return nil

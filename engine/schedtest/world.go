@@ -202,9 +202,7 @@ func (w *World) turn() {
 	w.must(w.core.Check())
 	w.must(w.twin.compare())
 	w.must(w.bounds())
-	for _, id := range retired {
-		w.must(w.twin.retired(id))
-	}
+	w.must(w.twin.retired(retired))
 	for _, id := range retired {
 		w.retired(id)
 	}
