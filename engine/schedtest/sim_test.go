@@ -16,7 +16,7 @@ var (
 	seed      = flag.Uint64("seed", 0, "replay one schedule")
 	actions   = flag.Int("actions", 320, "actions of the adversary in one schedule")
 	without   = flag.String("without", "", "features that the schedules do without")
-	schedules = flag.Int("schedules", 3000, "schedules to run: make test asks for 30,000")
+	schedules = flag.Int("schedules", 3000, "schedules to run: make test asks for 100,000")
 	from      = flag.Uint64("from", 1, "seed of the first")
 	progress  = flag.Duration("progress", 0, "say how far the run is, so often")
 	shrink    = flag.Bool("shrink", true, "make a script of a schedule that fails")

@@ -36,7 +36,7 @@ var (
 	hand       = flag.Bool("hand", false, "only the mutants made by hand")
 	mechanical = flag.Bool("mechanical", false, "only the mechanical ones")
 	only       = flag.String("only", "", "only mutants whose names contain one of these words, which commas divide")
-	schedules  = flag.Int("schedules", 4000, "schedules that a mutant is tried with")
+	schedules  = flag.Int("schedules", 5000, "schedules that a mutant is tried with")
 	workers    = flag.Int("j", 2, "mutants at a time")
 	limit      = flag.Duration("limit", 5*time.Minute, "time of one mutant")
 	scripts    = flag.String("scripts", "", "folder for the scripts that find the mutants made by hand")
