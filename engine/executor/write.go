@@ -8,7 +8,7 @@ import (
 // believed to fit into the executor's memory; larger ones as long as they are few.
 const (
 	smallInput  = 4 << 10
-	smallInputs = 64 << 20
+	smallInputs = 128 << 20
 	sendInput   = 64 << 10
 	sendInputs  = 256 << 10
 	// frameFull is where a frame is written, in bytes.

@@ -426,7 +426,10 @@ func TestLists(t *testing.T) {
 	if len(jobs) != 2 || jobs[0].Job != a || jobs[0].Name != "a" || jobs[0].Tasks != 10 || jobs[1].Job != b || jobs[0].OpenedMs == 0 {
 		t.Errorf("jobs %v", jobs)
 	}
-	eventually(t, "the load is known", func() bool { return cl.workers()[0].GetLoad().GetMemoryUsed() == 5 })
+	eventually(t, "the load is known", func() bool {
+		ws := cl.workers() // it gets work before it is shown
+		return len(ws) == 1 && ws[0].GetLoad().GetMemoryUsed() == 5
+	})
 	if info := cl.workers()[0]; info.Name != "w" || info.State != "running" || info.Slots != 2 || info.Pid != 42 || info.Pool != "worker" {
 		t.Errorf("worker %v", info)
 	}
@@ -486,15 +489,16 @@ func TestLostResult(t *testing.T) {
 	}
 }
 
-// Inline inputs beyond a task's share are fetched from the scheduler.
+// Inline inputs that are more than one frame should hold come in several, in order and
+// without a fetch; those beyond a task's share are fetched from the scheduler.
 func TestManyInlineInputs(t *testing.T) {
 	c := start(t, Options{})
 	cl := c.client("alice", "")
 	w := c.worker("w", 1000, nil)
 	job := cl.newJob("")
-	const n = 400 // 1.6 MB in all
-	cl.tasks(job, 0, n)
 	result := bytes.Repeat([]byte("x"), 4000)
+	const n, far = maxInlineInputs/4000 + 100, 100 // inputs, and those beyond the share
+	cl.tasks(job, 0, n)
 	for left := n; left > 0; {
 		m := expect[*wire.Assign](w, wire.KindAssign)
 		left -= m.Len()
@@ -506,22 +510,32 @@ func TestManyInlineInputs(t *testing.T) {
 	}
 	b.DepEnd = []uint32{n}
 	cl.call(submit(b))
-	m := expect[*wire.Assign](w, wire.KindAssign)
-	a := m.At(0)
-	inline := 0
-	for i := range a.Inputs() {
-		in := a.Input(i)
-		inline += len(in.Inline)
-		if len(in.Holders) == 0 && !bytes.Equal(in.Inline, result) || len(in.Holders) > 0 && in.Holders[0] != 0 {
-			t.Fatalf("input %d: %+v", i, in)
+	frames, inputs, fetched := 0, 0, 0
+	for more := true; more; frames++ {
+		m := expect[*wire.Assign](w, wire.KindAssign)
+		more = m.More > 0
+		if size := proto.Size(m); m.Len() != 1 || size > maxAssignBytes+1<<20 {
+			t.Fatalf("%d attempts, %d bytes in a frame", m.Len(), size)
 		}
-		if len(in.Holders) > 0 {
-			if got := c.fetch(in.Task, in.Attempt, len(result)); !bytes.Equal(got, result) {
-				t.Fatalf("fetched %d bytes", len(got))
+		a := m.At(0)
+		for i := range a.Inputs() {
+			in := a.Input(i)
+			if in.Task != task(job, uint32(inputs)) {
+				t.Fatalf("input %d is %v", inputs, in.Task)
+			}
+			inputs++
+			if len(in.Holders) == 0 && !bytes.Equal(in.Inline, result) || len(in.Holders) > 0 && in.Holders[0] != 0 {
+				t.Fatalf("input %d: %+v", inputs, in)
+			}
+			if len(in.Holders) > 0 {
+				fetched++
+				if got := c.fetch(in.Task, in.Attempt, len(result)); !bytes.Equal(got, result) {
+					t.Fatalf("fetched %d bytes", len(got))
+				}
 			}
 		}
 	}
-	if a.Inputs() != n || inline > maxInlineInputs || inline < maxInlineInputs/2 || proto.Size(m) > 2*maxInlineInputs {
-		t.Errorf("%d inputs, %d bytes inline, %d in all", a.Inputs(), inline, proto.Size(m))
+	if inputs != n || fetched < far-40 || fetched > far || frames < maxInlineInputs/maxAssignBytes {
+		t.Errorf("%d inputs, %d of them to be fetched, in %d frames", inputs, fetched, frames)
 	}
 }

@@ -11,8 +11,8 @@ const (
 	maxAssignRows  = 4096
 	maxAssignBytes = 4 << 20
 	// Inline inputs of one task beyond so many bytes are fetched from the scheduler
-	// instead.
-	maxInlineInputs = 1 << 20
+	// instead, into the worker's store: they may be more than it has memory for.
+	maxInlineInputs = 128 << 20
 )
 
 // outbox gathers one turn's frames for one worker.
@@ -22,6 +22,7 @@ type outbox struct {
 	classes []*wire.Classes
 	over    []graph.JobID // jobs to forget
 	assign  wire.Assign
+	large   bool // assign goes on with what the frame before began
 	stop    wire.Tasks
 	retract wire.Tasks
 	free    wire.Tasks
@@ -100,7 +101,7 @@ func (l *loop) assign(a *sched.Assign, inputs []sched.Input) {
 	j := l.jobs[a.Task.Job]
 	class, payload := j.chunkOf(a.Task.Index).spec(a.Task.Index)
 	o := l.outboxOf(w)
-	if o.assign.Len() >= maxAssignRows || len(o.assign.Payload)+len(o.assign.Inline)+len(payload) > maxAssignBytes {
+	if o.assign.Len() >= maxAssignRows || o.assign.Bytes()+len(payload) > maxAssignBytes {
 		w.flush()
 		o = l.outboxOf(w)
 	}
@@ -108,6 +109,13 @@ func (l *loop) assign(a *sched.Assign, inputs []sched.Input) {
 	o.assign.Add(a.Task, a.Attempt, class, payload)
 	inline := 0
 	for _, in := range inputs[a.From:a.To] {
+		if o.assign.Bytes() > maxAssignBytes {
+			o.assign.More = 1
+			w.flush()
+			o = l.outboxOf(w)
+			o.large = true
+			o.assign.Add(a.Task, a.Attempt, class, nil)
+		}
 		row := wire.Input{Task: in.Task, Attempt: in.Attempt, Size: in.Size}
 		if in.Inline {
 			row.Inline, row.Holders = l.inlineInput(&in, &inline)
@@ -178,6 +186,7 @@ func (w *worker) flush() {
 	o.classes, o.over = nil, nil
 	o.peers.Clear()
 	o.assign.Clear()
+	o.large = false
 	o.stop.Clear()
 	o.retract.Clear()
 	o.free.Clear()
@@ -192,7 +201,9 @@ func (o *outbox) push(c *wire.Conn) {
 	for _, m := range o.classes {
 		c.Push(wire.KindClasses, m) //nolint:errcheck // see flush
 	}
-	if o.assign.Len() > 0 {
+	if o.large || o.assign.More > 0 {
+		c.PushPart(wire.KindAssign, &o.assign) //nolint:errcheck // see flush
+	} else if o.assign.Len() > 0 {
 		c.Push(wire.KindAssign, &o.assign) //nolint:errcheck // see flush
 	}
 	if o.stop.Len() > 0 {

@@ -13,9 +13,9 @@ import (
 type Blob struct {
 	store  *Store
 	entry  *entry
-	memory *spans   // or
-	file   *spilled // the file
-	open   file
+	memory *spans                // or
+	file   *spilled              // the file
+	handle handle                // of it
 	buf    *[checksum.Block]byte // of Block
 	uses   atomic.Int64          // calls under way, and 1 while it is not closed
 	closed atomic.Bool
@@ -46,9 +46,7 @@ func (b *Blob) leave() {
 		return
 	}
 	s := b.store
-	if b.open != nil {
-		b.open.Close()
-	}
+	b.handle.close()
 	if b.buf != nil {
 		buffers.Put(b.buf)
 	}
@@ -57,7 +55,7 @@ func (b *Blob) leave() {
 	if b.memory != nil {
 		f.add(s.unrefMemory(b.memory))
 	} else {
-		s.unrefFile(b.file)
+		f.file(s.unrefFile(b.file))
 	}
 	s.mu.Unlock()
 	s.release(f)
@@ -95,20 +93,29 @@ func (b *Blob) readPart(p []byte, i, start int) error {
 		copy(p, b.memory.blocks[i].bytes[start:])
 		return nil
 	}
+	var read error
+	if err := b.handle.use(func(f file) error { read = b.readFile(f, p, i, start); return nil }); err != nil {
+		return &DiskError{Key: b.entry.key, Verb: "read", Err: err}
+	}
+	return read
+}
+
+// readFile reads a part of one block from the file.
+func (b *Blob) readFile(f file, p []byte, i, start int) error {
 	if !b.file.good[i].Load() && len(p) == b.entry.blockLen(i) {
-		return b.entry.readBlock(b.open, b.file, i, p)
+		return b.entry.readBlock(f, b.file, i, p)
 	}
 	if !b.file.good[i].Load() {
 		buf := buffers.Get().(*[checksum.Block]byte)
 		defer buffers.Put(buf)
 		block := buf[:b.entry.blockLen(i)]
-		if err := b.entry.readBlock(b.open, b.file, i, block); err != nil {
+		if err := b.entry.readBlock(f, b.file, i, block); err != nil {
 			return err
 		}
 		copy(p, block[start:])
 		return nil
 	}
-	if n, err := b.open.ReadAt(p, int64(i)*checksum.Block+int64(start)); n < len(p) {
+	if n, err := f.ReadAt(p, int64(i)*checksum.Block+int64(start)); n < len(p) {
 		return &DiskError{Key: b.entry.key, Verb: "read", Err: err}
 	}
 	return nil

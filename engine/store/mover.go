@@ -74,11 +74,11 @@ func (s *Store) spill(e *entry) bool {
 	e.moving = false
 	spans := s.unrefMemory(m)
 	if err != nil || e.dead {
-		s.unrefFile(f)
+		unlink := s.unrefFile(f)
 		more := e.dead && err == nil
 		s.moving = more
 		s.mu.Unlock()
-		s.release(freed{spans: spans, unlink: []string{f.name}})
+		s.release(freed{spans: spans, unlink: []string{unlink}})
 		if err != nil && s.opts.Failed != nil {
 			s.opts.Failed(&DiskError{Key: e.key, Verb: "keep", Err: err})
 		}
@@ -136,11 +136,12 @@ func (s *Store) load(e *entry) bool {
 
 	s.mu.Lock()
 	e.moving = false
-	s.unrefFile(f)
+	var gone freed
+	gone.file(s.unrefFile(f))
 	if err != nil || e.dead {
-		spans := s.unrefMemory(m)
+		gone.add(s.unrefMemory(m))
 		s.mu.Unlock()
-		s.release(freed{spans: spans})
+		s.release(gone)
 		return true
 	}
 	s.stats.Back += uint64(e.size)

@@ -395,6 +395,7 @@ func (tw *twin) check() {
 			memory[o.b.memory] = true
 		} else {
 			disk[o.b.file] = true
+			names[o.b.file.name] = true
 		}
 	}
 	var bytesMemory, bytesDisk uint64
@@ -445,7 +446,7 @@ func (tw *twin) end() {
 		o.b.Close()
 	}
 	tw.s.Close()
-	if st := tw.s.Stats(); st.Memory != 0 || st.Disk != 0 || st.Results != 0 || len(tw.disk.files) != 0 || tw.disk.open != 0 || tw.s.memory.mapped != 0 {
+	if st := tw.s.Stats(); st.Memory != 0 || st.Disk != 0 || st.Results != 0 || len(tw.disk.files) != 0 || tw.disk.open != 0 || tw.s.files.Load() != 0 || tw.s.memory.mapped != 0 {
 		tw.t.Errorf("left: %+v, %d files, %d open, %d bytes mapped", st, len(tw.disk.files), tw.disk.open, tw.s.memory.mapped)
 	}
 }

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -54,6 +52,7 @@ type Store struct {
 	disk   disk
 	memory memory
 	names  atomic.Uint64 // files made so far
+	files  atomic.Int64  // that handles keep open
 
 	mu     sync.Mutex
 	plan   plan
@@ -128,8 +127,8 @@ func (s *Store) free(k Key) error {
 	return nil
 }
 
-// Open returns the result, to be closed after use. The error is ErrNotFound or a
-// *DiskError. It waits for no one.
+// Open returns the result, to be closed after use. The error is ErrNotFound. It waits for
+// no one, and opens no file: that is for the first read.
 func (s *Store) Open(k Key) (*Blob, error) {
 	s.mu.Lock()
 	e := s.held[k]
@@ -148,21 +147,10 @@ func (s *Store) Open(k Key) (*Blob, error) {
 	}
 	b.file = e.file
 	b.file.refs++
+	b.handle = handle{s: s, name: b.file.name}
 	s.wish(e)
 	s.mu.Unlock()
-	f, err := s.disk.open(b.file.name)
-	if err == nil {
-		b.open = f
-		return b, nil
-	}
-	s.mu.Lock()
-	dead := e.dead
-	s.mu.Unlock()
-	b.Close()
-	if dead && errors.Is(err, os.ErrNotExist) { // deleted meanwhile
-		return nil, ErrNotFound
-	}
-	return nil, &DiskError{Key: k, Verb: "read", Err: err}
+	return b, nil
 }
 
 // Delete forgets the result and reports whether it was held. Blobs stay valid.
@@ -191,8 +179,7 @@ func (s *Store) bury(e *entry) (freed freed) {
 		e.memory = nil
 	}
 	if e.file != nil {
-		freed.unlink = append(freed.unlink, e.file.name) // who has it open reads on
-		s.unrefFile(e.file)
+		freed.file(s.unrefFile(e.file))
 		e.file = nil
 	}
 	return freed
@@ -205,6 +192,12 @@ type freed struct {
 }
 
 func (f *freed) add(spans []span) { f.spans = append(f.spans, spans...) }
+
+func (f *freed) file(name string) {
+	if name != "" {
+		f.unlink = append(f.unlink, name)
+	}
+}
 
 func (s *Store) release(f freed) {
 	for _, sp := range f.spans {
@@ -225,11 +218,14 @@ func (s *Store) unrefMemory(m *spans) []span {
 	return m.blocks
 }
 
-// unrefFile ends a use. Called with the lock.
-func (s *Store) unrefFile(f *spilled) {
-	if f.refs--; f.refs == 0 {
-		s.plan.disk -= f.size
+// unrefFile ends a use. After the last it returns the file's name, for the caller to
+// release: who has it open reads on until then. Called with the lock.
+func (s *Store) unrefFile(f *spilled) string {
+	if f.refs--; f.refs > 0 {
+		return ""
 	}
+	s.plan.disk -= f.size
+	return f.name
 }
 
 // Stats returns the present counts.

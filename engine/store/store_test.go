@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -173,6 +174,40 @@ func TestDiskFailureLeavesNothing(t *testing.T) {
 	if got := s.Stats(); got.Results != 0 || got.Disk != 0 || got.Memory != 0 {
 		t.Errorf("%+v", got)
 	}
+}
+
+// A task may have more inputs on disk than a process may have files.
+func TestManyOpenOnDiskAreFewFiles(t *testing.T) {
+	d := &fakeDisk{files: map[string]*fakeFile{}}
+	s := New(Options{Memory: 1, Dir: "files"})
+	s.disk = fakeFolder{d}
+	const n = 2*maxFiles + 10
+	var blobs []*Blob
+	for i := range uint32(n) {
+		if err := s.Put(key(i), fmt.Appendf(nil, "result %d", i)); err != nil {
+			t.Fatal(err)
+		}
+		blobs = append(blobs, mustOpen(t, s, i))
+	}
+	for i, b := range blobs {
+		got := make([]byte, b.Size())
+		for range 2 {
+			if _, err := b.ReadAt(got, 0); err != nil || string(got) != fmt.Sprintf("result %d", i) {
+				t.Fatalf("%q, %v", got, err)
+			}
+		}
+	}
+	if d.open != maxFiles {
+		t.Errorf("%d files are open, want %d", d.open, maxFiles)
+	}
+	for i, b := range blobs {
+		s.Delete(key(uint32(i)))
+		b.Close()
+	}
+	if d.open != 0 || len(d.files) != 0 || s.files.Load() != 0 {
+		t.Errorf("left: %d open, %d files", d.open, len(d.files))
+	}
+	s.Close()
 }
 
 func TestDeletedWhileOpen(t *testing.T) {

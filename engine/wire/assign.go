@@ -62,6 +62,14 @@ func (m *Assign) AddInput(in Input) {
 // Len returns the number of attempts.
 func (m *Assign) Len() int { return len(m.Job) }
 
+// inputBytes is about what an input takes in a frame besides its bytes.
+const inputBytes = 20
+
+// Bytes returns about how large the frame is.
+func (m *Assign) Bytes() int {
+	return len(m.Payload) + len(m.Inline) + inputBytes*len(m.InJob) + 4*len(m.Holder)
+}
+
 // At returns row i; its slices are views.
 func (m *Assign) At(i int) Assignment {
 	from, to := span(m.PayEnd, i)
@@ -100,6 +108,9 @@ func (a *Assignment) Input(i int) Input {
 // all its bytes.
 func (m *Assign) Check() error {
 	n, ins := m.Len(), len(m.InJob)
+	if m.More > 0 && n == 0 {
+		return errors.New("more inputs of no attempt")
+	}
 	err := errors.Join(
 		sameLen(n, "index", len(m.Index), "attempt", len(m.Attempt), "class", len(m.Class)),
 		sameLen(ins, "in_index", len(m.InIndex), "in_attempt", len(m.InAttempt), "in_size", len(m.InSize)),

@@ -200,4 +200,5 @@ func (m *Assign) Clear() {
 	m.InEnd, m.InJob, m.InIndex, m.InAttempt = m.InEnd[:0], m.InJob[:0], m.InIndex[:0], m.InAttempt[:0]
 	m.InSize, m.InlineEnd, m.Inline = m.InSize[:0], m.InlineEnd[:0], m.Inline[:0]
 	m.HolderEnd, m.Holder = m.HolderEnd[:0], m.Holder[:0]
+	m.More = 0
 }

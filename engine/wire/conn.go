@@ -67,6 +67,7 @@ type Conn struct {
 	pending []byte        // frames to be written
 	spare   []byte        // the buffer not in use
 	writing int           // bytes in the write under way
+	parts   int           // bytes of PushPart since the outbox was last empty
 	pressed bool          // Room said no since the outbox was last empty
 	room    chan struct{} // closed when there is room again; nil when nobody waits
 	err     error         // why the connection is closed
@@ -163,19 +164,28 @@ func (c *Conn) Send(ctx context.Context, k Kind, m proto.Message) error {
 
 // Push queues a message without waiting. Somebody who pushes far beyond the room
 // there is loses the connection with ErrSlow.
-func (c *Conn) Push(k Kind, m proto.Message) error {
+func (c *Conn) Push(k Kind, m proto.Message) error { return c.push(k, m, false) }
+
+// PushPart is Push for a part of something that is large by its nature: it does not
+// count as pushed beyond the room. A peer that does not read it is found by its lease.
+func (c *Conn) PushPart(k Kind, m proto.Message) error { return c.push(k, m, true) }
+
+func (c *Conn) push(k Kind, m proto.Message, part bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
 		return c.err
 	}
-	if len(c.pending)+c.writing > overflowFactor*c.opts.Outbox {
+	if len(c.pending)+c.writing-c.parts > overflowFactor*c.opts.Outbox {
 		c.closeLocked(ErrSlow)
 		return ErrSlow
 	}
 	buf, err := AppendFrame(c.pending, k, m)
 	if err != nil {
 		return err
+	}
+	if part {
+		c.parts += len(buf) - len(c.pending)
 	}
 	c.pending = buf
 	select {
@@ -271,6 +281,9 @@ func (c *Conn) flush() error {
 			c.spare = buf
 		}
 		empty := len(c.pending) == 0
+		if empty {
+			c.parts = 0
+		}
 		var drained func()
 		if c.roomLocked() && c.room != nil {
 			close(c.room)

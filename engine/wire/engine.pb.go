@@ -915,10 +915,13 @@ type Assign struct {
 	InAttempt []uint32               `protobuf:"varint,10,rep,packed,name=in_attempt,json=inAttempt,proto3" json:"in_attempt,omitempty"`
 	InSize    []uint64               `protobuf:"varint,11,rep,packed,name=in_size,json=inSize,proto3" json:"in_size,omitempty"`
 	// of inputs with inline bytes, the end within inline; others repeat the end
-	InlineEnd     []uint32 `protobuf:"varint,12,rep,packed,name=inline_end,json=inlineEnd,proto3" json:"inline_end,omitempty"`
-	Inline        []byte   `protobuf:"bytes,13,opt,name=inline,proto3" json:"inline,omitempty"`
-	HolderEnd     []uint32 `protobuf:"varint,14,rep,packed,name=holder_end,json=holderEnd,proto3" json:"holder_end,omitempty"` // an input's holders
-	Holder        []uint32 `protobuf:"varint,15,rep,packed,name=holder,proto3" json:"holder,omitempty"`                        // worker ids, introduced by Peers
+	InlineEnd []uint32 `protobuf:"varint,12,rep,packed,name=inline_end,json=inlineEnd,proto3" json:"inline_end,omitempty"`
+	Inline    []byte   `protobuf:"bytes,13,opt,name=inline,proto3" json:"inline,omitempty"`
+	HolderEnd []uint32 `protobuf:"varint,14,rep,packed,name=holder_end,json=holderEnd,proto3" json:"holder_end,omitempty"` // an input's holders
+	Holder    []uint32 `protobuf:"varint,15,rep,packed,name=holder,proto3" json:"holder,omitempty"`                        // worker ids, introduced by Peers
+	// 1: the last attempt has more inputs than one frame should hold. The next Assign
+	// begins with it again, without payload and with further inputs.
+	More          uint32 `protobuf:"varint,16,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1056,6 +1059,13 @@ func (x *Assign) GetHolder() []uint32 {
 		return x.Holder
 	}
 	return nil
+}
+
+func (x *Assign) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
 }
 
 // Peers introduces workers by id before an Assign or a Copy names them. An empty
@@ -4863,7 +4873,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\n" +
 	"idempotent\x18\x0f \x01(\bR\n" +
 	"idempotent\x12\x12\n" +
-	"\x04lazy\x18\x10 \x01(\bR\x04lazy\"\x82\x03\n" +
+	"\x04lazy\x18\x10 \x01(\bR\x04lazy\"\x96\x03\n" +
 	"\x06Assign\x12\x10\n" +
 	"\x03job\x18\x01 \x03(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x18\n" +
@@ -4883,7 +4893,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06inline\x18\r \x01(\fR\x06inline\x12\x1d\n" +
 	"\n" +
 	"holder_end\x18\x0e \x03(\rR\tholderEnd\x12\x16\n" +
-	"\x06holder\x18\x0f \x03(\rR\x06holder\"E\n" +
+	"\x06holder\x18\x0f \x03(\rR\x06holder\x12\x12\n" +
+	"\x04more\x18\x10 \x01(\rR\x04more\"E\n" +
 	"\x05Peers\x12\x0e\n" +
 	"\x02id\x18\x01 \x03(\rR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x03(\tR\aaddress\x12\x12\n" +

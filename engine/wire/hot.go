@@ -35,7 +35,7 @@ func (m *Assign) columns() (of [16]column, only bool) {
 		{num: 5, u32: &m.PayEnd}, {num: 6, data: &m.Payload},
 		{num: 7, u32: &m.InEnd}, {num: 8, u32: &m.InJob}, {num: 9, u32: &m.InIndex}, {num: 10, u32: &m.InAttempt},
 		{num: 11, u64: &m.InSize}, {num: 12, u32: &m.InlineEnd}, {num: 13, data: &m.Inline},
-		{num: 14, u32: &m.HolderEnd}, {num: 15, u32: &m.Holder},
+		{num: 14, u32: &m.HolderEnd}, {num: 15, u32: &m.Holder}, {num: 16, one: &m.More},
 	}, true
 }
 

@@ -2,12 +2,10 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -127,6 +125,7 @@ const inventoryRows = 1 << 16
 
 func (e connected) handle(w *worker) {
 	w.forgetPeers()
+	w.large = nil
 	w.conn, w.self, w.done = e.conn, graph.WorkerID(e.welcome.Id), 0
 	w.scheduler.Store(&transfer.Peer{Role: identity.Scheduler, Address: e.conn.NetConn().RemoteAddr().String()})
 	// Schedulers do not hand their state on yet: one of a new epoch begins anew.
@@ -247,40 +246,6 @@ func (w *worker) learn(m *wire.Classes) {
 		id, class := wire.ClassFromWire(c)
 		table[id] = &local.Class{Class: &class, Place: int(w.exec.Place(&class))}
 	}
-}
-
-var errNoClass = errors.New("an attempt of a class that was not declared")
-
-func (w *worker) assigned(m *wire.Assign) error {
-	tasks := slices.Grow(w.spare.tasks[:0], m.Len())[:m.Len()]
-	w.spare.tasks = tasks
-	defer clear(tasks)
-	var class *local.Class
-	var last wire.Assignment
-	for i := range tasks {
-		row := m.At(i)
-		if class == nil || row.Task.Job != last.Task.Job || row.Class != last.Class {
-			class, last = w.classes[row.Task.Job][row.Class], row
-		}
-		if class == nil {
-			return fmt.Errorf("%w: task %s, class %d", errNoClass, row.Task, row.Class)
-		}
-		t := &tasks[i]
-		t.Key = local.Key{Task: row.Task, Attempt: row.Attempt}
-		t.Class, t.Payload = class, row.Payload
-		if n := row.Inputs(); n > 0 {
-			t.Inputs = make([]local.Input, n)
-			for j := range t.Inputs {
-				in := row.Input(j)
-				t.Inputs[j] = local.Input{Key: local.Key{Task: in.Task, Attempt: in.Attempt}, Size: in.Size, Inline: in.Inline}
-				for _, h := range in.Holders {
-					t.Inputs[j].Holders = append(t.Inputs[j].Holders, graph.WorkerID(h))
-				}
-			}
-		}
-	}
-	w.core.Step(local.Assigned{Tasks: tasks})
-	return nil
 }
 
 // peer returns from whom to fetch what a worker holds, or the scheduler (0).

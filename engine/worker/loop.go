@@ -40,6 +40,7 @@ type worker struct {
 	peers   map[graph.WorkerID]graph.Location
 	fetches map[local.Key]context.CancelFunc
 	partial map[local.Key]*partial // of fetches that failed and go on elsewhere
+	large   *local.Assignment      // an attempt of which more inputs are to come
 	done    uint64                 // results given since the last connection
 	retired bool
 	load    loadMeter

@@ -202,6 +202,29 @@ func TestManyTasks(t *testing.T) {
 	t.Logf("%d tasks in %v", n, time.Since(start))
 }
 
+// A task whose inputs fill several frames starts when all have come, and so do those
+// behind it.
+func TestManyInputs(t *testing.T) {
+	c := newCluster(t)
+	c.worker("c2", Options{Memory: 1})
+	cl := c.client()
+	sum := cl.function("sum")
+	const n = 250_000
+	first := cl.many(n, cl.function("echo"), "hello")
+	parts := make([]uint32, n)
+	for i := range parts {
+		parts[i] = first + uint32(i)
+	}
+	large := cl.submit(sum, "", parts...)
+	small := cl.submit(sum, "", first, first+1)
+	if got := string(cl.result(large)); got != strconv.Itoa(5*n) {
+		t.Errorf("sum %s", got)
+	}
+	if got := string(cl.result(small)); got != "10" {
+		t.Errorf("sum %s", got)
+	}
+}
+
 func TestSpill(t *testing.T) {
 	c := newCluster(t)
 	c.worker("c2", Options{Memory: 1 << 20})
