@@ -36,7 +36,7 @@ mutants: ## put faults into the cores, one at a time, and see whether the simula
 test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.0 in turn
 	@scripts/test-matrix.sh
 
-bench-peers: ## the engine beside dask.distributed, Ray and HyperQueue, on this machine; RUNS=5
+bench-peers: ## the engine beside dask.distributed, Ray, HyperQueue and Spark, on this machine; RUNS=5
 	scripts/bench-peers.sh
 
 bench-submit: build cluster-up ## what a start and a word count cost on real Hadoop, beside YARN's distributed shell and MapReduce; RUNS=5

@@ -27,6 +27,9 @@ type run struct {
 	Latency  []int64 `json:",omitempty"`
 	Moved    uint64  // bytes of results on the data plane, where that is the figure
 	MoveTime float64 // seconds that took
+	// Records and Bytes are of the rows that were shuffled, or of the words that were
+	// counted and their text.
+	Records, Bytes uint64
 	// HeapPerFuture and RSSPerFuture are bytes of this process.
 	HeapPerFuture, RSSPerFuture float64
 }
@@ -37,6 +40,10 @@ const fetches = 8
 // warmTasks is how many tasks each slot gets before anything is measured.
 const warmTasks = 8
 
+// warmPart is the part of the records of a shuffle, one of so many, that is shuffled
+// before anything is measured.
+const warmPart = 20
+
 // driver is the client's process.
 type driver struct {
 	o     options
@@ -44,6 +51,8 @@ type driver struct {
 	inner *client.Client
 	typed *engine.Client
 	uses  lastUses // of the graph
+
+	python *engine.Task[uint64, uint64]
 }
 
 // runClient waits for the workers, warms up, and runs the workload whenever it is told.
@@ -73,6 +82,11 @@ func runClient(h *host, l *launch, id *identity.Identity) error {
 		}
 		defer d.typed.Close()
 	}
+	if d.w.kind == kindPython {
+		if err := d.definePython(l.Dir); err != nil {
+			return err
+		}
+	}
 	if err := d.inner.WaitWorkers(h.ctx, o.workers); err != nil {
 		return err
 	}
@@ -90,7 +104,11 @@ func forgetPeak() error {
 }
 
 func (d *driver) usesTypes() bool {
-	return d.o.api == apiTyped || d.w.kind == kindCommands || d.w.kind == kindFutures
+	switch d.w.kind {
+	case kindCommands, kindFutures, kindRows, kindWords, kindPython:
+		return true
+	}
+	return d.o.api == apiTyped
 }
 
 // warm has every slot's executor started and every connection made.
@@ -101,6 +119,15 @@ func (d *driver) warm(ctx context.Context) error {
 		return nil
 	case kindCommands:
 		_, err := d.commands(ctx, n)
+		return err
+	case kindRows:
+		_, err := d.shuffleRows(ctx, max(1, d.o.rows/warmPart))
+		return err
+	case kindWords:
+		_, err := d.countText(ctx, warmPart)
+		return err
+	case kindPython:
+		_, err := d.callPython(ctx, n)
 		return err
 	}
 	warm := *d
@@ -119,6 +146,12 @@ func (d *driver) run(ctx context.Context) (*run, error) {
 		return d.commands(ctx, d.o.tasks)
 	case d.w.kind == kindFutures:
 		return d.futures(ctx)
+	case d.w.kind == kindRows:
+		return d.shuffleRows(ctx, d.o.rows)
+	case d.w.kind == kindWords:
+		return d.countText(ctx, 1)
+	case d.w.kind == kindPython:
+		return d.callPython(ctx, d.o.tasks)
 	case d.o.api == apiTyped:
 		return d.runTyped(ctx)
 	}

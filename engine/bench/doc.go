@@ -26,5 +26,7 @@
 // the results that were sent to it; so a checksum over the values of the last tasks
 // shows that each result arrived where it was needed (value.go). A graph is a source:
 // shapes compute theirs from numbers (source.go, shape.go), a file is held in columns
-// (graphfile.go).
+// (graphfile.go). Shuffles (rows.go, words.go) and Python functions (python.go) go through
+// the public packages, and have checksums of their own kind, which peers/ computes on
+// other engines.
 package main

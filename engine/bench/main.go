@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
+	"time"
 )
 
 // Exit codes.
@@ -79,15 +81,26 @@ func measure(ctx context.Context, o options, w *workload, args []string) (r *rep
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	want := uint64(0)
-	if w.values() {
-		want = checksum(w.source)
+	if w.kind == kindWords {
+		if o.input == "" {
+			o.input = filepath.Join(dir, "text")
+			args = append(slices.Clone(args), "--input", o.input) // for the client
+		}
+		if err := makeText(o.input, int64(o.size)); err != nil {
+			return nil, err
+		}
 	}
+	want, err := w.want(o)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
 	c, err := newCluster(ctx, dir, o, w, args)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
+	started := time.Since(began)
 	var all []measured
 	for range o.repeats {
 		var m measured
@@ -100,6 +113,7 @@ func measure(ctx context.Context, o options, w *workload, args []string) (r *rep
 		all = append(all, m)
 	}
 	r = newReport(c, all)
+	r.Start = started.Seconds()
 	if w.bound != noBound {
 		perSecond, err := c.measureBound(ctx, r.moved())
 		if err != nil {

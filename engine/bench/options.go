@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,6 +26,9 @@ type options struct {
 	timeout      time.Duration
 	api          string
 	stub         bool
+	rows         uint64
+	input        string
+	batch        int
 	json         bool
 	cpuProfile   string
 }
@@ -39,6 +43,7 @@ const (
 var general = options{
 	tasks: 100_000, workers: 2, slots: 1, repeats: 1, size: valueLen, memory: 256 * mib,
 	window: 10 * time.Second, timeout: 10 * time.Minute, api: apiInner,
+	rows: 5_000_000, batch: 256,
 }
 
 // maxWorkers bounds the processes that the program starts.
@@ -58,7 +63,10 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.IntVar(&o.workers, "workers", 0, "`number` of worker processes")
 	f.IntVar(&o.slots, "slots", 0, "`number` of tasks that run at once on each")
 	f.IntVar(&o.repeats, "repeats", 0, "`number` of runs; the figures are of the median one")
-	f.Func("size", "`bytes` of a result; K, M and G are 2¹⁰, 2²⁰ and 2³⁰", bytesInto(&o.size))
+	f.Func("size", "`bytes` of a result, or of a text; K, M and G are 2¹⁰, 2²⁰ and 2³⁰", bytesInto(&o.size))
+	f.Uint64Var(&o.rows, "rows", 0, "`number` of rows of 100 bytes that are shuffled")
+	f.StringVar(&o.input, "input", "", "`file` with the text whose words are counted; made if there is none")
+	f.IntVar(&o.batch, "batch", 0, "`number` of Python calls that are under way at once")
 	f.DurationVar(&o.duration, "duration", 0, "`time` that each task takes")
 	f.Func("memory", "`bytes` of results that a worker keeps in memory", bytesInto(&o.memory))
 	f.DurationVar(&o.window, "window", 0, "`time` for which idle looks on")
@@ -117,6 +125,8 @@ func (o options) complete(given map[string]bool) (options, error) {
 	fillIn(given, "duration", &o.duration, s.with.duration, general.duration)
 	fillIn(given, "window", &o.window, s.with.window, general.window)
 	fillIn(given, "timeout", &o.timeout, s.with.timeout, general.timeout)
+	fillIn(given, "rows", &o.rows, s.with.rows, general.rows)
+	fillIn(given, "batch", &o.batch, s.with.batch, general.batch)
 	fillIn(given, "api", &o.api, s.with.api, general.api)
 	fillIn(given, "memory", &o.memory, s.with.memory, max(general.memory, o.resultsToHold(s)))
 	return o, o.check(s, given)
@@ -129,6 +139,8 @@ func (o options) resultsToHold(s shape) uint64 {
 		return 4 * o.size
 	case kindGather:
 		return o.size * uint64(o.tasks) * 3 / 2
+	case kindWords:
+		return 0 // of its text
 	}
 	return 2 * o.size
 }
@@ -156,11 +168,13 @@ func (o options) check(s shape, given map[string]bool) error {
 		between("workers", o.workers, 1, maxWorkers),
 		between("slots", o.slots, 1, 1024),
 		between("repeats", o.repeats, 1, 1000),
+		between("batch", o.batch, 1, maxTasks),
+		onlyOf(s, given),
 	)
 	switch {
 	case err != nil:
 		return err
-	case o.size > maxResult:
+	case o.size > maxResult && s.kind != kindWords:
 		return fmt.Errorf("--size %d: a result has at most %d bytes", o.size, uint64(maxResult))
 	case o.duration < 0 || o.duration.Microseconds() > math.MaxUint32:
 		return fmt.Errorf("--duration %v: from 0 to %v", o.duration, time.Duration(math.MaxUint32)*time.Microsecond)
@@ -176,8 +190,25 @@ func (o options) check(s shape, given map[string]bool) error {
 		return fmt.Errorf("--stub: shape %s needs workers that work", s.name)
 	case given["api"] && o.api == apiTyped && (s.kind != kindGraph || s.halves):
 		return fmt.Errorf("--api typed: shape %s is not driven so", s.name)
-	case given["duration"] && s.name != "" && s.source == nil, given["size"] && s.name != "" && s.source == nil:
-		return fmt.Errorf("--duration and --size mean nothing to shape %s", s.name)
+	case o.rows == 0 || o.rows > math.MaxUint32:
+		return fmt.Errorf("--rows %d: from 1 to %d", o.rows, uint32(math.MaxUint32))
+	}
+	return nil
+}
+
+// onlyOf refuses flags that say nothing to the shape.
+func onlyOf(s shape, given map[string]bool) error {
+	graph := s.name == "" || s.source != nil && s.kind != kindPython
+	for name, of := range map[string]bool{
+		"duration": graph,
+		"size":     graph || s.kind == kindWords,
+		"rows":     s.kind == kindRows,
+		"input":    s.kind == kindWords,
+		"batch":    s.kind == kindPython,
+	} {
+		if given[name] && !of {
+			return fmt.Errorf("--%s means nothing to shape %s", name, cmp.Or(s.name, "graph"))
+		}
 	}
 	return nil
 }

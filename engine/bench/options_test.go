@@ -46,7 +46,14 @@ func TestWrongOptions(t *testing.T) {
 		{"--shape gather --api typed", "--api typed: shape gather is not driven so"},
 		{"--shape transfer --workers 1", "shape transfer needs two"},
 		{"--shape true --stub", "--stub: shape true needs workers that work"},
-		{"--shape true --size 9", "mean nothing to shape true"},
+		{"--shape true --size 9", "--size means nothing to shape true"},
+		{"--shape python --duration 1s", "--duration means nothing to shape python"},
+		{"--shape map --rows 9", "--rows means nothing to shape map"},
+		{"--shape shuffle --rows 0", "--rows 0: from 1"},
+		{"--shape shuffle --input x", "--input means nothing to shape shuffle"},
+		{"--shape python --batch -1", "--batch -1: from 1"},
+		{"--graph x --batch 5", "--batch means nothing to shape graph"},
+		{"--shape wordcount --api typed", "--api typed: shape wordcount is not driven so"},
 		{"--graph x --tasks 5", "--tasks: the graph's file says that"},
 	} {
 		if _, err := parseOptions(strings.Fields(k.args), nil); err == nil || !strings.Contains(err.Error(), k.want) {

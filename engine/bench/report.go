@@ -21,8 +21,10 @@ type report struct {
 	Tasks   int    `json:"tasks"`
 	Workers int    `json:"workers"`
 	Slots   int    `json:"slots"`
+	Batch   int    `json:"batch,omitempty"` // of Python calls
 	Repeats int    `json:"repeats"`
 
+	Start      float64 `json:"start_s"` // until all processes are there, and warm
 	Wall       float64 `json:"wall_s"`
 	TasksPerS  float64 `json:"tasks_per_s"`
 	CPUPerTask float64 `json:"cpu_us_per_task"`
@@ -40,6 +42,7 @@ type report struct {
 
 	Latency *latency   `json:"latency_us,omitempty"`
 	Move    *move      `json:"data_plane,omitempty"`
+	Records *records   `json:"records,omitempty"`
 	Spawn   *spawn     `json:"spawn,omitempty"`
 	Futures *heldBytes `json:"futures,omitempty"`
 	Idle    *idle      `json:"idle,omitempty"`
@@ -70,6 +73,14 @@ type move struct {
 	PerS      float64 `json:"bytes_per_s"`
 	BoundPerS float64 `json:"bound_bytes_per_s"`
 	Ratio     float64 `json:"ratio"`
+}
+
+// records are what was shuffled: rows, or the words of a text.
+type records struct {
+	Count     uint64  `json:"count"`
+	Bytes     uint64  `json:"bytes"`
+	PerS      float64 `json:"per_s"`
+	BytesPerS float64 `json:"bytes_per_s"`
 }
 
 // spawn is how fast processes can be started at all.
@@ -151,6 +162,9 @@ func newReport(c *cluster, all []measured) *report {
 		CPUPerTaskByRole: map[string]float64{}, CPU: map[string]float64{}, PeakRSS: map[string]uint64{},
 		BytesSent: map[string]uint64{}, PIDs: map[string][]int{}, Machine: thisMachine(),
 	}
+	if w.kind == kindPython {
+		r.Batch = o.batch
+	}
 	children := c.children()
 	for _, m := range all {
 		one := oneRun{Wall: m.run.Wall, TasksPerS: float64(tasks) / m.run.Wall}
@@ -211,6 +225,9 @@ func (r *report) addFigure(c *cluster, m *measured) {
 	}
 	if m.run.Moved > 0 {
 		r.Move = &move{Bytes: m.run.Moved, PerS: float64(m.run.Moved) / m.run.MoveTime}
+	}
+	if n := m.run.Records; n > 0 {
+		r.Records = &records{n, m.run.Bytes, float64(n) / m.run.Wall, float64(m.run.Bytes) / m.run.Wall}
 	}
 	switch w.kind {
 	case kindFutures:
@@ -284,7 +301,10 @@ func (r *report) table(out io.Writer) error {
 		fmt.Fprintf(t, "%s\t"+format+"\n", append([]any{name}, args...)...)
 	}
 	row("shape", "%s, %d tasks, %d workers × %d slots, %s", r.Shape, r.Tasks, r.Workers, r.Slots, r.TLS)
-	row("time", "%.3f s (median of %d)", r.Wall, r.Repeats)
+	row("time", "%.3f s (median of %d), %.1f s to start", r.Wall, r.Repeats, r.Start)
+	if n := r.Records; n != nil {
+		row("records", "%d, %.0f/s, %s/s", n.Count, n.PerS, size(n.BytesPerS))
+	}
 	if r.Tasks > 0 {
 		row("rate", "%.0f tasks/s", r.TasksPerS)
 		row("CPU a task", "%.2f µs: %s", r.CPUPerTask, byRole(r.CPUPerTaskByRole, "%s %.2f"))

@@ -17,6 +17,9 @@ const (
 	kindCommands             // a command, many times
 	kindFutures              // small tasks whose futures are held
 	kindIdle                 // nothing
+	kindRows                 // rows are shuffled
+	kindWords                // words of a text are counted, by a shuffle
+	kindPython               // calls of a Python function, in batches
 )
 
 // shape is a workload, with what it is run with unless flags say otherwise.
@@ -69,6 +72,9 @@ var shapes = []shape{
 	{name: "zero", about: "map with workers that answer at once, in one process", with: options{tasks: 1_000_000}, source: plain(noDeps), stub: true},
 	{name: "spill", about: "N/2 results of --size kept at once, then N/2 tasks that need one each", with: options{tasks: 128, size: 64 * mib, workers: 1, memory: 1 << 30},
 		source: spilled, halves: true},
+	{name: "shuffle", about: "N/2 tasks make --rows rows, N/2 get them sorted by their keys", kind: kindRows, with: options{tasks: 16, memory: 1 << 30}},
+	{name: "wordcount", about: "N/2 tasks count the words of a text of --size, N/2 add up", kind: kindWords, with: options{tasks: 16, size: 256 * mib}},
+	{name: "python", about: "N calls of a Python function, --batch at once", kind: kindPython, with: options{tasks: 20_000}, source: plain(noDeps)},
 }
 
 func plain(deps func(int, []uint32) []uint32) func(options) *shaped {
@@ -151,9 +157,28 @@ func (w *workload) tasks(o options) int {
 		return w.source.len()
 	case w.kind == kindIdle:
 		return 0
+	case w.shuffles():
+		maps, parts := halves(o.tasks)
+		return maps + parts
 	}
 	return o.tasks
 }
 
 // values reports whether the results have values that are checked.
-func (w *workload) values() bool { return w.source != nil && !w.stub }
+func (w *workload) values() bool { return (w.source != nil || w.shuffles()) && !w.stub }
+
+// shuffles reports whether the workload is a shuffle.
+func (w *workload) shuffles() bool { return w.kind == kindRows || w.kind == kindWords }
+
+// want computes what the checksum of the results must come to.
+func (w *workload) want(o options) (uint64, error) {
+	switch {
+	case !w.values():
+		return 0, nil
+	case w.kind == kindRows:
+		return rowsSum(o.rows), nil
+	case w.kind == kindWords:
+		return textSum(o.input)
+	}
+	return checksum(w.source), nil
+}
