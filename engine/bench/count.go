@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"net"
 	"sync/atomic"
+
+	"github.com/yarnd/yarnd/engine/rawio"
 )
 
 // counter counts what goes over the TCP connections of this process, below TLS, and
@@ -36,7 +38,7 @@ func (c *counter) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	return &countedConn{Conn: nc, c: c}, nil
+	return &countedConn{Conn: rawio.NewConn(nc), c: c}, nil
 }
 
 // listen returns a listener on the loopback interface whose connections count.
@@ -58,7 +60,7 @@ func (l *countedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &countedConn{Conn: nc, c: l.c, server: true}, nil
+	return &countedConn{Conn: rawio.NewConn(nc), c: l.c, server: true}, nil
 }
 
 // countedConn is a connection below TLS. TLS reads from one goroutine at a time and
@@ -70,6 +72,9 @@ type countedConn struct {
 	head   []byte // of what the server's side says, until its hello is there
 	done   bool
 }
+
+// NetConn returns what is counted.
+func (n *countedConn) NetConn() net.Conn { return n.Conn }
 
 func (n *countedConn) Write(b []byte) (int, error) {
 	k, err := n.Conn.Write(b)

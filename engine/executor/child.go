@@ -28,6 +28,11 @@ type child struct {
 	out    *reporter
 	set    setup
 	page   page
+	ctx    context.Context // ends with serve
+	in     *frameReader    // of who reads
+	own    *run            // to be run by who reads
+	relief relief
+	over   chan error // capacity 1: why nobody reads any more
 
 	mu     sync.Mutex
 	pool   pool
@@ -59,30 +64,23 @@ func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper) er
 		tasks:    map[string]bool{},
 		commands: map[uint64]*command{},
 		reads:    map[uint64]chan piece{},
+		in:       &frameReader{r: in, max: maxToExecutor}, over: make(chan error, 1),
 	}
 	defer c.wg.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	c.ctx = ctx
 	c.wg.Go(func() { c.sweep(ctx) })
 	c.wg.Go(func() { c.out.run(ctx) })
 	defer c.leave()
-	r := &frameReader{r: in, max: maxToExecutor}
-	if err := c.greet(r, pages); err != nil {
+	if err := c.greet(c.in, pages); err != nil {
 		return err
 	}
-	for {
-		// Calls hold views of these.
-		k, body, err := r.next(func(k kind) bool { return k == kindRuns || k == kindInputs || k == kindData })
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = c.handle(k, body)
-		}
-		if err != nil {
-			return err
-		}
+	c.wg.Go(c.read)
+	if err := <-c.over; !errors.Is(err, io.EOF) {
+		return err
 	}
+	return nil
 }
 
 func (c *child) greet(r *frameReader, pages mapper) error {
@@ -173,6 +171,7 @@ func (c *child) begin(r *runs) {
 	for i := range calls {
 		c.pool.queue.push(&calls[i])
 	}
+	c.takeOwn()
 	c.dispatch()
 }
 
@@ -247,6 +246,7 @@ func (c *child) fetch(ctx context.Context, r read) ([]byte, error) {
 	if err := c.out.write(kindRead, func(b []byte) []byte { return appendRead(b, r) }); err != nil {
 		return nil, err
 	}
+	c.relieve()
 	select {
 	case p := <-answer:
 		return p.data, p.err

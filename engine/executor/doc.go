@@ -47,6 +47,8 @@
 //     comes meanwhile goes with the next write. No timer holds anything back
 //     (reporter.go has the rules for an executor's ends).
 //   - A call's context is made when its function first looks at it (context.go).
+//   - A little is written by who has it to say, without a writer to wake (write.go). Where
+//     there is one slot, the executor's reader runs a call itself (relief.go).
 //
 // A task that was handed over and has not begun can be had back: Recall is answered for
 // each call. It is then as if it had never been there.

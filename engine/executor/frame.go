@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/yarnd/yarnd/engine/rawio"
 )
 
 // kind is a frame's kind.
@@ -103,6 +105,7 @@ func (r *frameReader) next(keep func(kind) bool) (kind, []byte, error) {
 type frameWriter struct {
 	mu  sync.Mutex
 	w   io.Writer
+	raw *rawio.File // w; nil: it is none
 	buf []byte
 	err error
 }
@@ -127,4 +130,13 @@ func (w *frameWriter) writeAll(frames func(dst []byte) []byte) error {
 		_, w.err = w.w.Write(buf)
 	}
 	return w.err
+}
+
+// settle waits until all that was written is in the pipe.
+func (w *frameWriter) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.raw != nil && w.err == nil {
+		w.err = w.raw.Settle()
+	}
 }

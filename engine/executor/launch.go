@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/rawio"
 )
 
 // launch starts an executor and waits until it is ready.
@@ -25,6 +26,7 @@ func (m *Manager) launch(s *slot) (*process, error) {
 		feed: make(chan read, 64), kick: make(chan struct{}, 1), started: time.Now(),
 		stderr: &tail{limit: maxText}, oom: oomKills(),
 	}
+	p.writer.p = p
 	if key.inside {
 		p.inside()
 	} else if err := p.spawn(); err != nil {
@@ -181,7 +183,14 @@ func (p *process) connect(cmd *exec.Cmd, more ...*os.File) (err error) {
 	}
 	cmd.ExtraFiles = append(append(theirs[:3:3], p.pageFile), more...)
 	cmd.Stdout, cmd.Stderr = theirs[3], theirs[4]
-	p.in, p.out = &frameWriter{w: in}, out
+	raw, err := rawio.NewFile(in)
+	if err != nil {
+		return err
+	}
+	p.in = &frameWriter{w: raw, raw: raw}
+	if p.out, err = rawio.NewFile(out); err != nil {
+		return err
+	}
 	p.closeIn = func() { in.Close() }
 	if err = p.m.family.start(cmd, syscall.SIGTERM); err != nil {
 		return err

@@ -3,6 +3,7 @@ package executor
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/engine/machine"
+	"github.com/yarnd/yarnd/engine/rawio"
 )
 
 // What an executor process finds open.
@@ -90,7 +92,13 @@ func Main(args []string, funcs Funcs) int {
 			}
 		}
 	}()
-	err = serve(bufio.NewReaderSize(in, 64<<10), out, funcs, f, func(slots int) (page, error) { return mapPage(fdPage, slots) })
+	rin, err1 := rawio.NewFile(in)
+	rout, err2 := rawio.NewFile(out)
+	if err := errors.Join(err1, err2); err != nil {
+		fmt.Fprintln(os.Stderr, "executor:", err)
+		return 1
+	}
+	err = serve(bufio.NewReaderSize(rin, 64<<10), rout, funcs, f, func(slots int) (page, error) { return mapPage(fdPage, slots) })
 	end()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "executor:", err)

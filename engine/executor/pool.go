@@ -59,13 +59,13 @@ func (c *child) dispatch() {
 			c.pool.idle[n] <- k
 			c.pool.idle = c.pool.idle[:n]
 		} else {
-			c.wg.Go(func() { c.work(k) })
+			c.wg.Go(func() { c.work(k, false) })
 		}
 	}
 }
 
-// work runs one call after the other.
-func (c *child) work(k *run) {
+// work runs one call after the other; the first one may have run.
+func (c *child) work(k *run, ran bool) {
 	wake := make(chan *run, 1)
 	defer func() {
 		if k != nil { // the function ended its goroutine
@@ -73,7 +73,10 @@ func (c *child) work(k *run) {
 		}
 	}()
 	for start := clock(); k != nil; {
-		c.run(k, start)
+		if !ran {
+			c.run(k, start)
+		}
+		ran = false
 		start = k.ended // the next begins at once
 		if k = c.following(k, wake); k == nil {
 			k = <-wake
@@ -128,6 +131,8 @@ type callQueue struct {
 }
 
 func (q *callQueue) push(k *run) { q.calls = append(q.calls, k) }
+
+func (q *callQueue) len() int { return len(q.calls) - q.head }
 
 func (q *callQueue) first() *run {
 	if q.head == len(q.calls) {

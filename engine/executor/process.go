@@ -50,6 +50,8 @@ type process struct {
 	feed     chan read // pieces of inputs that it asked for
 	far      farReads  // of inputs that lie elsewhere
 	kick     chan struct{}
+	pen      sync.Mutex // of who takes what is to be written and writes it
+	writer   taskWriter // of who has the pen
 	expected atomic.Bool
 	memory   atomic.Bool           // it was killed for its memory
 	why      atomic.Pointer[error] // it was killed for what it sent

@@ -15,45 +15,132 @@ const (
 	frameFull = 1 << 20
 )
 
-// wake has the writer look.
+// atOnce is how many bytes whoever hands something over may write itself.
+const atOnce = 4 << 10
+
+// wake has what there is to write written: at once if it is little and the pipe has room,
+// which costs less than to wake the writer.
 func (p *process) wake() {
+	if p.pen.TryLock() {
+		done := p.writeAtOnce()
+		p.pen.Unlock()
+		if done {
+			return
+		}
+	}
 	select {
 	case p.kick <- struct{}{}:
 	default:
 	}
 }
 
+// writeAtOnce reports whether nothing is left to the writer. It does not wait. Called
+// with the pen.
+func (p *process) writeAtOnce() bool {
+	if p.in.raw == nil || !p.in.mu.TryLock() {
+		return false
+	}
+	defer p.in.mu.Unlock()
+	p.mu.Lock()
+	if !p.little() {
+		p.mu.Unlock()
+		return false
+	}
+	w := &p.writer
+	p.takeWaiting(w)
+	w.now, w.buf = true, w.buf[:0]
+	w.all()
+	w.now = false
+	if p.in.err == nil {
+		p.in.err = p.in.raw.Offer(w.buf)
+	}
+	return p.in.raw.Rest() == 0
+}
+
+// little reports whether what there is to write is little and needs nothing to be read.
+// Called with p.mu.
+func (p *process) little() bool {
+	n := len(p.orders) + 8*len(p.recalls)
+	for _, t := range p.pending {
+		n += rowLen + minClass + len(t.Payload) + len(t.Class.Name) + len(t.Class.Spec)
+		for i := range t.Inputs {
+			in := &t.Inputs[i]
+			if n += inputLen + len(in.Data); in.At != nil || in.Far {
+				return false
+			}
+		}
+		if n > atOnce {
+			return false
+		}
+	}
+	return n <= atOnce
+}
+
+// takeWaiting gives w what there is to write. Called with p.mu, which it gives up.
+func (p *process) takeWaiting(w *taskWriter) {
+	w.tasks, w.recalls, w.orders = p.pending, p.recalls, p.orders
+	p.pending, p.recalls, p.orders = w.spare, nil, nil
+	w.body.limit = uint32(p.limit)
+	p.mu.Unlock()
+}
+
 // write writes what there is to write, all of it at a time, until quit is closed.
 func (p *process) write(quit <-chan struct{}) {
-	w := &taskWriter{p: p}
 	for {
 		select {
 		case <-p.kick:
 		case <-quit:
 			return
 		}
+		p.pen.Lock()
+		p.in.settle()
 		p.mu.Lock()
-		tasks, recalls, orders := p.pending, p.recalls, p.orders
-		p.pending, p.recalls, p.orders = w.spare, nil, nil
-		w.body.limit = uint32(p.limit)
-		p.mu.Unlock()
-		for _, t := range tasks {
-			w.add(t)
-		}
-		w.flush()
-		clear(tasks)
-		w.spare = tasks[:0]
-		if len(recalls) > 0 {
-			p.in.write(kindRecall, func(b []byte) []byte { return appendCalls(b, recalls) }) //nolint:errcheck // it is ending
-		}
-		p.in.writeAll(func(b []byte) []byte { return append(b, orders...) }) //nolint:errcheck // it is ending
+		p.takeWaiting(&p.writer)
+		p.writer.all()
+		p.pen.Unlock()
 	}
+}
+
+// all writes what w was given.
+func (w *taskWriter) all() {
+	for _, t := range w.tasks {
+		w.add(t)
+	}
+	w.flush()
+	clear(w.tasks)
+	w.spare, w.tasks = w.tasks[:0], nil
+	if len(w.recalls) > 0 {
+		w.frame(kindRecall, func(b []byte) []byte { return appendCalls(b, w.recalls) })
+	}
+	if len(w.orders) > 0 {
+		w.frames(func(b []byte) []byte { return append(b, w.orders...) })
+	}
+	w.recalls, w.orders = nil, nil
+}
+
+// frame writes a frame, or has it gather in buf.
+func (w *taskWriter) frame(k kind, body func([]byte) []byte) {
+	w.frames(func(b []byte) []byte { return endFrame(body(beginFrame(b, k)), len(b)) })
+}
+
+func (w *taskWriter) frames(f func([]byte) []byte) {
+	if w.now {
+		w.buf = f(w.buf)
+		return
+	}
+	w.p.in.writeAll(f) //nolint:errcheck // it is ending
 }
 
 // taskWriter makes frames of tasks.
 type taskWriter struct {
-	p     *process
-	spare []*Task
+	p       *process
+	tasks   []*Task // to be written
+	recalls []uint64
+	orders  []byte
+	spare   []*Task
+	now     bool   // frames gather in buf
+	buf     []byte // at most about atOnce
+
 	body  runs
 	of    map[*graph.Class]uint32 // numbers in body.classes
 	last  *graph.Class            // of the last row
@@ -92,7 +179,7 @@ func (w *taskWriter) add(t *Task) {
 
 // inputsBefore writes the inputs of t that are in body.
 func (w *taskWriter) inputsBefore(t *Task) {
-	w.p.in.write(kindInputs, func(b []byte) []byte { return appendInputsOf(b, t.id, w.body.inputs) }) //nolint:errcheck // it is ending
+	w.frame(kindInputs, func(b []byte) []byte { return appendInputsOf(b, t.id, w.body.inputs) })
 	w.reset()
 }
 
@@ -142,7 +229,7 @@ func (w *taskWriter) class(c *graph.Class) uint32 {
 // flush writes the rows in body.
 func (w *taskWriter) flush() {
 	if len(w.body.rows) > 0 {
-		w.p.in.write(kindRuns, func(b []byte) []byte { return appendRuns(b, &w.body) }) //nolint:errcheck // it is ending
+		w.frame(kindRuns, func(b []byte) []byte { return appendRuns(b, &w.body) })
 	}
 	w.reset()
 }

@@ -4,17 +4,19 @@
 //
 // # One loop
 //
-//	accept ──► reader (one a connection) ──┐                     ┌──► conn.Push ──► writer
-//	           decode, check, convert      ├─► inbox ─► loop ────┤    (one a connection)
+//	accept ──► reader (one a connection) ──┐                     ┌──► conn.Put, Depart
+//	           decode, check, convert      ├─► inbox ─► turn ────┤    (a writer each)
 //	ContainerExited, Shrink, timer ────────┘   (bounded)         └──► Fleet
 //
-// The loop goroutine owns everything that changes: the core, jobs and their
-// outcomes, workers, sessions, names, gates. A turn takes one input, then all others that
-// wait already, steps the core with each, and only then does what the core wants
-// done, one frame a worker and kind. So under load frames grow by themselves, and
-// without load nothing waits for company.
+// The loop owns everything that changes: the core, jobs and their outcomes, workers,
+// sessions, names, gates. Its turns are done one at a time: by the reader that brings an
+// input while nobody else does one, else by the loop's goroutine (package turns). A turn
+// takes all inputs that wait, steps the core with each, and only then does what the core
+// wants done, one frame a worker and kind. So under load frames grow by themselves, and
+// without load nothing waits for company, nor for a goroutine to wake.
 //
-// The loop never blocks: it pushes into outboxes that are bounded. Who does not
+// A turn never blocks: it writes a few bytes if the socket has room for them, and leaves
+// what is more to outboxes that are bounded. Who does not
 // read loses the connection (a worker) or is simply not served further (a client:
 // its requests are not read while its outbox is full, and watchers pull from a
 // cursor when there is room). Readers block when the inbox is full, which in the

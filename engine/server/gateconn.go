@@ -52,7 +52,7 @@ func (l *loop) requestGate(s *session, id uint64, m *wire.Gate, reply *wire.Repl
 func (l *loop) granted(out []grant) {
 	for _, g := range out {
 		if s := l.gates.sessions[g.claim.client]; s != nil && s.conn != nil {
-			s.conn.Push(wire.KindReply, &wire.Reply{ //nolint:errcheck // the reader notices
+			l.say(s.conn, &wire.Reply{ //nolint:errcheck // the reader notices
 				Id: g.claim.request, Body: &wire.Reply_Granted{Granted: &wire.Granted{Token: g.token}},
 			})
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/yarnd/yarnd/engine/rawio"
 	"github.com/yarnd/yarnd/engine/transfer"
 	"github.com/yarnd/yarnd/engine/wire"
 	"github.com/yarnd/yarnd/identity"
@@ -42,6 +43,7 @@ func (s *Server) accept() error {
 			continue
 		}
 		pause = time.Millisecond
+		nc = rawio.NewConn(nc)
 		host := hostOf(nc)
 		if !s.gate.enter(host) {
 			s.opts.Log.Warn("too many connections that have not said who they are", "remote", nc.RemoteAddr())

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/turns"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -27,20 +29,24 @@ type input interface {
 	origin() *wire.Conn
 }
 
-// loop owns all state of the scheduler. Only its goroutine touches what is below
-// the line; others send inputs.
+// loop owns all state of the scheduler. Only turns touch what is below the line, one at
+// a time; others send inputs.
 type loop struct {
 	opts    Options
 	log     *slog.Logger
 	bundles *bundleStore
 	inbox   chan input
+	turns   *turns.Turns
+	ticker  *time.Ticker
+	ticked  atomic.Bool
 	stop    chan struct{} // closed to ask for the end
 	done    chan struct{} // closed at the end
 	// ----
 	core   *sched.Core
 	inCore bool // a panic now is the core's
 	start  time.Time
-	now    time.Time // of this turn
+	now    time.Time     // of this turn
+	every  time.Duration // of ticker
 
 	jobs     map[graph.JobID]*job
 	jobNames map[string]*job // without those being closed
@@ -68,6 +74,7 @@ type loop struct {
 	texts     map[sched.TaskAttempt]*graph.Failure // what workers said of attempts that failed
 	lastDeath string                               // why a worker left
 	touched   []*worker                            // workers with frames to be sent
+	spoken    []*wire.Conn                         // to clients, with replies to be sent
 	news      []*job                               // jobs whose log grew
 
 	heap    uint64 // bytes, at the last tick
@@ -91,6 +98,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
 	}
+	l.turns, l.ticker, l.every = turns.New(l.turn), time.NewTicker(tickEvery), tickEvery
 	l.weigh()
 	if o.Fleet != nil {
 		l.fleet = newFleetPump(o.Fleet)
@@ -102,13 +110,14 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 func (l *loop) send(in input) bool {
 	select {
 	case l.inbox <- in:
+		l.turns.Due()
 		return true
 	case <-l.done:
 		return false
 	}
 }
 
-// run is the loop.
+// run is the loop's goroutine, which leaves turns to those who send (package turns).
 func (l *loop) run() {
 	defer close(l.done)
 	if l.fleet != nil {
@@ -119,48 +128,53 @@ func (l *loop) run() {
 			}
 		}()
 	}
-	every := tickEvery
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	pace := func(d time.Duration) {
-		if every != d {
-			every = d
-			ticker.Reset(d)
-		}
-	}
+	defer l.ticker.Stop()
 	for {
 		select {
-		case in := <-l.inbox:
-			l.begin()
-			l.take(in)
-			if l.core.Busy() {
-				pace(tickEvery)
-			}
-		case <-ticker.C:
-			l.begin()
-			l.tick()
-			if !l.core.Busy() {
-				pace(tickIdle)
-			}
+		case <-l.turns.Mine():
+			l.turns.Run()
+		case <-l.ticker.C:
+			l.ticked.Store(true)
+			l.turns.Due()
 		case <-l.stop:
+			l.turns.Take()
 			l.goodbye()
 			return
 		}
-		// Whatever waits already belongs to this turn.
-	drain:
-		for range inboxSize {
-			select {
-			case in := <-l.inbox:
-				l.take(in)
-			default:
-				break drain
-			}
-		}
-		l.finish()
 	}
 }
 
-func (l *loop) begin() { l.now = time.Now() }
+// turn sees to all that waits.
+func (l *loop) turn() bool {
+	l.now = time.Now()
+	if l.ticked.CompareAndSwap(true, false) {
+		l.tick()
+	}
+drain:
+	for range inboxSize {
+		select {
+		case in := <-l.inbox:
+			l.take(in)
+		default:
+			break drain
+		}
+	}
+	l.pace()
+	l.finish()
+	return false
+}
+
+// pace has time pass slowly while no task is active.
+func (l *loop) pace() {
+	every := tickIdle
+	if l.core.Busy() {
+		every = tickEvery
+	}
+	if l.every != every {
+		l.every = every
+		l.ticker.Reset(every)
+	}
+}
 
 // take handles one input. A panic of the server's own costs the connection that
 // the input came from; the core's is the end of the process.
@@ -229,8 +243,21 @@ func (l *loop) finish() {
 		}
 	}
 	l.news = l.news[:0]
+	for _, c := range l.spoken {
+		c.Depart()
+	}
+	clear(l.spoken)
+	l.spoken = l.spoken[:0]
 	clear(l.texts)
 	l.lastDeath = ""
+}
+
+// say queues a reply, which leaves at the end of the turn.
+func (l *loop) say(c *wire.Conn, r *wire.Reply) error {
+	if n := len(l.spoken); n == 0 || l.spoken[n-1] != c {
+		l.spoken = append(l.spoken, c)
+	}
+	return c.Put(wire.KindReply, r)
 }
 
 // goodbye ends every connection in order.

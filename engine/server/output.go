@@ -196,31 +196,32 @@ func (w *worker) flush() {
 // push sends what there is, introductions first.
 func (o *outbox) push(c *wire.Conn) {
 	if o.peers.Len() > 0 {
-		c.Push(wire.KindPeers, &o.peers) //nolint:errcheck // see flush
+		c.Put(wire.KindPeers, &o.peers) //nolint:errcheck // see flush
 	}
 	for _, m := range o.classes {
-		c.Push(wire.KindClasses, m) //nolint:errcheck // see flush
+		c.Put(wire.KindClasses, m) //nolint:errcheck // see flush
 	}
 	if o.large || o.assign.More > 0 {
-		c.PushPart(wire.KindAssign, &o.assign) //nolint:errcheck // see flush
+		c.PutPart(wire.KindAssign, &o.assign) //nolint:errcheck // see flush
 	} else if o.assign.Len() > 0 {
-		c.Push(wire.KindAssign, &o.assign) //nolint:errcheck // see flush
+		c.Put(wire.KindAssign, &o.assign) //nolint:errcheck // see flush
 	}
 	if o.stop.Len() > 0 {
-		c.Push(wire.KindStop, &o.stop) //nolint:errcheck // see flush
+		c.Put(wire.KindStop, &o.stop) //nolint:errcheck // see flush
 	}
 	if o.retract.Len() > 0 {
-		c.Push(wire.KindRetract, &o.retract) //nolint:errcheck // see flush
+		c.Put(wire.KindRetract, &o.retract) //nolint:errcheck // see flush
 	}
 	if o.free.Len() > 0 {
-		c.Push(wire.KindFree, &o.free) //nolint:errcheck // see flush
+		c.Put(wire.KindFree, &o.free) //nolint:errcheck // see flush
 	}
 	if o.copies.Len() > 0 {
-		c.Push(wire.KindCopy, &o.copies) //nolint:errcheck // see flush
+		c.Put(wire.KindCopy, &o.copies) //nolint:errcheck // see flush
 	}
 	for _, id := range o.over {
-		c.Push(wire.KindClasses, &wire.Classes{Job: uint32(id)}) //nolint:errcheck // see flush
+		c.Put(wire.KindClasses, &wire.Classes{Job: uint32(id)}) //nolint:errcheck // see flush
 	}
+	c.Depart()
 }
 
 // bitset is a set of small numbers.

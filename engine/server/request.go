@@ -37,7 +37,7 @@ func (in request) handle(l *loop) {
 	} else if answered {
 		return
 	}
-	in.conn.Push(wire.KindReply, reply) //nolint:errcheck // the reader notices
+	l.say(in.conn, reply) //nolint:errcheck // the reader notices
 }
 
 // do handles the request and fills in the reply, unless it is answered otherwise.

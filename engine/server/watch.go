@@ -28,7 +28,7 @@ func (l *loop) requestWatch(s *session, id uint64, m *wire.Watch) error {
 		if w := s.watches[m.Stop]; w != nil {
 			l.dropWatch(w)
 		}
-		return s.conn.Push(wire.KindReply, &wire.Reply{Id: id})
+		return l.say(s.conn, &wire.Reply{Id: id})
 	}
 	j, err := l.find(m.Job)
 	if err != nil {
@@ -47,7 +47,7 @@ func (l *loop) requestWatch(s *session, id uint64, m *wire.Watch) error {
 	s.watches[id] = w
 	j.watches[w] = struct{}{}
 	if w.next == j.ends.log.n {
-		return s.conn.Push(wire.KindReply, w.reply(&wire.Ended{Job: m.Job, Next: m.From}))
+		return l.say(s.conn, w.reply(&wire.Ended{Job: m.Job, Next: m.From}))
 	}
 	l.pump(w)
 	return nil
@@ -73,7 +73,7 @@ func (l *loop) pump(w *watch) {
 			w.next++
 		}
 		m.Next = uint32(w.next)
-		if w.session.conn.Push(wire.KindReply, w.reply(m)) != nil {
+		if l.say(w.session.conn, w.reply(m)) != nil {
 			return // the reader notices
 		}
 	}
@@ -91,7 +91,7 @@ func outcomeSize(o *graph.Outcome) int {
 // endWatch ends a watch with an error that its client sees.
 func (l *loop) endWatch(w *watch, err error) {
 	l.dropWatch(w)
-	w.session.conn.Push(wire.KindReply, &wire.Reply{Id: w.id, Error: wire.AsError(err)}) //nolint:errcheck // the reader notices
+	l.say(w.session.conn, &wire.Reply{Id: w.id, Error: wire.AsError(err)}) //nolint:errcheck // the reader notices
 }
 
 func (l *loop) dropWatch(w *watch) {

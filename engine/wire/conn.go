@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yarnd/yarnd/engine/rawio"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -28,6 +29,9 @@ const (
 	// writeChunk is written under one deadline, so that a slow but living peer is
 	// not mistaken for a dead one.
 	writeChunk = 256 << 10
+	// writeAtOnce is how many bytes whoever has something to say may write itself: more
+	// are left to the writing goroutine.
+	writeAtOnce = 4 << 10
 )
 
 // ErrClosed is returned for a connection that this side has closed.
@@ -55,19 +59,28 @@ type ConnOptions struct {
 
 // Conn carries frames both ways. One goroutine may call Next; everything else is
 // safe for concurrent use. A Conn starts a goroutine that ends with Close.
+//
+// A few bytes are written by whoever pushes them, without waiting (rawio.Conn.Spool): it
+// costs less than waking the writing goroutine, and time. That one writes the rest: what
+// is more, what came meanwhile, what the socket had no room for. There is one pen: who
+// makes writing more than 0 has it, and looks for more before it lets go of it.
 type Conn struct {
 	nc   net.Conn
+	raw  *rawio.Conn // below nc; nil: all is left to the writing goroutine
 	peer Side
 	opts ConnOptions
 
 	frames   *Reader
 	deadline atomic.Int64 // of the opening, as Unix nanoseconds; 0: the lease counts
+	reading  time.Time    // the read deadline that is set; of the reading goroutine
 
 	mu      sync.Mutex
 	pending []byte        // frames to be written
 	spare   []byte        // the buffer not in use
-	writing int           // bytes in the write under way
-	parts   int           // bytes of PushPart since the outbox was last empty
+	writing int           // bytes in the write under way: somebody has the pen
+	parts   int           // bytes of PutPart since the outbox was last empty
+	rest    bool          // the pen is the writing goroutine's: what the socket had no room for
+	quiet   bool          // nothing was written since the last tick of ping
 	pressed bool          // Room said no since the outbox was last empty
 	room    chan struct{} // closed when there is room again; nil when nobody waits
 	err     error         // why the connection is closed
@@ -93,23 +106,32 @@ func NewConn(nc net.Conn, peer Side, o ConnOptions) *Conn {
 		nc: nc, peer: peer, opts: o, ping: time.NewTicker(o.Lease / pingsPerLease),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	if c.raw = rawio.Under(nc); c.raw != nil {
+		c.raw.Spool(2 * writeChunk)
+	}
 	c.frames = NewReader(bufio.NewReaderSize(leasedReader{c}, 64<<10), o.MaxFrame)
 	go c.write()
 	return c
 }
 
-// leasedReader gives every read the lease as its deadline.
+// leasedReader gives every read the lease as its deadline, or up to an eighth more: a
+// deadline for each would cost as much as the read.
 type leasedReader struct{ c *Conn }
 
 func (r leasedReader) Read(p []byte) (int, error) {
-	at := time.Now().Add(r.c.opts.Lease)
-	if d := r.c.deadline.Load(); d != 0 {
+	c := r.c
+	now := time.Now()
+	at := now.Add(c.opts.Lease + c.opts.Lease/8)
+	if d := c.deadline.Load(); d != 0 {
 		at = time.Unix(0, d)
+	} else if left := c.reading.Sub(now); left >= c.opts.Lease && left <= c.opts.Lease+c.opts.Lease/8 {
+		return c.nc.Read(p)
 	}
-	if err := r.c.nc.SetReadDeadline(at); err != nil {
+	if err := c.nc.SetReadDeadline(at); err != nil {
 		return 0, err
 	}
-	return r.c.nc.Read(p)
+	c.reading = at
+	return c.nc.Read(p)
 }
 
 // NetConn returns what the connection runs over, for its addresses and TLS state.
@@ -162,15 +184,25 @@ func (c *Conn) Send(ctx context.Context, k Kind, m proto.Message) error {
 	return c.Push(k, m)
 }
 
-// Push queues a message without waiting. Somebody who pushes far beyond the room
-// there is loses the connection with ErrSlow.
-func (c *Conn) Push(k Kind, m proto.Message) error { return c.push(k, m, false) }
+// Push queues a message without waiting, and has it written. Somebody who pushes far
+// beyond the room there is loses the connection with ErrSlow.
+func (c *Conn) Push(k Kind, m proto.Message) error {
+	if err := c.Put(k, m); err != nil {
+		return err
+	}
+	c.Depart()
+	return nil
+}
 
-// PushPart is Push for a part of something that is large by its nature: it does not
-// count as pushed beyond the room. A peer that does not read it is found by its lease.
-func (c *Conn) PushPart(k Kind, m proto.Message) error { return c.push(k, m, true) }
+// Put is Push for one of several messages: none is written before Depart, or before
+// somebody else pushes.
+func (c *Conn) Put(k Kind, m proto.Message) error { return c.put(k, m, false) }
 
-func (c *Conn) push(k Kind, m proto.Message, part bool) error {
+// PutPart is Put for a part of something that is large by its nature: it does not count
+// as pushed beyond the room. A peer that does not read it is found by its lease.
+func (c *Conn) PutPart(k Kind, m proto.Message) error { return c.put(k, m, true) }
+
+func (c *Conn) put(k Kind, m proto.Message, part bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -188,11 +220,43 @@ func (c *Conn) push(k Kind, m proto.Message, part bool) error {
 		c.parts += len(buf) - len(c.pending)
 	}
 	c.pending = buf
+	return nil
+}
+
+// Depart has all that is queued written: at once, if it is little.
+func (c *Conn) Depart() {
+	c.mu.Lock()
+	switch n := len(c.pending); {
+	case n == 0 || c.writing > 0 || c.err != nil: // who has the pen sees to it
+		c.mu.Unlock()
+		return
+	case n > writeAtOnce || c.pressed || c.raw == nil: // Drained is the writing goroutine's to call
+		c.mu.Unlock()
+		c.wakeWriter()
+		return
+	}
+	buf := c.takePen()
+	c.mu.Unlock()
+	_, err := c.nc.Write(buf)
+	if err != nil {
+		c.CloseWith(err)
+		return
+	}
+	c.mu.Lock()
+	if c.rest = c.raw.Rest() > 0; c.rest {
+		c.spare = buf
+		c.mu.Unlock()
+		c.wakeWriter()
+		return
+	}
+	c.dropPen(buf)
+}
+
+func (c *Conn) wakeWriter() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // Room reports whether the outbox has room.
@@ -243,78 +307,126 @@ func (c *Conn) await(ctx context.Context, wanted func(*Conn) bool) error {
 func (c *Conn) write() {
 	defer close(c.stopped)
 	defer c.ping.Stop()
-	quiet := false // nothing was written since the last tick
 	for {
 		select {
 		case <-c.wake:
-			quiet = false
 			if err := c.flush(); err != nil {
 				c.CloseWith(err)
 				return
 			}
 		case <-c.ping.C:
-			if quiet && c.Push(KindPing, nil) != nil {
+			if c.wasQuiet() && c.Push(KindPing, nil) != nil {
 				return
 			}
-			quiet = true
 		case <-c.done:
 			return
 		}
 	}
 }
 
-// flush writes until nothing is pending.
-func (c *Conn) flush() error {
-	for {
-		c.mu.Lock()
-		buf := c.pending
-		c.pending, c.spare, c.writing = c.spare[:0], nil, len(buf)
-		c.mu.Unlock()
-		if len(buf) > 0 {
-			if err := c.writeAll(buf); err != nil {
-				return err
-			}
-		}
-		c.mu.Lock()
-		c.writing = 0
-		if cap(buf) <= keepBuffer {
-			c.spare = buf
-		}
-		empty := len(c.pending) == 0
-		if empty {
-			c.parts = 0
-		}
-		var drained func()
-		if c.roomLocked() && c.room != nil {
-			close(c.room)
-			c.room = nil
-		}
-		if empty && c.pressed {
-			c.pressed = false
-			drained = c.opts.Drained
-		}
-		c.mu.Unlock()
-		if drained != nil {
-			drained()
-		}
-		if empty {
-			return nil
-		}
+// wasQuiet reports whether nothing was written since it was last asked.
+func (c *Conn) wasQuiet() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.quiet
+	c.quiet = true
+	return was
+}
+
+// takePen takes what is pending to be written. Called with c.mu.
+func (c *Conn) takePen() []byte {
+	buf := c.pending
+	c.pending, c.spare, c.writing, c.quiet = c.spare[:0], nil, len(buf), false
+	return buf
+}
+
+// dropPen is the end of writing buf. Called with c.mu, which it gives up.
+func (c *Conn) dropPen(buf []byte) {
+	c.writing = 0
+	if cap(buf) <= keepBuffer {
+		c.spare = buf
 	}
+	empty := len(c.pending) == 0
+	if empty {
+		c.parts = 0
+	}
+	var drained func()
+	if c.roomLocked() && c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
+	if empty && c.pressed {
+		c.pressed = false
+		drained = c.opts.Drained
+	}
+	c.mu.Unlock()
+	if drained != nil {
+		drained()
+	}
+	if !empty {
+		c.wakeWriter()
+	}
+}
+
+// flush is the writing goroutine's turn: it writes what is pending, or the rest of what
+// somebody else wrote.
+func (c *Conn) flush() error {
+	c.mu.Lock()
+	if c.rest {
+		c.rest = false
+		c.mu.Unlock()
+		if err := c.settle(); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.dropPen(c.spare)
+		return nil
+	}
+	if len(c.pending) == 0 || c.writing > 0 {
+		c.mu.Unlock()
+		return nil
+	}
+	buf := c.takePen()
+	c.mu.Unlock()
+	if err := c.writeAll(buf); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.dropPen(buf)
+	return nil
 }
 
 func (c *Conn) writeAll(buf []byte) error {
 	for len(buf) > 0 {
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.opts.Lease)); err != nil {
-			return err
+		if c.raw == nil {
+			if err := c.nc.SetWriteDeadline(time.Now().Add(c.opts.Lease)); err != nil {
+				return err
+			}
 		}
 		n, err := c.nc.Write(buf[:min(len(buf), writeChunk)])
+		if err == nil && c.raw != nil {
+			err = c.settle()
+		}
 		if err != nil {
 			return err
 		}
 		buf = buf[n:]
 	}
 	return nil
+}
+
+// settle waits until the socket has taken all, the lease at most.
+func (c *Conn) settle() error {
+	if c.raw.Rest() == 0 {
+		return nil
+	}
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.opts.Lease)); err != nil {
+		return err
+	}
+	if err := c.raw.Settle(); err != nil {
+		return err
+	}
+	return c.nc.SetWriteDeadline(time.Time{})
 }
 
 // Bye tells the peer why, waits until that is written, and closes.

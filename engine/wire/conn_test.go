@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/yarnd/yarnd/engine/rawio"
 )
 
 // pair returns the two ends of a loopback connection.
@@ -31,6 +34,7 @@ func pair(t testing.TB) (a, b net.Conn) {
 // conns returns a worker's and the scheduler's end of one connection.
 func conns(t testing.TB, o ConnOptions) (worker, scheduler *Conn) {
 	a, b := pair(t)
+	a, b = rawio.NewConn(a), rawio.NewConn(b)
 	worker, scheduler = NewConn(a, SideScheduler, o), NewConn(b, SideWorker, o)
 	t.Cleanup(func() {
 		for _, c := range []*Conn{worker, scheduler} {
@@ -127,9 +131,14 @@ func TestConnLease(t *testing.T) {
 // A peer that does not read makes Send wait, Room say no, and Push fail in the end;
 // Drained tells when it has caught up.
 func TestConnBackpressure(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testBackpressure(t, func(nc net.Conn) net.Conn { return nc }) })
+	t.Run("raw", func(t *testing.T) { testBackpressure(t, rawio.NewConn) })
+}
+
+func testBackpressure(t *testing.T, wrap func(net.Conn) net.Conn) {
 	drained := make(chan struct{}, 1)
 	a, b := pair(t)
-	c := NewConn(b, SideClient, ConnOptions{Outbox: 64 << 10, Drained: func() { drained <- struct{}{} }})
+	c := NewConn(wrap(b), SideClient, ConnOptions{Outbox: 64 << 10, Drained: func() { drained <- struct{}{} }})
 	defer func() { c.Close(); <-c.stopped }()
 	m := &Bye{Reason: strings.Repeat("x", 32<<10)}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -162,6 +171,59 @@ func TestConnBackpressure(t *testing.T) {
 	}
 	if c.Err() != ErrSlow {
 		t.Errorf("Err %v", c.Err())
+	}
+}
+
+// Whoever pushes little writes it itself, and never waits: not for a peer that does not
+// read either. The order is that of the pushes.
+func TestConnPushNeverWaits(t *testing.T) {
+	a, b := pair(t)
+	c := NewConn(rawio.NewConn(b), SideWorker, ConnOptions{})
+	defer func() { c.Close(); <-c.stopped }()
+	m := &Tasks{}
+	pushed := uint32(0)
+	for full := false; !full; pushed++ {
+		m.Clear()
+		m.Add(task(1, pushed), 1)
+		if err := c.Push(KindStarted, m); err != nil {
+			t.Fatal(err)
+		}
+		c.mu.Lock()
+		full = len(c.pending) > 64<<10
+		c.mu.Unlock()
+	}
+	r := NewReader(bufio.NewReader(a), MaxFrame)
+	for i := range pushed {
+		k, body, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := Unmarshal(k, body); err != nil || m.(*Tasks).Index[0] != i {
+			t.Fatalf("frame %d: %v %v", i, m, err)
+		}
+	}
+	if err := c.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is put leaves with the next Depart, all of it at once.
+func TestConnPut(t *testing.T) {
+	a, b := pair(t)
+	c := NewConn(rawio.NewConn(b), SideWorker, ConnOptions{})
+	defer func() { c.Close(); <-c.stopped }()
+	for range 3 {
+		if err := c.Put(KindPing, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Depart()
+	if err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 64)
+	if n, err := a.Read(got); n != 3*headerLen || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/yarnd/yarnd/engine/rawio"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -21,7 +22,7 @@ func Dial(ctx context.Context, address string, config *tls.Config, hello *Hello,
 	defer cancel()
 	config = config.Clone()
 	config.NextProtos = []string{Protocol}
-	nc, err := identity.Dial(ctx, o.Dial, address, config)
+	nc, err := identity.Dial(ctx, quick(o.Dial), address, config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to the scheduler at %s: %w", address, err)
 	}
@@ -34,6 +35,20 @@ func Dial(ctx context.Context, address string, config *tls.Config, hello *Hello,
 		return nil, nil, fmt.Errorf("greet the scheduler at %s: %w", address, err)
 	}
 	return c, w, nil
+}
+
+// quick makes connections that can be written to without waiting.
+func quick(dial identity.DialFunc) identity.DialFunc {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		nc, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return rawio.NewConn(nc), nil
+	}
 }
 
 func open(ctx context.Context, nc net.Conn, hello *Hello, o ConnOptions) (*Conn, *Welcome, error) {

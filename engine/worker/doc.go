@@ -7,10 +7,12 @@
 //	                 │ transfer.Pool: fetches inputs        bundles             │
 //	                 └─────────────────────────────────────────────────────────┘
 //
-// One goroutine, the loop, owns the core and all tables. Everything else is an
-// adapter that does one thing, tells the loop how it ended, and never decides. The
-// loop never waits for an adapter: it handles all events that are there, takes the
-// core's output once, and sends what there is to report in one frame of each kind.
+// The loop owns the core and all tables. Everything else is an adapter that does one
+// thing, tells the loop how it ended, and never decides. A turn never waits for an adapter:
+// it handles all events that are there, takes the core's output once, and sends what there
+// is to report in one frame of each kind. Turns are done one at a time, by the goroutine of
+// the adapter that brings something while nobody else does one, else by the loop's own
+// (package turns): so a task that goes through an idle worker wakes nobody.
 //
 // What executors say is gathered until the loop takes it, all of it at once (reports.go),
 // so a turn costs little however many tasks end in it.

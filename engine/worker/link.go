@@ -158,13 +158,13 @@ func (e disconnected) handle(w *worker) {
 	w.core.Step(local.Left{})
 }
 
-// push queues a frame. A connection that cannot take it ends, and its reader says
+// push queues a frame, which leaves at the end of the turn. A connection that cannot take it ends, and its reader says
 // so.
 func (w *worker) push(k wire.Kind, m proto.Message) {
 	if w.conn == nil {
 		return
 	}
-	if err := w.conn.Push(k, m); err != nil {
+	if err := w.conn.Put(k, m); err != nil {
 		w.conn.CloseWith(err)
 	}
 }

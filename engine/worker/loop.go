@@ -11,6 +11,7 @@ import (
 	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/store"
 	"github.com/yarnd/yarnd/engine/transfer"
+	"github.com/yarnd/yarnd/engine/turns"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -18,11 +19,15 @@ import (
 type event interface{ handle(*worker) }
 
 // worker is the loop and what it owns. The fields of the first group are fixed, or
-// safe for concurrent use; those of the second are the loop's alone.
+// safe for concurrent use; those of the second are for its turns alone.
 type worker struct {
 	opts        Options
 	dataAddress string
 	events      chan event
+	turns       *turns.Turns
+	tick        *time.Timer // of the core
+	ticked      atomic.Bool
+	loaded      atomic.Bool   // it is time to tell the load
 	results     reports       // of executors
 	ended       chan struct{} // closed when the loop takes no more events
 	store       *store.Store
@@ -31,6 +36,7 @@ type worker struct {
 	bundles     *bundles
 	scheduler   atomic.Pointer[transfer.Peer] // its data plane; nil before the first connection
 	tasks       sync.WaitGroup                // attempts and fetches under way
+	work        context.Context               // theirs
 
 	core    *local.Core
 	conn    *wire.Conn // nil: not connected
@@ -43,6 +49,7 @@ type worker struct {
 	large   *local.Assignment      // an attempt of which more inputs are to come
 	done    uint64                 // results given since the last connection
 	retired bool
+	ticking bool // tick will come
 	load    loadMeter
 	spare   spare
 }
@@ -56,7 +63,9 @@ type spare struct {
 
 func (w *worker) init() {
 	w.ended = make(chan struct{})
-	w.results.there = make(chan struct{}, 1)
+	w.turns, w.tick = turns.New(w.turn), time.NewTimer(restTime)
+	w.ticking = true
+	w.results.turns = w.turns
 	w.fetches = map[local.Key]context.CancelFunc{}
 	w.partial = map[local.Key]*partial{}
 	w.forgetPeers()
@@ -72,6 +81,7 @@ func (w *worker) forgetPeers() {
 func (w *worker) send(e event) bool {
 	select {
 	case w.events <- e:
+		w.turns.Due()
 		return true
 	case <-w.ended:
 		return false
@@ -82,37 +92,34 @@ func (w *worker) send(e event) bool {
 // which that is longer than was thought is noticed after two.
 const restTime = 5 * time.Millisecond
 
-// run is the loop. It returns when the worker is retired or ctx ends, with all
-// attempts and fetches ended.
+// run is the loop's goroutine, which leaves turns to those who bring events (package
+// turns). It returns when the worker is retired or ctx ends, with all attempts and fetches
+// ended.
 func (w *worker) run(ctx context.Context) {
 	// The link, tasks and fetches have a context that outlives ctx for a goodbye.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	w.work = work
 	var link sync.WaitGroup
 	link.Go(func() { w.link(work) })
 	load := time.NewTicker(w.opts.LoadEvery)
 	defer load.Stop()
-	tick := time.NewTimer(restTime)
-	defer tick.Stop()
-	for ticking := true; !w.retired; {
-		if !ticking && w.core.Restless() {
-			tick.Reset(restTime)
-			ticking = true
-		}
+	defer w.tick.Stop()
+	for over := false; !over; {
+		due := &w.ticked
 		select {
-		case e := <-w.events:
-			e.handle(w)
-			w.handleWaiting()
-		case <-w.results.there:
-			w.handleWaiting()
-		case <-tick.C:
-			ticking = false
-			w.core.Step(local.Tick{})
+		case <-w.turns.Mine():
+			over = w.turns.Run()
+			continue
+		case <-w.tick.C:
 		case <-load.C:
-			w.sendLoad()
+			due = &w.loaded
 		case <-ctx.Done():
-			w.retired = true
+			w.turns.Take()
+			over = true
+			continue
 		}
-		w.act(work)
+		due.Store(true)
+		w.turns.Due()
 	}
 	w.goodbye()
 	close(w.ended)
@@ -121,6 +128,30 @@ func (w *worker) run(ctx context.Context) {
 	w.tasks.Wait()
 	link.Wait()
 	w.dropPartial()
+}
+
+// turn sees to all that waits. It returns true when the worker was retired.
+func (w *worker) turn() bool {
+	if w.retired {
+		return true
+	}
+	if w.ticked.CompareAndSwap(true, false) {
+		w.ticking = false
+		w.core.Step(local.Tick{})
+	}
+	if w.loaded.CompareAndSwap(true, false) {
+		w.sendLoad()
+	}
+	w.handleWaiting()
+	w.act(w.work)
+	if w.conn != nil {
+		w.conn.Depart()
+	}
+	if !w.ticking && w.core.Restless() {
+		w.tick.Reset(restTime)
+		w.ticking = true
+	}
+	return w.retired
 }
 
 // handleWaiting handles the events that are there, but not those that come in

@@ -7,12 +7,13 @@ import (
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/local"
 	"github.com/yarnd/yarnd/engine/store"
+	"github.com/yarnd/yarnd/engine/turns"
 )
 
 // reports holds what executors said until the loop takes it, all of it at once. Giving
 // never waits: there is no more of it than of attempts.
 type reports struct {
-	there chan struct{} // capacity 1: there is something
+	turns *turns.Turns
 	mu    sync.Mutex
 	now   said
 	spare said // the loop's, to be used again
@@ -29,10 +30,7 @@ func (r *reports) give(f func(*said)) {
 	r.mu.Lock()
 	f(&r.now)
 	r.mu.Unlock()
-	select {
-	case r.there <- struct{}{}:
-	default:
-	}
+	r.turns.Due()
 }
 
 // take returns what is there. It is valid until the next call.
