@@ -151,7 +151,7 @@
 // is handed calls ahead, and gives up half of them for one that has none. What dies with an
 // interpreter is the one call that it ran.
 //
-// The file pyexec.py, which comes on descriptor 7, speaks the protocol. It is two processes:
+// The modules in pyexec, which come on descriptor 7, speak the protocol. They are two processes:
 //
 //	worker ──► guard ──fork──► interpreter ──► what user code starts
 //

@@ -2,7 +2,7 @@ package executor
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -96,15 +97,30 @@ func pythonKey(c *graph.Class) executorKey {
 	return key
 }
 
-//go:embed pyexec.py
-var pythonSource []byte
+// pythonStart is run by the interpreter: it takes modules from descriptor 7. A Python 2
+// understands its beginning.
+//
+//go:embed pyexec/start.py
+var pythonStart string
 
-// pythonStart starts pyexec.py, which is on descriptor 7. A Python 2 understands it.
-const pythonStart = `import sys
-if sys.version_info < (3, 8): sys.exit("Python %s is too old: 3.8 or newer is needed" % sys.version.split()[0])
-import os
-with os.fdopen(7, "rb") as f: source = f.read()
-exec(compile(source, "<yarnd>", "exec"), {"__name__": "<yarnd>", "__file__": "<yarnd>"})`
+//go:embed pyexec
+var pythonFiles embed.FS
+
+// pythonModules are the files of pyexec, each behind those that it imports.
+var pythonModules = []string{"wire", "functions", "pickles", "values", "output", "inputs", "guard", "interpreter", "reader", "main"}
+
+// pythonSource is what goes over descriptor 7: names and sources of the modules, as JSON.
+var pythonSource = sync.OnceValues(func() ([]byte, error) {
+	var modules [][2]string
+	for _, name := range pythonModules {
+		source, err := pythonFiles.ReadFile("pyexec/" + name + ".py")
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, [2]string{name, string(source)})
+	}
+	return json.Marshal(modules)
+})
 
 // environmentPython is the interpreter of the environment archive in the worker's
 // directory.
@@ -167,14 +183,18 @@ func (p *process) spawnPython() error {
 	return nil
 }
 
-// sourceFile returns a file in memory with pyexec.py.
+// sourceFile returns a file in memory with the modules of pyexec.
 func sourceFile() (*os.File, error) {
+	source, err := pythonSource()
+	if err != nil {
+		return nil, err
+	}
 	fd, err := unix.MemfdCreate("yarnd-python", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	f := os.NewFile(uintptr(fd), "pyexec.py")
-	if _, err := f.Write(pythonSource); err != nil {
+	f := os.NewFile(uintptr(fd), "pyexec")
+	if _, err := f.Write(source); err != nil {
 		f.Close()
 		return nil, err
 	}
