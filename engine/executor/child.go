@@ -41,6 +41,12 @@ type child struct {
 	next   uint64                // read id
 	wg     sync.WaitGroup        // goroutines of the pool, and the sweeper
 
+	// of commands
+	environ  []string // of this process
+	ooms     oomCount
+	programs programs
+	plans    map[string]*plan    // by their classes' Spec
+	waiters  []*waiter           // that nobody uses
 	tasks    map[string]bool     // commands that run, as taskMark names them
 	commands map[uint64]*command // the same, by call
 	ended    bool                // a command ended since the last sweep
@@ -61,11 +67,14 @@ func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper) er
 	c := &child{
 		funcs: funcs, family: f, out: &reporter{pipe: frameWriter{w: out}, kick: make(chan struct{}, 1)},
 		inputs:   map[uint64][]runInput{},
+		environ:  os.Environ(),
+		plans:    map[string]*plan{},
 		tasks:    map[string]bool{},
 		commands: map[uint64]*command{},
 		reads:    map[uint64]chan piece{},
 		in:       &frameReader{r: in, max: maxToExecutor}, over: make(chan error, 1),
 	}
+	defer c.closeWaiters()
 	defer c.wg.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -97,8 +106,13 @@ func (c *child) greet(r *frameReader, pages mapper) error {
 	if c.set.Version != version {
 		return protocolError(fmt.Sprintf("the worker speaks version %d, this bundle %d: build it with the worker's version of yarnd", c.set.Version, version))
 	}
-	if c.page, err = pages(c.set.Slots); err != nil {
+	all, err := pages(c.set.Slots)
+	if err != nil {
 		return err
+	}
+	n := min(len(all), c.set.Slots)
+	if c.page = all[:n:n]; c.funcs == nil {
+		c.out.note(all[n:])
 	}
 	return c.out.write(kindReady, func(b []byte) []byte {
 		j, _ := json.Marshal(ready{Version: version, Pid: os.Getpid()})

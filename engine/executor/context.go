@@ -14,6 +14,7 @@ type callContext struct {
 	cancel   context.CancelCauseFunc
 	cause    error     // why it ended; nil: it did not
 	deadline *deadline // nil: none
+	told     func()    // called when it ends; nil: nobody
 }
 
 type deadline struct {
@@ -36,11 +37,24 @@ func (c *callContext) end(cause error) {
 		return
 	}
 	c.cause = cause
+	if c.told != nil {
+		c.told()
+	}
 	if c.cancel != nil {
 		c.cancel(cause)
 	}
 	if c.deadline != nil {
 		c.deadline.timer.Stop()
+	}
+}
+
+// onEnd has f called when it ends, which is at once when it has; nil ends that: f is not
+// called any more. f must not wait, nor use the context.
+func (c *callContext) onEnd(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.told = f; f != nil && c.cause != nil {
+		f()
 	}
 }
 

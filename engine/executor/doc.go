@@ -35,6 +35,19 @@
 // A command's end is its process group's end: what it left running there is killed
 // at once, and what left the group within a second or two.
 //
+// # A command's life
+//
+//	plan.go    what commands of a class have in common, made once: options, environment
+//	spawn.go   pipes, the program's path, vfork and exec
+//	await.go   one poll for all that can happen, until the process has ended
+//	           its group is killed, its status taken, the rest of its output read
+//	command.go the result, or failure
+//
+// One goroutine does all that on one thread, whose death would be the command's. The end
+// of a process sends no signal here, and no other thread waits for it: each thread that
+// wakes costs as much as a tenth of a small command. Orphans are reaped once a second.
+// A command of less than holdTime is not even told of before its end.
+//
 // # A stream of small tasks
 //
 // What a task costs beside its own work decides how small tasks may be, so nothing
@@ -44,8 +57,9 @@
 //     when it ends a call, and begins that in the same goroutine (pool.go). A Runs
 //     frame says how many slots may be taken at once.
 //   - Frames hold many rows. A writer takes all that is there and writes once; what
-//     comes meanwhile goes with the next write. No timer holds anything back
-//     (reporter.go has the rules for an executor's ends).
+//     comes meanwhile goes with the next write. Ends of functions wait for no time,
+//     ends of commands for some milliseconds as long as enough commands follow
+//     (reporter.go has the rules).
 //   - A call's context is made when its function first looks at it (context.go).
 //   - A little is written by who has it to say, without a writer to wake (write.go). Where
 //     there is one slot, the executor's reader runs a call itself (relief.go).
@@ -83,7 +97,7 @@
 //	  | <------------------ Ready {version, pid}|
 //	  | Inputs ------------------------------>  | of a call that follows
 //	  | Runs -------------------------------->  | calls, to begin in this order
-//	  | <-------------------------------- Began | a command has a process
+//	  | <-------------------------------- Began | a command has a process, and takes long
 //	  | <-------------------------------- Read  | wants a piece of an input
 //	  | Data -------------------------------->  |
 //	  | <------------------------------- Chunk  | a piece of a result
@@ -138,6 +152,8 @@
 // An executor begins calls in the order in which they came, the next one as soon as its
 // slots fit below the limit. It must note a call in the page before user code begins:
 // u64 numbers, as many as Setup's slots; the call's id in a free one, 0 after its end.
+// Ids of commands that have ended stand behind those until the worker is told, so that it
+// does not take them for never begun.
 // A time limit counts from there. A Stop of a call that has not begun is answered by
 // Failed at once.
 //

@@ -16,29 +16,37 @@ import (
 
 // family starts child processes and sees to it that none outlives its parent.
 //
-// Children are started from one OS thread that lives as long as the family does:
-// the parent-death signal that Linux sends is bound to the thread that forked, and
-// the Go runtime ends idle threads.
+// The parent-death signal that Linux sends is bound to the thread that forked, and the
+// Go runtime ends idle threads: children that start starts are forked by one OS thread,
+// which lives as long as the family does.
 //
 // A family that adopts makes this process the one to which orphaned descendants
-// fall (PR_SET_CHILD_SUBREAPER). It reaps those, and finds and kills them. Only a
-// process that starts children in no other way may do that.
+// fall (PR_SET_CHILD_SUBREAPER), and finds and kills them.
 type family struct {
 	adopt bool
+	reaps bool // adopted processes, as they end
 	jobs  chan func()
 	quit  chan struct{}
 	once  sync.Once
 	wg    sync.WaitGroup
-	known map[int]bool // children started here and not yet waited for; the thread's
+
+	// looks is held for reading while a child is started and not yet known, for writing
+	// by those who look for children that are not known. It is taken before mu.
+	looks sync.RWMutex
+	mu    sync.Mutex
+	known map[int]bool // children started here and not yet waited for
 }
 
-// newFamily starts a family, which must be closed.
-func newFamily(adopt bool) (*family, error) {
-	f := &family{adopt: adopt, jobs: make(chan func()), quit: make(chan struct{}), known: map[int]bool{}}
+// newFamily starts a family, which must be closed. Whether it adopts, and then reaps
+// orphans as they end, which only a process may do that starts children in no other way.
+func newFamily(adopt, reaps bool) (*family, error) {
+	f := &family{adopt: adopt, reaps: adopt && reaps, jobs: make(chan func()), quit: make(chan struct{}), known: map[int]bool{}}
 	if adopt {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			return nil, os.NewSyscallError("prctl", err)
 		}
+	}
+	if f.reaps {
 		f.wg.Go(f.reapOrphans)
 	}
 	f.wg.Go(f.thread)
@@ -59,16 +67,13 @@ func (f *family) thread() {
 	}
 }
 
-// do runs job on the thread and waits for it. It reports false when the family is
-// closed.
-func (f *family) do(job func()) bool {
+// do runs job on the thread and waits for it, if the family is not closed.
+func (f *family) do(job func()) {
 	done := make(chan struct{})
 	select {
 	case f.jobs <- func() { defer close(done); job() }:
 		<-done
-		return true
 	case <-f.quit:
-		return false
 	}
 }
 
@@ -80,11 +85,55 @@ func (f *family) start(cmd *exec.Cmd, sig syscall.Signal) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: sig}
 	err := errFamilyClosed
 	f.do(func() {
-		if err = cmd.Start(); err == nil {
-			f.known[cmd.Process.Pid] = true
-		}
+		err = f.bear(func() (int, error) {
+			if err := cmd.Start(); err != nil {
+				return 0, err
+			}
+			return cmd.Process.Pid, nil
+		})
 	})
 	return err
+}
+
+// fork starts a process on the calling thread, to be waited for by collect.
+func (f *family) fork(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	err = f.bear(func() (int, error) {
+		pid, _, err = syscall.StartProcess(path, argv, attr)
+		return pid, err
+	})
+	return pid, err
+}
+
+// bear makes the child that start starts a known one.
+func (f *family) bear(start func() (pid int, err error)) error {
+	f.looks.RLock()
+	defer f.looks.RUnlock()
+	select {
+	case <-f.quit:
+		return errFamilyClosed
+	default:
+	}
+	pid, err := start()
+	if err == nil {
+		f.mu.Lock()
+		f.known[pid] = true
+		f.mu.Unlock()
+	}
+	return err
+}
+
+// collect takes the status of a child that fork started and that has ended.
+func (f *family) collect(pid int) (status syscall.WaitStatus) {
+	f.mu.Lock() // until it is forgotten: its number may be given to another child
+	for {
+		if _, err := syscall.Wait4(pid, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	delete(f.known, pid)
+	f.mu.Unlock()
+	f.reap() // it may have hidden orphans, see there
+	return status
 }
 
 // waitEnd waits until the child has ended, without reaping it: its pid, and so its
@@ -101,10 +150,10 @@ func waitEnd(pid int) {
 // wait reaps a child that start started.
 func (f *family) wait(cmd *exec.Cmd) error {
 	err := cmd.Wait()
-	f.do(func() {
-		delete(f.known, cmd.Process.Pid)
-		f.reap() // it may have hidden orphans, see reap
-	})
+	f.mu.Lock()
+	delete(f.known, cmd.Process.Pid)
+	f.mu.Unlock()
+	f.reap()
 	return err
 }
 
@@ -116,7 +165,7 @@ func (f *family) reapOrphans() {
 	for {
 		select {
 		case <-died:
-			f.do(f.reap)
+			f.reap()
 		case <-f.quit:
 			return
 		}
@@ -125,27 +174,39 @@ func (f *family) reapOrphans() {
 
 // reap reaps the orphans that have ended. It must not take a known child's status
 // from the one who waits for it, so it looks before it takes; a known child that
-// is seen hides orphans behind it until it is waited for. Runs on the thread.
+// is seen hides orphans behind it until it is waited for.
 func (f *family) reap() {
-	for f.adopt {
+	if !f.reaps {
+		return
+	}
+	f.looks.Lock()
+	defer f.looks.Unlock()
+	for {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		pid := sigchldPid(&info)
-		if err != nil || pid == 0 || f.known[pid] {
+		if err != nil || pid == 0 || f.knows(pid) {
 			return
 		}
 		unix.Wait4(pid, nil, unix.WNOHANG, nil) //nolint:errcheck // it has ended
 	}
 }
 
+func (f *family) knows(pid int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.known[pid]
+}
+
 // tree returns the processes of the machine, or just this one while it has no
 // children: an idle worker reads one file.
 func (f *family) tree() (t table) {
-	children := 0
-	f.do(func() { children = len(f.known) })
+	f.mu.Lock()
+	children := len(f.known)
+	f.mu.Unlock()
 	if children > 0 {
 		return processes()
 	}
@@ -156,17 +217,20 @@ func (f *family) tree() (t table) {
 }
 
 // strays returns this process's children that the family did not start: orphans of
-// its descendants.
-func (f *family) strays() []int {
-	var pids []int
-	f.do(func() {
-		f.reap()
-		for _, p := range processes().children(os.Getpid()) {
-			if !f.known[p] {
-				pids = append(pids, p)
-			}
+// its descendants. It reaps those that have ended.
+func (f *family) strays() (pids []int) {
+	f.looks.Lock()
+	defer f.looks.Unlock()
+	self := os.Getpid()
+	for _, p := range processes() {
+		switch {
+		case p.ppid != self || f.knows(p.pid):
+		case p.zombie:
+			unix.Wait4(p.pid, nil, unix.WNOHANG, nil) //nolint:errcheck // unless some of its threads live
+		default:
+			pids = append(pids, p.pid)
 		}
-	})
+	}
 	return pids
 }
 
@@ -194,6 +258,8 @@ func (f *family) killStrays(ctx context.Context, want func(pid int) bool) {
 // Nothing can be started any more. It is the last thing an executor does.
 func (f *family) killAll(ctx context.Context) {
 	f.once.Do(func() { close(f.quit) })
+	f.looks.Lock()   // what is being started is there then
+	f.looks.Unlock() //nolint:staticcheck // see above
 	self := os.Getpid()
 	for {
 		all := processes().descendants(self)

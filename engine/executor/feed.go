@@ -41,6 +41,6 @@ func (k *command) signal(sig syscall.Signal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.reaped {
-		syscall.Kill(-k.cmd.Process.Pid, sig) //nolint:errcheck // it may be ending
+		syscall.Kill(-k.pid, sig) //nolint:errcheck // it may be ending
 	}
 }

@@ -119,6 +119,11 @@ func (w *frameWriter) write(k kind, body func(dst []byte) []byte) error {
 func (w *frameWriter) writeAll(frames func(dst []byte) []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.writeLocked(frames)
+}
+
+// writeLocked is writeAll for who has locked mu.
+func (w *frameWriter) writeLocked(frames func(dst []byte) []byte) error {
 	if w.err != nil {
 		return w.err
 	}

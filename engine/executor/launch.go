@@ -65,7 +65,7 @@ func (p *process) code() int {
 	if p.cmd == nil || p.cmd.ProcessState == nil {
 		return 0
 	}
-	code, _ := exitCode(p.cmd.ProcessState)
+	code, _ := exitCode(p.cmd.ProcessState.Sys().(syscall.WaitStatus))
 	return code
 }
 

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/yarnd/yarnd/engine/machine"
 	"github.com/yarnd/yarnd/engine/rawio"
@@ -54,6 +57,7 @@ func Main(args []string, funcs Funcs) int {
 	}
 	if args[0] == commandExecutor {
 		funcs = nil
+		noChildSignals()
 	}
 	os.Unsetenv(envChild)
 	machine.HeapFloor(heapFloor)
@@ -61,7 +65,7 @@ func Main(args []string, funcs Funcs) int {
 	syscall.CloseOnExec(fdPage)
 	// Should memory run out, rather this process than its worker (proc(5)).
 	os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) //nolint:errcheck // it is a wish
-	f, err := newFamily(true)
+	f, err := newFamily(true, false)                           // functions may start processes too; commands' orphans are swept
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "executor:", err)
 		return 1
@@ -105,6 +109,14 @@ func Main(args []string, funcs Funcs) int {
 		return 1
 	}
 	return 0
+}
+
+// noChildSignals sees to it that the end of a child sends no signal, which would wake a
+// thread for each command that ends: nobody here waits for one. (Package signal cannot:
+// ignoring it would have the kernel reap the children.)
+func noChildSignals() {
+	byDefault := make([]byte, 64)                                                                                      // a struct sigaction, for any architecture; all zero is SIG_DFL
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&byDefault[0])), 0, 8, 0, 0) //nolint:errcheck // signals would be a waste, no harm
 }
 
 // inherit returns an inherited file, which this process's own children do not get.

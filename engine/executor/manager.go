@@ -148,7 +148,7 @@ type slot struct {
 // NewManager returns a manager, which must be closed.
 func NewManager(o Options) (*Manager, error) {
 	o.setDefaults()
-	f, err := newFamily(o.Adopt)
+	f, err := newFamily(o.Adopt, true)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -20,15 +21,28 @@ type Usage struct {
 	CPU    uint64 // clock ticks (1/100 s) since each was started
 }
 
-// How often memory is looked at: closely while tasks run, calmly otherwise. A command
-// can take hundreds of MiB in a fraction of a second, and a node manager that happens
-// to look then kills the whole container at once.
+// How often memory is looked at: while tasks run, as often as what is free could be taken
+// meanwhile, but not more often than closely; calmly otherwise. A command can take hundreds
+// of MiB in a fraction of a second, and a node manager that happens to look then kills the
+// whole container at once.
 const (
 	calmly    = time.Second
 	closely   = 100 * time.Millisecond
-	lookShare = 20   // times a look's duration is the least time between two: looking must not cost a core where /proc is large
-	killShare = 0.95 // of the limit, above which somebody has to go
+	growth    = 4 << 30 // bytes a second that tasks may take at the most, as far as is believed here
+	lookShare = 20      // times a look's duration is the least time between two: looking must not cost a core where /proc is large
+	killShare = 0.95    // of the limit, above which somebody has to go
 )
+
+// nextLook returns how long after a look, which took so long and found so much, the next
+// one is due while tasks run. limit 0 is none.
+func nextLook(took time.Duration, rss, limit uint64) time.Duration {
+	if limit == 0 {
+		return calmly
+	}
+	free := max(0, killShare*float64(limit)-float64(rss))
+	filled := time.Duration(free / growth * float64(time.Second))
+	return min(calmly, max(filled, lookShare*took))
+}
 
 // watch measures what this process and its descendants take, and kills the largest
 // executor or command before the container's limit is reached: a node manager that
@@ -46,7 +60,7 @@ func (m *Manager) watch() {
 		looked = time.Now()
 		t := m.family.tree()
 		u := t.sum(os.Getpid())
-		wait = min(calmly, lookShare*time.Since(looked))
+		wait = nextLook(time.Since(looked), u.RSS, m.opts.MemoryLimit)
 		m.mu.Lock()
 		m.usage = u
 		m.mu.Unlock()
@@ -175,4 +189,32 @@ func eventCount(path string) (uint64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// oomCount is oomKills, which costs too much to be read for each command: what is
+// remembered is at most oomAge old.
+type oomCount struct {
+	mu   sync.Mutex
+	n    uint64
+	read time.Duration // by clock; 0: never
+}
+
+const oomAge = 100 * time.Millisecond
+
+// recent returns how many there were not long ago.
+func (o *oomCount) recent() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now := clock(); o.read == 0 || now-o.read > oomAge {
+		o.n, o.read = oomKills(), now
+	}
+	return o.n
+}
+
+// now returns how many there are.
+func (o *oomCount) now() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.n, o.read = oomKills(), clock()
+	return o.n
 }

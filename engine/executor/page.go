@@ -13,7 +13,8 @@ import (
 // The shared page says which calls run, so that it can still be read when the executor
 // is dead: u64 numbers, as many as the worker has slots, each the id of a call or 0.
 // The executor writes a call's id just before user code begins and 0 just after it
-// ends. It is a file in memory, which the executor maps and the worker reads: whatever
+// ends. Behind them, to the end of the file, stand ids of commands that have ended and of
+// which the worker has not been told. It is a file in memory, which the executor maps and the worker reads: whatever
 // user code does to it, the worker only ever sees numbers, and believes those that it
 // has handed out.
 type page []atomic.Uint64
@@ -37,13 +38,13 @@ func pageSize(slots int) int64 {
 	return int64((8*slots + unit - 1) / unit * unit)
 }
 
-// mapPage maps what newPageFile made, for as long as the process lives.
+// mapPage maps what newPageFile made, all of it, for as long as the process lives.
 func mapPage(fd uintptr, slots int) (page, error) {
 	mem, err := unix.Mmap(int(fd), 0, int(pageSize(slots)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map the page of calls: %w", err)
 	}
-	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&mem[0])), slots), nil
+	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&mem[0])), len(mem)/8), nil
 }
 
 // set says that the call with number id runs in a slot; id 0: none does.
@@ -55,7 +56,7 @@ func (p page) set(slot int, id uint64) {
 
 // readPage returns what the file says. One that was cut says less.
 func readPage(f *os.File, slots int) []uint64 {
-	buf := make([]byte, 8*slots)
+	buf := make([]byte, pageSize(slots))
 	n, _ := f.ReadAt(buf, 0)
 	var ids []uint64
 	for buf = buf[:n]; len(buf) >= 8; buf = buf[8:] {

@@ -3,6 +3,8 @@ package executor
 import (
 	"slices"
 	"time"
+
+	"github.com/yarnd/yarnd/engine/graph"
 )
 
 // pool is what an executor runs and will run, under child.mu:
@@ -92,15 +94,19 @@ func (c *child) following(k *run, wake chan *run) *run {
 	c.pool.leave(k)
 	next := c.pool.pop()
 	c.dispatch() // it may have had several slots
+	left := c.pool.queue.len()
 	if next == nil && !c.pool.closed {
 		c.pool.idle = append(c.pool.idle, wake)
 	} else if next == nil {
 		close(wake)
 	}
 	c.mu.Unlock()
-	if next == nil {
+	switch {
+	case next == nil:
 		c.out.flush()
-	} else {
+	case next.class.kind == graph.KindCommand:
+		c.out.hold(k.ended, left)
+	default:
 		c.out.later(k.ended)
 	}
 	return next

@@ -337,7 +337,7 @@ func (p *process) death(t *Task) Result {
 	f := &graph.Failure{Kind: graph.FailDied, Output: p.stderr.bytes()}
 	how := "ended"
 	if p.cmd != nil && p.cmd.ProcessState != nil {
-		code, sig := exitCode(p.cmd.ProcessState)
+		code, sig := exitCode(p.cmd.ProcessState.Sys().(syscall.WaitStatus))
 		f.ExitCode = int32(code)
 		if how = fmt.Sprintf("exited with code %d", code); sig != 0 {
 			how = fmt.Sprintf("was ended by signal %d (%v)", int(sig), sig)

@@ -36,16 +36,22 @@ func (c *child) run(k *run, start time.Duration) {
 	f := &unreturned
 	c.page.set(k.slot, k.call)
 	defer func() {
-		c.page.set(k.slot, 0)
+		command := k.class.kind == graph.KindCommand
+		if !command {
+			c.page.set(k.slot, 0)
+		}
 		k.ended = clock()
 		c.report(k, data, f, k.ended-start)
+		if command { // it has had its effects, and must not count as one that never ran
+			c.page.set(k.slot, 0)
+		}
 		k.ctx.finish()
 	}()
 	switch k.class.kind {
 	case graph.KindGo:
 		data, f = c.runFunc(k)
 	case graph.KindCommand:
-		data, f = c.runCommand(&k.ctx, k)
+		data, f = c.runCommand(k)
 	default:
 		f = &graph.Failure{Kind: graph.FailSetup, Message: fmt.Sprintf("this executor does not run tasks of kind %s", k.class.kind)}
 	}

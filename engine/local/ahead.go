@@ -3,6 +3,8 @@ package local
 import (
 	"fmt"
 	"slices"
+
+	"github.com/yarnd/yarnd/engine/graph"
 )
 
 // Small tasks would spend more time on the way to their executor and back than in it,
@@ -17,10 +19,10 @@ import (
 // here at once; but it follows from the order and from what has ended, so the core keeps
 // the same queue as the executor does, a little behind.
 //
-// How much is handed out ahead is bounded by time (aheadTime for each slot that the
+// How much is handed out ahead is bounded by time (pace.ahead for each slot that the
 // place has) as far as the class's tasks are known to be short: a class that is unknown
-// or takes longer has none ahead. When nothing that has begun in a place ended between
-// two ticks, the one in front takes longer than was thought, and what is behind it is
+// or takes longer has none ahead. When all that has begun in a place did so pace.late
+// whiles ago, the one in front takes longer than was thought, and what is behind it is
 // recalled.
 //
 // Slots go back when a place has less left than it was granted. While another attempt
@@ -29,11 +31,32 @@ import (
 // # Who is told
 //
 // The scheduler hears that an attempt has begun (Started) at once when its class is not
-// known to be short, else when it still runs at the second tick, and when something
+// known to be short, else when it still runs after pace.late whiles, and when something
 // died: then of all that had begun, so that it does not take one for alone that was not.
 // Most short tasks are never told: the scheduler must count on any assigned task having
 // begun.
-const aheadTime = 2000 // microseconds
+
+// pace is what tasks of a kind count as short, and as late.
+type pace struct {
+	ahead float64 // microseconds
+	rest  uint64  // whiles between ticks
+	late  uint64  // whiles, several times rest
+}
+
+// A command costs the start of a process, a millisecond, and its executor tells of ends
+// some ten milliseconds late while others follow (executor.holdTime): more is handed out
+// ahead, and it is waited for longer.
+var (
+	usual    = pace{ahead: 2_000, rest: 1, late: 2}
+	commands = pace{ahead: 20_000, rest: 6, late: 12}
+)
+
+func (k *Class) pace() *pace {
+	if k.Kind == graph.KindCommand {
+		return &commands
+	}
+	return &usual
+}
 
 // place is where attempts run.
 type place struct {
@@ -43,6 +66,7 @@ type place struct {
 	begun   []*attempt // in the order in which they did
 	queue   fifo       // not begun, in order
 	young   int        // of begun: those not told
+	pace    *pace
 }
 
 // handing is what an attempt has from being handed out.
@@ -50,16 +74,16 @@ type handing struct {
 	ahead     bool
 	begun     bool
 	told      bool   // or was stopped: nobody waits to hear that it began
-	since     uint64 // the tick at which it began
+	since     uint64 // the whiles that had passed when it began
 	recalling bool
 	asked     bool // the scheduler wants it back, if it has not begun
 }
 
 // handings are sums over all places.
 type handings struct {
-	ticks uint64
-	young int
-	loose int // in queues, and not being recalled
+	whiles uint64 // that have passed
+	young  int
+	loose  int // in queues, and not being recalled
 }
 
 // took is a moving average of how long tasks take.
@@ -78,26 +102,39 @@ func (t *took) ran(micros uint32) {
 
 func (k *Class) ran(micros uint32) { k.took.ran(micros) }
 
-// window is how many tasks of the class one slot ends in aheadTime, at most most.
+// window is how many tasks of the class one slot ends in the time of its pace, at most most.
 func (k *Class) window(most int) int {
+	ahead := k.pace().ahead
 	switch t := &k.took; {
-	case !t.known || t.micros > aheadTime || most <= 0:
+	case !t.known || t.micros > ahead || most <= 0:
 		return 0
-	case t.micros*float64(most) <= aheadTime:
+	case t.micros*float64(most) <= ahead:
 		return most
 	default:
-		return int(aheadTime / t.micros)
+		return int(ahead / t.micros)
 	}
 }
 
-// Restless reports whether the core waits for a Tick.
-func (c *Core) Restless() bool { return c.young > 0 || c.loose > 0 }
+// Rest returns after how many whiles the core needs a Tick; 0: it needs none.
+func (c *Core) Rest() (whiles uint64) {
+	if c.young == 0 && c.loose == 0 {
+		return 0
+	}
+	for _, p := range c.places {
+		if p.handed > 0 && (whiles == 0 || p.pace.rest < whiles) {
+			whiles = p.pace.rest
+		}
+	}
+	return whiles
+}
 
 func (c *Core) placeOf(a *attempt) *place {
 	for len(c.places) <= a.Class.Place {
-		c.places = append(c.places, &place{})
+		c.places = append(c.places, &place{pace: &usual})
 	}
-	return c.places[a.Class.Place]
+	p := c.places[a.Class.Place]
+	p.pace = a.Class.pace() // all its classes have the same
+	return p
 }
 
 // mayGoAhead reports whether a may be handed out though no slot is free.
@@ -129,7 +166,7 @@ func (c *Core) advance(p *place) {
 		if !a.recalling {
 			c.loose--
 		}
-		a.begun, a.since = true, c.ticks
+		a.begun, a.since = true, c.whiles
 		p.used += a.slots()
 		p.begun = append(p.begun, a)
 		p.young++
@@ -192,11 +229,11 @@ func (c *Core) setLimits() {
 }
 
 // tick tells of what has run for a while, and recalls what waits behind that alone.
-func (c *Core) tick() {
-	c.ticks++
+func (c *Core) tick(whiles uint64) {
+	c.whiles += whiles
 	for _, p := range c.places {
 		for _, a := range p.begun {
-			if c.ticks-a.since >= 2 {
+			if c.whiles-a.since >= p.pace.late {
 				c.tell(p, a)
 			}
 		}

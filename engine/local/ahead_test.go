@@ -51,9 +51,9 @@ func TestLongerThanThought(t *testing.T) {
 	cl := class(0, 0)
 	o := crowd(t, c, cl, 4, 10)
 	expect(t, o, Output{Run: append(runs(key(1, 1)), ahead(key(2, 1), key(3, 1))...)})
-	expect(t, turn(c, Tick{}), Output{})
-	expect(t, turn(c, Tick{}), Output{Started: []Key{key(1, 1)}, Recall: named(key(2, 1), key(3, 1))})
-	if c.Restless() {
+	expect(t, turn(c, Tick{1}), Output{})
+	expect(t, turn(c, Tick{1}), Output{Started: []Key{key(1, 1)}, Recall: named(key(2, 1), key(3, 1))})
+	if c.Rest() > 0 {
 		t.Error("it waits for more ticks")
 	}
 	// Number 2 had begun meanwhile, as 1 had ended.

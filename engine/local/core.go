@@ -133,7 +133,7 @@ func (c *Core) Step(e Event) {
 			c.recalled(a)
 		}
 	case Tick:
-		c.tick()
+		c.tick(e.Whiles)
 	case Lost:
 		c.lost(e.Key)
 	default:

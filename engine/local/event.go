@@ -111,9 +111,11 @@ type (
 		Attempts []Answer
 	}
 
-	// Tick says that a while has passed, some milliseconds. It is only needed while
-	// Core.Restless.
-	Tick struct{}
+	// Tick says that so many whiles have passed, each of some milliseconds. Core.Rest
+	// says when the next one is needed.
+	Tick struct {
+		Whiles uint64
+	}
 
 	// Lost says that the store does not have a result that it should.
 	Lost struct {

@@ -371,7 +371,7 @@ func (w *world) random() {
 		case 2:
 			w.answerRecall()
 		case 3:
-			w.step(Tick{})
+			w.step(Tick{1})
 		default:
 			w.finish()
 		}
@@ -385,7 +385,7 @@ func (w *world) random() {
 	case n < 50:
 		w.answerRecall()
 	case n < 53:
-		w.step(Tick{})
+		w.step(Tick{1})
 	case n < 54:
 		w.die()
 	case n < 55:
@@ -454,7 +454,7 @@ func TestSimulation(t *testing.T) {
 			w.finish()
 			w.answerFetch()
 			w.answerRecall()
-			w.step(Tick{})
+			w.step(Tick{1})
 			w.turn()
 		}
 		for i, p := range w.c.places {
@@ -462,7 +462,7 @@ func TestSimulation(t *testing.T) {
 				t.Fatalf("seed %d: place %d is left with %+v", seed, i, *p)
 			}
 		}
-		if w.c.Restless() {
+		if w.c.Rest() > 0 {
 			t.Fatalf("seed %d: it waits for ticks without work", seed)
 		}
 		c := w.c

@@ -49,7 +49,7 @@ type worker struct {
 	large   *local.Assignment      // an attempt of which more inputs are to come
 	done    uint64                 // results given since the last connection
 	retired bool
-	ticking bool // tick will come
+	resting uint64 // whiles after which tick will come; 0: it will not
 	load    loadMeter
 	spare   spare
 }
@@ -64,7 +64,7 @@ type spare struct {
 func (w *worker) init() {
 	w.ended = make(chan struct{})
 	w.turns, w.tick = turns.New(w.turn), time.NewTimer(restTime)
-	w.ticking = true
+	w.resting = 1
 	w.results.turns = w.turns
 	w.fetches = map[local.Key]context.CancelFunc{}
 	w.partial = map[local.Key]*partial{}
@@ -88,8 +88,7 @@ func (w *worker) send(e event) bool {
 	}
 }
 
-// restTime is the time between ticks of the core, while it waits for one: a task of
-// which that is longer than was thought is noticed after two.
+// restTime is a while, in which the core counts how long tasks take (local.Tick).
 const restTime = 5 * time.Millisecond
 
 // run is the loop's goroutine, which leaves turns to those who bring events (package
@@ -136,8 +135,8 @@ func (w *worker) turn() bool {
 		return true
 	}
 	if w.ticked.CompareAndSwap(true, false) {
-		w.ticking = false
-		w.core.Step(local.Tick{})
+		w.core.Step(local.Tick{Whiles: w.resting})
+		w.resting = 0
 	}
 	if w.loaded.CompareAndSwap(true, false) {
 		w.sendLoad()
@@ -147,9 +146,9 @@ func (w *worker) turn() bool {
 	if w.conn != nil {
 		w.conn.Depart()
 	}
-	if !w.ticking && w.core.Restless() {
-		w.tick.Reset(restTime)
-		w.ticking = true
+	if rest := w.core.Rest(); rest > 0 && (w.resting == 0 || rest < w.resting) {
+		w.tick.Reset(time.Duration(rest) * restTime)
+		w.resting = rest
 	}
 	return w.retired
 }

@@ -1,0 +1,49 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// register says which tasks have commands.
+func (c *child) register(r *run, k *command) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tasks[taskMark(r.task.String(), fmt.Sprint(r.attempt))] = true
+	c.commands[r.call] = k
+}
+
+func (c *child) unregister(r *run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.tasks, taskMark(r.task.String(), fmt.Sprint(r.attempt)))
+	delete(c.commands, r.call)
+	c.ended = true
+}
+
+func taskMark(task, attempt string) string { return task + "#" + attempt }
+
+// sweepEvery is how often what commands left behind is looked for.
+const sweepEvery = time.Second
+
+// sweep kills what finished commands left behind: processes that left the
+// command's group (setsid) and fell to this process. Their environment tells whose
+// they are. One that hides that lives until the executor ends.
+func (c *child) sweep(ctx context.Context) {
+	for pause(ctx, sweepEvery) {
+		c.mu.Lock()
+		look := c.ended
+		c.ended = false
+		c.mu.Unlock()
+		if !look || c.family == nil {
+			continue
+		}
+		c.family.killStrays(ctx, func(pid int) bool {
+			task := environ(pid, EnvTask)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return task != "" && !c.tasks[taskMark(task, environ(pid, EnvAttempt))]
+		})
+	}
+}
