@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,13 @@ const (
 	// pipeWait is how long output is awaited after a command's processes are gone;
 	// only somebody who left its process group can hold it up.
 	pipeWait = time.Second
+	// keepTime is how long a goroutine that waits for a command keeps its processor, one of
+	// Go's: what waits longer in a system call has it taken away, by a thread that wakes for
+	// that, and wakes others to use it. Nothing else in an executor of commands misses it
+	// for so long, as there are more of them than commands (spareProcessors); a collection
+	// of garbage may wait for it.
+	keepTime        = 4 * time.Millisecond
+	spareProcessors = 3
 	// outputRead is how much output is read at once.
 	outputRead = 64 << 10
 )
@@ -31,6 +39,8 @@ type waiter struct {
 	rung bool // it was; to be read when nobody can ring it
 	fds  [4]unix.PollFd
 	buf  []byte
+
+	limit unix.Timespec // of poll
 }
 
 func newWaiter() (*waiter, error) {
@@ -115,12 +125,21 @@ func (w *waiter) watch(k *command) {
 }
 
 // poll waits until something happens or the time has passed; less than 0 is for ever.
-func (w *waiter) poll(d time.Duration) {
-	ms := -1
+// One that keeps its processor does not tell Go's runtime that it waits, see keepTime.
+func (w *waiter) poll(d time.Duration, keep bool) {
+	fds, limit := unsafe.Pointer(&w.fds[0]), unsafe.Pointer(nil)
 	if d >= 0 {
-		ms = int((d + time.Millisecond - 1) / time.Millisecond)
+		w.limit = unix.NsecToTimespec(d.Nanoseconds())
+		limit = unsafe.Pointer(&w.limit)
 	}
-	if n, _ := unix.Poll(w.fds[:], ms); n <= 0 { // or it was interrupted
+	var n uintptr
+	var errno unix.Errno
+	if keep {
+		n, _, errno = unix.RawSyscall6(unix.SYS_PPOLL, uintptr(fds), uintptr(len(w.fds)), uintptr(limit), 0, 0, 0)
+	} else {
+		n, _, errno = unix.Syscall6(unix.SYS_PPOLL, uintptr(fds), uintptr(len(w.fds)), uintptr(limit), 0, 0, 0)
+	}
+	if n == 0 || errno != 0 { // or it was interrupted
 		for i := range w.fds {
 			w.fds[i].Revents = 0
 		}
@@ -134,16 +153,22 @@ func (c *child) await(k *command, r *run, w *waiter) {
 	w.watch(k)
 	grace := time.Duration(c.set.GraceMS) * time.Millisecond
 	const never = -1
-	tell, kill := clock()+holdTime, time.Duration(never)
+	began := clock()
+	tell, kill, loosen := began+holdTime, time.Duration(never), began+c.keep
 	for w.fds[atEnd].Revents == 0 {
 		next := tell
 		if kill != never && (next == never || kill < next) {
 			next = kill
 		}
+		now := clock()
 		if next != never {
-			next = max(0, next-clock())
+			next = max(0, next-now)
 		}
-		w.poll(next)
+		keep := now < loosen
+		if left := loosen - now; keep && (next == never || left < next) {
+			next = left
+		}
+		w.poll(next, keep)
 		for i := range k.pipes {
 			if w.fds[atOutput+i].Revents != 0 {
 				k.pipes[i].read(w.buf)
@@ -202,7 +227,7 @@ func (k *command) drain(w *waiter, leaving bool) {
 	}
 	for open, left := len(k.pipes), pipeWait; open > 0 && left > 0; {
 		left = max(0, until-clock())
-		w.poll(left)
+		w.poll(left, false)
 		for i := range k.pipes {
 			fd := &w.fds[atOutput+i]
 			if fd.Revents == 0 {

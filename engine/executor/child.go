@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -42,7 +43,8 @@ type child struct {
 	wg     sync.WaitGroup        // goroutines of the pool, and the sweeper
 
 	// of commands
-	environ  []string // of this process
+	environ  []string      // of this process
+	keep     time.Duration // see keepTime
 	ooms     oomCount
 	programs programs
 	plans    map[string]*plan    // by their classes' Spec
@@ -62,12 +64,14 @@ type piece struct {
 type mapper func(slots int) (page, error)
 
 // serve runs what comes from in until it ends, then cancels what still runs and
-// waits for it. The error is nil when the worker closed in.
-func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper) error {
+// waits for it. The error is nil when the worker closed in. Those who wait for commands
+// may keep their processors for so long.
+func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper, keep time.Duration) error {
 	c := &child{
 		funcs: funcs, family: f, out: &reporter{pipe: frameWriter{w: out}, kick: make(chan struct{}, 1)},
 		inputs:   map[uint64][]runInput{},
 		environ:  os.Environ(),
+		keep:     keep,
 		plans:    map[string]*plan{},
 		tasks:    map[string]bool{},
 		commands: map[uint64]*command{},

@@ -45,7 +45,8 @@
 //
 // One goroutine does all that on one thread, whose death would be the command's. The end
 // of a process sends no signal here, and no other thread waits for it: each thread that
-// wakes costs as much as a tenth of a small command. Orphans are reaped once a second.
+// wakes costs as much as a tenth of a small command. For the same reason Go's runtime is
+// not told of short waits (keepTime). Orphans are reaped once a second.
 // A command of less than holdTime is not even told of before its end.
 //
 // # A stream of small tasks

@@ -81,7 +81,7 @@ func (p *process) inside() {
 	}
 	p.page = make(page, p.m.opts.Slots)
 	p.copies.Go(func() {
-		err := serve(bufio.NewReader(inR), outW, funcs, p.m.family, func(int) (page, error) { return p.page, nil })
+		err := serve(bufio.NewReader(inR), outW, funcs, p.m.family, func(int) (page, error) { return p.page, nil }, 0)
 		inR.CloseWithError(io.ErrClosedPipe)
 		outW.CloseWithError(errors.Join(err, io.EOF))
 	})

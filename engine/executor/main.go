@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -55,8 +56,9 @@ func Main(args []string, funcs Funcs) int {
 		fmt.Fprintln(os.Stderr, "executor: this command is run by a worker, with \"go\" or \"command\" and open pipes")
 		return 2
 	}
+	keep := time.Duration(0)
 	if args[0] == commandExecutor {
-		funcs = nil
+		funcs, keep = nil, keepTime
 		noChildSignals()
 	}
 	os.Unsetenv(envChild)
@@ -102,7 +104,12 @@ func Main(args []string, funcs Funcs) int {
 		fmt.Fprintln(os.Stderr, "executor:", err)
 		return 1
 	}
-	err = serve(bufio.NewReaderSize(rin, 64<<10), rout, funcs, f, func(slots int) (page, error) { return mapPage(fdPage, slots) })
+	err = serve(bufio.NewReaderSize(rin, 64<<10), rout, funcs, f, func(slots int) (page, error) {
+		if keep > 0 {
+			runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), slots+spareProcessors))
+		}
+		return mapPage(fdPage, slots)
+	}, keep)
 	end()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "executor:", err)
