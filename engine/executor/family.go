@@ -201,13 +201,16 @@ func (f *family) knows(pid int) bool {
 	return f.known[pid]
 }
 
-// tree returns the processes of the machine, or just this one while it has no
-// children: an idle worker reads one file.
+// tree returns this process and its descendants, and may be others too. While it has no
+// children an idle worker reads one file.
 func (f *family) tree() (t table) {
 	f.mu.Lock()
 	children := len(f.known)
 	f.mu.Unlock()
 	if children > 0 {
+		if t, ok := familyOf(os.Getpid()); ok {
+			return t
+		}
 		return processes()
 	}
 	if p, ok := readStat(os.Getpid(), make([]byte, 1024)); ok {
@@ -217,32 +220,39 @@ func (f *family) tree() (t table) {
 }
 
 // strays returns this process's children that the family did not start: orphans of
-// its descendants. It reaps those that have ended.
-func (f *family) strays() (pids []int) {
+// its descendants. It reaps those that have ended. Unless it is thorough it may miss one.
+func (f *family) strays(thorough bool) (pids []int) {
 	f.looks.Lock()
 	defer f.looks.Unlock()
-	self := os.Getpid()
-	for _, p := range processes() {
-		switch {
-		case p.ppid != self || f.knows(p.pid):
-		case p.zombie:
-			unix.Wait4(p.pid, nil, unix.WNOHANG, nil) //nolint:errcheck // unless some of its threads live
-		default:
-			pids = append(pids, p.pid)
+	children, ok := childrenOf(os.Getpid())
+	if thorough || !ok {
+		children = children[:0]
+		for _, p := range processes() {
+			if p.ppid == os.Getpid() {
+				children = append(children, p.pid)
+			}
+		}
+	}
+	for _, pid := range children {
+		if f.knows(pid) {
+			continue
+		}
+		if ended, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); ended == 0 && err == nil {
+			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
 // killStrays kills orphans that want selects, and their descendants as they fall
-// to this process, until there are none or ctx ends.
-func (f *family) killStrays(ctx context.Context, want func(pid int) bool) {
+// to this process, until there are none or ctx ends. See strays for thorough.
+func (f *family) killStrays(ctx context.Context, thorough bool, want func(pid int) bool) {
 	if !f.adopt {
 		return
 	}
 	for {
 		n := 0
-		for _, pid := range f.strays() {
+		for _, pid := range f.strays(thorough) {
 			if want == nil || want(pid) {
 				n++
 				killTree(pid)

@@ -465,7 +465,7 @@ func (m *Manager) Close() error {
 	m.wg.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), killTime)
 	defer cancel()
-	m.family.killStrays(ctx, nil)
+	m.family.killStrays(ctx, true, nil)
 	m.family.close()
 	return nil
 }

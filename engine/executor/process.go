@@ -143,7 +143,7 @@ func (p *process) reap(heard <-chan struct{}) {
 	p.reaped = true
 	p.mu.Unlock()
 	p.m.family.wait(p.cmd) //nolint:errcheck // the state tells
-	p.m.family.killStrays(ctx, nil)
+	p.m.family.killStrays(ctx, true, nil)
 	// Everything that it wrote is in the pipes. Somebody who got away with their
 	// other ends must not hold this up.
 	soon := time.Now().Add(pipeWait)

@@ -29,17 +29,19 @@ const sweepEvery = time.Second
 
 // sweep kills what finished commands left behind: processes that left the
 // command's group (setsid) and fell to this process. Their environment tells whose
-// they are. One that hides that lives until the executor ends.
+// they are. One that hides that lives until the executor ends. When no more commands end
+// it looks once again, thoroughly.
 func (c *child) sweep(ctx context.Context) {
-	for pause(ctx, sweepEvery) {
+	for again := false; pause(ctx, sweepEvery); {
 		c.mu.Lock()
 		look := c.ended
 		c.ended = false
 		c.mu.Unlock()
-		if !look || c.family == nil {
+		if !look && !again || c.family == nil {
 			continue
 		}
-		c.family.killStrays(ctx, func(pid int) bool {
+		again = look
+		c.family.killStrays(ctx, !look, func(pid int) bool {
 			task := environ(pid, EnvTask)
 			c.mu.Lock()
 			defer c.mu.Unlock()
