@@ -45,6 +45,8 @@ type Options struct {
 	Workers   int  // to begin with
 	Slots     int  // of each worker; 0 is 2
 	Processes bool // workers are processes of their own
+	// Apart makes the scheduler a process too; of Server, Lease, Session and Outbox hold.
+	Apart bool
 	// Named and TaskMemory are what each worker, if it is no process, has for tasks.
 	Named      graph.Amounts
 	TaskMemory uint64
@@ -55,11 +57,13 @@ type Options struct {
 
 // Cluster is a running cluster.
 type Cluster struct {
+	SchedulerPID int // with Options.Apart
+
 	t    TB
 	opts Options
 	ca   *identity.CA
 	dir  string
-	srv  *server.Server
+	addr string // of the scheduler
 
 	mu      sync.Mutex
 	workers []*Worker
@@ -77,20 +81,11 @@ func Start(t TB, o Options) *Cluster {
 		t.Fatal(err)
 	}
 	c := &Cluster{t: t, opts: o, ca: ca, dir: t.TempDir()}
-	so := o.Server
-	so.Identity, so.Address, so.Log = c.Identity(identity.Scheduler, "scheduler"), "127.0.0.1:0", o.Log
-	so.Dir = c.folder("scheduler")
-	if c.srv, err = server.New(so); err != nil {
-		t.Fatal(err)
+	if o.Apart {
+		c.startScheduler()
+	} else {
+		c.serveHere()
 	}
-	served := make(chan error, 1)
-	go func() { served <- c.srv.Serve(context.Background()) }()
-	t.Cleanup(func() {
-		c.srv.Close()
-		if err := <-served; !errors.Is(err, server.ErrClosed) {
-			t.Errorf("scheduler: %v", err)
-		}
-	})
 	for range o.Workers {
 		c.AddWorker()
 	}
@@ -106,8 +101,29 @@ func Start(t TB, o Options) *Cluster {
 	return c
 }
 
+// serveHere runs the scheduler in this process.
+func (c *Cluster) serveHere() {
+	c.t.Helper()
+	so := c.opts.Server
+	so.Identity, so.Address, so.Log = c.Identity(identity.Scheduler, "scheduler"), "127.0.0.1:0", c.opts.Log
+	so.Dir = c.folder("scheduler")
+	srv, err := server.New(so)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.addr = srv.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(context.Background()) }()
+	c.t.Cleanup(func() {
+		srv.Close()
+		if err := <-served; !errors.Is(err, server.ErrClosed) {
+			c.t.Errorf("scheduler: %v", err)
+		}
+	})
+}
+
 // Addr returns the scheduler's address.
-func (c *Cluster) Addr() string { return c.srv.Addr().String() }
+func (c *Cluster) Addr() string { return c.addr }
 
 // Endpoint is for Options.Scheduler of clients and workers.
 func (c *Cluster) Endpoint(context.Context) (string, uint64, error) { return c.Addr(), 1, nil }

@@ -13,7 +13,7 @@
 // debugger and the race detector see all. With Options.Processes they are processes
 // of their own, as in a real cluster, and run the functions in executor processes:
 // both are this test binary, started again. That needs Main in TestMain. Such a worker
-// can be killed.
+// can be killed. With Options.Apart the scheduler is a process too.
 //
 // Everything ends with the test. A worker process ends also when the test binary is
 // killed, as it then reads the end of its standard input.

@@ -27,6 +27,10 @@ func Processes() {
 		os.Unsetenv(envWorker) // not for its children
 		os.Exit(runWorker(file))
 	}
+	if file := os.Getenv(envScheduler); file != "" {
+		os.Unsetenv(envScheduler)
+		os.Exit(runScheduler(file))
+	}
 }
 
 func stderrLog() *slog.Logger {
