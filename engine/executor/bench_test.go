@@ -2,6 +2,8 @@ package executor
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -39,8 +41,61 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// stream keeps window tasks in an executor of so many slots until b.N have ended.
+// BenchmarkTrue runs the command true: one at a time, and with as many handed ahead as a
+// worker does. cpu-ns/op counts the commands with it; a bare start and wait is beside it.
+func BenchmarkTrue(b *testing.B) {
+	like := commandTask(&CommandSpec{Argv: []string{"true"}}, "")
+	b.Run("chain", func(b *testing.B) { streamOf(b, Options{}, 1, 1, like) })
+	for _, slots := range []int{1, 2} {
+		b.Run(fmt.Sprintf("window=%d/slots=%d", 12*slots, slots), func(b *testing.B) { streamOf(b, Options{}, 12*slots, slots, like) })
+	}
+	b.Run("bare", func(b *testing.B) {
+		path, err := exec.LookPath("true")
+		if err != nil {
+			b.Fatal(err)
+		}
+		before := ownCPU(b)
+		for b.Loop() {
+			p, err := os.StartProcess(path, []string{"true"}, &os.ProcAttr{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := p.Wait(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64((ownCPU(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+	})
+}
+
+// ownCPU returns the user and system time of this process and of those it waited for.
+func ownCPU(b *testing.B) (d time.Duration) {
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			b.Fatal(err)
+		}
+		d += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return d
+}
+
+// stream keeps window calls of a function in an executor of so many slots until b.N have
+// ended.
 func stream(b *testing.B, o Options, window, slots int, inputs ...[]byte) {
+	name := "echo"
+	if len(inputs) > 0 {
+		name = "join"
+	}
+	like := goTask(name, "hello", inputs...)
+	for i := range like.Inputs {
+		like.Inputs[i].Data, like.Inputs[i].At = inputs[i], nil
+	}
+	streamOf(b, o, window, slots, like)
+}
+
+// streamOf does so with tasks that are like one.
+func streamOf(b *testing.B, o Options, window, slots int, like *Task) {
 	ends := make(chan int, window+1)
 	o.Slots = slots
 	o.Report = func(reports []Report) {
@@ -56,14 +111,6 @@ func stream(b *testing.B, o Options, window, slots int, inputs ...[]byte) {
 		b.Fatal(err)
 	}
 	defer m.Close()
-	name := "echo"
-	if len(inputs) > 0 {
-		name = "join"
-	}
-	like := goTask(name, "hello", inputs...)
-	for i := range like.Inputs {
-		like.Inputs[i].Data, like.Inputs[i].At = inputs[i], nil
-	}
 	like.Place = m.Place(like.Class)
 	batch := func(n int) []*Task {
 		tasks, rows := make([]*Task, n), make([]Task, n)

@@ -193,19 +193,3 @@ func TestMemoryOfACommand(t *testing.T) {
 	}
 	mustRun(t, m, commandTask(&CommandSpec{Argv: []string{"true"}}, ""))
 }
-
-func BenchmarkTrue(b *testing.B) {
-	m, err := newBlocking(Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer m.Close()
-	b.SetParallelism(4)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if r := m.Run(b.Context(), commandTask(&CommandSpec{Argv: []string{"true"}}, "")); r.Failure != nil {
-				b.Error(r.Failure)
-			}
-		}
-	})
-}
