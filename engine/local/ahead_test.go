@@ -122,3 +122,30 @@ func TestTimeLimitOfHanded(t *testing.T) {
 	crowd(t, c, cl, 3, 10)
 	expect(t, turn(c, ended(End{Key: key(1, 1)})), Output{Done: []Done{{Key: key(1, 1)}}, Begun: named(key(2, 1))})
 }
+
+// TestPaceOfCommands: they may take longer and still be handed out ahead, and are late
+// later; while nothing else runs, ticks come less often.
+func TestPaceOfCommands(t *testing.T) {
+	for micros, want := range map[uint32]int{1300: 15, 20_000: 1, 20_001: 0} {
+		c := joined(Config{Slots: 1})
+		cl := class(0, 0)
+		cl.Kind = graph.KindCommand
+		o := crowd(t, c, cl, 50, micros)
+		if len(o.Run) != 1+want || (len(o.Started) > 0) != (want == 0) {
+			t.Errorf("%d µs: %d are handed out, told of %v", micros, len(o.Run), o.Started)
+		}
+		if want == 0 {
+			continue
+		}
+		rest := c.Rest()
+		if rest != commands.rest {
+			t.Errorf("the next tick is wanted after %d whiles", rest)
+		}
+		for passed := rest; passed < commands.late; passed += rest {
+			expect(t, turn(c, Tick{rest}), Output{})
+		}
+		if o := turn(c, Tick{rest}); len(o.Started) != 1 || len(o.Recall) != want {
+			t.Errorf("%d µs: when the first is late: %+v", micros, o)
+		}
+	}
+}
