@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// maxFetches is how many rounds over a result's holders may fail before its
-	// fetch is given up. Rounds in which the result is being computed do not count.
+	// maxFetches is how many rounds over the same holders of a result may fail before
+	// its fetch is given up: at five seconds to connect they last longer than a lease, so
+	// that a holder which is lost is replaced before.
 	maxFetches = 8
 	firstPoll  = 20 * time.Millisecond
 	maxPoll    = time.Second
@@ -36,7 +37,7 @@ func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, 
 		return known.Inline, false, nil
 	}
 	out := &known
-	failed := 0
+	failed, from := 0, ""
 	for poll := firstPoll; ; poll = min(2*poll, maxPoll) {
 		switch {
 		case out == nil: // being computed again
@@ -53,6 +54,10 @@ func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, 
 			}
 			if _, large := errors.AsType[*transfer.SizeError](err); large || ctx.Err() != nil {
 				return nil, false, err
+			}
+			j.c.opts.Log.Debug("no holder gave the result", "task", out.Task.String(), "err", err)
+			if now := fmt.Sprint(out.Attempt, out.Holders); now != from {
+				failed, from = 0, now
 			}
 			if failed++; failed == maxFetches {
 				return nil, false, fmt.Errorf("result of task %s cannot be fetched: %w", graph.TaskID{Job: j.id, Index: index}, err)

@@ -49,8 +49,8 @@ func readHand(path string) (mutants []handMutant, err error) {
 	return mutants, nil
 }
 
-// build compiles the simulator with the mutant.
-func (m *handMutant) build(dir string) (binary string, err error) {
+// build compiles a game with the mutant.
+func (m *handMutant) build(g *game, dir string) (binary string, err error) {
 	text, err := os.ReadFile(m.file)
 	if err != nil {
 		return "", err
@@ -65,7 +65,7 @@ func (m *handMutant) build(dir string) (binary string, err error) {
 	if err := os.WriteFile(changed, []byte(strings.Replace(string(text), m.from, m.to, 1)), 0o644); err != nil {
 		return "", err
 	}
-	return compile(dir, map[string]string{m.file: changed})
+	return g.compile(dir, map[string]string{m.file: changed})
 }
 
 // scriptArgs are the arguments that make the simulator write a script.

@@ -1,10 +1,11 @@
 // Command mutate puts faults into the cores of the scheduler and the workers, one at a
-// time, and sees whether the simulator finds them. Nothing of the tree is changed: the
-// faults are given to the compiler by -overlay.
+// time, and sees whether the simulator finds them; and faults into what lies around the
+// cores, for package livetest to find. Nothing of the tree is changed: the faults are given
+// to the compiler by -overlay.
 //
 //	go run ./engine/schedtest/mutate [-hand] [-mechanical] [-all] [-only NAME] [-schedules N]
 //
-// Those made by hand are in hand.txt, each a text that is replaced by another
+// Those made by hand are in hand.txt and, for livetest, in live.txt, each a text that is replaced by another
 // (hand.go); the tool says so when a text is not there exactly once any more. The
 // mechanical ones are made from the syntax of the cores (mechanical.go): conditions
 // negated, statements left out, limits moved by one. A sample of them is listed in
@@ -37,6 +38,7 @@ var (
 	mechanical = flag.Bool("mechanical", false, "only the mechanical ones")
 	only       = flag.String("only", "", "only mutants whose names contain one of these words, which commas divide")
 	schedules  = flag.Int("schedules", 5000, "schedules that a mutant is tried with")
+	lives      = flag.Int("lives", 150, "schedules of livetest that a mutant is tried with")
 	workers    = flag.Int("j", 2, "mutants at a time")
 	limit      = flag.Duration("limit", 5*time.Minute, "time of one mutant")
 	scripts    = flag.String("scripts", "", "folder for the scripts that find the mutants made by hand")
@@ -69,8 +71,11 @@ func run(out io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	bad := 0
-	if !*mechanical {
-		n, err := runHand(out, dir)
+	for _, g := range []*game{simulator, live} {
+		if *mechanical {
+			break
+		}
+		n, err := runHand(out, dir, g)
 		if err != nil {
 			return err
 		}
@@ -93,28 +98,28 @@ func isAsked(name string) bool {
 	return slices.ContainsFunc(strings.Split(*only, ","), func(word string) bool { return strings.Contains(name, word) })
 }
 
-// runHand tries the mutants of hand.txt.
-func runHand(out io.Writer, dir string) (bad int, err error) {
-	mutants, err := readHand("engine/schedtest/mutate/hand.txt")
+// runHand tries the mutants made by hand for a game.
+func runHand(out io.Writer, dir string, g *game) (bad int, err error) {
+	mutants, err := readHand("engine/schedtest/mutate/" + g.mutants)
 	if err != nil {
 		return 0, err
 	}
 	mutants = slices.DeleteFunc(mutants, func(m handMutant) bool { return !isAsked(m.name) })
-	fmt.Fprintf(out, "%d mutants made by hand\n", len(mutants))
+	fmt.Fprintf(out, "%d mutants made by hand, of %s\n", len(mutants), g.mutants)
 	verdicts := each(out, mutants, func(n int, m handMutant) verdict {
 		work := filepath.Join(dir, fmt.Sprint(n))
-		binary, err := m.build(work)
+		binary, err := m.build(g, work)
 		if err != nil {
 			return verdict{name: m.name, by: err.Error()}
 		}
 		defer os.RemoveAll(work)
-		args := []string{"-shrink=false"}
-		if *scripts != "" {
+		args := g.args
+		if *scripts != "" && g == simulator {
 			if args, err = m.scriptArgs(); err != nil {
 				return verdict{name: m.name, by: err.Error()}
 			}
 		}
-		return try(m.name, binary, 0, args...)
+		return g.try(m.name, binary, 0, args...)
 	})
 	for _, v := range verdicts {
 		if !v.found {
@@ -154,7 +159,7 @@ func runMechanical(out io.Writer, dir string) (bad int, err error) {
 	fmt.Fprintf(out, "%d mechanical mutants of %d\n", len(mutants), possible)
 	found := 0
 	for _, v := range each(out, mutants, func(_ int, m mechanicalMutant) verdict {
-		return try(m.name, binary, m.number, "-shrink=false")
+		return simulator.try(m.name, binary, m.number, simulator.args...)
 	}) {
 		why := listed[v.name]
 		switch {
@@ -199,15 +204,28 @@ func each[M any](out io.Writer, mutants []M, try func(int, M) verdict) []verdict
 	return verdicts
 }
 
+// game is a test that plays schedules.
+type game struct {
+	dir, test string
+	mutants   string // the file of those made by hand
+	schedules *int
+	args      []string
+}
+
+var (
+	simulator = &game{"engine/schedtest", "^TestSimulation$", "hand.txt", schedules, []string{"-shrink=false"}}
+	live      = &game{"engine/livetest", "^TestLive$", "live.txt", lives, nil}
+)
+
 var failure = regexp.MustCompile(`schedule (\d+): (.*)`)
 
 // try plays schedules against a mutant until one fails.
-func try(name, binary string, number int, args ...string) verdict {
+func (g *game) try(name, binary string, number int, args ...string) verdict {
 	ctx, cancel := context.WithTimeout(context.Background(), *limit)
 	defer cancel()
-	args = append([]string{"-test.run", "^TestSimulation$", "-schedules", fmt.Sprint(*schedules)}, args...)
+	args = append([]string{"-test.run", g.test, "-schedules", fmt.Sprint(*g.schedules)}, args...)
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir = "engine/schedtest"
+	cmd.Dir = g.dir
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, number), "GOGC=400")
 	start := time.Now()
 	output, err := cmd.CombinedOutput()
@@ -243,15 +261,15 @@ func shorten(s string) string {
 	return s[:min(len(s), 90)]
 }
 
-// compile builds the simulator's test with some files in the place of others, and with
-// small chunks, so that small jobs drop some.
-func compile(dir string, overlay map[string]string) (binary string, err error) {
+// compile builds the game's test with some files in the place of others, and with small
+// chunks, so that small jobs drop some.
+func (g *game) compile(dir string, overlay map[string]string) (binary string, err error) {
 	binary = filepath.Join(dir, "sim.test")
 	file, err := writeOverlay(dir, overlay)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "test", "-c", "-vet=off", "-tags", "smallchunks", "-overlay", file, "-o", binary, "./engine/schedtest")
+	cmd := exec.Command("go", "test", "-c", "-vet=off", "-tags", "smallchunks", "-overlay", file, "-o", binary, "./"+g.dir)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("it does not compile: %s", output)

@@ -62,7 +62,7 @@ func buildMechanical(dir string) ([]mechanicalMutant, string, error) {
 		}
 		w.overlay[core+"/zz_mutant.go"] = switched
 	}
-	binary, err := compile(dir, w.overlay)
+	binary, err := simulator.compile(dir, w.overlay)
 	return w.mutants, binary, err
 }
 

@@ -1,0 +1,216 @@
+package livetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/server"
+	"github.com/yarnd/yarnd/engine/worker"
+	"github.com/yarnd/yarnd/identity"
+)
+
+// world is one schedule's cluster.
+type world struct {
+	t   *testing.T
+	rnd *rand.Rand // the adversary's
+	net *Network
+	ca  *identity.CA
+	log *slog.Logger
+	dir string
+	srv *server.Server
+
+	serving sync.WaitGroup
+	mending sync.WaitGroup // hosts that are separated for a while
+	workers []*machine     // all there ever were
+}
+
+// machine is a worker's host.
+type machine struct {
+	name string
+	stop context.CancelFunc
+	done chan struct{}
+	gone bool // it was killed or told to leave
+}
+
+const scheduler = "scheduler"
+
+func newWorld(t *testing.T, seed uint64, log *slog.Logger) *world {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	ca, err := identity.NewCA(identity.NewSeed(), "local_1_0001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, rnd: rnd, net: NewNetwork(rand.New(rand.NewPCG(seed, 2))), ca: ca, log: log, dir: t.TempDir()}
+	w.srv, err = server.New(server.Options{
+		Identity: w.identity(identity.Scheduler, scheduler), Listener: w.net.Listen(scheduler), Log: log.With("who", scheduler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serving.Go(func() {
+		if err := w.srv.Serve(context.Background()); !errors.Is(err, server.ErrClosed) {
+			t.Errorf("the scheduler ended: %v", err)
+		}
+	})
+	return w
+}
+
+func (w *world) identity(role identity.Role, name string) *identity.Identity {
+	id, err := w.ca.NewIdentity(identity.Subject{App: w.ca.App(), Role: role, Name: name}, 0)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+func (w *world) endpoint(context.Context) (string, uint64, error) {
+	return w.srv.Addr().String(), 1, nil
+}
+
+// join starts a worker on a new host.
+func (w *world) join() {
+	m := &machine{name: fmt.Sprintf("w%d", len(w.workers)+1), done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stop = cancel
+	o := worker.Options{
+		Identity: w.identity(identity.Worker, m.name), Scheduler: w.endpoint,
+		Host: m.name, Slots: 1 + w.rnd.IntN(3), Memory: 64 << 10, Dir: w.dir, Bundle: graph.Digest{1},
+		Listener: w.net.Listen(m.name), Dial: w.net.Dialer(m.name),
+		Funcs: funcs{}, Inside: true, Log: w.log.With("who", m.name),
+	}
+	w.workers = append(w.workers, m)
+	go func() {
+		defer close(m.done)
+		if err := worker.Run(ctx, o); err != nil {
+			w.t.Errorf("%s: %v", m.name, err)
+		}
+	}()
+}
+
+// present returns the workers that nobody told to leave.
+func (w *world) present() (here []*machine) {
+	for _, m := range w.workers {
+		select {
+		case <-m.done:
+			m.gone = true
+		default:
+		}
+		if !m.gone {
+			here = append(here, m)
+		}
+	}
+	return here
+}
+
+// kill ends a worker as kill -9 does, told by a connection that is reset.
+func (w *world) kill(m *machine) {
+	m.gone = true
+	w.net.Kill(m.name)
+	w.net.Separate(m.name) // it says no more
+	m.stop()
+	if w.rnd.IntN(2) == 0 {
+		w.srv.ContainerExited(m.name, w.rnd.IntN(2) == 0, "killed")
+	}
+}
+
+func (w *world) client(host string) (*client.Client, error) {
+	return client.Dial(context.Background(), client.Options{
+		Identity: w.identity(identity.Client, host), Scheduler: w.endpoint, Host: host,
+		Patience: time.Hour, Dial: w.net.Dialer(host), Log: w.log.With("who", host),
+	})
+}
+
+// end ends everything; synctest finds what does not.
+func (w *world) end() {
+	for _, m := range w.workers {
+		w.net.Join(m.name)
+		m.stop()
+		<-m.done
+	}
+	w.srv.Close()
+	w.serving.Wait()
+	if n := w.net.Open(); n > 0 {
+		w.t.Errorf("%d connections are left", n)
+	}
+}
+
+// adversary does its worst to hosts until quit is closed, and then heals all.
+func (w *world) adversary(users []string, quit <-chan struct{}) {
+	for {
+		select {
+		case <-time.After(time.Duration(w.rnd.ExpFloat64() * float64(3*time.Second))):
+		case <-quit:
+			w.heal(users)
+			return
+		}
+		here := w.present()
+		m := here[w.rnd.IntN(len(here))]
+		victim := m.name
+		if w.rnd.IntN(3) == 0 {
+			victim = users[w.rnd.IntN(len(users))]
+		}
+		switch w.rnd.IntN(8) {
+		case 0, 1:
+			w.net.Cut(victim)
+			w.note("cut", victim)
+		case 2, 3:
+			w.separate(victim)
+		case 4:
+			w.net.Slow(victim, time.Duration(w.rnd.Int64N(int64(time.Second))))
+			w.note("slow", victim)
+		case 5:
+			if len(here) > 1 || w.rnd.IntN(2) == 0 {
+				w.kill(m)
+				w.note("killed", m.name)
+				w.join()
+			}
+		case 6:
+			w.join()
+			w.srv.Drain([]string{m.name}, "it is old")
+			m.gone = true
+			w.note("drained", m.name)
+		case 7:
+			if len(here) < 5 {
+				w.join()
+			}
+		}
+	}
+}
+
+// separate keeps a host apart for a while: shorter or longer than leases and sessions.
+func (w *world) separate(host string) {
+	d := time.Duration(w.rnd.ExpFloat64() * float64(20*time.Second))
+	if w.rnd.IntN(4) == 0 {
+		d += time.Minute
+	}
+	w.note("separated for "+d.String(), host)
+	w.net.Separate(host)
+	w.mending.Go(func() {
+		time.Sleep(d)
+		w.net.Join(host)
+	})
+}
+
+func (w *world) heal(users []string) {
+	w.mending.Wait()
+	for _, m := range w.present() {
+		w.net.Slow(m.name, 0)
+		w.net.Join(m.name)
+	}
+	for _, u := range users {
+		w.net.Slow(u, 0)
+		w.net.Join(u)
+	}
+	w.join()
+	w.note("healed", "all")
+}
+
+func (w *world) note(what, whom string) { w.log.Info(what, "who", "adversary", "whom", whom) }
