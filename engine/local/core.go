@@ -34,6 +34,8 @@ type attempt struct {
 	seq     uint64 // order of assignment
 	missing int    // inputs that are neither inline nor here; 0 unless waiting
 	borrows []Key  // inputs of Core.borrowed that are here for it
+	// followers wait for this one's end, each once for each place they have its result in.
+	followers []*attempt
 	handing
 	// next, while stopping, is an assignment of the same number that waits for this
 	// one's end: a fresh scheduler numbers its tasks anew.
@@ -239,6 +241,11 @@ func (c *Core) await(a *attempt) {
 			c.borrow(a, in.Key)
 			continue
 		}
+		if b := c.leads(in); b != nil {
+			b.followers = append(b.followers, a)
+			a.missing++
+			continue
+		}
 		if !c.want(in, a) {
 			c.failInput(a, in.Key, c.self)
 			return
@@ -324,6 +331,7 @@ func (c *Core) forget(a *attempt) {
 				c.unwanted(f)
 			}
 		}
+		c.unfollow(a)
 	}
 	c.attempts.remove(a)
 	c.giveBack(a.borrows)
@@ -351,6 +359,9 @@ func (c *Core) ended(e *End) {
 	}
 	if e.Kept {
 		c.held[e.Key] = e.Size
+	}
+	if e.Failure == nil {
+		c.caughtUp(a, e)
 	}
 	switch {
 	case c.self == 0: // nobody to tell; what is held goes into the inventory

@@ -34,6 +34,9 @@
 // own: they are here on loan, for those attempts alone (loan.go). When no holder is left, all that wait fail with
 // graph.FailInput.
 //
+// An input may also be the result of an attempt that is here and has not ended: it is
+// there when that one has (follow.go).
+//
 // An attempt of a lazy class does not wait for large inputs: it reads the parts that it
 // needs itself, from the store if they are there and else from a holder. If it cannot, it
 // ends with graph.FailInput.

@@ -40,7 +40,7 @@ type Input struct {
 	Key
 	Size    uint64
 	Inline  []byte           // the result itself, when there are no holders
-	Holders []graph.WorkerID // who has it, best first; 0 is the scheduler
+	Holders []graph.WorkerID // who has it, or is about to compute it, best first; 0 is the scheduler
 }
 
 // IsInline reports whether the input came along.

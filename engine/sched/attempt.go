@@ -20,9 +20,9 @@ func (c *Core) live(w graph.WorkerID, a TaskAttempt) (*job, *task) {
 	return j, t
 }
 
-// give assigns a Ready task to a worker.
-func (c *Core) give(w *worker, j *job, i uint32) {
-	c.apply(j, i, moveAssign)
+// give assigns a task to a worker, by moveAssign or moveFollow.
+func (c *Core) give(w *worker, j *job, i uint32, m move) {
+	c.apply(j, i, m)
 	t, cl := j.task(i), j.classOf(j.task(i))
 	t.attempt = max(t.attempt, j.top[i]) + 1
 	if j.top != nil {
@@ -33,7 +33,7 @@ func (c *Core) give(w *worker, j *job, i uint32) {
 	if cl.took.known {
 		t.took = bucket(cl.took.micros())
 	}
-	c.charge(w, cl.lane, t.took)
+	c.charge(w, cl.lane, t.slotsTaken(cl.lane), t.took)
 	if len(w.given) > 2*w.inflight+64 {
 		c.liveOn(w)
 	}
@@ -56,9 +56,13 @@ func (c *Core) assign(w *worker, j *job, i uint32, attempt graph.Attempt) {
 	})
 }
 
-// input describes a Done task to a worker that is going to need its result.
+// input describes a task to a worker that is going to need its result: a Done one, or one
+// that the worker itself is about to compute.
 func (c *Core) input(w *worker, j *job, i uint32) Input {
 	t := j.task(i)
+	if t.state != StateDone { // it is followed
+		return Input{Task: j.name(i), Attempt: t.attempt, Held: [3]graph.WorkerID{t.where}}
+	}
 	in := Input{Task: j.name(i), Attempt: t.attempt, Size: t.size}
 	if t.flags&flagInline != 0 {
 		in.Inline = true
@@ -105,7 +109,8 @@ func (j *job) holdersOf(i uint32) func(func(graph.WorkerID) bool) {
 func (c *Core) ungive(j *job, i uint32) {
 	t := j.task(i)
 	w := c.workers[t.where]
-	c.discharge(w, j.classOf(t).lane, t.took)
+	c.discharge(w, j.classOf(t).lane, t.slotsTaken(j.classOf(t).lane), t.took)
+	c.doubt(j, i)
 	if t.state == StateRunning {
 		w.running--
 		delete(j.runs, i)
@@ -196,6 +201,10 @@ const maxSize = 1 << 48
 // finish gives an active task its result.
 func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint64) {
 	t := j.task(i)
+	var at graph.WorkerID // where its followers are
+	if m == moveFinish {
+		at = t.where
+	}
 	c.leaveActive(j, i)
 	c.apply(j, i, m)
 	t.where, t.size, t.waiting = holder, min(size, maxSize), 0
@@ -214,12 +223,15 @@ func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint
 		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Size: t.size, Inline: holder == 0})
 	}
 	for jk, k := range c.consumers(j, i) {
-		tk := jk.task(k)
-		if tk.state != StateWaiting {
-			continue
-		}
-		if tk.waiting--; tk.waiting == 0 {
-			c.becomeReady(jk, k)
+		switch tk := jk.task(k); {
+		case tk.state == StateWaiting:
+			if tk.waiting--; tk.waiting == 0 {
+				c.becomeReady(jk, k)
+			}
+		case at != 0 && tk.where == at && tk.follower():
+			if tk.waiting--; tk.waiting == 0 {
+				c.caughtUp(jk, k)
+			}
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (c *Core) giveSuspect(w *worker) bool {
 	id := c.suspects[n]
 	c.suspects = slices.Delete(c.suspects, n, n+1)
 	j, _ := c.find(id)
-	c.give(w, j, id.Index)
+	c.give(w, j, id.Index, moveAssign)
 	w.alone = true
 	return true
 }

@@ -154,6 +154,9 @@ func (k *checker) inputs(j *job, i uint32) error {
 	if (t.state == StateWaiting || t.state == StateReady) && t.waiting != waiting {
 		return fmt.Errorf("waits for %d, counted %d", t.waiting, waiting)
 	}
+	if t.follower() && !k.c.follows(j, i) {
+		return fmt.Errorf("follows %d inputs that are not all with worker %d", t.waiting, t.where)
+	}
 	if t.state == StateWaiting && waiting == 0 {
 		return fmt.Errorf("waits for nothing")
 	}
@@ -175,7 +178,7 @@ func (k *checker) place(j *job, i uint32) error {
 			return fmt.Errorf("on worker %d, which is gone", t.where)
 		}
 		a.inflight++
-		a.queued += cl.slots
+		a.queued += t.slotsTaken(cl.lane)
 		a.load += tooks[t.took]
 		k.takes[t.where][ofMemory] += cl.lane.memory
 		for _, n := range cl.lane.named {

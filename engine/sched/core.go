@@ -14,6 +14,9 @@ type Config struct {
 	Prefill int64
 	// MaxPrefill bounds the attempts that a worker has at a time. Default 1024.
 	MaxPrefill int
+	// Follow is how long a task may take, in microseconds, that follows others or is
+	// followed (follow.go). Default 2,000; less than 0 is none.
+	Follow int64
 	// Bandwidth is what a fetch between workers is assumed to reach, in bytes per
 	// millisecond. Default 200,000.
 	Bandwidth uint64
@@ -32,6 +35,9 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	def(&c.Prefill, 20_000)
+	if c.Follow == 0 {
+		c.Follow = 2_000
+	}
 	def(&c.LocalityWait, 1_000)
 	def(&c.CopyTimeout, 60_000)
 	if c.MaxPrefill <= 0 {
@@ -204,8 +210,10 @@ func (c *Core) find(t graph.TaskID) (*job, *task) {
 // cannot have a result fails, then what nobody wants is dropped: in that order
 // no consequence asks for one of an earlier kind, and what comes out does not
 // depend on the order within a kind. Each looks at its task anew, so one too many
-// does nothing.
+// does nothing. Followers are looked at whenever something ended: what becomes of them
+// follows like everything else.
 type consequences struct {
+	doubts   []graph.TaskID // Given tasks that may follow no more
 	wanted   []graph.TaskID // Released tasks that somebody may want
 	fails    []failing      // active tasks that cannot have a result
 	unwanted []graph.TaskID // tasks that nobody may want any more
@@ -225,12 +233,19 @@ func (c *Core) failLater(j *job, i uint32, kind graph.FailKind, cause graph.Task
 	c.todo.fails = append(c.todo.fails, failing{j.name(i), kind, cause})
 }
 
-func (q *consequences) empty() bool { return len(q.wanted)+len(q.fails)+len(q.unwanted) == 0 }
+func (q *consequences) empty() bool {
+	return len(q.doubts)+len(q.wanted)+len(q.fails)+len(q.unwanted) == 0
+}
 
 // settle draws all consequences.
 func (c *Core) settle() {
 	for q := &c.todo; !q.empty(); {
 		switch {
+		case len(q.doubts) > 0:
+			id := pop(&q.doubts)
+			if j, t := c.find(id); j != nil && t.follower() {
+				c.stray(j, id.Index)
+			}
 		case len(q.wanted) > 0:
 			id := pop(&q.wanted)
 			if j, t := c.find(id); j != nil && t.state == StateReleased && j.wanted(id.Index) {

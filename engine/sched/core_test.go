@@ -15,7 +15,11 @@ type story struct {
 	log []Event // nil is an Output
 }
 
+// tell begins a story, in which tasks do not follow others unless cfg says so.
 func tell(t *testing.T, cfg Config) *story {
+	if cfg.Follow == 0 {
+		cfg.Follow = -1
+	}
 	s := &story{T: t, c: New(cfg)}
 	t.Cleanup(func() {
 		again := New(cfg)

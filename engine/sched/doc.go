@@ -37,6 +37,9 @@
 //     cannot.
 //   - A slow task of a class that may run twice gets a second attempt (speculate.go).
 //     It has at most two at a time; the first result counts.
+//   - A short task may be assigned before its inputs are there, to the worker that is
+//     about to compute them (follow.go). It is Assigned with waiting > 0 then; whatever
+//     becomes of what it follows, its worker only ever starts it or is told to stop it.
 //   - A death is blamed only on a task that was alone (blame.go).
 //   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
 //     that waits (for locality, for a copy, for a worker's rest) goes on.
@@ -56,6 +59,7 @@
 //	submit.go refs.go    jobs come and go; who wants what
 //	retry.go             failed tasks run again
 //	attempt.go blame.go  attempts: given, started, done, failed, retracted
+//	follow.go            assigned before the inputs are there
 //	worker.go crew.go    workers: joined, left; which of them a turn looks at
 //	retire.go            drained
 //	results.go           where results are; lost, found again, freed

@@ -11,6 +11,7 @@ func (c *Core) fill() {
 	if c.ready > 0 {
 		c.fillAhead()
 	}
+	c.lead()
 	c.noteHungry()
 }
 
@@ -62,19 +63,25 @@ func (c *Core) fillAhead() {
 // hasRoom reports whether w may be given a task ahead of time: always one more
 // than it can run, and more while all it has takes less than a window.
 func (c *Core) hasRoom(w *worker, window int64) bool {
-	return w.open() && w.inflight < max(c.cfg.MaxPrefill, w.slots+1) &&
+	return w.open() && w.inflight < c.maxInflight(w) &&
 		(w.queued <= w.slots || w.load < window*int64(w.slots))
 }
+
+// maxInflight is the most attempts that w may have.
+func (c *Core) maxInflight(w *worker) int { return max(c.cfg.MaxPrefill, w.slots+1) }
 
 // take gives w one task from the first lane that has one for it, of at most room
 // slots, and reports whether it did.
 func (c *Core) take(w *worker, room int) bool {
+	if w.inflight >= c.maxInflight(w) {
+		return false // with those who follow others
+	}
 	for n, l := range c.lanes {
 		if l.ready == 0 || l.slots > room || !w.fits(l) || !w.spares(l) {
 			continue
 		}
 		if i, ok := c.next(l, w); ok {
-			c.give(w, l.job, i)
+			c.give(w, l.job, i, moveAssign)
 			c.hadTurn(n)
 			return true
 		}
@@ -114,6 +121,9 @@ func (c *Core) next(l *lane, w *worker) (uint32, bool) {
 // steal gives w, which has a free slot and nothing to fill it with, a task that
 // was meant for another worker or for the workers of another host.
 func (c *Core) steal(w *worker, room int) bool {
+	if w.inflight >= c.maxInflight(w) {
+		return false
+	}
 	for n, l := range c.lanes {
 		if l.ready == 0 || l.slots > room || !w.fits(l) || !w.spares(l) {
 			continue
@@ -123,7 +133,7 @@ func (c *Core) steal(w *worker, room int) bool {
 			i, ok = c.stealHosted(l, w)
 		}
 		if ok {
-			c.give(w, l.job, i)
+			c.give(w, l.job, i, moveAssign)
 			c.hadTurn(n)
 			return true
 		}

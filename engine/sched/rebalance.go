@@ -62,7 +62,7 @@ func (c *Core) claim(victim, w *worker) {
 		j, t := c.find(given[k].Task)
 		l := j.classOf(t).lane
 		switch {
-		case t.state != StateAssigned || t.flags&flagRetract != 0 || !w.fits(l) || !w.spares(l):
+		case t.state != StateAssigned || t.waiting > 0 || t.flags&flagRetract != 0 || !w.fits(l) || !w.spares(l):
 		case j.hosts[given[k].Task.Index] != nil && !c.waitedEnough(w, l):
 		default:
 			c.claims[given[k].Task] = w.id

@@ -125,6 +125,7 @@ func (c *Core) lose(j *job, i uint32) {
 	}
 	j.lost[i] = t.attempt
 	c.dropTransfers(j.name(i))
+	c.doubt(j, i)
 	for jk, k := range c.consumers(j, i) {
 		tk := jk.task(k)
 		switch tk.state {

@@ -106,7 +106,7 @@ func (c *Core) otherWorker(j *job, i uint32) (out *worker) {
 	t := j.task(i)
 	l, at := j.classOf(t).lane, c.workers[t.where]
 	for w := range c.crew.of(&c.crew.idle) {
-		if w == at || l.slots > w.freeSlots() || !w.fits(l) || !w.spares(l) {
+		if w == at || l.slots > w.freeSlots() || w.inflight >= c.maxInflight(w) || !w.fits(l) || !w.spares(l) {
 			continue
 		}
 		if w.host != at.host {
@@ -131,7 +131,7 @@ func (c *Core) giveSecond(w *worker, j *job, i uint32) {
 	}
 	j.seconds[i], j.top[i] = s, s.attempt
 	j.runs[i] = run{j.runs[i].since, true}
-	c.charge(w, cl.lane, s.took)
+	c.charge(w, cl.lane, cl.lane.slots, s.took)
 	c.assign(w, j, i, s.attempt)
 }
 
@@ -155,7 +155,7 @@ func (c *Core) dropSecond(j *job, i uint32, stop bool) {
 	}
 	delete(j.seconds, i)
 	w := c.workers[s.where]
-	c.discharge(w, j.classOf(j.task(i)).lane, s.took)
+	c.discharge(w, j.classOf(j.task(i)).lane, j.classOf(j.task(i)).lane.slots, s.took)
 	if s.running {
 		w.running--
 	}

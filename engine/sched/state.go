@@ -16,6 +16,8 @@ import (
 //	Forgotten │                                                  │               │
 //	          └── free, lose ──────────── Done ◄──── finish ─────┴───────────────┘
 //
+// A task may also go from Waiting to Assigned, to follow those that it waits for (follow.go).
+//
 // Waiting to Running are the active states: somebody wants the task and it has
 // no outcome yet. From any of them the task can also fail, be cancelled, be
 // dropped because nobody wants it any more, or recover a result that a worker
@@ -77,6 +79,7 @@ const (
 	moveReady               // the last input came
 	moveUnready             // an input was lost
 	moveAssign              // given to a worker
+	moveFollow              // given to the worker that is about to compute its inputs
 	moveStart               // the worker started it
 	moveBack                // the attempt ended without an outcome; inputs are counted anew
 	moveFinish              // the attempt gave a result
@@ -102,6 +105,7 @@ var moves = [...]struct {
 	moveReady:   {"ready", 1 << StateWaiting, StateReady},
 	moveUnready: {"unready", 1 << StateReady, StateWaiting},
 	moveAssign:  {"assign", 1 << StateReady, StateAssigned},
+	moveFollow:  {"follow", 1 << StateWaiting, StateAssigned},
 	moveStart:   {"start", 1 << StateAssigned, StateRunning},
 	moveBack:    {"back", 1<<StateAssigned | 1<<StateRunning, StateWaiting},
 	moveFinish:  {"finish", 1<<StateAssigned | 1<<StateRunning, StateDone},

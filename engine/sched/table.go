@@ -18,8 +18,8 @@ type task struct {
 	// first holder of the result while Done (0 with flagInline: the scheduler).
 	where graph.WorkerID
 
-	// waiting counts dependency edges to tasks that are not Done.
-	// Kept only while Waiting or Ready; 0 if and only if not Waiting.
+	// waiting counts dependency edges to tasks that are not Done, while Waiting, Ready (0)
+	// or following them (follow.go). Of other tasks that were given it is 0.
 	waiting uint32
 
 	// need counts edges from active consumers: the result must exist for them.

@@ -28,7 +28,7 @@ type worker struct {
 
 	// What it was given and has not ended yet.
 	inflight int           // attempts
-	queued   int           // their slots
+	queued   int           // slots of those that do not follow others
 	load     int64         // their estimated microseconds
 	taken    goods         // of what it has
 	running  int           // those that started
@@ -95,20 +95,21 @@ func (c *Core) sort(w *worker) {
 	c.crew.cordoned.put(w, w.phase == cordoned)
 }
 
-func (c *Core) charge(w *worker, l *lane, took uint8) {
+// charge books an attempt of a task of l on w, and discharge takes it off.
+func (c *Core) charge(w *worker, l *lane, slots int, took uint8) {
 	w.taken.add(l)
 	c.change(w, func() {
 		w.inflight++
-		w.queued += l.slots
+		w.queued += slots
 		w.load += tooks[took]
 	})
 }
 
-func (c *Core) discharge(w *worker, l *lane, took uint8) {
+func (c *Core) discharge(w *worker, l *lane, slots int, took uint8) {
 	w.taken.remove(l)
 	c.change(w, func() {
 		w.inflight--
-		w.queued -= l.slots
+		w.queued -= slots
 		w.load -= tooks[took]
 	})
 }

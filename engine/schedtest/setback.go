@@ -62,7 +62,7 @@ func (tw *twin) alone(t *twinTask, kind graph.FailKind) bool {
 	others, running := false, 0
 	for _, k := range tw.tasks {
 		if k.worker == t.worker {
-			others = others || k != t
+			others = others || k != t && len(k.follows) == 0 // which has not begun
 			if k.started {
 				running++
 			}

@@ -46,16 +46,18 @@ type twinTask struct {
 	fresh     bool // loose and never wanted
 	pins      int
 
-	live     sched.TaskAttempt // zero: none
-	worker   graph.WorkerID    // of live
-	started  bool              // live was said to run
+	live     sched.TaskAttempt   // zero: none
+	worker   graph.WorkerID      // of live
+	started  bool                // live was said to run
+	follows  []sched.TaskAttempt // on the same worker, which live was assigned before the end of
 	second   secondAttempt
 	row      graph.Attempt // the last that was live
 	last     graph.Attempt // highest attempt ever given
 	done     bool
 	inline   bool
-	attempt  graph.Attempt // whose result counts
-	lost     graph.Attempt // whose result counted, and is gone
+	attempt  graph.Attempt  // whose result counts
+	from     graph.WorkerID // who gave it, unless it was brought along later
+	lost     graph.Attempt  // whose result counted, and is gone
 	holders  []graph.WorkerID
 	seq      int // of the live attempt
 	mistakes int // attempts that failed by their own doing
@@ -82,6 +84,7 @@ type secondAttempt struct {
 
 // endAttempt ends the live attempt; a second one takes its place.
 func (t *twinTask) endAttempt() {
+	t.follows = nil
 	t.live, t.worker, t.started, t.seq = t.second.TaskAttempt, t.second.worker, t.second.started, t.second.seq
 	t.second = secondAttempt{}
 	if t.worker != 0 {
@@ -193,9 +196,9 @@ func (tw *twin) see(ev sched.Event) {
 		for k, a := range ev.Tasks {
 			if t := tw.isLive(ev.Worker, a); t != nil && ev.OK[k] {
 				t.endAttempt()
+				tw.settle()
 			}
 		}
-		tw.settle()
 	}
 }
 
@@ -271,7 +274,7 @@ func (tw *twin) finished(w graph.WorkerID, f sched.Finished) {
 	}
 	tw.stopSecond(t)
 	t.endAttempts()
-	t.setbacks.suspect = false
+	t.setbacks.suspect, t.from = false, w
 	t.done, t.inline, t.attempt, t.lost = true, f.Inline, f.Attempt, 0
 	t.told = t.told || t.held || t.pins > 0
 	if f.Inline {
@@ -293,7 +296,7 @@ func (tw *twin) holds(w graph.WorkerID, h sched.Held) {
 		}
 		tw.stopSecond(t)
 		t.endAttempts()
-		t.row = h.Attempt
+		t.row, t.from = h.Attempt, 0
 		t.setbacks.suspect = false
 		t.done, t.attempt, t.lost, t.holders = true, h.Attempt, 0, []graph.WorkerID{w}
 		t.told = t.told || t.held || t.pins > 0
@@ -314,6 +317,7 @@ func (tw *twin) dropCopy(id graph.TaskID, w graph.WorkerID) {
 // settle draws all consequences: what is wanted is wanted, then what is hopeless
 // fails, then what nobody wants is let go, one thing at a time.
 func (tw *twin) settle() {
+	tw.unfollow()
 	tw.want()
 	for _, t := range tw.tasks {
 		if t.wanted {
@@ -326,11 +330,13 @@ func (tw *twin) settle() {
 			}
 		}
 	}
+	tw.unfollow()
 	for again := true; again; {
 		tw.want()
 		again = false
 		for _, t := range tw.tasks {
 			if !t.wanted && tw.letGo(t) {
+				tw.unfollow()
 				again = true
 				break
 			}
@@ -459,8 +465,14 @@ func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
 	case len(inputs) != len(t.deps):
 		return fmt.Errorf("%v assigned with %d inputs of %d", a.Task, len(inputs), len(t.deps))
 	}
+	var follows []sched.TaskAttempt
 	for k, in := range inputs {
 		d := tw.byID[t.deps[k]]
+		if in.Task == d.id && !d.done && t.worker == 0 && d.worker == a.Worker && d.second.worker == 0 && !in.Inline &&
+			in.Attempt == d.live.Attempt && in.Held == [3]graph.WorkerID{a.Worker} {
+			follows = append(follows, d.live)
+			continue
+		}
 		if in.Task != d.id || !d.done || in.Attempt != d.attempt || in.Inline != d.inline {
 			return fmt.Errorf("%v assigned with input %+v of %+v", a.Task, in, *d)
 		}
@@ -479,7 +491,7 @@ func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
 		t.second = secondAttempt{TaskAttempt: at, worker: a.Worker, seq: tw.seq}
 		tw.seconds++
 	} else {
-		t.live, t.worker, t.seq, t.row = at, a.Worker, tw.seq, a.Attempt
+		t.live, t.worker, t.seq, t.row, t.follows = at, a.Worker, tw.seq, a.Attempt, follows
 	}
 	return nil
 }

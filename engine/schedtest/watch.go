@@ -38,6 +38,7 @@ type lived struct {
 	spec    *spec
 	running bool
 	stays   bool               // it did not fail in the turn in which it came
+	led     map[local.Key]bool // inputs that others of the machine's attempts are about to give
 	here    map[local.Key]bool // inputs that have been here; what is freed then is missed at its turn
 }
 
@@ -67,6 +68,7 @@ func (v *watch) assigned(m *machine, a *local.Assignment, s *spec) {
 	v.seq++
 	l := &lived{Assignment: a, seq: v.seq, spec: s}
 	l.note(m)
+	v.follow(m, l)
 	v.live[a.Key] = l
 }
 
@@ -331,7 +333,7 @@ func (v *watch) idleFetches(m *machine, w *World) error {
 	for _, l := range v.live {
 		for i := range l.Inputs {
 			in := &l.Inputs[i]
-			if _, ok := m.store[in.Key]; l.running || m.mislaid[in.Key] || l.here[in.Key] || in.IsInline() || ok || v.haunted(m, l) {
+			if _, ok := m.store[in.Key]; l.running || m.mislaid[in.Key] || l.here[in.Key] || l.led[in.Key] || in.IsInline() || ok || v.haunted(m, l) {
 				continue
 			}
 			if slices.ContainsFunc(m.flying, func(f *flight) bool { return f.Key == in.Key }) {
@@ -392,7 +394,9 @@ func (v *watch) haunted(m *machine, l *lived) bool {
 }
 
 // fetching reports whether anything is under way that an attempt may wait for.
-func (v *watch) fetching(m *machine, l *lived) bool { return len(m.flying) > 0 || v.haunted(m, l) }
+func (v *watch) fetching(m *machine, l *lived) bool {
+	return len(m.flying) > 0 || v.haunted(m, l) || len(l.led) > 0
+}
 
 func before(a, b *lived) bool {
 	return cmp.Or(cmp.Compare(b.Class.Priority, a.Class.Priority), cmp.Compare(a.seq, b.seq)) < 0
