@@ -147,7 +147,8 @@ func (l *loop) run() {
 // turn sees to all that waits.
 func (l *loop) turn() bool {
 	l.now = time.Now()
-	if l.ticked.CompareAndSwap(true, false) {
+	ticked := l.ticked.CompareAndSwap(true, false)
+	if ticked {
 		l.tick()
 	}
 drain:
@@ -159,18 +160,19 @@ drain:
 			break drain
 		}
 	}
-	l.pace()
+	l.pace(ticked)
 	l.finish()
 	return false
 }
 
-// pace has time pass slowly while no task is active.
-func (l *loop) pace() {
+// pace has time pass slowly while no task is active. It slows down after a tick only: where
+// tasks come one by one, none would ever be due.
+func (l *loop) pace(ticked bool) {
 	every := tickIdle
 	if l.core.Busy() {
 		every = tickEvery
 	}
-	if l.every != every {
+	if every < l.every || ticked && every > l.every {
 		l.every = every
 		l.ticker.Reset(every)
 	}

@@ -6,7 +6,8 @@
 //	loop     ◄──Mine── where A has done its share and more is due
 //
 // As with one goroutine that owns a state, one turn is done at a time, and each sees what
-// those before it did. When much happens, the loop's goroutine does all of it.
+// those before it did. When much happens, the loop's goroutine does all of it, and looks at
+// its timers and whatever else it waits for between turns.
 package turns
 
 import (
@@ -15,7 +16,8 @@ import (
 	"sync/atomic"
 )
 
-// share is how many turns one who brings news does before the loop goes on with it.
+// share is how many turns one who brings news does before the loop goes on with it, and how
+// many the loop does before it looks at what else it waits for.
 const share = 4
 
 // Turns are those of one loop. Due is safe for concurrent use; the other methods are for
@@ -67,11 +69,11 @@ func (t *Turns) elsewhere() (keep bool) {
 // Mine is received from by the loop's goroutine, which then calls Run.
 func (t *Turns) Mine() <-chan struct{} { return t.mine }
 
-// Run does turns until there is nothing to see to. It returns true when turn did: nobody
-// else does one any more.
+// Run does turns until there is nothing to see to, or a few: Mine says then that there is
+// more. It returns true when turn did: nobody else does one any more.
 func (t *Turns) Run() bool {
 	t.rethrow()
-	for {
+	for range share {
 		seen := t.due.Load()
 		if t.turn() {
 			return true
@@ -80,6 +82,8 @@ func (t *Turns) Run() bool {
 			return false
 		}
 	}
+	t.mine <- struct{}{}
+	return false
 }
 
 // Take waits for the end of the turn that is under way. Nobody does one any more.

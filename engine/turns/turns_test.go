@@ -95,6 +95,26 @@ func TestDueIsDone(t *testing.T) {
 	}
 }
 
+// News that never end leave the loop time for whatever else it waits for.
+func TestEndlessNews(t *testing.T) {
+	const most = 10_000
+	done, runs := 0, 0
+	var d *Turns
+	d = New(func() bool {
+		if done++; done < most {
+			d.Due()
+		}
+		return false
+	})
+	for d.Due(); done < most; runs++ {
+		<-d.Mine()
+		d.Run()
+	}
+	if runs < most/10 {
+		t.Errorf("Run was called %d times for %d turns", runs, most)
+	}
+}
+
 func TestKeep(t *testing.T) {
 	d := newDesk()
 	d.keep = true
