@@ -61,7 +61,7 @@ func (k *Class) pace() *pace {
 // place is where attempts run.
 type place struct {
 	granted int        // slots of the core's that it has
-	handed  int        // slots of all attempts that it has
+	handed  int        // slots of all attempts that it has and that are not parked
 	used    int        // slots of those that have begun; at most granted
 	begun   []*attempt // in the order in which they did
 	queue   fifo       // not begun, in order
@@ -73,6 +73,7 @@ type place struct {
 type handing struct {
 	ahead     bool
 	begun     bool
+	stand     stand
 	told      bool   // or was stopped: nobody waits to hear that it began
 	since     uint64 // the whiles that had passed when it began
 	recalling bool
@@ -162,21 +163,25 @@ func (c *Core) hand(a *attempt, fits bool) {
 // advance begins what the place begins by itself.
 func (c *Core) advance(p *place) {
 	for p.queue.len() > 0 && p.used+p.queue.front().slots() <= p.granted {
-		a := p.queue.pop()
-		if !a.recalling {
-			c.loose--
-		}
-		a.begun, a.since = true, c.whiles
-		p.used += a.slots()
-		p.begun = append(p.begun, a)
-		p.young++
-		c.young++
-		if a.ahead && a.Class.TimeLimit > 0 {
-			c.out.Begun = append(c.out.Begun, &a.Assignment)
-		}
-		if a.Class.window(min(c.cfg.Ahead, 1)) == 0 {
-			c.tell(p, a)
-		}
+		c.begin(p, p.queue.pop())
+	}
+}
+
+// begin notes that a, which was taken out of the queue, has begun.
+func (c *Core) begin(p *place, a *attempt) {
+	if !a.recalling {
+		c.loose--
+	}
+	a.begun, a.since = true, c.whiles
+	p.used += a.slots()
+	p.begun = append(p.begun, a)
+	p.young++
+	c.young++
+	if a.ahead && a.Class.TimeLimit > 0 {
+		c.out.Begun = append(c.out.Begun, &a.Assignment)
+	}
+	if a.Class.window(min(c.cfg.Ahead, 1)) == 0 {
+		c.tell(p, a)
 	}
 }
 
@@ -198,11 +203,17 @@ func (c *Core) tell(p *place, a *attempt) {
 // takeOut takes an attempt out of its place, and slots that the place does not need.
 func (c *Core) takeOut(a *attempt) {
 	p := c.placeOf(a)
-	p.handed -= a.slots()
+	if a.stand == active {
+		p.handed -= a.slots()
+	}
 	if a.begun {
 		i := slices.Index(p.begun, a)
 		p.begun = slices.Delete(p.begun, i, i+1)
-		p.used -= a.slots()
+		if a.stand == active {
+			p.used -= a.slots()
+		} else {
+			c.leaveParked(a)
+		}
 		if !a.told {
 			p.young--
 			c.young--
@@ -213,6 +224,11 @@ func (c *Core) takeOut(a *attempt) {
 			c.loose--
 		}
 	}
+	c.settle(p)
+}
+
+// settle takes slots back that the place does not need, and begins what it begins then.
+func (c *Core) settle(p *place) {
 	if back := p.granted - p.handed; back > 0 {
 		p.granted -= back
 		c.free += back

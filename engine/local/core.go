@@ -65,6 +65,8 @@ type Core struct {
 	free     int // slots: cfg.Slots less those that places have
 	places   []*place
 	handings
+	returning fifo // attempts that were parked and want their slots again
+	parked    int  // attempts that are, those included
 
 	held     map[Key]uint64 // results in the store, with their sizes
 	borrowed map[Key]*loan  // results in the store that stay the scheduler's
@@ -130,6 +132,14 @@ func (c *Core) Step(e Event) {
 		for i := range e.Attempts {
 			c.ended(&e.Attempts[i])
 		}
+	case Park:
+		for _, k := range e.Tasks {
+			c.park(k)
+		}
+	case Unpark:
+		for _, k := range e.Tasks {
+			c.unpark(k)
+		}
 	case Recalled:
 		for _, a := range e.Attempts {
 			c.recalled(a)
@@ -147,7 +157,9 @@ func (c *Core) Step(e Event) {
 // call. It is valid until the next call.
 func (c *Core) Output() *Output {
 	c.attempts.reuse()
-	c.startReady()
+	if c.resume() {
+		c.startReady()
+	}
 	c.setLimits()
 	c.startFetches()
 	c.out, c.done = c.done, c.out
@@ -174,6 +186,14 @@ func (c *Core) Counts() (active, queued int) {
 		}
 	}
 	return active, c.attempts.count - active
+}
+
+// Running returns an attempt that was handed out and has not ended, nil if it is none.
+func (c *Core) Running(k Key) *Assignment {
+	if a := c.attempts.get(k); a != nil && a.state >= running {
+		return &a.Assignment
+	}
+	return nil
 }
 
 func (c *Core) joined(e Joined) {
@@ -206,6 +226,7 @@ func (c *Core) left() {
 	o := &c.out
 	o.Started, o.Done, o.Failed = nil, nil, nil
 	o.Retracted, o.Missing, o.Copied = nil, nil, nil
+	o.Parked, o.Unparked = nil, nil
 }
 
 func (c *Core) assign(t *Assignment) {

@@ -20,6 +20,8 @@
 // long as they have not begun: running then means handed out (ahead.go). That is also
 // where it says which attempts the scheduler is told of as Started, and when.
 //
+// An attempt that waits for tasks which it submitted itself takes no slots (park.go).
+//
 // Ready attempts run by priority, then in the order in which they were assigned. An
 // attempt that needs several slots is not overtaken by others while it waits for
 // them.

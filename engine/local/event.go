@@ -106,6 +106,17 @@ type (
 		Attempts []End
 	}
 
+	// Park says that attempts which run wait for tasks of their own, Unpark that they
+	// want to go on: Output.Resumed answers. Unknown ones are ignored.
+	Park struct {
+		Tasks []Key
+	}
+
+	// Unpark ends Park.
+	Unpark struct {
+		Tasks []Key
+	}
+
 	// Recalled answers Output.Recall, for attempts that have not ended.
 	Recalled struct {
 		Attempts []Answer
@@ -162,5 +173,7 @@ func (Fetched) event()     {}
 func (FetchFailed) event() {}
 func (Ended) event()       {}
 func (Recalled) event()    {}
+func (Park) event()        {}
+func (Unpark) event()      {}
 func (Tick) event()        {}
 func (Lost) event()        {}

@@ -31,10 +31,10 @@ func turn(c *Core, events ...Event) Output {
 		c.Step(e)
 	}
 	o := *c.Output()
-	for _, s := range []*[]Key{&o.Abandon, &o.Drop, &o.Started, &o.Missing} {
+	for _, s := range []*[]Key{&o.Abandon, &o.Drop, &o.Started, &o.Parked, &o.Unparked, &o.Missing} {
 		*s = slices.Clone(*s)
 	}
-	o.Recall, o.Begun = slices.Clone(o.Recall), slices.Clone(o.Begun)
+	o.Recall, o.Begun, o.Resumed = slices.Clone(o.Recall), slices.Clone(o.Begun), slices.Clone(o.Resumed)
 	o.Cancel, o.Run, o.Fetch, o.Done = slices.Clone(o.Cancel), slices.Clone(o.Run), slices.Clone(o.Fetch), slices.Clone(o.Done)
 	o.Failed, o.Retracted, o.Copied = slices.Clone(o.Failed), slices.Clone(o.Retracted), slices.Clone(o.Copied)
 	return o

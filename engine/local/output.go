@@ -14,9 +14,12 @@ type Output struct {
 	Run     []Start       // start them; every input is inline or in the store; Ended answers
 	Recall  []*Assignment // handed out ahead: have them back; Recalled answers, or Ended
 	Begun   []*Assignment // ran Ahead and have a time limit: they have begun by now
+	Resumed []*Assignment // were parked and have their slots again: tell them
 	Fetch   []Fetch       // into the store; Fetched or FetchFailed answers
 
 	Started   []Key // have begun, those that run for some time at least: see ahead.go
+	Parked    []Key // wait for tasks of their own, and take no slots
+	Unparked  []Key // go on
 	Done      []Done
 	Failed    []Failed
 	Retracted []Retracted
@@ -74,11 +77,12 @@ func (o *Output) reset() {
 	clear(o.Run) // let payloads go
 	clear(o.Recall)
 	clear(o.Begun)
+	clear(o.Resumed)
 	clear(o.Done)
 	clear(o.Failed)
 	*o = Output{
-		Cancel: o.Cancel[:0], Abandon: o.Abandon[:0], Drop: o.Drop[:0], Run: o.Run[:0], Recall: o.Recall[:0], Begun: o.Begun[:0], Fetch: o.Fetch[:0],
-		Started: o.Started[:0], Done: o.Done[:0], Failed: o.Failed[:0],
+		Cancel: o.Cancel[:0], Abandon: o.Abandon[:0], Drop: o.Drop[:0], Run: o.Run[:0], Recall: o.Recall[:0], Begun: o.Begun[:0], Resumed: o.Resumed[:0], Fetch: o.Fetch[:0],
+		Started: o.Started[:0], Parked: o.Parked[:0], Unparked: o.Unparked[:0], Done: o.Done[:0], Failed: o.Failed[:0],
 		Retracted: o.Retracted[:0], Missing: o.Missing[:0], Copied: o.Copied[:0],
 	}
 }

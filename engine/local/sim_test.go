@@ -23,6 +23,7 @@ type world struct {
 	running  map[Key]*Assignment // handed out
 	execs    [2]exec
 	recall   map[Key]bool
+	parked   map[Key]bool // false: it wants to go on
 	classes  []*Class
 	ghosts   map[Key]bool // run, though nobody wants to know how they end
 	cancel   map[Key]bool
@@ -33,6 +34,7 @@ type world struct {
 	loans    int         // seen
 	aheads   int         // handed out ahead
 	recalls  int         // that were answered yes
+	resumes  int         // of parked ones
 }
 
 // exec is a model of an executor.
@@ -50,7 +52,9 @@ func (w *world) begin() {
 		x := &w.execs[i]
 		used := 0
 		for k := range x.begun {
-			used += w.running[k].slots()
+			if _, parked := w.parked[k]; !parked {
+				used += w.running[k].slots()
+			}
 		}
 		for len(x.order) > 0 && used+w.running[x.order[0]].slots() <= x.limit {
 			k := x.order[0]
@@ -72,6 +76,44 @@ func (w *world) leaves(k Key) {
 	x.order = slices.DeleteFunc(x.order, func(o Key) bool { return o == k })
 	delete(w.running, k)
 	delete(w.cancel, k)
+	delete(w.parked, k)
+}
+
+// park has something that has begun wait, or go on.
+func (w *world) park() {
+	k, ok := pick(w, w.running)
+	if !ok || !w.hasBegun(k) {
+		return
+	}
+	switch wants, parked := w.parked[k]; {
+	case !parked:
+		w.parked[k] = true
+		w.step(Park{[]Key{k, w.someUnassigned()}})
+	case wants:
+		w.parked[k] = false
+		w.step(Unpark{[]Key{k, w.someUnassigned()}})
+	}
+}
+
+// resumed takes in that parked attempts have slots again.
+func (w *world) resumed(o *Output) {
+	for _, a := range o.Resumed {
+		if wants, parked := w.parked[a.Key]; w.running[a.Key] != nil && (!parked || wants) {
+			w.t.Fatalf("%v is resumed, which is parked: %v, or did not ask", a.Key, parked)
+		}
+		delete(w.parked, a.Key)
+		w.resumes++
+	}
+	for _, k := range o.Unparked {
+		if w.assigned[k] == nil || !slices.ContainsFunc(o.Resumed, func(a *Assignment) bool { return a.Key == k }) {
+			w.t.Fatalf("%v is said to go on, which does not", k)
+		}
+	}
+	for _, k := range o.Parked {
+		if w.assigned[k] == nil {
+			w.t.Fatalf("%v is said to be parked, which is not assigned", k)
+		}
+	}
 }
 
 func (w *world) hasBegun(k Key) bool { return w.execs[w.running[k].Class.Place].begun[k] }
@@ -170,6 +212,7 @@ func (w *world) turn() {
 		}
 		w.recall[a.Key] = true
 	}
+	w.resumed(o)
 	if w.rnd.IntN(2) == 0 {
 		w.begin()
 	}
@@ -363,7 +406,7 @@ func (w *world) join() {
 
 func (w *world) random() {
 	if w.self == 0 {
-		switch w.rnd.IntN(7) {
+		switch w.rnd.IntN(8) {
 		case 0:
 			w.join()
 		case 1:
@@ -372,6 +415,8 @@ func (w *world) random() {
 			w.answerRecall()
 		case 3:
 			w.step(Tick{1})
+		case 4:
+			w.park()
 		default:
 			w.finish()
 		}
@@ -385,10 +430,12 @@ func (w *world) random() {
 	case n < 50:
 		w.answerRecall()
 	case n < 53:
+		w.park()
+	case n < 56:
 		w.step(Tick{1})
-	case n < 54:
+	case n < 57:
 		w.die()
-	case n < 55:
+	case n < 58:
 		w.begin()
 	case n < 75:
 		w.answerFetch()
@@ -422,12 +469,12 @@ func (w *world) someUnassigned() Key {
 }
 
 func TestSimulation(t *testing.T) {
-	loans, aheads, recalls := 0, 0, 0
+	loans, aheads, recalls, resumes := 0, 0, 0, 0
 	for seed := range uint64(300) {
 		w := &world{
 			t: t, rnd: rand.New(rand.NewPCG(seed, 1)), cfg: Config{Slots: 1 + int(seed%4), Fetches: 1 + int(seed%5), FetchBytes: 80},
 			assigned: map[Key]*Assignment{}, running: map[Key]*Assignment{}, ghosts: map[Key]bool{}, cancel: map[Key]bool{},
-			flying: map[Key]Fetch{}, abandon: map[Key]bool{}, store: map[Key]uint64{}, ends: map[Key]int{}, recall: map[Key]bool{},
+			flying: map[Key]Fetch{}, abandon: map[Key]bool{}, store: map[Key]uint64{}, ends: map[Key]int{}, recall: map[Key]bool{}, parked: map[Key]bool{},
 		}
 		for i := range w.execs {
 			w.execs[i].begun = map[Key]bool{}
@@ -454,6 +501,7 @@ func TestSimulation(t *testing.T) {
 			w.finish()
 			w.answerFetch()
 			w.answerRecall()
+			w.park()
 			w.step(Tick{1})
 			w.turn()
 		}
@@ -466,7 +514,7 @@ func TestSimulation(t *testing.T) {
 			t.Fatalf("seed %d: it waits for ticks without work", seed)
 		}
 		c := w.c
-		if len(w.assigned) > 0 || c.attempts.count > 0 || c.ready.count > 0 || len(c.fetches) > 0 || c.flying != 0 || c.bytes != 0 || c.free != w.cfg.Slots {
+		if len(w.assigned) > 0 || c.attempts.count > 0 || c.ready.count > 0 || len(c.fetches) > 0 || c.flying != 0 || c.bytes != 0 || c.free != w.cfg.Slots || c.parked != 0 || c.returning.len() > 0 {
 			t.Fatalf("seed %d: left over: %d assigned; core: %d attempts, %d ready, %d fetches, %d flying, %d bytes, %d free slots",
 				seed, len(w.assigned), c.attempts.count, c.ready.count, len(c.fetches), c.flying, c.bytes, c.free)
 		}
@@ -477,10 +525,10 @@ func TestSimulation(t *testing.T) {
 		if d := cmp.Diff(w.store, held); d != "" {
 			t.Fatalf("seed %d: store and core differ:\n%s", seed, d)
 		}
-		loans, aheads, recalls = loans+w.loans, aheads+w.aheads, recalls+w.recalls
+		loans, aheads, recalls, resumes = loans+w.loans, aheads+w.aheads, recalls+w.recalls, resumes+w.resumes
 	}
-	if aheads < 1000 || recalls < 100 {
-		t.Errorf("only %d were handed out ahead, %d given back", aheads, recalls)
+	if aheads < 1000 || recalls < 100 || resumes < 1000 {
+		t.Errorf("only %d were handed out ahead, %d given back, %d parked went on", aheads, recalls, resumes)
 	}
 	if loans < 1000 {
 		t.Errorf("only %d times was anything on loan", loans)

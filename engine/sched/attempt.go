@@ -109,6 +109,7 @@ func (j *job) holdersOf(i uint32) func(func(graph.WorkerID) bool) {
 func (c *Core) ungive(j *job, i uint32) {
 	t := j.task(i)
 	w := c.workers[t.where]
+	c.unpark(w, j.name(i), t.took)
 	c.discharge(w, j.classOf(t).lane, t.slotsTaken(j.classOf(t).lane), t.took)
 	c.doubt(j, i)
 	if t.state == StateRunning {
@@ -243,10 +244,15 @@ const (
 )
 
 func (c *Core) stepFailed(ev Failed) {
-	together := 0
+	together, waited := 0, 0 // deaths: of what ran, and of what was parked
+	w := c.workers[ev.Worker]
 	for k := range ev.Tasks {
-		if isDeath(ev.Tasks[k].Kind) {
-			together++
+		if f := &ev.Tasks[k]; isDeath(f.Kind) {
+			if w != nil && w.isParked(f.Task) {
+				waited++
+			} else {
+				together++
+			}
 		}
 	}
 	for k := range ev.Tasks {
@@ -261,7 +267,11 @@ func (c *Core) stepFailed(ev Failed) {
 			c.settle()
 			continue
 		}
-		c.failedAttempt(j, f.Task.Index, t, f, together == 1)
+		single := together == 1
+		if w.isParked(f.Task) {
+			single = together+waited == 1
+		}
+		c.failedAttempt(j, f.Task.Index, t, f, single)
 		c.settle()
 	}
 }
@@ -269,7 +279,7 @@ func (c *Core) stepFailed(ev Failed) {
 func isDeath(k graph.FailKind) bool { return k == graph.FailDied || k == graph.FailMemory }
 
 // failedAttempt decides whether a task is tried again. single says that no other
-// attempt died with this one.
+// attempt died with this one, besides those that were parked if this one was not.
 func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single bool) {
 	w, cl, y := c.workers[t.where], j.classOf(t), j.tallies[i]
 	final := false
@@ -281,12 +291,19 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 		// It may have died with another one's executor, unless it was alone. Commands
 		// share an executor too; but the memory that one is ended for is its own. An
 		// interpreter of Python runs nothing else.
-		alone := w.queued == cl.slots || w.running == 1 && t.state == StateRunning ||
+		beside, running, parked := w.queued, w.running-len(w.parked), w.isParked(j.name(i))
+		if parked {
+			beside, running = beside+w.aside, w.running
+		}
+		alone := beside == cl.slots || running == 1 && t.state == StateRunning ||
 			cl.Kind == graph.KindCommand && f.Kind == graph.FailMemory || cl.Kind == graph.KindPython
-		if single && alone {
+		switch {
+		case single && alone:
 			y.deaths++
 			final = y.deaths >= cl.deaths()
-		} else {
+		case parked:
+			final = bystander(&y)
+		default:
 			t.flags |= flagSuspect
 		}
 	case graph.FailInput:

@@ -23,6 +23,17 @@ func (c *Core) died(j *job, i uint32) {
 	c.goBackSuspect(j, i)
 }
 
+// stoodBy counts that i's attempt was parked when its worker died.
+func (c *Core) stoodBy(j *job, i uint32) {
+	y := j.tallies[i]
+	if bystander(&y) {
+		c.fail(j, i, graph.FailDied, j.name(i))
+		return
+	}
+	j.tally(i, y)
+	c.goBack(j, i)
+}
+
 func (j *job) tally(i uint32, y tally) {
 	if j.tallies == nil {
 		j.tallies = map[uint32]tally{}
@@ -54,7 +65,7 @@ func (c *Core) fillSolo() {
 		if len(c.suspects) == 0 || c.ready > 0 && !c.maySolo() {
 			return
 		}
-		if w.open() && w.queued == 0 && c.mayRunSuspect(w) {
+		if w.open() && w.queued == 0 && c.suspectFor(w, (*worker).spares) >= 0 {
 			c.setSolo(w, true)
 			c.giveSuspect(w)
 		}
@@ -62,7 +73,7 @@ func (c *Core) fillSolo() {
 	for len(c.suspects) > 0 && c.maySolo() {
 		var least *worker
 		for _, w := range c.crew.all {
-			if w.open() && c.mayRunSuspect(w) && (least == nil || w.load < least.load) {
+			if w.open() && w.queued > 0 && c.suspectFor(w, nil) >= 0 && (least == nil || w.load < least.load) {
 				least = w
 			}
 		}
@@ -87,18 +98,20 @@ func (c *Core) setSolo(w *worker, solo bool) {
 	}
 }
 
-// mayRunSuspect reports whether some suspect fits w.
-func (c *Core) mayRunSuspect(w *worker) bool { return c.suspectFor(w) >= 0 }
-
-func (c *Core) suspectFor(w *worker) int {
+// suspectFor finds a suspect that fits w, and for which ok holds besides.
+func (c *Core) suspectFor(w *worker, ok func(*worker, *lane) bool) int {
 	return slices.IndexFunc(c.suspects, func(id graph.TaskID) bool {
 		j, t := c.find(id)
-		return c.isSuspect(id) && w.fits(j.classOf(t).lane)
+		if !c.isSuspect(id) {
+			return false
+		}
+		l := j.classOf(t).lane
+		return w.fits(l) && (ok == nil || ok(w, l))
 	})
 }
 
 func (c *Core) giveSuspect(w *worker) bool {
-	n := c.suspectFor(w)
+	n := c.suspectFor(w, (*worker).spares) // what is parked there has its memory
 	if w.phase != working || n < 0 {
 		return false
 	}

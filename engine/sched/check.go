@@ -38,8 +38,21 @@ type checker struct {
 
 type account struct {
 	inflight, queued, running, asked, results int
+	aside, parked                             int
 	load                                      int64
 	bytes                                     uint64
+}
+
+// book counts an attempt that w has.
+func (a *account) book(w *worker, id graph.TaskID, slots int, took uint8) {
+	a.inflight++
+	if w.isParked(id) {
+		a.aside += slots
+		a.parked++
+		return
+	}
+	a.queued += slots
+	a.load += tooks[took]
 }
 
 // takes counts what attempts take of a worker besides slots.
@@ -177,9 +190,7 @@ func (k *checker) place(j *job, i uint32) error {
 		if a == nil {
 			return fmt.Errorf("on worker %d, which is gone", t.where)
 		}
-		a.inflight++
-		a.queued += t.slotsTaken(cl.lane)
-		a.load += tooks[t.took]
+		a.book(k.c.workers[t.where], j.name(i), t.slotsTaken(cl.lane), t.took)
 		k.takes[t.where][ofMemory] += cl.lane.memory
 		for _, n := range cl.lane.named {
 			k.takes[t.where][n.resource] += n.count
@@ -211,9 +222,7 @@ func (k *checker) seconds(j *job) error {
 			return fmt.Errorf("task %v (%v): second attempt %+v", j.name(i), t.state, s)
 		}
 		l := j.classOf(t).lane
-		a.inflight++
-		a.queued += l.slots
-		a.load += tooks[s.took]
+		a.book(k.c.workers[s.where], j.name(i), l.slots, s.took)
 		if s.running {
 			a.running++
 		}
@@ -235,7 +244,7 @@ func (k *checker) sums() error {
 	resting := 0
 	for id, a := range k.accounts {
 		w := c.workers[id]
-		if b := (account{w.inflight, w.queued, w.running, w.asked, w.results, w.load, w.bytes}); b != *a {
+		if b := (account{w.inflight, w.queued, w.running, w.asked, w.results, w.aside, len(w.parked), w.load, w.bytes}); b != *a {
 			return fmt.Errorf("worker %d: books say %+v, counted %+v", id, b, *a)
 		}
 		free += w.freeSlots()
@@ -247,6 +256,9 @@ func (k *checker) sums() error {
 		}
 		if w.resting {
 			resting++
+		}
+		if len(w.parked) > w.running {
+			return fmt.Errorf("worker %d: %d attempts are parked, %d run", id, len(w.parked), w.running)
 		}
 		if w.phase == retired && w.inflight > 0 {
 			return fmt.Errorf("worker %d is retired and has %d attempts", id, w.inflight)

@@ -119,6 +119,10 @@ func (c *Core) Step(ev Event) {
 		c.stepRelease(ev)
 	case Failed:
 		c.stepFailed(ev)
+	case Parked:
+		c.stepParked(ev)
+	case Unparked:
+		c.stepUnparked(ev)
 	case Retracted:
 		c.stepRetracted(ev)
 	case Copied:

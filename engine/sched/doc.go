@@ -7,8 +7,8 @@
 //	clients ──────────────────────────────────────────────┐
 //	                                                       ▼
 //	           WorkerJoined, WorkerLeft, Started,      ┌──────┐  Assign, Stop, Retract,
-//	workers ── Done, Failed, Retracted, Copied, ──────►│ Core │  Free, Copy ──────────► workers
-//	           Missing                                 └──────┘  Ended ───────────────► clients
+//	workers ── Parked, Unparked, Done, Failed, ───────►│ Core │  Free, Copy ──────────► workers
+//	           Retracted, Copied, Missing              └──────┘  Ended ───────────────► clients
 //	                                                       ▲     Forget, Gone, Retired
 //	the loop ── Tick, Retire ──────────────────────────────┘
 //
@@ -41,6 +41,7 @@
 //     about to compute them (follow.go). It is Assigned with waiting > 0 then; whatever
 //     becomes of what it follows, its worker only ever starts it or is told to stop it.
 //   - A death is blamed only on a task that was alone (blame.go).
+//   - An attempt that waits for tasks which it submitted takes no slot meanwhile (park.go).
 //   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
 //     that waits (for locality, for a copy, for a worker's rest) goes on.
 //   - Forgotten tasks take no memory: a chunk of rows, or of edges, that are of no use
@@ -65,6 +66,7 @@
 //	results.go           where results are; lost, found again, freed
 //	terms.go             what tasks need of a worker, and what it has
 //	speculate.go         second attempts of slow tasks
+//	park.go              attempts that wait for tasks of their own
 //	lane.go near.go      ready queues
 //	place.go             which queue a task waits in
 //	fill.go rebalance.go who gets what, and who gives it back

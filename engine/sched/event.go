@@ -92,6 +92,19 @@ type (
 		Tasks  []TaskAttempt
 	}
 
+	// Parked says that attempts which run wait for tasks that they submitted, and take no
+	// slots until Unparked says that they go on.
+	Parked struct {
+		Worker graph.WorkerID
+		Tasks  []TaskAttempt
+	}
+
+	// Unparked ends that.
+	Unparked struct {
+		Worker graph.WorkerID
+		Tasks  []TaskAttempt
+	}
+
 	// Done says that attempts gave results, which the worker holds.
 	Done struct {
 		Worker graph.WorkerID
@@ -182,6 +195,8 @@ func (CloseJob) event()     {}
 func (WorkerJoined) event() {}
 func (WorkerLeft) event()   {}
 func (Started) event()      {}
+func (Parked) event()       {}
+func (Unparked) event()     {}
 func (Done) event()         {}
 func (Failed) event()       {}
 func (Retracted) event()    {}

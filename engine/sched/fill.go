@@ -63,7 +63,7 @@ func (c *Core) fillAhead() {
 // hasRoom reports whether w may be given a task ahead of time: always one more
 // than it can run, and more while all it has takes less than a window.
 func (c *Core) hasRoom(w *worker, window int64) bool {
-	return w.open() && w.inflight < c.maxInflight(w) &&
+	return w.open() && w.inflight-len(w.parked) < c.maxInflight(w) &&
 		(w.queued <= w.slots || w.load < window*int64(w.slots))
 }
 

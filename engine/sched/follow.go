@@ -136,5 +136,10 @@ func (c *Core) follows(j *job, k uint32) bool {
 func (c *Core) caughtUp(j *job, k uint32) {
 	t := j.task(k)
 	w, l := c.workers[t.where], j.classOf(t).lane
+	if id := j.name(k); w.isParked(id) { // it said so before its input's end was heard of
+		w.parked[id] += l.slots
+		w.aside += l.slots
+		return
+	}
 	c.change(w, func() { w.queued += l.slots })
 }

@@ -44,7 +44,7 @@ type class struct {
 type tally struct {
 	user   uint16 // failures that user code is to blame for
 	deaths uint16 // of the executor or worker while it ran alone
-	other  uint16 // inputs that live holders did not give, executors that did not start
+	other  uint16 // inputs that live holders did not give, executors that did not start, deaths of others while it was parked
 	stray  uint16 // inputs that holders did not give which had left
 }
 

@@ -81,6 +81,7 @@ type Worker struct {
 	Phase    string // "working", "leaving" or "left"
 	Assigned int    // attempts that it has
 	Running  int    // those that it said have started
+	Parked   int    // those of them that wait for tasks of their own
 	Results  int
 	Bytes    uint64 // of its results
 }
@@ -93,7 +94,7 @@ func (c *Core) Worker(id graph.WorkerID) (Worker, bool) {
 	}
 	return Worker{
 		ID: id, Pool: w.pool, Slots: w.slots, Phase: [...]string{"working", "leaving", "left", "left"}[w.phase],
-		Assigned: w.inflight, Running: w.running, Results: w.results, Bytes: w.bytes,
+		Assigned: w.inflight, Running: w.running, Parked: len(w.parked), Results: w.results, Bytes: w.bytes,
 	}, true
 }
 

@@ -78,7 +78,7 @@ func (c *Core) slowTasks() (out []slow) {
 		for i, r := range j.runs {
 			cl := j.classOf(j.task(i))
 			ms := c.now - r.since
-			if r.copied || !cl.took.known || ms < slowAfter || ms*1000 < slowTimes*cl.took.micros() || !c.hasInputs(j, i) {
+			if r.copied || c.workers[j.task(i).where].isParked(j.name(i)) || !cl.took.known || ms < slowAfter || ms*1000 < slowTimes*cl.took.micros() || !c.hasInputs(j, i) {
 				continue
 			}
 			out = append(out, slow{j, i, float64(ms) * 1000 / float64(max(1, cl.took.micros()))})
@@ -155,6 +155,7 @@ func (c *Core) dropSecond(j *job, i uint32, stop bool) {
 	}
 	delete(j.seconds, i)
 	w := c.workers[s.where]
+	c.unpark(w, j.name(i), s.took)
 	c.discharge(w, j.classOf(j.task(i)).lane, j.classOf(j.task(i)).lane.slots, s.took)
 	if s.running {
 		w.running--

@@ -27,14 +27,16 @@ type worker struct {
 	rested  int64 // milliseconds
 
 	// What it was given and has not ended yet.
-	inflight int           // attempts
-	queued   int           // slots of those that do not follow others
-	load     int64         // their estimated microseconds
-	taken    goods         // of what it has
-	running  int           // those that started
-	asked    int           // those under retraction
-	claims   int           // attempts of other workers under retraction for this one
-	given    []TaskAttempt // in order of assignment; ended ones are swept out now and then
+	inflight int                  // attempts
+	queued   int                  // slots of those that do not follow others
+	load     int64                // their estimated microseconds
+	taken    goods                // of what it has
+	aside    int                  // slots of those that are parked, which queued and load do not count
+	parked   map[graph.TaskID]int // their slots
+	running  int                  // those that started
+	asked    int                  // those under retraction
+	claims   int                  // attempts of other workers under retraction for this one
+	given    []TaskAttempt        // in order of assignment; ended ones are swept out now and then
 
 	// What it holds.
 	results int
@@ -168,7 +170,8 @@ func (c *Core) stepLeft(ev WorkerLeft) {
 	}
 	c.crew.remove(w)
 	delete(c.workers, w.id)
-	if w.inflight != 0 || w.queued != 0 || w.load != 0 || w.running != 0 || w.asked != 0 || w.results != 0 || w.bytes != 0 {
+	if w.inflight != 0 || w.queued != 0 || w.load != 0 || w.running != 0 || w.asked != 0 || w.results != 0 || w.bytes != 0 ||
+		w.aside != 0 || len(w.parked) != 0 {
 		panic(fmt.Sprintf("sched: worker %d left with accounts open: %+v", w.id, *w))
 	}
 }
@@ -204,26 +207,33 @@ func (c *Core) loseResults(w *worker) {
 
 // takeAttempts brings back what w was given. With blame, what was running is suspected,
 // and what came first, as far as w's slots go: short tasks begin without w saying so
-// (see package local). In company, of second attempts, nobody was alone.
+// (see package local). What was parked is suspected only if there was nothing else. In
+// company, of second attempts, nobody was alone.
 func (c *Core) takeAttempts(w *worker, blame, company bool) {
 	given := slices.Clone(c.liveOn(w))
-	slots, candidates := w.slots, 0
-	candidate := make([]bool, len(given))
+	slots, candidates, parked := w.slots, 0, len(w.parked)
+	candidate, waited := make([]bool, len(given)), make([]bool, len(given))
 	for k, a := range given {
 		j, t := c.find(a.Task)
+		if waited[k] = w.isParked(a.Task); waited[k] {
+			continue
+		}
 		if blame && (t.state == StateRunning || slots > 0) {
 			candidate[k] = true
 			candidates++
 		}
 		slots -= j.classOf(t).slots
 	}
-	alone := candidates == 1 && !company && (w.running == 1 || w.solo)
+	alone := candidates == 1 && !company && (w.running-parked == 1 || w.solo)
+	only := candidates == 0 && parked == 1 && !company
 	for k, a := range given {
 		switch j, _ := c.find(a.Task); {
-		case candidate[k] && alone:
+		case candidate[k] && alone, blame && waited[k] && only:
 			c.died(j, a.Task.Index)
 		case candidate[k]:
 			c.goBackSuspect(j, a.Task.Index)
+		case blame && waited[k]:
+			c.stoodBy(j, a.Task.Index)
 		default:
 			c.goBack(j, a.Task.Index)
 		}

@@ -60,6 +60,7 @@ const (
 	OpUp   // the scheduler hears N messages of connection W
 	OpDown // connection W's machine hears N messages, then does what its core wants
 	OpEnd  // machine M's N-th running attempt ends, as its class says or as How says
+	OpPark // machine M's N-th running attempt waits for others, or wants to go on
 	OpLand // machine M's N-th fetch is answered
 
 	OpOpen
@@ -102,6 +103,7 @@ var opFields = [ops]struct{ word, keys string }{
 	OpUp:       {"up", "w n"},
 	OpDown:     {"down", "w n"},
 	OpEnd:      {"end", "m n how"},
+	OpPark:     {"park", "m n"},
 	OpLand:     {"land", "m n how"},
 	OpOpen:     {"open", "j"},
 	OpClass:    {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool twice"},

@@ -23,7 +23,7 @@ type Plan struct {
 var Features = []string{
 	"cancel", "retry", "release", "pin", "close", "loose", "foreign", "hosts", "slots", "pools",
 	"fail", "flaky", "poison", "setup", "crash", "cut", "part", "die", "retire", "scale", "missing",
-	"again", "slow", "resubmit", "small", "restart", "needs", "only", "twice",
+	"again", "slow", "resubmit", "small", "restart", "needs", "only", "twice", "park",
 }
 
 // String returns the flags that replay the plan.
@@ -185,6 +185,10 @@ func (a *adversary) work() Action {
 		return Action{Op: OpLand, M: m.name, N: int64(a.IntN(len(m.flying))), How: how}
 	}
 	act := Action{Op: OpEnd, M: m.name, N: int64(a.IntN(len(m.running)))}
+	if a.on["park"] && a.chance(3) {
+		act.Op = OpPark
+		return act
+	}
 	switch {
 	case a.on["setup"] && (a.chance(24) || m.name%4 == 1 && a.chance(2)): // some hosts are sick
 		act.How = "setup"

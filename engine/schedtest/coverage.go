@@ -29,6 +29,8 @@ const (
 	kindWorkerJoined // about what the worker holds
 	kindWorkerLeft   // about what it was given or held
 	kindStarted
+	kindParked
+	kindUnparked
 	kindDone
 	kindFailed
 	kindRetracted
@@ -45,7 +47,7 @@ const taskStates = int(sched.StateForgotten) + 1
 
 var kindNames = [eventKinds]string{
 	"OpenJob", "DeclareClass", "Submit", "Release", "Pin", "Unpin", "Cancel", "Retry", "CloseJob", "WorkerJoined",
-	"WorkerLeft", "Started", "Done", "Failed", "Retracted", "Copied", "Missing", "Retire", "Tick", "Output",
+	"WorkerLeft", "Started", "Parked", "Unparked", "Done", "Failed", "Retracted", "Copied", "Missing", "Retire", "Tick", "Output",
 }
 
 // Add adds what another run covered.
@@ -159,6 +161,10 @@ func (v *Coverage) seeWorker(c *sched.Core, tw *twin, ev sched.Event) {
 		v.all(c, tw, kindWorkerLeft, func(t *twinTask) bool { return t.isOn(ev.Worker) })
 	case sched.Started:
 		attempts(kindStarted, ev.Tasks)
+	case sched.Parked:
+		attempts(kindParked, ev.Tasks)
+	case sched.Unparked:
+		attempts(kindUnparked, ev.Tasks)
 	case sched.Retracted:
 		attempts(kindRetracted, ev.Tasks)
 	case sched.Missing:

@@ -72,6 +72,8 @@ func (w *World) doWork(a *Action) bool {
 		return w.down(c, int(a.N))
 	case a.Op == OpEnd && m != nil && len(m.running) > 0:
 		m.end(w, int(a.N)%len(m.running), a.How)
+	case a.Op == OpPark && m != nil && len(m.running) > 0:
+		m.park(w, int(a.N)%len(m.running))
 	case a.Op == OpLand && m != nil && len(m.flying) > 0:
 		m.land(w, int(a.N)%len(m.flying), a.How)
 	default:
@@ -338,6 +340,12 @@ func (w *World) another(c *conn) *conn {
 func saidBy(ev sched.Event, id graph.WorkerID) sched.Event {
 	switch ev := ev.(type) {
 	case sched.Started:
+		ev.Worker = id
+		return ev
+	case sched.Parked:
+		ev.Worker = id
+		return ev
+	case sched.Unparked:
 		ev.Worker = id
 		return ev
 	case sched.Done:

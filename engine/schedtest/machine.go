@@ -29,6 +29,7 @@ type machine struct {
 
 	running []*run
 	flying  []*flight
+	returns []*run // of those that run, in order
 	store   map[local.Key]stored
 	mislaid map[local.Key]bool // gone from the store, which the core was not told
 	watch   watch
@@ -42,6 +43,8 @@ type run struct {
 	ghost  bool // nobody wants to know how it ends
 
 	cancelled bool // it was told to end
+	parked    bool // it waits for others
+	returns   bool // and wants to go on
 }
 
 // flight is a fetch under way.
@@ -56,6 +59,13 @@ func keyOf(a sched.TaskAttempt) local.Key { return local.Key{Task: a.Task, Attem
 
 func attemptOf(k local.Key) sched.TaskAttempt {
 	return sched.TaskAttempt{Task: k.Task, Attempt: k.Attempt}
+}
+
+func attemptsOf(keys []local.Key) (out []sched.TaskAttempt) {
+	for _, k := range keys {
+		out = append(out, attemptOf(k))
+	}
+	return out
 }
 
 // conn is one connection of a machine: one worker id.
@@ -219,6 +229,7 @@ func (m *machine) act(w *World) {
 			delete(m.store, k)
 			delete(m.mislaid, k)
 		}
+		m.resume(o)
 		m.report(w, o)
 		for _, a := range o.Run {
 			again = m.start(w, a.Assignment) || again
@@ -239,11 +250,13 @@ func (m *machine) report(w *World, o *local.Output) {
 	}
 	c := m.conn
 	if len(o.Started) > 0 {
-		ev := sched.Started{Worker: c.id}
-		for _, k := range o.Started {
-			ev.Tasks = append(ev.Tasks, attemptOf(k))
-		}
-		c.say(report{ev: ev})
+		c.say(report{ev: sched.Started{Worker: c.id, Tasks: attemptsOf(o.Started)}})
+	}
+	if len(o.Parked) > 0 {
+		c.say(report{ev: sched.Parked{Worker: c.id, Tasks: attemptsOf(o.Parked)}})
+	}
+	if len(o.Unparked) > 0 {
+		c.say(report{ev: sched.Unparked{Worker: c.id, Tasks: attemptsOf(o.Unparked)}})
 	}
 	if len(o.Done) > 0 {
 		ev := sched.Done{Worker: c.id}
@@ -277,11 +290,7 @@ func (m *machine) report(w *World, o *local.Output) {
 		c.say(report{ev: ev})
 	}
 	if len(o.Missing) > 0 {
-		ev := sched.Missing{Worker: c.id}
-		for _, k := range o.Missing {
-			ev.Tasks = append(ev.Tasks, attemptOf(k))
-		}
-		c.say(report{ev: ev})
+		c.say(report{ev: sched.Missing{Worker: c.id, Tasks: attemptsOf(o.Missing)}})
 	}
 }
 
@@ -305,6 +314,33 @@ func (m *machine) start(w *World, a *local.Assignment) (lost bool) {
 	}
 	m.running = append(m.running, r)
 	return false
+}
+
+// park has the n-th running attempt wait for others, or ask for its slots again.
+func (m *machine) park(w *World, n int) {
+	r := m.running[n]
+	switch {
+	case !r.parked:
+		r.parked = true
+		m.step(w, local.Park{Tasks: []local.Key{r.Key}})
+	case !r.returns:
+		r.returns = true
+		m.returns = append(m.returns, r)
+		m.step(w, local.Unpark{Tasks: []local.Key{r.Key}})
+	}
+	m.act(w)
+}
+
+// resume has those go on that have their slots again.
+func (m *machine) resume(o *local.Output) {
+	for _, a := range o.Resumed {
+		for _, r := range m.running {
+			if r.Key == a.Key {
+				r.parked, r.returns = false, false
+			}
+		}
+	}
+	m.returns = slices.DeleteFunc(m.returns, func(r *run) bool { return !r.returns || !slices.Contains(m.running, r) })
 }
 
 // ended tells the core that an attempt ended.

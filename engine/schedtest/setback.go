@@ -14,19 +14,28 @@ import (
 type setbacks struct {
 	deaths, mayBeDeaths int // while it ran alone
 	setups, inputs      int // executors that did not start, inputs that could not be had
+	stood               int // deaths while it waited and others ran
 	suspect             bool
 }
 
-// manyInputs is how many failed fetches a task may have before it may fail for them.
-const manyInputs = 16
+// manySetbacks is how many a task may have that nobody is to blame for.
+const manySetbacks = 16
 
-func deaths(ev sched.Failed) (n int) {
+func (s *setbacks) others() int { return s.inputs + s.setups + s.stood }
+
+// deaths counts those of an event: of what ran, and of what waited for others.
+func (tw *twin) deaths(ev sched.Failed) (ran, waited int) {
 	for _, f := range ev.Tasks {
-		if f.Kind == graph.FailDied || f.Kind == graph.FailMemory {
-			n++
+		if f.Kind != graph.FailDied && f.Kind != graph.FailMemory {
+			continue
+		}
+		if t := tw.byID[f.Task]; t != nil && (t.worker == ev.Worker && t.parked || t.second.worker == ev.Worker && t.second.parked) {
+			waited++
+		} else {
+			ran++
 		}
 	}
-	return n
+	return ran, waited
 }
 
 // setback takes in that a live attempt failed, and judges whether the task had to.
@@ -43,15 +52,18 @@ func (tw *twin) setback(t *twinTask, f sched.FailedAttempt, single bool) {
 		if single && tw.alone(t, f.Kind) {
 			s.deaths++
 			must, may = s.deaths >= limit, s.deaths+s.mayBeDeaths >= limit
+		} else if t.parked {
+			s.stood++
+			may = s.others() > manySetbacks
 		} else {
 			s.suspect, tw.suspected = true, true
 		}
 	case graph.FailInput:
 		s.inputs++
-		may = s.inputs+s.setups > manyInputs
+		may = s.others() > manySetbacks
 	default:
 		s.setups++
-		must, may = s.setups > min(16, limit), s.setups+s.inputs > min(16, limit)
+		must, may = s.setups > min(16, limit), s.others() > min(16, limit)
 	}
 	t.endAttempt()
 	tw.adopt(t, f.Kind, must, may)
@@ -60,14 +72,14 @@ func (tw *twin) setback(t *twinTask, f sched.FailedAttempt, single bool) {
 // alone reports whether nothing but t can be the cause of a death.
 func (tw *twin) alone(t *twinTask, kind graph.FailKind) bool {
 	others, running := false, 0
-	for _, k := range tw.tasks {
-		if k.worker == t.worker {
+	for _, k := range tw.tasks { // what waits is not suspected, unless it is t
+		if k.worker == t.worker && (t.parked || !k.parked) {
 			others = others || k != t && len(k.follows) == 0 // which has not begun
 			if k.started {
 				running++
 			}
 		}
-		if k.second.worker == t.worker {
+		if k.second.worker == t.worker && (t.parked || !k.second.parked) {
 			others = true
 			if k.second.started {
 				running++
@@ -89,7 +101,7 @@ func deathsOf(c *graph.Class) int {
 // what ran or may have is suspected, and if only one did, that one is it.
 func (tw *twin) left(id graph.WorkerID, blame bool) {
 	var live []*twinTask
-	slots, running, company := tw.slots[id], 0, false
+	slots, running, waited, company := tw.slots[id], 0, 0, false
 	delete(tw.slots, id)
 	for _, t := range tw.tasks {
 		tw.dropCopy(t.id, id)
@@ -98,7 +110,10 @@ func (tw *twin) left(id graph.WorkerID, blame bool) {
 		}
 		if t.worker == id {
 			live = append(live, t)
-			if t.started {
+			switch {
+			case t.parked:
+				waited++
+			case t.started:
 				running++
 			}
 		}
@@ -106,16 +121,27 @@ func (tw *twin) left(id graph.WorkerID, blame bool) {
 	slices.SortFunc(live, func(a, b *twinTask) int { return cmp.Compare(a.seq, b.seq) })
 	var candidates []*twinTask
 	for _, t := range live {
+		if t.parked {
+			continue
+		}
 		if blame && (t.started || slots > 0) {
 			candidates = append(candidates, t)
 		}
 		slots -= slotsOf(t.class)
 	}
 	for _, t := range live {
+		parked := t.parked
 		t.endAttempt()
 		s := &t.setbacks
 		must, may := false, false
 		switch {
+		case blame && parked && len(candidates) == 0 && waited == 1 && !company:
+			s.deaths++
+			must, may = s.deaths >= deathsOf(t.class), s.deaths+s.mayBeDeaths >= deathsOf(t.class)
+			s.suspect, tw.suspected = true, true
+		case blame && parked:
+			s.stood++
+			may = s.others() > manySetbacks
 		case !slices.Contains(candidates, t):
 		case len(candidates) > 1 || company || running == 0 && !tw.suspected: // nobody knows which, or whether any ran
 			s.suspect, tw.suspected = true, true

@@ -50,6 +50,8 @@ type twinTask struct {
 	worker   graph.WorkerID      // of live
 	started  bool                // live was said to run
 	follows  []sched.TaskAttempt // on the same worker, which live was assigned before the end of
+	parked   bool                // live waits for others
+	strayed  bool                // it did, ever
 	second   secondAttempt
 	row      graph.Attempt // the last that was live
 	last     graph.Attempt // highest attempt ever given
@@ -79,6 +81,8 @@ type secondAttempt struct {
 	sched.TaskAttempt
 	worker  graph.WorkerID // 0: none
 	started bool
+	parked  bool
+	strayed bool
 	seq     int
 }
 
@@ -86,6 +90,7 @@ type secondAttempt struct {
 func (t *twinTask) endAttempt() {
 	t.follows = nil
 	t.live, t.worker, t.started, t.seq = t.second.TaskAttempt, t.second.worker, t.second.started, t.second.seq
+	t.parked, t.strayed = t.second.parked, t.second.strayed
 	t.second = secondAttempt{}
 	if t.worker != 0 {
 		t.row = t.live.Attempt
@@ -158,16 +163,33 @@ func (tw *twin) see(ev sched.Event) {
 				t.second.started = true
 			}
 		}
+	case sched.Parked:
+		for _, a := range ev.Tasks {
+			if t := tw.isLive(ev.Worker, a); t != nil && t.started {
+				t.parked, t.strayed = true, true
+			} else if t := tw.isSecond(ev.Worker, a); t != nil && t.second.started {
+				t.second.parked, t.second.strayed = true, true
+			}
+		}
+	case sched.Unparked:
+		for _, a := range ev.Tasks {
+			if t := tw.isLive(ev.Worker, a); t != nil {
+				t.parked = false
+			} else if t := tw.isSecond(ev.Worker, a); t != nil {
+				t.second.parked = false
+			}
+		}
 	case sched.Done:
 		for _, f := range ev.Tasks {
 			tw.finished(ev.Worker, f)
 			tw.settle()
 		}
 	case sched.Failed:
+		ran, waited := tw.deaths(ev)
 		for _, f := range ev.Tasks {
 			t, second := tw.isLive(ev.Worker, f.TaskAttempt), tw.isSecond(ev.Worker, f.TaskAttempt)
 			if t != nil {
-				tw.setback(t, f, deaths(ev) == 1)
+				tw.setback(t, f, ran == 1 && !t.parked || ran+waited == 1)
 			} else if t = second; t != nil { // it decides nothing
 				t.second = secondAttempt{}
 			}
@@ -499,6 +521,17 @@ func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
 // mayHaveSecond reports whether a task with a live attempt may get another one.
 func (t *twinTask) mayHaveSecond(on graph.WorkerID) bool {
 	return t.class.Idempotent && t.started && t.second.worker == 0 && t.worker != on
+}
+
+// strayed counts the attempts of a worker that wait, or have waited, for others: what it
+// has besides is bounded.
+func (tw *twin) strayed(id graph.WorkerID) (n int) {
+	for _, t := range tw.tasks {
+		if t.worker == id && t.strayed || t.second.worker == id && t.second.strayed {
+			n++
+		}
+	}
+	return n
 }
 
 // freed objects to a Free of something that is needed.

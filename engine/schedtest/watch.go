@@ -166,7 +166,7 @@ func (v *watch) output(m *machine, w *World, o *local.Output) error {
 		}
 	}
 	v.missing = v.missing[:0]
-	if !m.welcomed() && len(o.Started)+len(o.Done)+len(o.Failed)+len(o.Retracted)+len(o.Missing)+len(o.Copied) > 0 {
+	if !m.welcomed() && len(o.Started)+len(o.Done)+len(o.Failed)+len(o.Retracted)+len(o.Missing)+len(o.Copied)+len(o.Parked)+len(o.Unparked) > 0 {
 		return fmt.Errorf("machine %d reports without a connection", m.name)
 	}
 	if err := v.runs(m, o); err != nil {
@@ -281,7 +281,9 @@ func (v *watch) fetches(m *machine, w *World, o *local.Output) error {
 func (v *watch) settled(m *machine, w *World) error {
 	free := m.slots
 	for _, r := range m.running {
-		free -= slotsOf(r.Class.Class)
+		if !r.parked {
+			free -= slotsOf(r.Class.Class)
+		}
 		if r.ghost != r.cancelled {
 			return fmt.Errorf("machine %d: %v is wanted by nobody: %v, and was told to end: %v", m.name, r.Key, r.ghost, r.cancelled)
 		}
@@ -294,9 +296,15 @@ func (v *watch) settled(m *machine, w *World) error {
 	if free < 0 {
 		return fmt.Errorf("machine %d runs more than its %d slots", m.name, m.slots)
 	}
+	if len(m.returns) > 0 && slotsOf(m.returns[0].Class.Class) <= free {
+		return fmt.Errorf("machine %d has %d free slots, and %v does not go on", m.name, free, m.returns[0].Key)
+	}
+	if len(m.returns) > 0 && len(v.begun) > 0 {
+		return fmt.Errorf("machine %d runs %v before %v, which was parked, may go on", m.name, v.begun[0].Key, m.returns[0].Key)
+	}
 	var next *lived
 	for _, l := range v.live {
-		if !l.running && v.complete(m, l) && (next == nil || before(l, next)) {
+		if len(m.returns) == 0 && !l.running && v.complete(m, l) && (next == nil || before(l, next)) {
 			next = l
 		}
 	}

@@ -426,8 +426,8 @@ func (w *World) bounds() error {
 			continue
 		}
 		k, ok := w.core.Worker(c.id)
-		if !ok || k.Assigned > max(credit, c.m.slots+1) {
-			return fmt.Errorf("worker %d (known: %v) has %d attempts, its credit is %d", c.id, ok, k.Assigned, max(credit, c.m.slots+1))
+		if n := k.Assigned - w.twin.strayed(c.id); !ok || n > max(credit, c.m.slots+1) {
+			return fmt.Errorf("worker %d (known: %v) has %d attempts, its credit is %d", c.id, ok, n, max(credit, c.m.slots+1))
 		}
 	}
 	return nil
