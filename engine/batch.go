@@ -89,6 +89,18 @@ func (b *Batch[T]) notify() {
 	}
 }
 
+// wait is await of who has nothing else to do.
+func (b *Batch[T]) wait(ctx context.Context, ok func() bool) error {
+	b.mu.Lock()
+	there, job := ok(), b.job
+	b.mu.Unlock()
+	if there || job == nil {
+		return b.await(ctx, ok)
+	}
+	defer job.Client().Wait()()
+	return b.await(ctx, ok)
+}
+
 // await waits until ok, which is called with b.mu.
 func (b *Batch[T]) await(ctx context.Context, ok func() bool) error {
 	for {
@@ -211,7 +223,7 @@ func (b *Batch[T]) at(i int) Future[T] {
 // scheduler, and returns how many there are. From then on a named job goes on
 // without this program.
 func (b *Batch[T]) Submitted(ctx context.Context) (int, error) {
-	if err := b.await(ctx, func() bool { return b.over }); err != nil {
+	if err := b.wait(ctx, func() bool { return b.over }); err != nil {
 		return b.Len(), err
 	}
 	if b.err != nil || b.job == nil {
@@ -253,7 +265,7 @@ func (b *Batch[T]) endedLocked(k int) (int, bool) {
 }
 
 func (b *Batch[T]) waitEnded(ctx context.Context, k int) (more bool, err error) {
-	err = b.await(ctx, func() bool {
+	err = b.wait(ctx, func() bool {
 		_, more = b.endedLocked(k)
 		return more || (b.over && k >= b.n)
 	})
@@ -279,10 +291,13 @@ func (b *Batch[T]) inOrder() order {
 			return k, ended
 		},
 		wait: func(ctx context.Context, k int) (bool, error) {
-			if err := b.await(ctx, func() bool { return b.over || k < b.n }); err != nil || k >= b.Len() {
+			if err := b.wait(ctx, func() bool { return b.over || k < b.n }); err != nil || k >= b.Len() {
 				return false, err
 			}
 			f := b.future(k)
+			if _, ended := f.peek(); !ended {
+				defer b.job.Client().Wait()()
+			}
 			select {
 			case <-f.Done():
 				return true, nil
@@ -321,7 +336,7 @@ func (b *Batch[T]) Gather(ctx context.Context) ([]T, error) {
 // Refs waits until all tasks are submitted, not until they end, and returns the
 // promises of their results, all of which are kept from then on.
 func (b *Batch[T]) Refs(ctx context.Context) ([]Ref[T], error) {
-	if err := b.await(ctx, func() bool { return b.over }); err != nil {
+	if err := b.wait(ctx, func() bool { return b.over }); err != nil {
 		return nil, err
 	}
 	if b.err != nil {

@@ -34,6 +34,11 @@
 // whole; one of [DefineStream] gives a result that is not in memory. Package shuffle, which
 // groups records by their keys, is made of both.
 //
+// # Tasks that submit tasks
+//
+// A function finds a client of its cluster by [Inside]. While it waits for tasks that it
+// has submitted it takes no slot, and they end with it.
+//
 // # Jobs, and coming back
 //
 // Tasks belong to jobs. Those submitted without [InJob] belong to a job without a

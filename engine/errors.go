@@ -37,6 +37,11 @@ var (
 	ErrUnreachable = client.ErrUnreachable
 	// ErrClosed: the client was closed.
 	ErrClosed = client.ErrClosed
+	// ErrTaskOver: the client is one within a task, of which this attempt has ended.
+	ErrTaskOver = errors.New("the task has ended, and its client with it: finish the work before the function returns, or use a job with a name")
+	// ErrNotInside: a client within a task was asked for with a context that is not one
+	// which a function of a task was given.
+	ErrNotInside = errors.New("this context is not of a function that runs as a task: pass on the one that it was given")
 )
 
 // TaskID names a task of a cluster: the n-th task, from 0, of a job.

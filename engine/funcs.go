@@ -96,8 +96,11 @@ type infoKey struct{}
 
 // Info returns what is known of the run whose function got ctx.
 func Info(ctx context.Context) (TaskInfo, bool) {
-	info, ok := ctx.Value(infoKey{}).(TaskInfo)
-	return info, ok
+	r, ok := ctx.Value(infoKey{}).(*running)
+	if !ok {
+		return TaskInfo{}, false
+	}
+	return r.TaskInfo, true
 }
 
 // adapt gives fn the form in which executors call it.
@@ -110,9 +113,8 @@ func adapt[In, Out any](name string, in *codec.Codec[In], out *codec.Codec[Out],
 		if err := in.Resolve(&v, inputs(call)); err != nil {
 			return nil, fmt.Errorf("input of %s: %w", name, err)
 		}
-		ctx = context.WithValue(ctx, infoKey{}, TaskInfo{
-			Name: name, Task: call.Task, Attempt: int(call.Attempt), Host: call.Host, Worker: call.Worker,
-		})
+		ctx, leave := enter(ctx, name, call)
+		defer leave()
 		result, err := fn(ctx, v)
 		if err != nil {
 			return nil, err

@@ -75,9 +75,8 @@ func defineLazy[In, Out any](name string, out *codec.Codec[Out], o []TaskOption,
 		for _, in := range call.Inputs {
 			byTask[in.Task] = in
 		}
-		ctx = context.WithValue(ctx, infoKey{}, TaskInfo{
-			Name: name, Task: call.Task, Attempt: int(call.Attempt), Host: call.Host, Worker: call.Worker,
-		})
+		ctx, leave := enter(ctx, name, call)
+		defer leave()
 		return fn(context.WithValue(ctx, lazyKey{}, byTask), call, v)
 	})
 	t := &Task[In, Out]{class: graph.Class{Name: name, Kind: graph.KindGo, Lazy: true}, in: in.Append, out: &kind[Out]{out, name}}

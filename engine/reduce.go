@@ -83,9 +83,13 @@ func Broadcast[T any](ctx context.Context, c *Client, v T, copies int, o ...Subm
 		f.Release()
 		return nil, err
 	}
-	select {
-	case <-f.Done():
-	case <-ctx.Done():
+	c.WhileIdle(func() {
+		select {
+		case <-f.Done():
+		case <-ctx.Done():
+		}
+	})
+	if ctx.Err() != nil {
 		f.Release()
 		return nil, context.Cause(ctx)
 	}

@@ -30,6 +30,11 @@ type ownBundle struct {
 // Bundle returns the digest of the program that Go tasks are to run in, and makes
 // sure that the cluster has that program; the zero digest is the workers' own.
 func (c *Client) Bundle(ctx context.Context) (graph.Digest, error) {
+	if c.inside != nil { // the program that runs here
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.workers, nil
+	}
 	if !c.opts.OwnBundle {
 		return graph.Digest{}, nil
 	}

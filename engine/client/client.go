@@ -19,8 +19,9 @@ import (
 
 // Client is a session with a scheduler. It is safe for concurrent use.
 type Client struct {
-	opts Options
-	pool *transfer.Pool
+	opts   Options
+	pool   *transfer.Pool // nil within a task
+	inside Inside         // the way to the cluster from within a task; else nil
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -63,21 +64,34 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		return nil, errors.New("client: Options without Identity or Scheduler")
 	}
 	o.setDefaults()
+	c := newClient(o)
+	c.pool = transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log, TCP: o.Dial})
+	if err := c.begin(ctx); err != nil {
+		c.pool.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func newClient(o Options) *Client {
 	c := &Client{
-		opts: o, pool: transfer.NewPool(o.Identity, transfer.PoolOptions{Log: o.Log, TCP: o.Dial}),
-		bundle:  ownBundle{turn: make(chan struct{}, 1)},
+		opts: o, bundle: ownBundle{turn: make(chan struct{}, 1)},
 		stopped: make(chan struct{}),
 		calls:   map[uint64]*call{}, jobs: map[graph.JobID]*Job{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// begin connects for the first time.
+func (c *Client) begin(ctx context.Context) error {
 	conn, err := c.dial(ctx)
 	if err != nil {
 		c.cancel()
-		c.pool.Close()
-		return nil, err
+		return err
 	}
 	go c.run(conn)
-	return c, nil
+	return nil
 }
 
 // run is the reader: it lives as long as the client.
@@ -172,6 +186,9 @@ func (c *Client) dial(ctx context.Context) (*wire.Conn, error) {
 }
 
 func (c *Client) dialOnce(ctx context.Context) (*wire.Conn, error) {
+	if c.inside != nil {
+		return c.dialInside(ctx)
+	}
 	endpoint, epoch, err := c.opts.Scheduler(ctx)
 	if err != nil {
 		return nil, err
@@ -262,7 +279,9 @@ func (c *Client) Close() error {
 		}
 		c.cancel()
 		<-c.stopped
-		c.pool.Close()
+		if c.pool != nil {
+			c.pool.Close()
+		}
 	})
 	<-c.stopped
 	return c.endErr
@@ -274,16 +293,28 @@ func (c *Client) closeJobs(ctx context.Context) error {
 	jobs := slices.Collect(maps.Values(c.jobs))
 	connected := c.conn != nil
 	c.mu.Unlock()
+	err := c.flushNamed(ctx)
+	for _, j := range jobs {
+		if j.name == "" && j.own && connected {
+			_ = j.Close(ctx) // it ends with the session's lease as well
+		}
+	}
+	return err
+}
+
+// flushNamed hands over what was submitted to jobs with names.
+func (c *Client) flushNamed(ctx context.Context) error {
+	c.mu.Lock()
+	jobs := slices.Collect(maps.Values(c.jobs))
+	c.mu.Unlock()
 	var errs []error
 	for _, j := range jobs {
-		switch {
-		case j.name != "":
-			j.releaseLoose()
-			if err := j.Flush(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("job %q: not all tasks have reached the scheduler: %w", j.name, err))
-			}
-		case j.own && connected:
-			_ = j.Close(ctx) // it ends with the session's lease as well
+		if j.name == "" {
+			continue
+		}
+		j.releaseLoose()
+		if err := j.Flush(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("job %q: not all tasks have reached the scheduler: %w", j.name, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -36,6 +36,13 @@
 // lease ran out, or the scheduler is another one), jobs without a name are lost;
 // named jobs are opened again and go on when they are still the same job.
 //
+// # Within a task
+//
+// A client within a task (DialInside) has no certificate and no connections of its own:
+// its frames go over a pipe to the worker that runs the task, which relays them, and large
+// results come the same way, piece by piece. Whatever waits for long (Job.Wait, Acquire,
+// WaitEvent) gives the task's slots up meanwhile.
+//
 // # Non-obvious
 //
 //   - An outcome of a task that nobody here holds (a job found again by name) is

@@ -48,7 +48,11 @@ func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, 
 		case out.IsInline():
 			return out.Inline, false, nil
 		case len(out.Holders) > 0:
-			data, err := j.fetch(ctx, out)
+			fetch := j.fetch
+			if j.c.inside != nil {
+				fetch = j.fetchInside
+			}
+			data, err := fetch(ctx, out)
 			if err == nil {
 				return data, true, nil
 			}
@@ -63,7 +67,10 @@ func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, 
 				return nil, false, fmt.Errorf("result of task %s cannot be fetched: %w", graph.TaskID{Job: j.id, Index: index}, err)
 			}
 		}
-		if err := sleep(ctx, poll); err != nil {
+		back := j.c.Wait()
+		err := sleep(ctx, poll)
+		back()
+		if err != nil {
 			return nil, false, err
 		}
 		if out, err = j.whereNow(ctx, index); err != nil {

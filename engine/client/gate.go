@@ -98,6 +98,9 @@ func (c *Client) gate(ctx context.Context, m *wire.Gate, then func(*wire.Reply))
 		then = func(*wire.Reply) {}
 	}
 	req := &wire.Request{Body: &wire.Request_Gate{Gate: m}}
+	if m.Op == wire.GateOp_ACQUIRE || m.Op == wire.GateOp_WAIT {
+		defer c.Wait()()
+	}
 	_, err := c.askThen(ctx, nil, req, then)
 	if err == nil {
 		return nil

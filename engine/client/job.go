@@ -128,6 +128,9 @@ func (c *Client) job(id graph.JobID) *Job {
 	return j
 }
 
+// Client returns the client that knows the job so.
+func (j *Job) Client() *Client { return j.c }
+
 // ID returns the job's number in the cluster.
 func (j *Job) ID() graph.JobID { return j.id }
 

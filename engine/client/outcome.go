@@ -118,6 +118,10 @@ func (j *Job) Peek(index uint32) (o Outcome, ok bool) {
 
 // Wait waits for the task's outcome. The end of ctx ends the wait, not the task.
 func (j *Job) Wait(ctx context.Context, index uint32) (Outcome, error) {
+	if out, ok := j.Peek(index); ok {
+		return out, out.Err
+	}
+	defer j.c.Wait()()
 	for {
 		if out, ok := j.Peek(index); ok {
 			return out, out.Err

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -18,6 +19,9 @@ type Place struct {
 
 // Where tells where a task runs; nil when it does not at present.
 func (j *Job) Where(ctx context.Context, index uint32) (*Place, error) {
+	if j.c.inside != nil {
+		return nil, &Error{Kind: ErrAuth, Err: errors.New("a client within a task cannot look at what a command writes, nor feed one: do it from a client of your own")}
+	}
 	rows, err := j.Tasks(ctx, index, 1, "")
 	if err != nil || len(rows) == 0 || rows[0].Task.Index != index || rows[0].Worker == 0 {
 		return nil, err

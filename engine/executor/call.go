@@ -35,6 +35,9 @@ type Call struct {
 	Payload []byte // the task's; read-only
 	Inputs  []*Input
 
+	run *run
+	by  *child
+
 	// Stream, if the function sets it, is the result instead of what it returns. It is
 	// read once the function has returned, and then closed.
 	Stream Stream

@@ -80,7 +80,7 @@ func (p *process) hand(t *Task, limit int) bool {
 		return false
 	}
 	t.in = p
-	t.data, t.pid, t.moves = nil, 0, false
+	t.data, t.pid, t.moves, t.parked = nil, 0, false, false
 	if t.sink != nil { // what an executor gave of it that is no more
 		t.sink.abort()
 		t.sink = nil
@@ -384,7 +384,9 @@ func (p *process) taken() (slots int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range p.calls.all() {
-		slots += t.slots()
+		if !t.parked {
+			slots += t.slots()
+		}
 	}
 	return slots
 }

@@ -51,6 +51,8 @@ type child struct {
 	waiters  []*waiter           // that nobody uses
 	tasks    map[string]bool     // commands that run, as taskMark names them
 	commands map[uint64]*command // the same, by call
+	insides  map[uint64]*Inside  // of calls that asked for theirs
+	parked   int                 // of those
 	ended    bool                // a command ended since the last sweep
 }
 
@@ -77,6 +79,7 @@ func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper, ke
 		commands: map[uint64]*command{},
 		reads:    map[uint64]chan piece{},
 		in:       &frameReader{r: in, max: maxToExecutor}, over: make(chan error, 1),
+		insides: map[uint64]*Inside{},
 	}
 	defer c.closeWaiters()
 	defer c.wg.Wait()
@@ -110,11 +113,11 @@ func (c *child) greet(r *frameReader, pages mapper) error {
 	if c.set.Version != version {
 		return protocolError(fmt.Sprintf("the worker speaks version %d, this bundle %d: build it with the worker's version of yarnd", c.set.Version, version))
 	}
-	all, err := pages(c.set.Slots)
+	all, err := pages(c.set.Slots + c.set.Parked)
 	if err != nil {
 		return err
 	}
-	n := min(len(all), c.set.Slots)
+	n := min(len(all), c.set.Slots+c.set.Parked)
 	if c.page = all[:n:n]; c.funcs == nil {
 		c.out.note(all[n:])
 	}
@@ -158,6 +161,22 @@ func (c *child) handle(k kind, body []byte) error {
 			return err
 		}
 		c.signal(call, syscall.Signal(sig))
+	case kindResume:
+		call, err := parseCall(body)
+		if err != nil {
+			return err
+		}
+		if in := c.insideOf(call); in != nil {
+			in.resume()
+		}
+	case kindNested:
+		call, n, err := parseNested(body)
+		if err != nil {
+			return err
+		}
+		if in := c.insideOf(call); in != nil {
+			in.receive(n)
+		}
 	case kindData:
 		id, ok, data, err := parseData(body)
 		if err != nil {
@@ -248,20 +267,34 @@ func (c *child) leave() {
 	}
 }
 
+func (c *child) insideOf(call uint64) *Inside {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.insides[call]
+}
+
 // fetch reads a piece of an input from the worker.
 func (c *child) fetch(ctx context.Context, r read) ([]byte, error) {
+	return c.ask(ctx, kindRead, func(b []byte, id uint64) []byte {
+		r.id = id
+		return appendRead(b, r)
+	})
+}
+
+// ask asks the worker for a piece of something.
+func (c *child) ask(ctx context.Context, k kind, body func(b []byte, id uint64) []byte) ([]byte, error) {
 	answer := make(chan piece, 1)
 	c.mu.Lock()
 	c.next++
-	r.id = c.next
-	c.reads[r.id] = answer
+	id := c.next
+	c.reads[id] = answer
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.reads, r.id)
+		delete(c.reads, id)
 	}()
-	if err := c.out.write(kindRead, func(b []byte) []byte { return appendRead(b, r) }); err != nil {
+	if err := c.out.write(k, func(b []byte) []byte { return body(b, id) }); err != nil {
 		return nil, err
 	}
 	c.relieve()

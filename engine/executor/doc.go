@@ -94,7 +94,7 @@
 //
 //	worker                                    executor
 //	  | Setup {version, host, worker, grace_ms, |
-//	  |        slots} ----------------------->  |
+//	  |        slots, parked} ----------------------->  |
 //	  | <------------------ Ready {version, pid}|
 //	  | Inputs ------------------------------>  | of a call that follows
 //	  | Runs -------------------------------->  | calls, to begin in this order
@@ -106,6 +106,10 @@
 //	  | Recall ------------------------------>  |
 //	  | <----------------------------- Recalled |
 //	  | Signal ----------------------------->   | for a call's command
+//	  | <--------------------------------- Park | a call waits, or wants to go on
+//	  | Resume ----------------------------->   | it has its slots again
+//	  | <--------- Nested, Nest ------------>   | of a client within a call
+//	  | <------------------------------- Result | wants a piece of a result
 //	  | Stop -------------------------------->  | runs or not: it ends
 //	  | (closes 3)                              | ends its calls and itself
 //
@@ -125,6 +129,8 @@
 //	             the payloads, inputs of all calls as below
 //	Inputs    7  call u64, inputs as below
 //	Recall    8  n u32, call [n]u64
+//	Resume    9  call u64
+//	Nested   10  call u64, stream u32, ack u32, code u32, end bytes32, bytes
 //	Ready    20  JSON
 //	Began    21  call u64, pid u32
 //	Read     22  read u64, call u64, input u32, offset u64, length u32 (at most 256 KiB)
@@ -133,6 +139,10 @@
 //	Done     26  n u32, call [n]u64, took in µs [n]u32, size of the whole result [n]u64,
 //	             bytes of it that are here [n]u32, those bytes
 //	Recalled 27  n u32, call [n]u64, given back [n]u8
+//	Park     28  call u64, waits u8 (0 wants to go on)
+//	Nest     29  like Nested
+//	Result   30  read u64, call u64, offset u64, length u32 (at most 256 KiB), job u32,
+//	             index u32, attempt u32, size u64, holder's name bytes32, address bytes32
 //
 //	inputs       m u32, job [m]u32, index [m]u32, size [m]u64, sent [m]u8,
 //	             the bytes of those sent
@@ -152,14 +162,21 @@
 //
 // An executor begins calls in the order in which they came, the next one as soon as its
 // slots fit below the limit. It must note a call in the page before user code begins:
-// u64 numbers, as many as Setup's slots; the call's id in a free one, 0 after its end.
-// Ids of commands that have ended stand behind those until the worker is told, so that it
-// does not take them for never begun.
+// u64 numbers, as many as Setup's slots and parked together; the call's id in a free one, 0
+// after its end. Ids of commands that have ended stand behind those until the worker is
+// told, so that it does not take them for never begun.
 // A time limit counts from there. A Stop of a call that has not begun is answered by
 // Failed at once.
 //
 // Both sides always read, so writing never waits for ever. What an executor writes is
 // not trusted: user code shares its process.
+//
+// # Waiting
+//
+// A function that has submitted tasks and waits for them is parked (inside.go): the
+// executor no longer counts its slots and begins the next call. It stays noted in the
+// page, which therefore has more numbers than there are slots. It goes on when the
+// worker says Resume, which is when the worker's core has slots for it.
 //
 // # Python
 //

@@ -21,6 +21,8 @@ const (
 	kindRuns     kind = 6  // worker: run tasks
 	kindInputs   kind = 7  // worker: inputs of a call that comes behind
 	kindRecall   kind = 8  // worker: give back calls that have not begun
+	kindResume   kind = 9  // worker: a call that was parked has its slots again
+	kindNested   kind = 10 // worker: a piece of a stream, to a client within a call
 	kindReady    kind = 20 // executor: JSON ready, first frame
 	kindBegan    kind = 21 // executor: a call has a process of its own
 	kindRead     kind = 22 // executor: wants a piece of an input
@@ -28,6 +30,9 @@ const (
 	kindFailed   kind = 25 // executor: JSON failure of a call
 	kindDone     kind = 26 // executor: calls that gave results
 	kindRecalled kind = 27 // executor: answers Recall
+	kindPark     kind = 28 // executor: a call waits and takes no slots, or wants to go on
+	kindNest     kind = 29 // executor: a piece of a stream, of a client within a call
+	kindResult   kind = 30 // executor: wants a piece of a result that is no input
 )
 
 const (

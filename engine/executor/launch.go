@@ -79,7 +79,7 @@ func (p *process) inside() {
 	if p.key.kind == graph.KindGo {
 		funcs = p.m.opts.Funcs
 	}
-	p.page = make(page, p.m.opts.Slots)
+	p.page = make(page, p.pageSlots())
 	p.copies.Go(func() {
 		err := serve(bufio.NewReader(inR), outW, funcs, p.m.family, func(int) (page, error) { return p.page, nil }, 0)
 		inR.CloseWithError(io.ErrClosedPipe)
@@ -178,7 +178,7 @@ func (p *process) connect(cmd *exec.Cmd, more ...*os.File) (err error) {
 	for _, f := range []*os.File{in, out} {
 		enlarge(f)
 	}
-	if p.pageFile, err = newPageFile(p.m.opts.Slots); err != nil {
+	if p.pageFile, err = newPageFile(p.pageSlots()); err != nil {
 		return err
 	}
 	cmd.ExtraFiles = append(append(theirs[:3:3], p.pageFile), more...)

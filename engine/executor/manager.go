@@ -37,6 +37,13 @@ type Options struct {
 	// in bytes, or why there is no room for it. It is called from several goroutines and
 	// may take its time, which holds up that executor. nil: results are held in memory.
 	Sink func(t *Task, size uint64) (Sink, *graph.Failure)
+	// Nested is told what clients within tasks say to the scheduler, in order; Manager.Nested
+	// answers. It is called from several goroutines, and must not wait. Data is valid until
+	// it returns. nil: nobody is told.
+	Nested func(*Task, Nested)
+	// Result returns a reader of a result that a task asks for. It must not wait; reads may.
+	// nil: there are none.
+	Result func(*Task, ResultAt) io.ReaderAt
 	// Slots is the most that tasks of one place take at once; 0 is twice the number
 	// of CPUs.
 	Slots int
@@ -249,6 +256,9 @@ func (m *Manager) do(n *turn) {
 
 func (m *Manager) report(reports []Report) {
 	for i := range reports {
+		if what := reports[i].What; what == Parks || what == Returns {
+			continue
+		}
 		if t := reports[i].Task; t.sink != nil && reports[i].Sink == nil {
 			t.sink.abort()
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // version is the protocol's, in setup and ready.
-const version = 2
+const version = 3
 
 // setup is the worker's first frame.
 type setup struct {
@@ -20,7 +20,8 @@ type setup struct {
 	Host    string `json:"host"`
 	Worker  string `json:"worker"`
 	GraceMS int64  `json:"grace_ms"` // from asking a command to end to killing it
-	Slots   int    `json:"slots"`    // numbers in the shared page, see page.go
+	Slots   int    `json:"slots"`    // of the worker
+	Parked  int    `json:"parked"`   // calls that may be parked: the page has numbers for them too, see page.go
 }
 
 // ready is the executor's first frame.
@@ -43,6 +44,12 @@ func parseStop(b []byte) (call uint64, reason byte, err error) {
 	p := parser{b: b}
 	call, reason = p.u64(), p.u8()
 	return call, reason, p.end()
+}
+
+func parseCall(b []byte) (uint64, error) {
+	p := parser{b: b}
+	call := p.u64()
+	return call, p.end()
 }
 
 // read asks for a piece of an input: at most n bytes from offset on.

@@ -223,11 +223,14 @@ func FuzzFromExecutor(f *testing.F) {
 	f.Add(byte(kindDone), appendDones(nil, &d))
 	f.Add(byte(kindFailed), appendFailed(nil, first, &graph.Failure{Kind: graph.FailUser}, 0))
 	f.Add(byte(kindRecalled), appendRecalled(nil, []uint64{first, first, 5}, []bool{true, true, false}))
+	f.Add(byte(kindPark), appendStop(nil, first, 1))
+	f.Add(byte(kindNest), appendNested(nil, first, Nested{Stream: 1, Data: []byte("x")}))
+	f.Add(byte(kindResult), appendResultRead(nil, resultRead{read: read{1, first, 0, 0, 3}}))
 	f.Fuzz(func(t *testing.T, k byte, body []byte) {
 		ends := 0
 		m := &Manager{opts: Options{MaxResult: 1000, Report: func(r []Report) {
 			for i := range r {
-				if r[i].What != Kept {
+				if w := r[i].What; w == Ended || w == Recalled {
 					ends++
 				}
 			}

@@ -8,16 +8,30 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/yarnd/yarnd/engine/graph"
 )
 
 // The shared page says which calls run, so that it can still be read when the executor
-// is dead: u64 numbers, as many as the worker has slots, each the id of a call or 0.
+// is dead: u64 numbers, as many as the worker has slots and as may be parked, each the id of a call or 0.
 // The executor writes a call's id just before user code begins and 0 just after it
 // ends. Behind them, to the end of the file, stand ids of commands that have ended and of
 // which the worker has not been told. It is a file in memory, which the executor maps and the worker reads: whatever
 // user code does to it, the worker only ever sees numbers, and believes those that it
 // has handed out.
 type page []atomic.Uint64
+
+// pageSlots is how many numbers say which calls run: of calls that take slots, and of those
+// that are parked.
+func (p *process) pageSlots() int { return p.m.opts.Slots + p.mayPark() }
+
+// mayPark is how many calls may be parked: only functions can be.
+func (p *process) mayPark() int {
+	if p.key.kind != graph.KindGo {
+		return 0
+	}
+	return maxParked
+}
 
 // newPageFile makes the file of a page.
 func newPageFile(slots int) (*os.File, error) {

@@ -123,7 +123,9 @@ func (c *child) release(k *run) {
 
 func (p *pool) leave(k *run) {
 	p.running[k.slot] = nil
-	p.used -= k.slots()
+	if !k.parked {
+		p.used -= k.slots()
+	}
 }
 
 // flushEvery is how long reports may wait for more of their sort while calls follow

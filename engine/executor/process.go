@@ -158,7 +158,7 @@ func (p *process) reap(heard <-chan struct{}) {
 func (p *process) greet(r *frameReader) error {
 	o := &p.m.opts
 	err := p.in.write(kindSetup, func(b []byte) []byte {
-		j, _ := json.Marshal(setup{Version: version, Host: o.Host, Worker: o.Worker, GraceMS: o.Grace.Milliseconds(), Slots: o.Slots})
+		j, _ := json.Marshal(setup{Version: version, Host: o.Host, Worker: o.Worker, GraceMS: o.Grace.Milliseconds(), Slots: o.Slots, Parked: p.mayPark()})
 		return append(b, j...)
 	})
 	if err != nil {
@@ -206,6 +206,12 @@ func (p *process) handle(k kind, body []byte) error {
 			p.feed <- r
 		}
 		return err
+	case kindPark:
+		return p.parks(body)
+	case kindNest:
+		return p.nested(body)
+	case kindResult:
+		return p.readResult(body)
 	case kindRecalled:
 		calls, ok, err := parseRecalled(body)
 		if err == nil {
@@ -291,7 +297,7 @@ func (p *process) opens() {
 // running returns the ids that the page says run.
 func (p *process) running() []uint64 {
 	if p.pageFile != nil {
-		return readPage(p.pageFile, p.m.opts.Slots)
+		return readPage(p.pageFile, p.pageSlots())
 	}
 	return p.page.ids()
 }

@@ -35,7 +35,7 @@ func (r *relief) take(state uint64) bool {
 func (c *child) read() {
 	for {
 		// Calls hold views of these.
-		k, body, err := c.in.next(func(k kind) bool { return k == kindRuns || k == kindInputs || k == kindData })
+		k, body, err := c.in.next(func(k kind) bool { return k == kindRuns || k == kindInputs || k == kindData || k == kindNested })
 		if err == nil {
 			err = c.handle(k, body)
 		}
@@ -56,7 +56,7 @@ func (c *child) read() {
 // with c.mu by the reader.
 func (c *child) takeOwn() {
 	q := &c.pool.queue
-	if c.set.Slots != 1 || c.pool.used > 0 || q.len() != 1 || q.first().class.kind != graph.KindGo {
+	if c.set.Slots != 1 || c.pool.used > 0 || c.parked > 0 || q.len() != 1 || q.first().class.kind != graph.KindGo {
 		return
 	}
 	c.own = c.pool.pop()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -19,6 +20,8 @@ type run struct {
 	ended  time.Duration // by clock
 	ctx    callContext
 	told   Call
+	inside atomic.Pointer[Inside] // nil: nobody asked
+	parked bool                   // it takes no slots; under child.mu
 }
 
 var began = time.Now()
@@ -36,6 +39,9 @@ func (c *child) run(k *run, start time.Duration) {
 	f := &unreturned
 	c.page.set(k.slot, k.call)
 	defer func() {
+		if in := k.inside.Load(); in != nil {
+			in.close()
+		}
 		command := k.class.kind == graph.KindCommand
 		if !command {
 			c.page.set(k.slot, 0)
@@ -151,6 +157,7 @@ func (c *child) runFunc(k *run) (data []byte, f *graph.Failure) {
 		Name: name, Task: k.task, Attempt: k.attempt,
 		Host: c.set.Host, Worker: c.set.Worker,
 		Spec: k.class.spec, Payload: k.payload, Inputs: c.open(k),
+		run: k, by: c,
 	}
 	defer func() {
 		if what := recover(); what != nil {

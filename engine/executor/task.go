@@ -44,6 +44,7 @@ type Task struct {
 	pid     int      // its own process, 0: none
 	spared  int      // deaths of executors that nobody was to blame for
 	moves   bool     // it is recalled to go to another process
+	parked  bool     // it takes no slots
 	over    time.Time
 	overFor graph.FailKind // why it must have ended by then
 	stuck   *graph.Failure // it did not; what it fails with when its process has ended
@@ -76,6 +77,8 @@ const (
 	Ended    What = iota // Result says how. There is one for each task, unless it was Recalled
 	Recalled             // it had not begun and never will: as if it had never been given to Run
 	Kept                 // it is not Recalled: it has begun
+	Parks                // it waits for other tasks, and takes no slots
+	Returns              // it wants to go on, and waits for Manager.Resume
 )
 
 // Result is how an attempt ended.

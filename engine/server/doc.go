@@ -31,6 +31,9 @@
 //   - a job's log: the indices of its ended tasks in the order of their ending. A
 //     Watch is a cursor in it, so a client that comes back goes on where it was.
 //   - session: a client's; it outlives its connection by Options.Session.
+//   - nest: the client within a task. Its stream comes piece by piece from the attempt's
+//     worker, and it has a session like any other, with fewer rights, until the attempt
+//     ends.
 //   - gates: locks, semaphores and events, a small pure core of their own; what a
 //     session holds of them ends with it.
 //   - worker: one incarnation. A connection that breaks leaves it "away" for

@@ -23,6 +23,7 @@ type job struct {
 	// closed says that clients no longer see the job; the core still needs what
 	// other jobs depend on, until Output.Gone.
 	closed bool
+	quiet  bool // it belongs to a client within a task: there may be very many
 	// detached says that only published names keep it.
 	detached  bool
 	published int // names of its tasks
@@ -186,10 +187,13 @@ func (l *loop) openJob(name string, s *session) *job {
 	} else {
 		j.holder = s
 		s.jobs[j.id] = j
+		j.quiet = s.nested
 	}
 	l.step(sched.OpenJob{Job: j.id})
-	l.tell("job.opened", j.title(), "by %s", j.owner)
-	l.log.Info("job opened", "job", j.id, "name", name, "owner", j.owner)
+	if !j.quiet {
+		l.tell("job.opened", j.title(), "by %s", j.owner)
+		l.log.Info("job opened", "job", j.id, "name", name, "owner", j.owner)
+	}
 	return j
 }
 
@@ -212,8 +216,10 @@ func (l *loop) closeJob(j *job, why string) {
 		}
 		return
 	}
-	l.log.Info("job closed", "job", j.id, "name", j.name, "why", why)
-	l.tellEnd("job.closed", j, why)
+	if !j.quiet {
+		l.log.Info("job closed", "job", j.id, "name", j.name, "why", why)
+		l.tellEnd("job.closed", j, why)
+	}
 	j.closed = true
 	for w := range j.watches {
 		l.endWatch(w, wire.Errorf(wire.NotFound, "%s was closed: %s", j.title(), why))

@@ -57,7 +57,7 @@ type loop struct {
 	lastWorker  graph.WorkerID
 
 	sessions   map[string]*session // by token
-	clients    map[*wire.Conn]*session
+	clients    map[link]*session
 	lastClient graph.ClientID
 
 	past   pastWorkers
@@ -74,8 +74,9 @@ type loop struct {
 	texts     map[sched.TaskAttempt]*graph.Failure // what workers said of attempts that failed
 	lastDeath string                               // why a worker left
 	touched   []*worker                            // workers with frames to be sent
-	spoken    []*wire.Conn                         // to clients, with replies to be sent
+	spoken    []link                               // to clients, with replies to be sent
 	news      []*job                               // jobs whose log grew
+	overNests []*nest                              // whose attempts are stopped
 
 	heap    uint64 // bytes, at the last tick
 	percent int    // that the heap may grow between collections, 0: not set
@@ -94,7 +95,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		jobs: map[graph.JobID]*job{}, jobNames: map[string]*job{},
 		workers: map[graph.WorkerID]*worker{}, workerNames: map[string]*worker{},
 		gates:    gateKeeper{newGates(o.Epoch), map[graph.ClientID]*session{}},
-		sessions: map[string]*session{}, clients: map[*wire.Conn]*session{},
+		sessions: map[string]*session{}, clients: map[link]*session{},
 		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
 	}
@@ -230,10 +231,12 @@ func (l *loop) tick() {
 
 // finish ends a turn: it does what the core wants done, then serves watchers.
 func (l *loop) finish() {
-	l.inCore = true
-	out := l.core.Output()
-	l.inCore = false
-	l.apply(out)
+	for again := true; again; again = l.endOverNests() {
+		l.inCore = true
+		out := l.core.Output()
+		l.inCore = false
+		l.apply(out)
+	}
 	for _, w := range l.touched {
 		w.flush()
 	}
@@ -255,11 +258,16 @@ func (l *loop) finish() {
 }
 
 // say queues a reply, which leaves at the end of the turn.
-func (l *loop) say(c *wire.Conn, r *wire.Reply) error {
+func (l *loop) say(c link, r *wire.Reply) error {
+	l.departs(c)
+	return c.Put(wire.KindReply, r)
+}
+
+// departs sees that what was put on a connection leaves at the end of the turn.
+func (l *loop) departs(c link) {
 	if n := len(l.spoken); n == 0 || l.spoken[n-1] != c {
 		l.spoken = append(l.spoken, c)
 	}
-	return c.Put(wire.KindReply, r)
 }
 
 // goodbye ends every connection in order.
@@ -285,7 +293,9 @@ func (l *loop) goodbye() {
 		bye(w.conn)
 	}
 	for c := range l.clients {
-		bye(c)
+		if conn, ok := c.(*wire.Conn); ok {
+			bye(conn)
+		}
 	}
 	wg.Wait()
 }

@@ -56,6 +56,7 @@ func (l *loop) apply(out *sched.Output) {
 		if w := l.reached(o.Worker); w != nil {
 			l.outboxOf(w).stop.Add(o.Task, o.Attempt)
 		}
+		l.stopNest(o)
 	}
 	for _, o := range out.Retract {
 		if w := l.reached(o.Worker); w != nil {

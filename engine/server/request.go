@@ -13,14 +13,17 @@ import (
 
 // request is a client's.
 type request struct {
-	conn    *wire.Conn
+	conn    link
 	req     *wire.Request
 	batch   *graph.Batch  // of a Submit
 	classes graph.ClassID // one above the highest that batch uses
 	done    chan struct{} // if set: closed when the request was handled
 }
 
-func (in request) origin() *wire.Conn { return in.conn }
+func (in request) origin() *wire.Conn {
+	conn, _ := in.conn.(*wire.Conn)
+	return conn
+}
 
 func (in request) handle(l *loop) {
 	if in.done != nil {

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/wire"
 )
@@ -14,11 +16,24 @@ type session struct {
 	id         graph.ClientID
 	token      string // by which it is resumed: a secret between this client and us
 	user, host string
-	conn       *wire.Conn // nil while it is away
-	expires    time.Time  // while it is away
+	conn       link      // nil while it is away
+	nested     bool      // of a client within a task: it ends with the attempt (nest.go)
+	expires    time.Time // while it is away
 	jobs       map[graph.JobID]*job
 	watches    map[uint64]*watch // by request id; they end with the connection
 	retried    []*wire.Reply     // the last answers to a Retry: see loop.retryAgain
+}
+
+// link is a session's connection.
+type link interface {
+	Put(wire.Kind, proto.Message) error
+	Depart()
+	Room() bool
+	Close() error
+}
+
+func newSession(id graph.ClientID, user string) *session {
+	return &session{id: id, token: rand.Text(), user: user, jobs: map[graph.JobID]*job{}}
 }
 
 // sessionOpened is a client's Hello. The answer is pushed on the connection; opened
@@ -49,7 +64,7 @@ func (in sessionOpened) handle(l *loop) {
 			return
 		}
 		l.lastClient++
-		s = &session{id: l.lastClient, token: rand.Text(), user: in.user, jobs: map[graph.JobID]*job{}}
+		s = newSession(l.lastClient, in.user)
 		l.sessions[s.token] = s
 		l.log.Info("client connected", "client", s.id, "user", in.user, "host", in.hello.Host)
 	}
@@ -102,6 +117,9 @@ func (l *loop) endSession(s *session, why string) {
 	l.leaveGates(s)
 	for _, j := range s.jobs {
 		l.closeJob(j, why)
+	}
+	if s.nested {
+		return
 	}
 	l.log.Info("session ended", "client", s.id, "user", s.user, "why", why)
 }

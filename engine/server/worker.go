@@ -41,9 +41,10 @@ type worker struct {
 	retired   bool
 	load      *wire.Load // the last one; nil before
 
-	classes map[graph.JobID]bitset  // that it knows
-	peers   map[graph.WorkerID]bool // that it knows
-	out     outbox                  // frames of this turn
+	classes map[graph.JobID]bitset      // that it knows
+	peers   map[graph.WorkerID]bool     // that it knows
+	out     outbox                      // frames of this turn
+	nests   map[sched.TaskAttempt]*nest // clients within what it runs
 }
 
 func (w *worker) location() graph.Location {
@@ -113,11 +114,12 @@ func (l *loop) settle(w *worker) {
 // workerFrame is a frame of a worker, converted. Only its own fields are set.
 type workerFrame struct {
 	w      *worker
-	event  sched.Event      // nil for a Load
+	event  sched.Event      // nil for a Load or a Nested
 	last   bool             // of the inventory, which event holds
 	done   *wire.Done       // with a sched.Done
 	failed []*graph.Failure // with a sched.Failed, row by row
 	load   *wire.Load
+	nested *wire.Nested
 }
 
 func (in workerFrame) origin() *wire.Conn { return in.w.conn }
@@ -130,6 +132,10 @@ func (in workerFrame) handle(l *loop) {
 		in.w.load = in.load
 		return
 	}
+	if in.nested != nil {
+		l.nested(in.w, in.nested)
+		return
+	}
 	if f, ok := in.event.(sched.Failed); ok {
 		for i, row := range f.Tasks {
 			l.texts[row.TaskAttempt] = in.failed[i]
@@ -139,6 +145,9 @@ func (in workerFrame) handle(l *loop) {
 	l.step(in.event)
 	if in.done != nil {
 		l.keepInline(in.done)
+	}
+	if len(in.w.nests) > 0 {
+		l.endedNests(in.w)
 	}
 	if in.last {
 		l.settle(in.w)
@@ -270,6 +279,7 @@ func (l *loop) leave(w *worker, blame bool, why string) {
 	}
 	l.lastDeath = "worker " + w.name + " on " + w.hello.Host + ": " + why
 	l.step(sched.WorkerLeft{Worker: w.id, Blame: blame})
+	l.endedNests(w)
 	for _, other := range l.workers {
 		if other.peers[w.id] {
 			delete(other.peers, w.id)

@@ -115,6 +115,8 @@ func (in *workerFrame) convert(k wire.Kind, m proto.Message) error {
 		in.event = ev
 	case *wire.Load:
 		in.load = m
+	case *wire.Nested:
+		in.nested = m
 	case *wire.Held:
 		if k != wire.KindCopied {
 			return &wire.ProtocolError{Kind: k, What: "after the inventory was complete"}
@@ -124,6 +126,10 @@ func (in *workerFrame) convert(k wire.Kind, m proto.Message) error {
 		switch tasks := attempts(m); k {
 		case wire.KindStarted:
 			in.event = sched.Started{Worker: id, Tasks: tasks}
+		case wire.KindParked:
+			in.event = sched.Parked{Worker: id, Tasks: tasks}
+		case wire.KindUnparked:
+			in.event = sched.Unparked{Worker: id, Tasks: tasks}
 		case wire.KindMissing:
 			in.event = sched.Missing{Worker: id, Tasks: tasks}
 		default:

@@ -357,7 +357,7 @@ func TestPanicIsContained(t *testing.T) {
 	onLoop(c, func(l *loop) bool {
 		for conn, s := range l.clients {
 			if s.user == "alice" {
-				alice = conn
+				alice, _ = conn.(*wire.Conn)
 			}
 		}
 		return true

@@ -19,6 +19,8 @@
 //	  | <------- Classes, Peers       |                          |
 //	  | <-------------- Assign        |                          |
 //	  | Started, Done, Failed ------> | Reply{Ended} of a Watch  |
+//	  | Parked, Unparked -----------> |                          |
+//	  | <--------- Nested ----------> | a client within a task   |
 //
 // A frame is a length, a kind, and one protobuf message:
 //

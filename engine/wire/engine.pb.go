@@ -1131,7 +1131,7 @@ func (x *Peers) GetName() []string {
 }
 
 // Tasks is a column of attempts: the body of Stop, Retract, Free (scheduler to
-// worker), Started, Missing and Retracted (worker to scheduler).
+// worker), Started, Parked, Unparked, Missing and Retracted (worker to scheduler).
 type Tasks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []uint32               `protobuf:"varint,1,rep,packed,name=job,proto3" json:"job,omitempty"`
@@ -1724,6 +1724,109 @@ func (x *Load) GetCpu() float64 {
 	return 0
 }
 
+// Nested is a piece of a connection between a client within a task and the scheduler,
+// which the task's worker relays, both ways. The pieces of a stream make up the frames
+// of any client's connection, from Hello on. It lives while the attempt does.
+type Nested struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Stream        uint32                 `protobuf:"varint,4,opt,name=stream,proto3" json:"stream,omitempty"` // the attempt's connections, counted from 1: a later one replaces it
+	Ack           uint32                 `protobuf:"varint,5,opt,name=ack,proto3" json:"ack,omitempty"`       // bytes of the other side that were taken, since the last ack
+	Data          []byte                 `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
+	End           string                 `protobuf:"bytes,7,opt,name=end,proto3" json:"end,omitempty"`    // why there is no more, for people
+	Code          uint32                 `protobuf:"varint,8,opt,name=code,proto3" json:"code,omitempty"` // and for programs (errors.go)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Nested) Reset() {
+	*x = Nested{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Nested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Nested) ProtoMessage() {}
+
+func (x *Nested) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Nested.ProtoReflect.Descriptor instead.
+func (*Nested) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Nested) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Nested) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Nested) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Nested) GetStream() uint32 {
+	if x != nil {
+		return x.Stream
+	}
+	return 0
+}
+
+func (x *Nested) GetAck() uint32 {
+	if x != nil {
+		return x.Ack
+	}
+	return 0
+}
+
+func (x *Nested) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Nested) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *Nested) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1756,7 +1859,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +1871,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[19]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,7 +1884,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{19}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Request) GetId() uint64 {
@@ -2128,7 +2231,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2243,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[20]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2256,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{20}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -2386,7 +2489,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2398,7 +2501,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[21]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2411,7 +2514,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{21}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Error) GetCode() uint32 {
@@ -2442,7 +2545,7 @@ type OpenJob struct {
 
 func (x *OpenJob) Reset() {
 	*x = OpenJob{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2557,7 @@ func (x *OpenJob) String() string {
 func (*OpenJob) ProtoMessage() {}
 
 func (x *OpenJob) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[22]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2570,7 @@ func (x *OpenJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenJob.ProtoReflect.Descriptor instead.
 func (*OpenJob) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{22}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *OpenJob) GetName() string {
@@ -2511,7 +2614,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2626,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[23]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2639,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{23}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JobInfo) GetJob() uint32 {
@@ -2643,7 +2746,7 @@ type Submit struct {
 
 func (x *Submit) Reset() {
 	*x = Submit{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2758,7 @@ func (x *Submit) String() string {
 func (*Submit) ProtoMessage() {}
 
 func (x *Submit) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[24]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2771,7 @@ func (x *Submit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Submit.ProtoReflect.Descriptor instead.
 func (*Submit) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{24}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Submit) GetJob() uint32 {
@@ -2766,7 +2869,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +2881,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[25]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +2894,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{25}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Release) GetJob() uint32 {
@@ -2821,7 +2924,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2833,7 +2936,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2846,7 +2949,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Cancel) GetJob() uint32 {
@@ -2885,7 +2988,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2897,7 +3000,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2910,7 +3013,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Retry) GetJob() uint32 {
@@ -2943,7 +3046,7 @@ type CloseJob struct {
 
 func (x *CloseJob) Reset() {
 	*x = CloseJob{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2955,7 +3058,7 @@ func (x *CloseJob) String() string {
 func (*CloseJob) ProtoMessage() {}
 
 func (x *CloseJob) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2968,7 +3071,7 @@ func (x *CloseJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseJob.ProtoReflect.Descriptor instead.
 func (*CloseJob) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CloseJob) GetJob() uint32 {
@@ -2995,7 +3098,7 @@ type Watch struct {
 
 func (x *Watch) Reset() {
 	*x = Watch{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3007,7 +3110,7 @@ func (x *Watch) String() string {
 func (*Watch) ProtoMessage() {}
 
 func (x *Watch) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3020,7 +3123,7 @@ func (x *Watch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Watch.ProtoReflect.Descriptor instead.
 func (*Watch) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Watch) GetJob() uint32 {
@@ -3056,7 +3159,7 @@ type Locate struct {
 
 func (x *Locate) Reset() {
 	*x = Locate{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3068,7 +3171,7 @@ func (x *Locate) String() string {
 func (*Locate) ProtoMessage() {}
 
 func (x *Locate) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3081,7 +3184,7 @@ func (x *Locate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Locate.ProtoReflect.Descriptor instead.
 func (*Locate) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Locate) GetJob() uint32 {
@@ -3122,7 +3225,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3237,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3250,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Ended) GetJob() uint32 {
@@ -3254,7 +3357,7 @@ type ResultLost struct {
 
 func (x *ResultLost) Reset() {
 	*x = ResultLost{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3266,7 +3369,7 @@ func (x *ResultLost) String() string {
 func (*ResultLost) ProtoMessage() {}
 
 func (x *ResultLost) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3279,7 +3382,7 @@ func (x *ResultLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultLost.ProtoReflect.Descriptor instead.
 func (*ResultLost) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResultLost) GetJob() uint32 {
@@ -3327,7 +3430,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3339,7 +3442,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3352,7 +3455,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Gate) GetName() string {
@@ -3401,7 +3504,7 @@ type Granted struct {
 
 func (x *Granted) Reset() {
 	*x = Granted{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3413,7 +3516,7 @@ func (x *Granted) String() string {
 func (*Granted) ProtoMessage() {}
 
 func (x *Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3426,7 +3529,7 @@ func (x *Granted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Granted.ProtoReflect.Descriptor instead.
 func (*Granted) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Granted) GetToken() uint64 {
@@ -3449,7 +3552,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3461,7 +3564,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3474,7 +3577,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Publish) GetName() string {
@@ -3521,7 +3624,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3533,7 +3636,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3546,7 +3649,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Lookup) GetName() string {
@@ -3568,7 +3671,7 @@ type Name struct {
 
 func (x *Name) Reset() {
 	*x = Name{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3580,7 +3683,7 @@ func (x *Name) String() string {
 func (*Name) ProtoMessage() {}
 
 func (x *Name) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3593,7 +3696,7 @@ func (x *Name) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Name.ProtoReflect.Descriptor instead.
 func (*Name) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Name) GetName() string {
@@ -3632,7 +3735,7 @@ type ListNames struct {
 
 func (x *ListNames) Reset() {
 	*x = ListNames{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3644,7 +3747,7 @@ func (x *ListNames) String() string {
 func (*ListNames) ProtoMessage() {}
 
 func (x *ListNames) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3657,7 +3760,7 @@ func (x *ListNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNames.ProtoReflect.Descriptor instead.
 func (*ListNames) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
 }
 
 type Names struct {
@@ -3669,7 +3772,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3784,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3797,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Names) GetName() []*Name {
@@ -3712,7 +3815,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3724,7 +3827,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3737,7 +3840,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
 }
 
 type Jobs struct {
@@ -3749,7 +3852,7 @@ type Jobs struct {
 
 func (x *Jobs) Reset() {
 	*x = Jobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +3864,7 @@ func (x *Jobs) String() string {
 func (*Jobs) ProtoMessage() {}
 
 func (x *Jobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +3877,7 @@ func (x *Jobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jobs.ProtoReflect.Descriptor instead.
 func (*Jobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Jobs) GetJob() []*JobInfo {
@@ -3792,7 +3895,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +3907,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +3920,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
 }
 
 type Workers struct {
@@ -3829,7 +3932,7 @@ type Workers struct {
 
 func (x *Workers) Reset() {
 	*x = Workers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3841,7 +3944,7 @@ func (x *Workers) String() string {
 func (*Workers) ProtoMessage() {}
 
 func (x *Workers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3854,7 +3957,7 @@ func (x *Workers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workers.ProtoReflect.Descriptor instead.
 func (*Workers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Workers) GetWorker() []*WorkerInfo {
@@ -3883,7 +3986,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3895,7 +3998,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3908,7 +4011,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WorkerInfo) GetId() uint32 {
@@ -4002,7 +4105,7 @@ type ListTasks struct {
 
 func (x *ListTasks) Reset() {
 	*x = ListTasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4014,7 +4117,7 @@ func (x *ListTasks) String() string {
 func (*ListTasks) ProtoMessage() {}
 
 func (x *ListTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4027,7 +4130,7 @@ func (x *ListTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasks.ProtoReflect.Descriptor instead.
 func (*ListTasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListTasks) GetJob() uint32 {
@@ -4074,7 +4177,7 @@ type TaskRows struct {
 
 func (x *TaskRows) Reset() {
 	*x = TaskRows{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4086,7 +4189,7 @@ func (x *TaskRows) String() string {
 func (*TaskRows) ProtoMessage() {}
 
 func (x *TaskRows) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4099,7 +4202,7 @@ func (x *TaskRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRows.ProtoReflect.Descriptor instead.
 func (*TaskRows) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TaskRows) GetIndex() []uint32 {
@@ -4169,7 +4272,7 @@ type GetTask struct {
 
 func (x *GetTask) Reset() {
 	*x = GetTask{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4181,7 +4284,7 @@ func (x *GetTask) String() string {
 func (*GetTask) ProtoMessage() {}
 
 func (x *GetTask) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4194,7 +4297,7 @@ func (x *GetTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
 func (*GetTask) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetTask) GetJob() uint32 {
@@ -4237,7 +4340,7 @@ type TaskDetail struct {
 
 func (x *TaskDetail) Reset() {
 	*x = TaskDetail{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4249,7 +4352,7 @@ func (x *TaskDetail) String() string {
 func (*TaskDetail) ProtoMessage() {}
 
 func (x *TaskDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4262,7 +4365,7 @@ func (x *TaskDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
 func (*TaskDetail) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TaskDetail) GetJob() uint32 {
@@ -4401,7 +4504,7 @@ type Changed struct {
 
 func (x *Changed) Reset() {
 	*x = Changed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4413,7 +4516,7 @@ func (x *Changed) String() string {
 func (*Changed) ProtoMessage() {}
 
 func (x *Changed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4426,7 +4529,7 @@ func (x *Changed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changed.ProtoReflect.Descriptor instead.
 func (*Changed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Changed) GetTasks() uint32 {
@@ -4449,7 +4552,7 @@ type Retried struct {
 
 func (x *Retried) Reset() {
 	*x = Retried{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4461,7 +4564,7 @@ func (x *Retried) String() string {
 func (*Retried) ProtoMessage() {}
 
 func (x *Retried) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4474,7 +4577,7 @@ func (x *Retried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retried.ProtoReflect.Descriptor instead.
 func (*Retried) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Retried) GetJob() []uint32 {
@@ -4509,7 +4612,7 @@ type ListEvents struct {
 
 func (x *ListEvents) Reset() {
 	*x = ListEvents{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4521,7 +4624,7 @@ func (x *ListEvents) String() string {
 func (*ListEvents) ProtoMessage() {}
 
 func (x *ListEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4534,7 +4637,7 @@ func (x *ListEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
 func (*ListEvents) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListEvents) GetSince() uint64 {
@@ -4554,7 +4657,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4566,7 +4669,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4579,7 +4682,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Events) GetEvent() []*Event {
@@ -4609,7 +4712,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4621,7 +4724,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4634,7 +4737,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -4686,7 +4789,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4698,7 +4801,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4711,7 +4814,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -4753,7 +4856,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +4868,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +4881,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -4953,7 +5056,16 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\arunning\x18\x03 \x01(\rR\arunning\x12\x16\n" +
 	"\x06queued\x18\x04 \x01(\rR\x06queued\x12\x12\n" +
 	"\x04done\x18\x05 \x01(\x04R\x04done\x12\x10\n" +
-	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\xbc\b\n" +
+	"\x03cpu\x18\x06 \x01(\x01R\x03cpu\"\xae\x01\n" +
+	"\x06Nested\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x18\n" +
+	"\aattempt\x18\x03 \x01(\rR\aattempt\x12\x16\n" +
+	"\x06stream\x18\x04 \x01(\rR\x06stream\x12\x10\n" +
+	"\x03ack\x18\x05 \x01(\rR\x03ack\x12\x12\n" +
+	"\x04data\x18\x06 \x01(\fR\x04data\x12\x10\n" +
+	"\x03end\x18\a \x01(\tR\x03end\x12\x12\n" +
+	"\x04code\x18\b \x01(\rR\x04code\"\xbc\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\bopen_job\x18\x02 \x01(\v2\x15.yarnd.engine.OpenJobH\x00R\aopenJob\x12.\n" +
@@ -5215,7 +5327,7 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_engine_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(GateOp)(0),         // 0: yarnd.engine.GateOp
 	(*Hello)(nil),       // 1: yarnd.engine.Hello
@@ -5237,43 +5349,44 @@ var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*Failed)(nil),      // 17: yarnd.engine.Failed
 	(*Failure)(nil),     // 18: yarnd.engine.Failure
 	(*Load)(nil),        // 19: yarnd.engine.Load
-	(*Request)(nil),     // 20: yarnd.engine.Request
-	(*Reply)(nil),       // 21: yarnd.engine.Reply
-	(*Error)(nil),       // 22: yarnd.engine.Error
-	(*OpenJob)(nil),     // 23: yarnd.engine.OpenJob
-	(*JobInfo)(nil),     // 24: yarnd.engine.JobInfo
-	(*Submit)(nil),      // 25: yarnd.engine.Submit
-	(*Release)(nil),     // 26: yarnd.engine.Release
-	(*Cancel)(nil),      // 27: yarnd.engine.Cancel
-	(*Retry)(nil),       // 28: yarnd.engine.Retry
-	(*CloseJob)(nil),    // 29: yarnd.engine.CloseJob
-	(*Watch)(nil),       // 30: yarnd.engine.Watch
-	(*Locate)(nil),      // 31: yarnd.engine.Locate
-	(*Ended)(nil),       // 32: yarnd.engine.Ended
-	(*ResultLost)(nil),  // 33: yarnd.engine.ResultLost
-	(*Gate)(nil),        // 34: yarnd.engine.Gate
-	(*Granted)(nil),     // 35: yarnd.engine.Granted
-	(*Publish)(nil),     // 36: yarnd.engine.Publish
-	(*Lookup)(nil),      // 37: yarnd.engine.Lookup
-	(*Name)(nil),        // 38: yarnd.engine.Name
-	(*ListNames)(nil),   // 39: yarnd.engine.ListNames
-	(*Names)(nil),       // 40: yarnd.engine.Names
-	(*ListJobs)(nil),    // 41: yarnd.engine.ListJobs
-	(*Jobs)(nil),        // 42: yarnd.engine.Jobs
-	(*ListWorkers)(nil), // 43: yarnd.engine.ListWorkers
-	(*Workers)(nil),     // 44: yarnd.engine.Workers
-	(*WorkerInfo)(nil),  // 45: yarnd.engine.WorkerInfo
-	(*ListTasks)(nil),   // 46: yarnd.engine.ListTasks
-	(*TaskRows)(nil),    // 47: yarnd.engine.TaskRows
-	(*GetTask)(nil),     // 48: yarnd.engine.GetTask
-	(*TaskDetail)(nil),  // 49: yarnd.engine.TaskDetail
-	(*Changed)(nil),     // 50: yarnd.engine.Changed
-	(*Retried)(nil),     // 51: yarnd.engine.Retried
-	(*ListEvents)(nil),  // 52: yarnd.engine.ListEvents
-	(*Events)(nil),      // 53: yarnd.engine.Events
-	(*Event)(nil),       // 54: yarnd.engine.Event
-	(*PutBundle)(nil),   // 55: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 56: yarnd.engine.BundleState
+	(*Nested)(nil),      // 20: yarnd.engine.Nested
+	(*Request)(nil),     // 21: yarnd.engine.Request
+	(*Reply)(nil),       // 22: yarnd.engine.Reply
+	(*Error)(nil),       // 23: yarnd.engine.Error
+	(*OpenJob)(nil),     // 24: yarnd.engine.OpenJob
+	(*JobInfo)(nil),     // 25: yarnd.engine.JobInfo
+	(*Submit)(nil),      // 26: yarnd.engine.Submit
+	(*Release)(nil),     // 27: yarnd.engine.Release
+	(*Cancel)(nil),      // 28: yarnd.engine.Cancel
+	(*Retry)(nil),       // 29: yarnd.engine.Retry
+	(*CloseJob)(nil),    // 30: yarnd.engine.CloseJob
+	(*Watch)(nil),       // 31: yarnd.engine.Watch
+	(*Locate)(nil),      // 32: yarnd.engine.Locate
+	(*Ended)(nil),       // 33: yarnd.engine.Ended
+	(*ResultLost)(nil),  // 34: yarnd.engine.ResultLost
+	(*Gate)(nil),        // 35: yarnd.engine.Gate
+	(*Granted)(nil),     // 36: yarnd.engine.Granted
+	(*Publish)(nil),     // 37: yarnd.engine.Publish
+	(*Lookup)(nil),      // 38: yarnd.engine.Lookup
+	(*Name)(nil),        // 39: yarnd.engine.Name
+	(*ListNames)(nil),   // 40: yarnd.engine.ListNames
+	(*Names)(nil),       // 41: yarnd.engine.Names
+	(*ListJobs)(nil),    // 42: yarnd.engine.ListJobs
+	(*Jobs)(nil),        // 43: yarnd.engine.Jobs
+	(*ListWorkers)(nil), // 44: yarnd.engine.ListWorkers
+	(*Workers)(nil),     // 45: yarnd.engine.Workers
+	(*WorkerInfo)(nil),  // 46: yarnd.engine.WorkerInfo
+	(*ListTasks)(nil),   // 47: yarnd.engine.ListTasks
+	(*TaskRows)(nil),    // 48: yarnd.engine.TaskRows
+	(*GetTask)(nil),     // 49: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 50: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 51: yarnd.engine.Changed
+	(*Retried)(nil),     // 52: yarnd.engine.Retried
+	(*ListEvents)(nil),  // 53: yarnd.engine.ListEvents
+	(*Events)(nil),      // 54: yarnd.engine.Events
+	(*Event)(nil),       // 55: yarnd.engine.Event
+	(*PutBundle)(nil),   // 56: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 57: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	3,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
@@ -5282,49 +5395,49 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	10, // 3: yarnd.engine.Classes.class:type_name -> yarnd.engine.Class
 	4,  // 4: yarnd.engine.Class.named:type_name -> yarnd.engine.Amount
 	18, // 5: yarnd.engine.Failed.failure:type_name -> yarnd.engine.Failure
-	23, // 6: yarnd.engine.Request.open_job:type_name -> yarnd.engine.OpenJob
-	25, // 7: yarnd.engine.Request.submit:type_name -> yarnd.engine.Submit
+	24, // 6: yarnd.engine.Request.open_job:type_name -> yarnd.engine.OpenJob
+	26, // 7: yarnd.engine.Request.submit:type_name -> yarnd.engine.Submit
 	9,  // 8: yarnd.engine.Request.classes:type_name -> yarnd.engine.Classes
-	26, // 9: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
-	27, // 10: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
-	29, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
-	30, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
-	31, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
-	36, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
-	37, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
-	41, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
-	43, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
-	39, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	55, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
-	33, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
-	46, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	48, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
-	52, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
-	28, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
-	34, // 25: yarnd.engine.Request.gate:type_name -> yarnd.engine.Gate
-	22, // 26: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	24, // 27: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	32, // 28: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	38, // 29: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	42, // 30: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	44, // 31: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	40, // 32: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	56, // 33: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	47, // 34: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	49, // 35: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	50, // 36: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	53, // 37: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	51, // 38: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
-	35, // 39: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
+	27, // 9: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
+	28, // 10: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
+	30, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
+	31, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
+	32, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
+	37, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
+	38, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
+	42, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
+	44, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
+	40, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
+	56, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	34, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
+	47, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
+	49, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	53, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	29, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
+	35, // 25: yarnd.engine.Request.gate:type_name -> yarnd.engine.Gate
+	23, // 26: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	25, // 27: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	33, // 28: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	39, // 29: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	43, // 30: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	45, // 31: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	41, // 32: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	57, // 33: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	48, // 34: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	50, // 35: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	51, // 36: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	54, // 37: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	52, // 38: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	36, // 39: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
 	12, // 40: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
 	18, // 41: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
 	0,  // 42: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
-	38, // 43: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	24, // 44: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	45, // 45: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	39, // 43: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	25, // 44: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	46, // 45: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
 	19, // 46: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
 	18, // 47: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	54, // 48: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	55, // 48: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
 	49, // [49:49] is the sub-list for method output_type
 	49, // [49:49] is the sub-list for method input_type
 	49, // [49:49] is the sub-list for extension type_name
@@ -5341,7 +5454,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Hello_Worker)(nil),
 		(*Hello_Client)(nil),
 	}
-	file_yarnd_engine_engine_proto_msgTypes[19].OneofWrappers = []any{
+	file_yarnd_engine_engine_proto_msgTypes[20].OneofWrappers = []any{
 		(*Request_OpenJob)(nil),
 		(*Request_Submit)(nil),
 		(*Request_Classes)(nil),
@@ -5363,7 +5476,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_Retry)(nil),
 		(*Request_Gate)(nil),
 	}
-	file_yarnd_engine_engine_proto_msgTypes[20].OneofWrappers = []any{
+	file_yarnd_engine_engine_proto_msgTypes[21].OneofWrappers = []any{
 		(*Reply_Job)(nil),
 		(*Reply_Ended)(nil),
 		(*Reply_Name)(nil),
@@ -5384,7 +5497,7 @@ func file_yarnd_engine_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   56,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -62,6 +62,9 @@ const (
 	KindCopied    Kind = 35 // Held: results of others that the sender holds now
 	KindFailed    Kind = 36 // Failed: attempts without a result
 	KindLoad      Kind = 37 // Load: a worker's state, about once a second
+	KindParked    Kind = 38 // Tasks: attempts that wait for tasks of their own
+	KindUnparked  Kind = 39 // Tasks: attempts that go on
+	KindNested    Kind = 40 // Nested: what a client within a task says, and is told
 	KindRequest   Kind = 50 // Request: of a client
 	KindReply     Kind = 51 // Reply: to a client
 )
@@ -117,6 +120,9 @@ var kinds = [...]kindInfo{
 	KindCopied:    {name: "Copied", from: SideWorker, message: (*Held)(nil)},
 	KindFailed:    {name: "Failed", from: SideWorker, message: (*Failed)(nil)},
 	KindLoad:      {name: "Load", from: SideWorker, message: (*Load)(nil)},
+	KindParked:    {name: "Parked", from: SideWorker, message: (*Tasks)(nil)},
+	KindUnparked:  {name: "Unparked", from: SideWorker, message: (*Tasks)(nil)},
+	KindNested:    {name: "Nested", from: SideWorker | SideScheduler, message: (*Nested)(nil)},
 	KindRequest:   {name: "Request", from: SideClient, message: (*Request)(nil)},
 	KindReply:     {name: "Reply", from: SideScheduler, message: (*Reply)(nil)},
 }

@@ -53,6 +53,12 @@ func (w *worker) report(o *local.Output) {
 	if n := len(o.Started); n > 0 {
 		w.push(wire.KindStarted, tasks(o.Started))
 	}
+	if len(o.Parked) > 0 {
+		w.push(wire.KindParked, tasks(o.Parked))
+	}
+	if len(o.Unparked) > 0 {
+		w.push(wire.KindUnparked, tasks(o.Unparked))
+	}
 	if len(o.Done) > 0 {
 		m := &w.spare.done
 		m.Clear()
@@ -132,6 +138,9 @@ type work struct {
 	bad   atomic.Pointer[badInput] // one that could not be read while it ran
 	ctx   context.Context          // of reads of inputs that lie elsewhere; nil: none do
 	quit  context.CancelFunc       // ends them
+	reads reading                  // of results that are no inputs
+
+	up, waiting int // bytes and pieces of its client's that were taken; under reports.mu
 }
 
 // key names the attempt.
@@ -170,11 +179,17 @@ func (w *worker) start(run []local.Start) (lost []event) {
 	return lost
 }
 
-// handed tells executors of attempts that were handed out ahead.
+// handed tells executors of attempts that were handed out ahead, and of those that were
+// parked and go on.
 func (w *worker) handed(o *local.Output) {
 	for _, a := range o.Begun {
 		if t, ok := a.Owner.(*work); ok {
 			w.exec.Begun(&t.task)
+		}
+	}
+	for _, a := range o.Resumed {
+		if t, ok := a.Owner.(*work); ok {
+			w.exec.Resume(&t.task)
 		}
 	}
 	if len(o.Recall) == 0 {
@@ -250,6 +265,7 @@ func (t *work) close() {
 		b.Close()
 	}
 	t.blobs = nil
+	t.reads.end()
 	if t.quit != nil {
 		t.quit()
 	}

@@ -17,6 +17,12 @@
 // What executors say is gathered until the loop takes it, all of it at once (reports.go),
 // so a turn costs little however many tasks end in it.
 //
+// # Tasks that submit tasks
+//
+// A function's client speaks over its executor's pipe, and this worker passes on what it
+// says, and hears, as it is (nest.go). While the function waits its attempt is parked: the
+// core takes its slots back, and the scheduler is told.
+//
 // # Connections
 //
 // A worker never gives up its scheduler by itself: when the connection ends, even

@@ -221,6 +221,8 @@ func (w *worker) obey(k wire.Kind, m proto.Message) error {
 		case wire.KindFree:
 			w.core.Step(local.Free{Tasks: keys})
 		}
+	case *wire.Nested:
+		w.passDown(m)
 	case *wire.Retire:
 		w.opts.Log.Info("retired", "reason", m.Reason)
 		w.retired = true

@@ -166,6 +166,14 @@ func (w *worker) handleWaiting() {
 	if len(said.ends) > 0 {
 		w.core.Step(local.Ended{Attempts: said.ends})
 	}
+	for _, p := range said.parks {
+		if p.on {
+			w.core.Step(local.Park{Tasks: []local.Key{p.key}})
+		} else {
+			w.core.Step(local.Unpark{Tasks: []local.Key{p.key}})
+		}
+	}
+	w.passUp(said.nested)
 	if len(said.answers) > 0 {
 		w.core.Step(local.Recalled{Attempts: said.answers})
 	}

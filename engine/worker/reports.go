@@ -24,6 +24,14 @@ type said struct {
 	ends    []local.End
 	answers []local.Answer // to recalls
 	lost    []local.Key    // inputs that could not be read
+	parks   []parks        // in order
+	nested  []nestUp
+}
+
+// parks says that an attempt waits for others, or wants to go on.
+type parks struct {
+	key local.Key
+	on  bool
 }
 
 func (r *reports) give(f func(*said)) {
@@ -38,7 +46,11 @@ func (r *reports) take() said {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.spare.ends) // let results go
-	r.now, r.spare = said{r.spare.ends[:0], r.spare.answers[:0], r.spare.lost[:0]}, r.now
+	clear(r.spare.nested)
+	for _, p := range r.now.nested {
+		p.of.waiting = 0
+	}
+	r.now, r.spare = said{r.spare.ends[:0], r.spare.answers[:0], r.spare.lost[:0], r.spare.parks[:0], r.spare.nested[:0]}, r.now
 	return r.spare
 }
 
@@ -63,7 +75,11 @@ func (w *worker) reported(rs []executor.Report) {
 		for i := range rs {
 			r := &rs[i]
 			t := r.Task.Owner.(*work)
-			if r.What != executor.Kept {
+			switch r.What {
+			case executor.Parks, executor.Returns:
+				s.parks = append(s.parks, parks{t.key(), r.What == executor.Parks})
+				continue
+			case executor.Ended, executor.Recalled:
 				t.close()
 			}
 			if r.What == executor.Ended {

@@ -69,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	defer w.pool.Close()
 	w.exec, err = executor.NewManager(executor.Options{
 		Self: o.Self, Own: o.Bundle, Bundle: w.bundles.path,
-		Funcs: o.Funcs, Inside: o.Inside, Adopt: o.Adopt, Report: w.reported, Sink: w.sink, Slots: o.Slots,
+		Funcs: o.Funcs, Inside: o.Inside, Adopt: o.Adopt, Report: w.reported, Sink: w.sink, Nested: w.nested, Result: w.result, Slots: o.Slots,
 		Dir: o.WorkDir, Host: o.Host, Worker: o.Identity.Subject().Name,
 		Stdout: o.Stdout, Stderr: o.Stderr, MemoryLimit: o.MemoryLimit, Grace: o.Grace, Log: o.Log,
 	})
