@@ -2,7 +2,6 @@ package executor
 
 import (
 	"encoding/binary"
-	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -147,8 +146,8 @@ func (w *waiter) poll(d time.Duration, keep bool) {
 }
 
 // await waits for the command's end. When its call is to end, it asks the process group
-// to end, and kills it after the grace. When the command takes long, the worker is told
-// of it, and of what has waited to be told.
+// to end, and kills it after the grace, or when there is no time for that. When the command
+// takes long, the worker is told of it, and of what has waited to be told.
 func (c *child) await(k *command, r *run, w *waiter) {
 	w.watch(k)
 	grace := time.Duration(c.set.GraceMS) * time.Millisecond
@@ -177,12 +176,15 @@ func (c *child) await(k *command, r *run, w *waiter) {
 		if w.fds[atBell].Revents != 0 {
 			w.hush()
 		}
-		if why := r.ctx.why(); !k.asked && (why != nil || k.stdout.over) {
-			k.asked = true
-			if kill = clock(); !errors.Is(why, errMemory) && !errors.Is(why, errLeaving) {
+		if why, hurry := r.ctx.ends(); why != nil || k.stdout.over {
+			switch {
+			case !k.asked && !hurry:
 				k.signal(syscall.SIGTERM)
-				kill += grace
+				kill = clock() + grace
+			case hurry && (!k.asked || kill != never):
+				kill = clock()
 			}
+			k.asked = true
 		}
 		if now := clock(); kill != never && now >= kill {
 			k.signal(syscall.SIGKILL)

@@ -80,7 +80,7 @@ func (p *process) hand(t *Task, limit int) bool {
 		return false
 	}
 	t.in = p
-	t.data, t.pid, t.moves, t.parked = nil, 0, false, false
+	t.data, t.pid, t.moves, t.parked, t.over = nil, 0, false, false, time.Time{}
 	if t.sink != nil { // what an executor gave of it that is no more
 		t.sink.abort()
 		t.sink = nil
@@ -103,11 +103,15 @@ func (p *process) limitTime(t *Task) {
 	}
 }
 
+// mustEnd notes the same of whatever else ends it, if that is sooner.
 func (p *process) mustEnd(t *Task, why graph.FailKind, in time.Duration) {
+	over := time.Now().Add(in + p.m.opts.Grace + stopSlack)
 	if t.over.IsZero() {
 		p.timed = append(p.timed, t)
+	} else if t.over.Before(over) {
+		return
 	}
-	t.over, t.overFor = time.Now().Add(in+p.m.opts.Grace+stopSlack), why
+	t.over, t.overFor = over, why
 }
 
 func (p *process) begun(t *Task) {

@@ -133,6 +133,26 @@ func TestStopOfACommand(t *testing.T) {
 	})
 }
 
+// TestMemoryIsShortMeanwhile: a command that takes its time to end, as it was asked to, is
+// killed at once when its memory is needed.
+func TestMemoryIsShortMeanwhile(t *testing.T) {
+	eachWay(t, Options{Grace: time.Hour}, func(t *testing.T, m *blocking) {
+		file := t.TempDir() + "/asked"
+		task := commandTask(&CommandSpec{Argv: []string{"sh", "-c", "trap 'echo > {}' TERM; echo > {}.up; while :; do sleep 1000 & wait; done"}}, file)
+		end := m.start(task)[0]
+		exists := func(file string) { waitFor(t, func() bool { _, err := os.Stat(file); return err == nil }) }
+		exists(file + ".up")
+		m.Stop(task)
+		exists(file)
+		if p := task.in; p.stop(task, stopMemory) {
+			p.wake()
+		}
+		if f := (<-end).Failure; f == nil || f.Kind != graph.FailCancelled || f.ExitCode != 137 {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
 // TestLeftBehind: what leaves a command's process group is killed soon after the
 // command has ended, while another command's goes on.
 func TestLeftBehind(t *testing.T) {

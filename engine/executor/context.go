@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -13,6 +14,7 @@ type callContext struct {
 	real     context.Context // nil: nobody looked
 	cancel   context.CancelCauseFunc
 	cause    error     // why it ended; nil: it did not
+	hurry    bool      // it did, or then something else came up, and what is left may take no time
 	deadline *deadline // nil: none
 	told     func()    // called when it ends; nil: nobody
 }
@@ -29,17 +31,20 @@ func (c *callContext) limit(d time.Duration) {
 	c.deadline = &deadline{time.Now().Add(d), time.AfterFunc(d, func() { c.end(errTime) })}
 }
 
-// end ends it; the first cause counts.
+// end ends it; the first cause counts, but a later one can be more urgent.
 func (c *callContext) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cause != nil {
+	first := c.cause == nil
+	hurry := !c.hurry && (errors.Is(cause, errMemory) || errors.Is(cause, errLeaving))
+	c.hurry = c.hurry || hurry
+	if c.told != nil && (first || hurry) {
+		c.told()
+	}
+	if !first {
 		return
 	}
 	c.cause = cause
-	if c.told != nil {
-		c.told()
-	}
 	if c.cancel != nil {
 		c.cancel(cause)
 	}
@@ -48,14 +53,21 @@ func (c *callContext) end(cause error) {
 	}
 }
 
-// onEnd has f called when it ends, which is at once when it has; nil ends that: f is not
-// called any more. f must not wait, nor use the context.
+// onEnd has f called when it ends, which is at once when it has, and when that becomes
+// urgent; nil ends that: f is not called any more. f must not wait, nor use the context.
 func (c *callContext) onEnd(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.told = f; f != nil && c.cause != nil {
 		f()
 	}
+}
+
+// ends returns why, and whether there is no time to lose.
+func (c *callContext) ends() (why error, hurry bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause, c.hurry
 }
 
 // why returns the cause of its end, nil before.

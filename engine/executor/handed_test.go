@@ -113,6 +113,21 @@ func TestOnlyWhoRanIsBlamed(t *testing.T) {
 	}
 }
 
+// TestTimeLimitInTheNextExecutor: a task that had not begun when its executor died has its
+// time limit in the next one, though it does not heed it.
+func TestTimeLimitInTheNextExecutor(t *testing.T) {
+	m := manager(t, Options{Slots: 1, Backoff: soon, Grace: time.Millisecond})
+	deaf := goTask("deaf", "")
+	deaf.Class.TimeLimit = time.Millisecond
+	ends := m.start(goTask("kill", ""), deaf)
+	if f := (<-ends[0]).Failure; f == nil || f.Kind != graph.FailDied {
+		t.Errorf("the one that kills: %+v", f)
+	}
+	if f := (<-ends[1]).Failure; f == nil || f.Kind != graph.FailTime {
+		t.Errorf("the one after it: %+v", f)
+	}
+}
+
 // TestMemoryOfHanded: only what ran when the memory was short fails for it.
 func TestMemoryOfHanded(t *testing.T) {
 	m := manager(t, Options{Slots: 1, Backoff: soon, MemoryLimit: 400 << 20})
