@@ -147,11 +147,12 @@ func (c *child) runCommand(r *run) ([]byte, *graph.Failure) {
 	// The parent-death signal is bound to the thread that forks: it must live as long.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	c.expect(r)
+	defer c.unregister(r)
 	if err := c.start(k, p, r, w.null); err != nil {
 		return nil, startFailure(p.spec.Argv[0], err)
 	}
 	c.register(r, k)
-	defer c.unregister(r)
 	c.await(k, r, w)
 	status := c.reap(k)
 	k.drain(w, errors.Is(r.ctx.why(), errLeaving))

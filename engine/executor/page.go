@@ -13,13 +13,17 @@ import (
 )
 
 // The shared page says which calls run, so that it can still be read when the executor
-// is dead: u64 numbers, as many as the worker has slots and as may be parked, each the id of a call or 0.
-// The executor writes a call's id just before user code begins and 0 just after it
-// ends. Behind them, to the end of the file, stand ids of commands that have ended and of
-// which the worker has not been told. It is a file in memory, which the executor maps and the worker reads: whatever
-// user code does to it, the worker only ever sees numbers, and believes those that it
-// has handed out.
+// is dead: u64 numbers, as many as the worker has slots and as may be parked, each the id
+// of a call or 0. The executor writes a call's id just before user code begins and 0 just
+// after it ends. Behind them, to the end of the file, stand ids of commands that have ended and of
+// which the worker has not been told. It is a file in memory, which the executor maps and
+// the worker reads: whatever user code does to it, the worker only ever sees numbers, and
+// believes those that it has handed out.
 type page []atomic.Uint64
+
+// notesPerSlot is for how many ended commands there is room, twice: while some are being
+// told of, others end.
+const notesPerSlot = 16
 
 // pageSlots is how many numbers say which calls run: of calls that take slots, and of those
 // that are parked.
@@ -49,7 +53,7 @@ func newPageFile(slots int) (*os.File, error) {
 
 func pageSize(slots int) int64 {
 	unit := os.Getpagesize()
-	return int64((8*slots + unit - 1) / unit * unit)
+	return int64((8*slots*(1+2*notesPerSlot) + unit - 1) / unit * unit)
 }
 
 // mapPage maps what newPageFile made, all of it, for as long as the process lives.

@@ -26,7 +26,7 @@ type reporter struct {
 	notes [2]page       // of the calls in rows and in spare, for commands
 }
 
-// note has the ids of calls that wait to be reported written there, as far as they fit.
+// note has the ids of calls that wait to be reported written there; no more wait than fit.
 func (r *reporter) note(to page) {
 	half := len(to) / 2
 	r.notes = [2]page{to[:half:half], to[half:]}
@@ -40,6 +40,11 @@ func (r *reporter) done(call uint64, took time.Duration, data []byte) {
 // doneOf reports a result whose last piece is here.
 func (r *reporter) doneOf(call uint64, took time.Duration, size uint64, last []byte) {
 	r.mu.Lock()
+	if n := len(r.notes[0]); n > 0 && len(r.rows.calls) >= n {
+		r.mu.Unlock()
+		r.flush()
+		r.mu.Lock()
+	}
 	r.notes[0].set(len(r.rows.calls), call)
 	r.rows.add(call, took, size, last)
 	full := len(r.rows.data) >= chunkSize

@@ -151,16 +151,36 @@ func TestEndedCommandsAreNoted(t *testing.T) {
 	all := make(page, 6)
 	r := &reporter{pipe: frameWriter{w: pw}}
 	r.note(all)
-	for _, calls := range [][]uint64{{1, 2}, {3, 4, 5, 6}} { // of the last there is one too many
+	for _, calls := range [][]uint64{{1, 2}, {3, 4, 5, 6}} { // of the last there is one too many: the others are told
 		for _, id := range calls {
 			r.done(id, 0, nil)
 		}
-		if got, want := fmt.Sprint(all.ids()), fmt.Sprint(calls[:min(3, len(calls))]); got != want {
+		if got, want := fmt.Sprint(all.ids()), fmt.Sprint(r.rows.calls); got != want {
 			t.Errorf("noted %s, want %s", got, want)
 		}
 		r.flush()
 		if got := all.ids(); got != nil {
 			t.Errorf("%d are still noted", got)
+		}
+	}
+}
+
+// TestRoomForNotes: there is some for each slot, however many there are.
+func TestRoomForNotes(t *testing.T) {
+	for _, slots := range []int{1, 511, 512, 513, 10_000} {
+		f, err := newPageFile(slots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		all, err := mapPage(f.Fd(), slots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &reporter{}
+		r.note(all[slots:])
+		if n := min(len(r.notes[0]), len(r.notes[1])); n < slots*notesPerSlot {
+			t.Errorf("%d notes for %d slots", n, slots)
 		}
 	}
 }

@@ -6,11 +6,18 @@ import (
 	"time"
 )
 
-// register says which tasks have commands.
-func (c *child) register(r *run, k *command) {
+// expect says that a task will have a command: what that starts in its first moment is its
+// own already.
+func (c *child) expect(r *run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tasks[taskMark(r.task.String(), fmt.Sprint(r.attempt))] = true
+}
+
+// register says which command that is.
+func (c *child) register(r *run, k *command) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.commands[r.call] = k
 }
 
