@@ -164,7 +164,7 @@ func (w *world) adversary(users []string, quit <-chan struct{}) {
 		case 2, 3:
 			w.separate(victim)
 		case 4:
-			w.net.Slow(victim, time.Duration(w.rnd.Int64N(int64(time.Second))))
+			w.net.Slow(victim, time.Duration(w.rnd.Int64N(int64(300*time.Millisecond))))
 			w.note("slow", victim)
 		case 5:
 			if len(here) > 1 || w.rnd.IntN(2) == 0 {
