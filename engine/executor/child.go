@@ -47,13 +47,14 @@ type child struct {
 	keep     time.Duration // see keepTime
 	ooms     oomCount
 	programs programs
-	plans    map[string]*plan    // by their classes' Spec
-	waiters  []*waiter           // that nobody uses
-	tasks    map[string]bool     // commands that run, as taskMark names them
-	commands map[uint64]*command // the same, by call
-	insides  map[uint64]*Inside  // of calls that asked for theirs
-	parked   int                 // of those
-	ended    bool                // a command ended since the last sweep
+	plans    map[string]*plan            // by their classes' Spec
+	waiters  []*waiter                   // that nobody uses
+	tasks    map[string]bool             // commands that run, as taskMark names them
+	commands map[uint64]*command         // the same, by call; nil: it is being started
+	early    map[uint64][]syscall.Signal // for those
+	insides  map[uint64]*Inside          // of calls that asked for theirs
+	parked   int                         // of those
+	ended    bool                        // a command ended since the last sweep
 }
 
 // piece answers a read.
@@ -76,9 +77,9 @@ func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper, ke
 		keep:     keep,
 		plans:    map[string]*plan{},
 		tasks:    map[string]bool{},
-		commands: map[uint64]*command{},
-		reads:    map[uint64]chan piece{},
-		in:       &frameReader{r: in, max: maxToExecutor}, over: make(chan error, 1),
+		commands: map[uint64]*command{}, early: map[uint64][]syscall.Signal{},
+		reads: map[uint64]chan piece{},
+		in:    &frameReader{r: in, max: maxToExecutor}, over: make(chan error, 1),
 		insides: map[uint64]*Inside{},
 	}
 	defer c.closeWaiters()

@@ -28,7 +28,10 @@ func (c *child) feed(ctx context.Context, r *run, to io.Writer) {
 // signal passes a signal on to a call's command.
 func (c *child) signal(call uint64, sig syscall.Signal) {
 	c.mu.Lock()
-	k := c.commands[call]
+	k, ok := c.commands[call]
+	if ok && k == nil { // it has begun, and nobody has said yet as what
+		c.early[call] = append(c.early[call], sig)
+	}
 	c.mu.Unlock()
 	if k != nil {
 		k.signal(sig)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -225,7 +226,7 @@ func (p *process) stdinRead(r read) {
 }
 
 // Signal sends a signal to the process group of a command that runs. It reports false
-// when there is no such command here, or it has no process yet.
+// when there is no such command here, or it has not begun.
 func (m *Manager) Signal(t graph.TaskID, a graph.Attempt, sig syscall.Signal) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -237,13 +238,14 @@ func (m *Manager) Signal(t graph.TaskID, a graph.Attempt, sig syscall.Signal) bo
 	return false
 }
 
-// callOf finds an attempt that has a process of its own.
+// callOf finds an attempt that has begun a process of its own: its executor says so when
+// it takes long, and the page from the beginning.
 func (p *process) callOf(id graph.TaskID, a graph.Attempt) (uint64, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range p.calls.all() {
-		if t.ID == id && t.Attempt == a && t.pid != 0 {
-			return t.id, true
+		if t.ID == id && t.Attempt == a {
+			return t.id, t.pid != 0 || t.Class.Kind == graph.KindCommand && slices.Contains(p.running(), t.id)
 		}
 	}
 	return 0, false

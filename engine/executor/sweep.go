@@ -12,13 +12,19 @@ func (c *child) expect(r *run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tasks[taskMark(r.task.String(), fmt.Sprint(r.attempt))] = true
+	c.commands[r.call] = nil
 }
 
-// register says which command that is.
+// register says which command that is, and gives it the signals that came before.
 func (c *child) register(r *run, k *command) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	early := c.early[r.call]
+	delete(c.early, r.call)
 	c.commands[r.call] = k
+	c.mu.Unlock()
+	for _, sig := range early {
+		k.signal(sig)
+	}
 }
 
 func (c *child) unregister(r *run) {
@@ -26,6 +32,7 @@ func (c *child) unregister(r *run) {
 	defer c.mu.Unlock()
 	delete(c.tasks, taskMark(r.task.String(), fmt.Sprint(r.attempt)))
 	delete(c.commands, r.call)
+	delete(c.early, r.call)
 	c.ended = true
 }
 
