@@ -268,3 +268,24 @@ func TestAcceptLimitsHello(t *testing.T) {
 		})
 	}
 }
+
+// A peer that does not read any more is given up after the lease: who waits for room hears
+// of it, and nothing is left behind.
+func TestConnDeafPeer(t *testing.T) {
+	const lease = 200 * time.Millisecond
+	_, b := pair(t)
+	c := NewConn(rawio.NewConn(b), SideWorker, ConnOptions{Lease: lease, Outbox: 64 << 10})
+	m := &Tasks{}
+	m.Add(task(1, 1), 1)
+	var err error
+	for err == nil {
+		err = c.Send(t.Context(), KindStarted, m)
+	}
+	<-c.stopped
+	if ne, ok := errors.AsType[net.Error](c.Err()); !ok || !ne.Timeout() {
+		t.Errorf("%v, Send: %v", c.Err(), err)
+	}
+	if err := c.Bye(t.Context(), "too late"); err == nil {
+		t.Error("a goodbye was written")
+	}
+}
