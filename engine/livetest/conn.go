@@ -1,6 +1,7 @@
 package livetest
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -19,10 +20,14 @@ type conn struct {
 	local, remote addr
 	in            *stream
 	once          sync.Once
+
+	writes chan struct{} // capacity 1: one writes. In virtual time nobody may wait for a mutex for long
+	most   int           // see Spool
+	rest   []byte        // taken and not written
 }
 
 func newConn(k *link, side int) *conn {
-	c := &conn{link: k, side: side, in: &stream{}}
+	c := &conn{link: k, side: side, in: &stream{}, writes: make(chan struct{}, 1)}
 	c.in.news.L = &c.in.mu
 	return c
 }
@@ -39,17 +44,70 @@ func (c *conn) separated() bool {
 }
 
 // Read implements net.Conn.
-func (c *conn) Read(p []byte) (int, error) { return c.in.read(p, c.separated) }
+func (c *conn) Read(p []byte) (int, error) { return c.in.read(p, c.runs, c.separated) }
+
+// runs reports whether this end's process does anything.
+func (c *conn) runs() bool { return c.link.net.runs(c.link.hosts[c.side]) }
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (n int, err error) {
+	c.writes <- struct{}{}
+	defer func() { <-c.writes }()
+	if c.most == 0 {
+		return c.write(p, true)
+	}
+	if len(c.rest) == 0 {
+		if n, err = c.write(p, false); err != nil {
+			return n, err
+		}
+	}
+	if len(c.rest)+len(p)-n > c.most {
+		return n, errors.New("too much waits to be written")
+	}
+	c.rest = append(c.rest, p[n:]...)
+	return len(p), nil
+}
+
+// write writes all, or, without wait, what there is room for.
+func (c *conn) write(p []byte, wait bool) (n int, err error) {
 	for n < len(p) && err == nil {
+		if wait {
+			c.link.net.await(c.link.hosts[c.side])
+		} else if !c.runs() {
+			break
+		}
 		part := p[n:min(len(p), n+window/4)]
-		if err = c.out().write(part, c.delay()); err == nil {
+		if err = c.out().write(part, c.delay(), wait); err == nil {
 			n += len(part)
 		}
 	}
+	if err == errNoRoom {
+		err = nil
+	}
 	return n, err
+}
+
+// Spool implements rawio.Spooler, like the methods below.
+func (c *conn) Spool(most int) {
+	c.writes <- struct{}{}
+	defer func() { <-c.writes }()
+	c.most = most
+}
+
+// Rest returns how many bytes were taken and are not written.
+func (c *conn) Rest() int {
+	c.writes <- struct{}{}
+	defer func() { <-c.writes }()
+	return len(c.rest)
+}
+
+// Settle writes them, and waits for it.
+func (c *conn) Settle() error {
+	c.writes <- struct{}{}
+	defer func() { <-c.writes }()
+	_, err := c.write(c.rest, true)
+	c.rest = nil
+	return err
 }
 
 // Close implements net.Conn: what was written arrives.
@@ -151,11 +209,13 @@ func (s *stream) wait(t time.Time) {
 
 func passed(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
-func (s *stream) read(p []byte, separated func() bool) (int, error) {
+func (s *stream) read(p []byte, runs, separated func() bool) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
 		switch {
+		case !runs() && !s.closed: // who closes it, runs
+			s.wait(time.Time{})
 		case s.hard:
 			return 0, s.err
 		case passed(s.readBy):
@@ -185,7 +245,10 @@ func (s *stream) read(p []byte, separated func() bool) (int, error) {
 	}
 }
 
-func (s *stream) write(p []byte, delay time.Duration) error {
+var errNoRoom = errors.New("no room")
+
+// write adds p, for which it waits for room if it shall.
+func (s *stream) write(p []byte, delay time.Duration, wait bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -198,6 +261,8 @@ func (s *stream) write(p []byte, delay time.Duration) error {
 			return s.err
 		case passed(s.writeBy):
 			return os.ErrDeadlineExceeded
+		case s.size > 0 && s.size+len(p) > window && !wait:
+			return errNoRoom
 		case s.size > 0 && s.size+len(p) > window:
 			s.wait(s.writeBy)
 		default:

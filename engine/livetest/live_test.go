@@ -54,17 +54,15 @@ func play(t *testing.T, seed uint64, log *syncBuffer) {
 	}
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	users := make([]*user, 1+rnd.IntN(3))
-	var names []string
 	for i := range users {
 		name := fmt.Sprintf("u%d", i+1)
-		names = append(names, name)
 		users[i] = &user{
-			w: w, name: name, named: rnd.IntN(2) == 0, told: map[uint32]int{},
+			w: w, name: name, named: rnd.IntN(2) == 0, told: map[ear]int{},
 			rnd: rand.New(rand.NewPCG(seed, uint64(10+i))), log: w.log.With("who", name),
 		}
 	}
 	quit, over := make(chan struct{}), make(chan struct{})
-	go func() { defer close(over); w.adversary(names, quit) }()
+	go func() { defer close(over); w.adversary(users, quit) }()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -90,7 +88,7 @@ func play(t *testing.T, seed uint64, log *syncBuffer) {
 
 // judgeEmpty looks at what the cluster holds when everybody has let go.
 func (w *world) judgeEmpty(t *testing.T) {
-	c, err := w.client("auditor")
+	c, err := w.client("auditor", "auditor")
 	if err != nil {
 		t.Error(err)
 		return

@@ -20,16 +20,20 @@ type Network struct {
 	listeners map[string]*listener // by address
 	links     map[*link]struct{}
 	apart     map[string]bool // hosts that nobody reaches
+	stopped   map[string]bool // hosts whose processes do nothing
+	resumed   sync.Cond       // some of them do again; its lock is mu
 	latency   map[string]time.Duration
 	ports     int
 }
 
 // NewNetwork returns a network without hosts.
 func NewNetwork(rnd *rand.Rand) *Network {
-	return &Network{
+	n := &Network{
 		rnd: rnd, listeners: map[string]*listener{}, links: map[*link]struct{}{},
-		apart: map[string]bool{}, latency: map[string]time.Duration{},
+		apart: map[string]bool{}, stopped: map[string]bool{}, latency: map[string]time.Duration{},
 	}
+	n.resumed.L = &n.mu
+	return n
 }
 
 // link is a connection: its two ends share it.
@@ -68,6 +72,7 @@ func (n *Network) Dialer(host string) func(context.Context, string, string) (net
 				break
 			}
 		}
+		n.await(host)
 		return n.connect(host, to, address)
 	}
 }
@@ -106,6 +111,39 @@ func (n *Network) separated(a, b string) bool {
 	return n.apart[a] || n.apart[b]
 }
 
+// runs reports whether the processes of a host do anything.
+func (n *Network) runs(host string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.stopped[host]
+}
+
+// await waits until they do.
+func (n *Network) await(host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for n.stopped[host] {
+		n.resumed.Wait()
+	}
+}
+
+// Stop has a host's processes neither read nor write, until Continue, as SIGSTOP does:
+// others connect to it and write to it, as far as its kernel has room. Nobody is told.
+func (n *Network) Stop(host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopped[host] = true
+}
+
+// Continue ends Stop.
+func (n *Network) Continue(host string) {
+	n.mu.Lock()
+	delete(n.stopped, host)
+	n.resumed.Broadcast()
+	n.mu.Unlock()
+	n.stir(host)
+}
+
 // Separate has nobody reach a host, until Join. Nobody is told.
 func (n *Network) Separate(host string) {
 	n.mu.Lock()
@@ -118,6 +156,11 @@ func (n *Network) Join(host string) {
 	n.mu.Lock()
 	delete(n.apart, host)
 	n.mu.Unlock()
+	n.stir(host)
+}
+
+// stir has those look again who wait for something on a host's connections.
+func (n *Network) stir(host string) {
 	n.each(host, func(k *link) {
 		for _, c := range k.ends {
 			c.in.changed()

@@ -22,13 +22,16 @@ type user struct {
 	log  *slog.Logger
 
 	c     *client.Client
+	dead  sync.WaitGroup // clients that have gone without a word
 	job   *client.Job
 	named bool
 	class client.Class
 	tasks []*task // by index
 
-	mu   sync.Mutex
-	told map[uint32]int // how often the sink heard of a task
+	mu    sync.Mutex
+	told  map[ear]int // how often it heard of its task
+	lives int         // clients that have gone
+	dies  bool        // the client is to go
 }
 
 // task is what the oracle knows of one.
@@ -39,16 +42,28 @@ type task struct {
 	bad    bool // it or one that it needs fails always
 	spoilt bool // it or one that it needs was cancelled: it may end as anything
 	free   bool // let go
+	life   int  // of the client that submitted it
 }
 
 const retries = 3
 
-// Ended implements client.Sink.
-func (u *user) Ended(tags []uint32) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+// ear is what one client told of one task.
+type ear struct {
+	life int
+	task uint32
+}
+
+// sink implements client.Sink for one client.
+type sink struct {
+	*user
+	life int
+}
+
+func (s sink) Ended(tags []uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, t := range tags {
-		u.told[t]++
+		s.told[ear{s.life, t}]++
 	}
 }
 
@@ -64,23 +79,37 @@ func (u *user) run(ctx context.Context) error {
 	if err == nil {
 		err = u.judge(ctx)
 	}
-	if !u.named && errors.Is(err, client.ErrLost) {
-		err = errGone
-	}
 	if err == nil {
 		err = u.letGo(ctx)
+	}
+	if !u.named && errors.Is(err, client.ErrLost) {
+		err = errGone
 	}
 	if cerr := u.c.Close(); err == nil && cerr != nil {
 		err = fmt.Errorf("close: %w", cerr)
 	}
+	u.dead.Wait()
 	if err == nil || errors.Is(err, errGone) {
 		return errors.Join(u.judgeSink(), err)
 	}
 	return err
 }
 
+// host is where the user's client runs: each on one of its own.
+func (u *user) host() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return fmt.Sprintf("%s-%d", u.name, u.lives)
+}
+
+func (u *user) life() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.lives
+}
+
 func (u *user) begin(ctx context.Context) (err error) {
-	if u.c, err = u.w.client(u.name); err != nil {
+	if u.c, err = u.w.client(u.name, u.host()); err != nil {
 		return err
 	}
 	if u.named {
@@ -91,12 +120,65 @@ func (u *user) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	u.class = u.job.Class(&graph.Class{Name: "work", Kind: graph.KindGo, Retries: retries, Deaths: 1000, Idempotent: u.rnd.IntN(2) == 0})
+	u.declare()
 	return nil
+}
+
+func (u *user) declare() {
+	u.class = u.job.Class(&graph.Class{Name: "work", Kind: graph.KindGo, Retries: retries, Deaths: 1000, Idempotent: u.rnd.IntN(2) == 0})
+}
+
+// die has the client go as kill -9 does. A named job is found again by another one, which
+// has what was submitted until then, and lets go again of what the first one let go of.
+func (u *user) die(ctx context.Context) (err error) {
+	host, old := u.host(), u.c
+	u.w.net.Kill(host)
+	u.w.net.Separate(host)
+	u.log.Info("died")
+	u.dead.Go(func() { old.Close() }) //nolint:errcheck // it cannot say anything
+	u.mu.Lock()
+	u.lives, u.dies = u.lives+1, false
+	u.mu.Unlock()
+	if u.c, err = u.w.client(u.name, u.host()); err != nil {
+		return err
+	}
+	if !u.named {
+		return errGone
+	}
+	if u.job, err = u.c.AttachJob(ctx, u.name); err != nil {
+		return fmt.Errorf("find it again: %w", err)
+	}
+	info, err := u.job.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if info.Tasks > len(u.tasks) {
+		return fmt.Errorf("the job has %d tasks, %d were submitted", info.Tasks, len(u.tasks))
+	}
+	u.tasks = u.tasks[:info.Tasks]
+	u.declare()
+	for i, t := range u.tasks {
+		if u.job.Hold(uint32(i)); t.free {
+			u.job.Release(uint32(i))
+		}
+	}
+	return nil
+}
+
+// dying reports whether it is time to.
+func (u *user) dying() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.dies
 }
 
 func (u *user) play(ctx context.Context) (err error) {
 	for range 10 + u.rnd.IntN(20) {
+		if u.dying() {
+			if err := u.die(ctx); err != nil {
+				return err
+			}
+		}
 		switch u.rnd.IntN(10) {
 		case 0, 1, 2, 3:
 			err = u.submit(ctx)
@@ -131,7 +213,7 @@ func (u *user) pick() (uint32, bool) {
 
 func (u *user) submit(ctx context.Context) error {
 	for range 1 + u.rnd.IntN(30) {
-		t := &task{work: work{takes: time.Duration(u.rnd.ExpFloat64() * float64(300*time.Millisecond)), size: 8}}
+		t := &task{life: u.life(), work: work{takes: time.Duration(u.rnd.ExpFloat64() * float64(300*time.Millisecond)), size: 8}}
 		switch u.rnd.IntN(10) {
 		case 0, 1:
 			t.size = 8 * (1 + u.rnd.Uint32N(5000)) // some travel between workers, some spill
@@ -154,7 +236,7 @@ func (u *user) submit(ctx context.Context) error {
 		}
 		index := uint32(len(u.tasks))
 		t.value = valueOf(index, inputs...)
-		got, err := u.job.Submit(ctx, &client.Task{Class: u.class, Payload: t.payload(), Deps: deps, Sink: u, Tag: index})
+		got, err := u.job.Submit(ctx, &client.Task{Class: u.class, Payload: t.payload(), Deps: deps, Sink: sink{u, t.life}, Tag: index})
 		if err != nil {
 			return fmt.Errorf("submit: %w", err)
 		}
@@ -263,7 +345,7 @@ func (u *user) letGo(ctx context.Context) error {
 }
 
 func (u *user) again(ctx context.Context) error {
-	c, err := u.w.client(u.name)
+	c, err := u.w.client(u.name, u.host())
 	if err != nil {
 		return err
 	}
@@ -286,12 +368,12 @@ func (u *user) again(ctx context.Context) error {
 	return nil
 }
 
-// judgeSink: of each task that was submitted the sink heard once.
+// judgeSink: of each task that was submitted the sink heard once, be it of its client's end.
 func (u *user) judgeSink() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i := range u.tasks {
-		if n := u.told[uint32(i)]; n != 1 {
+		if n := u.told[ear{u.tasks[i].life, uint32(i)}]; n != 1 {
 			return fmt.Errorf("of task %d the sink was told %d times", i, n)
 		}
 	}

@@ -115,15 +115,17 @@ func (w *world) kill(m *machine) {
 	m.gone = true
 	w.net.Kill(m.name)
 	w.net.Separate(m.name) // it says no more
+	w.net.Continue(m.name)
 	m.stop()
 	if w.rnd.IntN(2) == 0 {
 		w.srv.ContainerExited(m.name, w.rnd.IntN(2) == 0, "killed")
 	}
 }
 
-func (w *world) client(host string) (*client.Client, error) {
+// client returns a user's client on a host.
+func (w *world) client(user, host string) (*client.Client, error) {
 	return client.Dial(context.Background(), client.Options{
-		Identity: w.identity(identity.Client, host), Scheduler: w.endpoint, Host: host,
+		Identity: w.identity(identity.Client, user), Scheduler: w.endpoint, Host: host,
 		Patience: time.Hour, Dial: w.net.Dialer(host), Log: w.log.With("who", host),
 	})
 }
@@ -131,6 +133,7 @@ func (w *world) client(host string) (*client.Client, error) {
 // end ends everything; synctest finds what does not.
 func (w *world) end() {
 	for _, m := range w.workers {
+		w.net.Continue(m.name)
 		w.net.Join(m.name)
 		m.stop()
 		<-m.done
@@ -143,7 +146,7 @@ func (w *world) end() {
 }
 
 // adversary does its worst to hosts until quit is closed, and then heals all.
-func (w *world) adversary(users []string, quit <-chan struct{}) {
+func (w *world) adversary(users []*user, quit <-chan struct{}) {
 	for {
 		select {
 		case <-time.After(time.Duration(w.rnd.ExpFloat64() * float64(3*time.Second))):
@@ -154,15 +157,20 @@ func (w *world) adversary(users []string, quit <-chan struct{}) {
 		here := w.present()
 		m := here[w.rnd.IntN(len(here))]
 		victim := m.name
-		if w.rnd.IntN(3) == 0 {
-			victim = users[w.rnd.IntN(len(users))]
-		}
 		switch w.rnd.IntN(8) {
+		case 0, 1:
+			victim = users[w.rnd.IntN(len(users))].host()
+		case 2:
+			victim = scheduler
+		}
+		switch w.rnd.IntN(9) {
 		case 0, 1:
 			w.net.Cut(victim)
 			w.note("cut", victim)
-		case 2, 3:
-			w.separate(victim)
+		case 2:
+			w.forAWhile("separated", victim, w.net.Separate, w.net.Join)
+		case 3:
+			w.forAWhile("stopped", victim, w.net.Stop, w.net.Continue)
 		case 4:
 			w.net.Slow(victim, time.Duration(w.rnd.Int64N(int64(300*time.Millisecond))))
 			w.note("slow", victim)
@@ -181,33 +189,47 @@ func (w *world) adversary(users []string, quit <-chan struct{}) {
 			if len(here) < 5 {
 				w.join()
 			}
+		case 8:
+			u := users[w.rnd.IntN(len(users))]
+			u.mu.Lock()
+			u.dies = true
+			u.mu.Unlock()
+			w.note("to die", u.name)
 		}
 	}
 }
 
-// separate keeps a host apart for a while: shorter or longer than leases and sessions.
-func (w *world) separate(host string) {
+// forAWhile does something to a host and undoes it: sooner or later than leases and
+// sessions end. One at a time: a host that is out of reach in turns for longer than all
+// leases, and yet is heard of, costs those who wait for what it holds their patience.
+func (w *world) forAWhile(what, host string, do, undo func(string)) {
+	if w.net.separated(host, host) || !w.net.runs(host) {
+		return
+	}
 	d := time.Duration(w.rnd.ExpFloat64() * float64(20*time.Second))
 	if w.rnd.IntN(4) == 0 {
 		d += time.Minute
 	}
-	w.note("separated for "+d.String(), host)
-	w.net.Separate(host)
+	w.note(what+" for "+d.String(), host)
+	do(host)
 	w.mending.Go(func() {
 		time.Sleep(d)
-		w.net.Join(host)
+		undo(host)
 	})
 }
 
-func (w *world) heal(users []string) {
+func (w *world) heal(users []*user) {
 	w.mending.Wait()
+	hosts := []string{scheduler}
 	for _, m := range w.present() {
-		w.net.Slow(m.name, 0)
-		w.net.Join(m.name)
+		hosts = append(hosts, m.name)
 	}
 	for _, u := range users {
-		w.net.Slow(u, 0)
-		w.net.Join(u)
+		hosts = append(hosts, u.host())
+	}
+	for _, h := range hosts {
+		w.net.Slow(h, 0)
+		w.net.Join(h)
 	}
 	w.join()
 	w.note("healed", "all")

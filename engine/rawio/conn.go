@@ -23,12 +23,19 @@ func NewConn(nc net.Conn) net.Conn {
 	return &Conn{Conn: nc, Writer: Writer{w: newWriter(rc)}, r: newReader(rc)}
 }
 
-// Under returns the Conn that nc is, or that lies below it: layers tell by a method
+// Spooler is a connection that can be written to without waiting, as Writer can.
+type Spooler interface {
+	Spool(most int)
+	Rest() int
+	Settle() error
+}
+
+// Under returns the Spooler that nc is, or that lies below it: layers tell by a method
 // NetConn what they are on. It returns nil if there is none.
-func Under(nc net.Conn) *Conn {
+func Under(nc net.Conn) Spooler {
 	for {
 		switch c := nc.(type) {
-		case *Conn:
+		case Spooler:
 			return c
 		case interface{ NetConn() net.Conn }:
 			nc = c.NetConn()

@@ -60,13 +60,13 @@ type ConnOptions struct {
 // Conn carries frames both ways. One goroutine may call Next; everything else is
 // safe for concurrent use. A Conn starts a goroutine that ends with Close.
 //
-// A few bytes are written by whoever pushes them, without waiting (rawio.Conn.Spool): it
+// A few bytes are written by whoever pushes them, without waiting (rawio.Spooler): it
 // costs less than waking the writing goroutine, and time. That one writes the rest: what
 // is more, what came meanwhile, what the socket had no room for. There is one pen: who
 // makes writing more than 0 has it, and looks for more before it lets go of it.
 type Conn struct {
 	nc   net.Conn
-	raw  *rawio.Conn // below nc; nil: all is left to the writing goroutine
+	raw  rawio.Spooler // below nc; nil: all is left to the writing goroutine
 	peer Side
 	opts ConnOptions
 
