@@ -67,7 +67,7 @@ func Main(args []string, funcs Funcs) int {
 	syscall.CloseOnExec(fdPage)
 	// Should memory run out, rather this process than its worker (proc(5)).
 	os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) //nolint:errcheck // it is a wish
-	f, err := newFamily(true, false)                           // functions may start processes too; commands' orphans are swept
+	f, err := newFamily(true, false)                           // see untilReaping; commands' orphans are swept
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "executor:", err)
 		return 1
@@ -104,12 +104,20 @@ func Main(args []string, funcs Funcs) int {
 		fmt.Fprintln(os.Stderr, "executor:", err)
 		return 1
 	}
-	err = serve(bufio.NewReaderSize(rin, 64<<10), rout, funcs, f, func(slots int) (page, error) {
-		if keep > 0 {
-			runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), slots+spareProcessors))
-		}
-		return mapPage(fdPage, slots)
-	}, keep)
+	served := make(chan error, 1)
+	go func() {
+		served <- serve(bufio.NewReaderSize(rin, 64<<10), rout, funcs, f, func(slots int) (page, error) {
+			if keep > 0 {
+				runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), slots+spareProcessors))
+			}
+			return mapPage(fdPage, slots)
+		}, keep)
+	}()
+	if funcs != nil {
+		err = untilReaping(served)
+	} else {
+		err = <-served
+	}
 	end()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "executor:", err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,14 +128,37 @@ func TestFunctionsWaitForTheirProcesses(t *testing.T) {
 	}
 }
 
+// TestOrphansOfFunctions: what a function's processes leave behind is reaped when it ends,
+// and nothing else.
+func TestOrphansOfFunctions(t *testing.T) {
+	m := manager(t, Options{})
+	pid, err := strconv.Atoi(string(mustRun(t, m, goTask("pid", ""))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, m, goTask("orphan", ""))
+	slow := m.start(goTask("child", "1.5"))[0] // it waits late for its own
+	waitFor(t, func() bool {
+		children, _ := childrenOf(pid)
+		return len(children) == 0
+	})
+	if r := <-slow; string(r.Data) != "exit status 7" {
+		t.Errorf("%q, %v", r.Data, r.Failure)
+	}
+}
+
 func init() {
-	testFuncs["child"] = func(context.Context, *Call) ([]byte, error) {
+	testFuncs["orphan"] = func(context.Context, *Call) ([]byte, error) {
+		return nil, exec.Command("sh", "-c", "sleep 0.1 &").Run()
+	}
+	testFuncs["child"] = func(_ context.Context, c *Call) ([]byte, error) {
 		cmd := exec.Command("sh", "-c", "exit 7")
 		if err := cmd.Start(); err != nil {
 			return nil, err
 		}
 		waitEnd(cmd.Process.Pid)
-		time.Sleep(50 * time.Millisecond) // for who would take it
+		d, _ := time.ParseDuration(string(c.Payload) + "s")
+		time.Sleep(max(d, 50*time.Millisecond)) // for who would take it
 		err := cmd.Wait()
 		return fmt.Append(nil, err), nil
 	}
