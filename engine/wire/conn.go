@@ -32,6 +32,10 @@ const (
 	// writeAtOnce is how many bytes whoever has something to say may write itself: more
 	// are left to the writing goroutine.
 	writeAtOnce = 4 << 10
+	// calm is how long nothing has left before whoever has something to say writes it
+	// itself: where much is said, what gathers while the writing goroutine wakes up makes
+	// for fewer and larger frames.
+	calm = 150 * time.Microsecond
 )
 
 // ErrClosed is returned for a connection that this side has closed.
@@ -74,16 +78,17 @@ type Conn struct {
 	deadline atomic.Int64 // of the opening, as Unix nanoseconds; 0: the lease counts
 	reading  time.Time    // the read deadline that is set; of the reading goroutine
 
-	mu      sync.Mutex
-	pending []byte        // frames to be written
-	spare   []byte        // the buffer not in use
-	writing int           // bytes in the write under way: somebody has the pen
-	parts   int           // bytes of PutPart since the outbox was last empty
-	rest    bool          // the pen is the writing goroutine's: what the socket had no room for
-	quiet   bool          // nothing was written since the last tick of ping
-	pressed bool          // Room said no since the outbox was last empty
-	room    chan struct{} // closed when there is room again; nil when nobody waits
-	err     error         // why the connection is closed
+	mu       sync.Mutex
+	pending  []byte        // frames to be written
+	spare    []byte        // the buffer not in use
+	writing  int           // bytes in the write under way: somebody has the pen
+	parts    int           // bytes of PutPart since the outbox was last empty
+	rest     bool          // the pen is the writing goroutine's: what the socket had no room for
+	departed time.Time     // the last Depart with something to write
+	quiet    bool          // nothing was written since the last tick of ping
+	pressed  bool          // Room said no since the outbox was last empty
+	room     chan struct{} // closed when there is room again; nil when nobody waits
+	err      error         // why the connection is closed
 
 	ping    *time.Ticker
 	wake    chan struct{} // capacity 1: there is something to write
@@ -230,11 +235,13 @@ func (c *Conn) Depart() {
 	case n == 0 || c.writing > 0 || c.err != nil: // who has the pen sees to it
 		c.mu.Unlock()
 		return
-	case n > writeAtOnce || c.pressed || c.raw == nil: // Drained is the writing goroutine's to call
+	case n > writeAtOnce || c.pressed || c.raw == nil || time.Since(c.departed) < calm: // Drained is the writing goroutine's to call
+		c.departed = time.Now()
 		c.mu.Unlock()
 		c.wakeWriter()
 		return
 	}
+	c.departed = time.Now()
 	buf := c.takePen()
 	c.mu.Unlock()
 	_, err := c.nc.Write(buf)
