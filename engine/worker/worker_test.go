@@ -209,18 +209,18 @@ func TestManyInputs(t *testing.T) {
 	c.worker("c2", Options{Memory: 1})
 	cl := c.client()
 	sum := cl.function("sum")
-	const n = 250_000
-	first := cl.many(n, cl.function("echo"), "hello")
+	const n, size = 2500, 4000 // 10 MB: three frames
+	first := cl.many(n, cl.function("echo"), strings.Repeat("x", size))
 	parts := make([]uint32, n)
 	for i := range parts {
 		parts[i] = first + uint32(i)
 	}
 	large := cl.submit(sum, "", parts...)
 	small := cl.submit(sum, "", first, first+1)
-	if got := string(cl.result(large)); got != strconv.Itoa(5*n) {
+	if got := string(cl.result(large)); got != strconv.Itoa(size*n) {
 		t.Errorf("sum %s", got)
 	}
-	if got := string(cl.result(small)); got != "10" {
+	if got := string(cl.result(small)); got != strconv.Itoa(2*size) {
 		t.Errorf("sum %s", got)
 	}
 }
