@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -37,7 +38,7 @@ func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, 
 		return known.Inline, false, nil
 	}
 	out := &known
-	failed, from := 0, ""
+	failed, last := 0, out // rounds over the holders of last
 	for poll := firstPoll; ; poll = min(2*poll, maxPoll) {
 		switch {
 		case out == nil: // being computed again
@@ -60,9 +61,10 @@ func (j *Job) Result(ctx context.Context, index uint32) (data []byte, own bool, 
 				return nil, false, err
 			}
 			j.c.opts.Log.Debug("no holder gave the result", "task", out.Task.String(), "err", err)
-			if now := fmt.Sprint(out.Attempt, out.Holders); now != from {
-				failed, from = 0, now
+			if out.Attempt != last.Attempt || !slices.Equal(out.Holders, last.Holders) {
+				failed = 0
 			}
+			last = out
 			if failed++; failed == maxFetches {
 				return nil, false, fmt.Errorf("result of task %s cannot be fetched: %w", graph.TaskID{Job: j.id, Index: index}, err)
 			}

@@ -235,13 +235,11 @@ func (c *Conn) Depart() {
 	case n == 0 || c.writing > 0 || c.err != nil: // who has the pen sees to it
 		c.mu.Unlock()
 		return
-	case n > writeAtOnce || c.pressed || c.raw == nil || time.Since(c.departed) < calm: // Drained is the writing goroutine's to call
-		c.departed = time.Now()
+	case !c.isCalm() || n > writeAtOnce || c.pressed || c.raw == nil: // Drained is the writing goroutine's to call
 		c.mu.Unlock()
 		c.wakeWriter()
 		return
 	}
-	c.departed = time.Now()
 	buf := c.takePen()
 	c.mu.Unlock()
 	_, err := c.nc.Write(buf)
@@ -257,6 +255,15 @@ func (c *Conn) Depart() {
 		return
 	}
 	c.dropPen(buf)
+}
+
+// isCalm notes that something leaves, and reports whether nothing has for a while. Called
+// with c.mu.
+func (c *Conn) isCalm() bool {
+	now := time.Now()
+	was := c.departed
+	c.departed = now
+	return now.Sub(was) >= calm
 }
 
 func (c *Conn) wakeWriter() {
