@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,13 +187,13 @@ func TestRefusedSubmission(t *testing.T) {
 
 // A result that is nowhere is asked for until it has been computed again.
 func TestNowhere(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	s := &scripted{answer: func(s *scripted, r *wire.Request) *wire.Reply {
 		l := r.GetLocate()
 		if l == nil || len(l.Index) == 0 {
 			return nil
 		}
-		if asked++; asked < 3 {
+		if asked.Add(1) < 3 {
 			return &wire.Reply{Body: &wire.Reply_Ended{Ended: ended(0, graph.Outcome{Task: graph.TaskID{Job: 1}, Size: 5})}}
 		}
 		return &wire.Reply{Body: &wire.Reply_Ended{Ended: ended(0, inline(0, "again"))}}
@@ -205,8 +206,8 @@ func TestNowhere(t *testing.T) {
 	s.tell(1, graph.Outcome{Task: graph.TaskID{Job: 1}, Size: 5})
 	wantResult(t, j, i, "again")
 	wantResult(t, j, i, "again")
-	if asked != 3 {
-		t.Errorf("asked %d times", asked)
+	if n := asked.Load(); n != 3 {
+		t.Errorf("asked %d times", n)
 	}
 }
 

@@ -284,8 +284,11 @@ func (n *nest) flush() {
 		n.flying += len(piece)
 		n.say(&wire.Nested{Data: piece})
 	}
-	if n.out = append(n.out[:0], n.out[sent:]...); len(n.out) == 0 {
+	switch {
+	case sent == len(n.out):
 		n.out = nil
+	case sent > 0:
+		n.out = append(n.out[:0], n.out[sent:]...)
 	}
 	if n.owed >= wire.NestedWindow/4 && !n.over {
 		n.say(&wire.Nested{})
