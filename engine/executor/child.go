@@ -54,7 +54,7 @@ type child struct {
 	early    map[uint64][]syscall.Signal // for those
 	insides  map[uint64]*Inside          // of calls that asked for theirs
 	parked   int                         // of those
-	ended    bool                        // a command ended since the last sweep
+	ended    chan struct{}               // capacity 1: a command ended since the last sweep
 }
 
 // piece answers a read.
@@ -80,7 +80,7 @@ func serve(in io.Reader, out io.Writer, funcs Funcs, f *family, pages mapper, ke
 		commands: map[uint64]*command{}, early: map[uint64][]syscall.Signal{},
 		reads: map[uint64]chan piece{},
 		in:    &frameReader{r: in, max: maxToExecutor}, over: make(chan error, 1),
-		insides: map[uint64]*Inside{},
+		insides: map[uint64]*Inside{}, ended: make(chan struct{}, 1),
 	}
 	defer c.closeWaiters()
 	defer c.wg.Wait()

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -112,6 +113,9 @@ type Manager struct {
 	wg     sync.WaitGroup
 	out    sync.Mutex // of Options.Stdout and Stderr
 
+	still   atomic.Bool   // watch rests
+	stirred chan struct{} // capacity 1: it is to go on
+
 	mu     sync.Mutex
 	places map[executorKey]Place
 	slots  []*slot // by place
@@ -159,7 +163,7 @@ func NewManager(o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{opts: o, family: f, places: map[executorKey]Place{}, stdins: map[attemptKey]*stdin{}, all: map[*process]struct{}{}}
+	m := &Manager{opts: o, family: f, places: map[executorKey]Place{}, stdins: map[attemptKey]*stdin{}, all: map[*process]struct{}{}, stirred: make(chan struct{}, 1)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.wg.Go(m.watch)
 	return m, nil
@@ -215,6 +219,7 @@ func (m *Manager) Run(tasks []*Task) {
 	m.settle(&now)
 	m.mu.Unlock()
 	m.do(&now)
+	m.stir()
 }
 
 func (m *Manager) refuses(t *Task) *graph.Failure {

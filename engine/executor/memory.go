@@ -24,8 +24,9 @@ type Usage struct {
 // How often memory is looked at: while tasks run, as often as what is free could be taken
 // meanwhile, but not more often than closely; calmly otherwise. A command can take hundreds
 // of MiB in a fraction of a second, and a node manager that happens to look then kills the
-// whole container at once.
+// whole container at once. Where nothing runs it is looked at now and then.
 const (
+	rarely    = 5 * time.Second
 	calmly    = time.Second
 	closely   = 100 * time.Millisecond
 	growth    = 4 << 30 // bytes a second that tasks may take at the most, as far as is believed here
@@ -50,7 +51,7 @@ func nextLook(took time.Duration, rss, limit uint64) time.Duration {
 func (m *Manager) watch() {
 	var looked time.Time
 	wait := closely
-	for pause(m.ctx, closely) {
+	for m.rest() {
 		for _, p := range m.live() {
 			p.tend(time.Now())
 		}
@@ -70,9 +71,42 @@ func (m *Manager) watch() {
 	}
 }
 
-// busy tells whether any task runs.
+// rest waits a moment, or longer while nothing runs. It reports whether m is still open.
+func (m *Manager) rest() bool {
+	d := min(rarely, max(closely, m.opts.IdleTime/4))
+	m.still.Store(true)
+	if m.busy() {
+		m.still.Store(false)
+		return pause(m.ctx, closely)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		m.still.Store(false)
+	case <-m.stirred: // what began just now is looked at after a moment
+		return pause(m.ctx, closely)
+	case <-m.ctx.Done():
+	}
+	return m.ctx.Err() == nil
+}
+
+// stir ends the rest of watch, if it rests.
+func (m *Manager) stir() {
+	if m.still.Load() && m.still.CompareAndSwap(true, false) {
+		select {
+		case m.stirred <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// busy tells whether any task runs, or waits for a process.
 func (m *Manager) busy() bool {
-	return slices.ContainsFunc(m.live(), func(p *process) bool {
+	m.mu.Lock()
+	waits := slices.ContainsFunc(m.slots, func(s *slot) bool { return len(s.waiting) > 0 })
+	m.mu.Unlock()
+	return waits || slices.ContainsFunc(m.live(), func(p *process) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.calls.count > 0
@@ -87,7 +121,7 @@ func (m *Manager) live() []*process {
 }
 
 // Usage returns what this process and its descendants took when it was last
-// measured, at most about a second ago.
+// measured: about a second ago at the most, or five while nothing runs.
 func (m *Manager) Usage() Usage {
 	m.mu.Lock()
 	defer m.mu.Unlock()

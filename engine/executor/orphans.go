@@ -19,13 +19,16 @@ func init() {
 	}
 }
 
+// reapEvery is how often orphans that ended are reaped.
+const reapEvery = 5 * time.Second
+
 // untilReaping waits for a result, and meanwhile reaps orphans of this thread. Those that
 // end last are reaped by whoever reaps this process.
 func untilReaping(result <-chan error) error {
 	if unix.Gettid() != unix.Getpid() { // Main was called somewhere else
 		return <-result
 	}
-	tick := time.NewTicker(sweepEvery)
+	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
 	for {
 		select {

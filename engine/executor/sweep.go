@@ -33,7 +33,10 @@ func (c *child) unregister(r *run) {
 	delete(c.tasks, taskMark(r.task.String(), fmt.Sprint(r.attempt)))
 	delete(c.commands, r.call)
 	delete(c.early, r.call)
-	c.ended = true
+	select {
+	case c.ended <- struct{}{}:
+	default:
+	}
 }
 
 func taskMark(task, attempt string) string { return task + "#" + attempt }
@@ -46,15 +49,26 @@ const sweepEvery = time.Second
 // they are. One that hides that lives until the executor ends. When no more commands end
 // it looks once again, thoroughly.
 func (c *child) sweep(ctx context.Context) {
-	for again := false; pause(ctx, sweepEvery); {
-		c.mu.Lock()
-		look := c.ended
-		c.ended = false
-		c.mu.Unlock()
-		if !look && !again || c.family == nil {
+	for again := false; ; {
+		if !again {
+			select {
+			case <-c.ended:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if !pause(ctx, sweepEvery) {
+			return
+		}
+		look := !again
+		select {
+		case <-c.ended:
+			look = true
+		default:
+		}
+		if again = look; c.family == nil {
 			continue
 		}
-		again = look
 		c.family.killStrays(ctx, !look, func(pid int) bool {
 			task := environ(pid, EnvTask)
 			c.mu.Lock()

@@ -188,6 +188,9 @@ func (c *Core) Counts() (active, queued int) {
 	return active, c.attempts.count - active
 }
 
+// Idle reports whether there is no attempt.
+func (c *Core) Idle() bool { return c.attempts.count == 0 }
+
 // Running returns an attempt that was handed out and has not ended, nil if it is none.
 func (c *Core) Running(k Key) *Assignment {
 	if a := c.attempts.get(k); a != nil && a.state >= running {

@@ -51,6 +51,7 @@ type worker struct {
 	retired bool
 	resting uint64 // whiles after which tick will come; 0: it will not
 	load    loadMeter
+	pace    loadPace
 	spare   spare
 }
 
@@ -64,7 +65,7 @@ type spare struct {
 func (w *worker) init() {
 	w.ended = make(chan struct{})
 	w.turns, w.tick = turns.New(w.turn), time.NewTimer(restTime)
-	w.resting = 1
+	w.resting, w.pace = 1, newPace(w.opts.LoadEvery)
 	w.results.turns = w.turns
 	w.fetches = map[local.Key]context.CancelFunc{}
 	w.partial = map[local.Key]*partial{}
@@ -100,8 +101,7 @@ func (w *worker) run(ctx context.Context) {
 	w.work = work
 	var link sync.WaitGroup
 	link.Go(func() { w.link(work) })
-	load := time.NewTicker(w.opts.LoadEvery)
-	defer load.Stop()
+	defer w.pace.timer.Stop()
 	defer w.tick.Stop()
 	for over := false; !over; {
 		due := &w.ticked
@@ -110,7 +110,7 @@ func (w *worker) run(ctx context.Context) {
 			over = w.turns.Run()
 			continue
 		case <-w.tick.C:
-		case <-load.C:
+		case <-w.pace.timer.C:
 			due = &w.loaded
 		case <-ctx.Done():
 			w.turns.Take()
@@ -143,6 +143,7 @@ func (w *worker) turn() bool {
 	}
 	w.handleWaiting()
 	w.act(w.work)
+	w.paceLoad()
 	if w.conn != nil {
 		w.conn.Depart()
 	}

@@ -80,7 +80,7 @@ type Options struct {
 	Grace     time.Duration // from asking a task to end to killing it; 0 is 10 s
 	Backoff   time.Duration // longest pause between connections; 0 is 2 s
 	MaxBundle uint64        // bytes of the largest bundle; 0 is 1 GiB
-	LoadEvery time.Duration // between reports of load; 0 is 1 s
+	LoadEvery time.Duration // between reports of load, of a worker that has nothing to do 7 times as much; 0 is 1 s
 }
 
 func (o Options) withDefaults() (Options, error) {
