@@ -92,8 +92,8 @@ part() {
 		both "dask ray" python "$(scaled 100000)" "$(scaled 5000)" --batch 256
 		both "dask ray" python "$(scaled 100000)" "$(scaled 10000)" --batch 1000000
 		;;
-	shuffle) both spark shuffle 16 16 --rows "$rows" ;;
-	wordcount) both spark wordcount 16 16 --input "$text" --size "$text_bytes" ;;
+	shuffle) both spark shuffle 16 16 --rows "$rows" --repeats 3 ;;
+	wordcount) both spark wordcount 16 16 --input "$text" --size "$text_bytes" --repeats 3 ;;
 	*) echo "bench-peers: no part $1" >&2 && exit 2 ;;
 	esac
 }

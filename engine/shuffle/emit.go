@@ -40,9 +40,11 @@ type buffer[K, V any] struct {
 	limit int
 
 	// without Combine: records in the order of their arrival
-	data    []byte
+	data    batch
 	entries []entry
+	spare   []entry // for their sort
 	value   []byte
+	touched byte // by fetch: it must not be left out
 
 	// with Combine: one record for each key
 	table map[string]uint32
@@ -53,15 +55,8 @@ type buffer[K, V any] struct {
 	runs    [][]segment
 }
 
-// entry is a record of buffer.data, or of buffer.table.
-type entry struct {
-	prefix uint64
-	part   uint32
-	at     uint32 // in data, or in vals
-}
-
 const (
-	entrySize = 16
+	entrySize = 2 * 16 // with what it takes to sort it
 	// keySize is about what a key of the table takes, besides its bytes and its value's.
 	keySize = 128
 )
@@ -86,14 +81,25 @@ func (b *buffer[K, V]) add(key []byte, v V) error {
 	if size > MaxRecord {
 		return errLarge(size)
 	}
-	if len(b.entries) > 0 && len(b.data)+size+maxHead+entrySize*(len(b.entries)+1) > b.limit {
+	if len(b.entries) > 0 && b.data.size()+size+maxHead+entrySize*(len(b.entries)+1) > b.limit {
 		if err := b.spill(); err != nil {
 			return err
 		}
 	}
-	b.entries = append(b.entries, entry{prefixOf(key), b.where.of(key), uint32(len(b.data))})
-	b.data = appendRecord(b.data, key, b.value)
+	b.entries = append(b.entries, entry{prefixOf(key), b.where.of(key), b.data.add(key, b.value)})
 	return nil
+}
+
+// close gives all back.
+func (b *buffer[K, V]) close() {
+	b.free()
+	b.spilled.Close()
+}
+
+// free gives the memory back.
+func (b *buffer[K, V]) free() {
+	b.data.empty()
+	b.entries, b.spare, b.table, b.vals = nil, nil, nil, nil
 }
 
 func errLarge(size int) error {
@@ -125,32 +131,42 @@ func (b *buffer[K, V]) sorted(yield func(part uint32, record []byte) error) erro
 	if b.table != nil {
 		return b.sortedTable(yield)
 	}
-	slices.SortFunc(b.entries, func(x, y entry) int {
-		if x.part != y.part {
-			return cmp.Compare(x.part, y.part)
-		}
-		if x.prefix != y.prefix {
-			return cmp.Compare(x.prefix, y.prefix)
-		}
-		if c := compareKeys(0, 0, b.keyAt(x.at), b.keyAt(y.at)); c != 0 {
-			return c
-		}
-		return cmp.Compare(x.at, y.at)
-	})
-	for _, e := range b.entries {
-		_, _, n, _, err := cutRecord(b.data[e.at:])
-		if err != nil {
-			return err
-		}
-		if err := yield(e.part, b.data[e.at:int(e.at)+n]); err != nil {
-			return err
+	n := len(b.entries)
+	b.spare = slices.Grow(b.spare[:0], n)
+	entries := sortEntries(b.entries, b.spare[:n], func(x, y entry) int { return compareEntries(x, y, b.keyAt) })
+	for few := range slices.Chunk(entries, soon) {
+		b.fetch(few)
+		for _, e := range few {
+			record := b.data.from(e.at)
+			_, _, n, _, err := cutRecord(record)
+			if err != nil {
+				return err
+			}
+			if err := yield(e.part, record[:n]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// soon is how many records are fetched into the processor's cache at once: they lie
+// anywhere, and to wait for one after the other would take most of the time.
+const soon = 16
+
+// fetch touches the beginning of records, and where most go on.
+func (b *buffer[K, V]) fetch(few []entry) {
+	const line = 64
+	var sum byte
+	for _, e := range few {
+		record := b.data.from(e.at)
+		sum += record[0] + record[min(line, len(record)-1)]
+	}
+	b.touched = sum
+}
+
 func (b *buffer[K, V]) keyAt(at uint32) []byte {
-	key, _, _, _, _ := cutRecord(b.data[at:])
+	key, _, _, _, _ := cutRecord(b.data.from(at))
 	return key
 }
 
@@ -202,10 +218,8 @@ func (b *buffer[K, V]) spill() error {
 		return err
 	}
 	b.runs = append(b.runs, run)
-	b.data, b.entries, b.bytes = b.data[:0], b.entries[:0], 0
-	if cap(b.data) > 2*b.limit { // of a large record
-		b.data = nil
-	}
+	b.data.empty()
+	b.entries, b.bytes = b.entries[:0], 0
 	if b.table != nil {
 		clear(b.table)
 		clear(b.vals)
@@ -221,7 +235,9 @@ func (b *buffer[K, V]) finish(w *outputWriter) error {
 	}
 	err := b.sorted(func(part uint32, record []byte) error {
 		for len(w.segs) <= int(part) {
-			w.begin()
+			if err := w.begin(); err != nil {
+				return err
+			}
 		}
 		return w.addRecord(record)
 	})
@@ -229,7 +245,9 @@ func (b *buffer[K, V]) finish(w *outputWriter) error {
 		return err
 	}
 	for len(w.segs) < b.where.parts {
-		w.begin()
+		if err := w.begin(); err != nil {
+			return err
+		}
 	}
 	return w.end()
 }
@@ -239,12 +257,14 @@ func (b *buffer[K, V]) merge(w *outputWriter) error {
 	if err := b.spill(); err != nil {
 		return err
 	}
-	b.data, b.entries, b.table, b.vals = nil, nil, nil, nil
+	b.free()
 	if err := b.spilled.flush(); err != nil {
 		return err
 	}
 	for part := range b.where.parts {
-		w.begin()
+		if err := w.begin(); err != nil {
+			return err
+		}
 		segs := make([]segment, len(b.runs))
 		for i, run := range b.runs {
 			segs[i] = run[part]

@@ -46,29 +46,58 @@ type outputWriter struct {
 	to   *spool
 	who  maker
 	segs []segment
-	buf  []byte
+	buf  []byte // of the last segment, not atOnce
 }
 
+// atOnce is about how much of a segment is summed up and atOnce at once.
+const atOnce = 32 << 10
+
 // begin begins the next partition's segment.
-func (w *outputWriter) begin() { w.segs = append(w.segs, segment{off: w.to.size}) }
+func (w *outputWriter) begin() error {
+	err := w.flush()
+	w.segs = append(w.segs, segment{off: w.to.size})
+	return err
+}
 
 func (w *outputWriter) add(key, value []byte) error {
-	w.buf = appendRecord(w.buf[:0], key, value)
-	return w.addRecord(w.buf)
+	w.buf = appendRecord(w.buf, key, value)
+	return w.added()
 }
 
 // addRecord adds an encoded record.
 func (w *outputWriter) addRecord(record []byte) error {
+	w.buf = append(w.buf, record...)
+	return w.added()
+}
+
+func (w *outputWriter) added() error {
+	w.segs[len(w.segs)-1].records++
+	if len(w.buf) < atOnce {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush writes what there is of the last segment.
+func (w *outputWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
 	s := &w.segs[len(w.segs)-1]
-	s.size += int64(len(record))
-	s.records++
-	s.sum = crc32.Update(s.sum, castagnoli, record)
-	_, err := w.to.Write(record)
+	s.size += int64(len(w.buf))
+	s.sum = crc32.Update(s.sum, castagnoli, w.buf)
+	_, err := w.to.Write(w.buf)
+	if w.buf = w.buf[:0]; cap(w.buf) > 4*atOnce { // of a large record
+		w.buf = nil
+	}
 	return err
 }
 
 // end writes index and trailer.
 func (w *outputWriter) end() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
 	b := w.buf[:0]
 	for _, s := range w.segs {
 		b = appendEntry(b, s)

@@ -19,7 +19,9 @@ func written(t testing.TB, who maker, limit int64, parts ...[]string) []byte {
 	defer to.Close()
 	w := &outputWriter{to: to, who: who}
 	for _, keys := range parts {
-		w.begin()
+		if err := w.begin(); err != nil {
+			t.Fatal(err)
+		}
 		for _, k := range keys {
 			if err := w.add([]byte(k), []byte("value of "+k)); err != nil {
 				t.Fatal(err)

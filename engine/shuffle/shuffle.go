@@ -188,7 +188,7 @@ func runMap[In, K, V any](ctx context.Context, spec *Spec[K, V], mapper func(con
 		return nil, err
 	}
 	b := newBuffer(spec, where)
-	defer b.spilled.Close()
+	defer b.close()
 	if err := mapper(ctx, in.In, &Emitter[K, V]{spec: spec, emit: b.add, ctx: ctx}); err != nil {
 		return nil, err
 	}

@@ -46,6 +46,13 @@ def clock(run):
     return {"start_s": began - BEGAN, "wall_s": ended - began, "cpu_s": cpu}, got
 
 
+def median_of(repeats, run):
+    """Like clock, of the run with the median time of so many, one after the other."""
+    runs = [clock(run) for _ in range(repeats)]
+    took, got = sorted(runs, key=lambda r: r[0]["wall_s"])[(repeats - 1) // 2]
+    return {**took, "start_s": runs[0][0]["start_s"], "runs": [r["wall_s"] for r, _ in runs]}, got
+
+
 def one_by_one(call, items):
     """Calls call for one item after the other: like clock, with the median time of a call."""
     times = []

@@ -28,6 +28,7 @@ def main():
     p.add_argument("--size", type=int, help="bytes of a large result")
     p.add_argument("--batch", type=int, help="Python calls at once")
     p.add_argument("--rows", type=int, help="rows of a shuffle")
+    p.add_argument("--repeats", type=int, default=1, help="of a shuffle or a word count, in one process")
     p.add_argument("--input", help="text whose words are counted")
     job = p.parse_args()
     out = os.dup(1)
