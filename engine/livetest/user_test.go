@@ -82,7 +82,7 @@ func (u *user) run(ctx context.Context) error {
 	if err == nil {
 		err = u.letGo(ctx)
 	}
-	if !u.named && errors.Is(err, client.ErrLost) {
+	if !u.named && errors.Is(err, client.ErrLost) && u.w.forgotten(u.host()) {
 		err = errGone
 	}
 	if cerr := u.c.Close(); err == nil && cerr != nil {

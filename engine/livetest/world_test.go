@@ -30,6 +30,9 @@ type world struct {
 	serving sync.WaitGroup
 	mending sync.WaitGroup // hosts that are separated for a while
 	workers []*machine     // all there ever were
+
+	mu   sync.Mutex
+	away map[string]time.Duration // how long hosts were out of reach or stopped, all in all
 }
 
 // machine is a worker's host.
@@ -48,7 +51,7 @@ func newWorld(t *testing.T, seed uint64, log *slog.Logger) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, rnd: rnd, net: NewNetwork(rand.New(rand.NewPCG(seed, 2))), ca: ca, log: log, dir: t.TempDir()}
+	w := &world{t: t, rnd: rnd, net: NewNetwork(rand.New(rand.NewPCG(seed, 2))), ca: ca, log: log, dir: t.TempDir(), away: map[string]time.Duration{}}
 	w.srv, err = server.New(server.Options{
 		Identity: w.identity(identity.Scheduler, scheduler), Listener: w.net.Listen(scheduler), Log: log.With("who", scheduler),
 	})
@@ -211,11 +214,23 @@ func (w *world) forAWhile(what, host string, do, undo func(string)) {
 		d += time.Minute
 	}
 	w.note(what+" for "+d.String(), host)
+	w.mu.Lock()
+	w.away[host] += d
+	w.mu.Unlock()
 	do(host)
 	w.mending.Go(func() {
 		time.Sleep(d)
 		undo(host)
 	})
+}
+
+// forgotten reports whether a client may find that the scheduler knows nothing of it any
+// more: it could not be heard for as long as a session lives, a minute, of which the lease
+// of a connection is a half that it may take to notice.
+func (w *world) forgotten(host string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.away[host]+w.away[scheduler] > 25*time.Second
 }
 
 func (w *world) heal(users []*user) {
