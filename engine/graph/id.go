@@ -67,3 +67,12 @@ func ParseDigest(s string) (Digest, error) {
 	}
 	return d, nil
 }
+
+// Run is tasks of one job whose indices follow one another: N from First on.
+type Run struct {
+	Job      JobID
+	First, N uint32
+}
+
+// End returns the index behind the last one, or the highest there is.
+func (r Run) End() uint32 { return uint32(min(uint64(r.First)+uint64(r.N), 1<<32-1)) }

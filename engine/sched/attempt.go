@@ -13,7 +13,7 @@ import (
 
 // live returns the row of an attempt if it is the live one and on that worker.
 func (c *Core) live(w graph.WorkerID, a TaskAttempt) (*job, *task) {
-	j, t := c.find(a.Task)
+	j, t := c.look(a.Task)
 	if j == nil || !t.state.Given() || t.where != w || t.attempt != a.Attempt {
 		return nil, nil
 	}
@@ -90,7 +90,7 @@ func (c *Core) input(w *worker, j *job, i uint32) Input {
 // holdersOf yields the workers that hold i's result.
 func (j *job) holdersOf(i uint32) func(func(graph.WorkerID) bool) {
 	return func(yield func(graph.WorkerID) bool) {
-		if !j.tasks.has(i) {
+		if !j.tasks.made(i) {
 			return
 		}
 		if t := j.task(i); t.state != StateDone || t.flags&flagInline != 0 || !yield(t.where) {

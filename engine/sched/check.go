@@ -68,6 +68,12 @@ func (k *checker) job(j *job) error {
 			counts[StateForgotten]++
 			continue
 		}
+		if !j.tasks.made(i) {
+			if err := k.bare(j, i, &counts); err != nil {
+				return fmt.Errorf("task %v, which has no row: %w", j.name(i), err)
+			}
+			continue
+		}
 		counts[j.task(i).state]++
 		if j.task(i).state.Active() {
 			k.active++
@@ -84,6 +90,26 @@ func (k *checker) job(j *job) error {
 	}
 	if counts != j.counts {
 		return fmt.Errorf("job %d: states counted %v, kept %v", j.id, counts, j.counts)
+	}
+	return nil
+}
+
+// bare counts a task of a range whose row was not made.
+func (k *checker) bare(j *job, i uint32, counts *[states]uint32) error {
+	t := j.rowOf(i)
+	counts[t.state]++
+	s := j.spanOf(i &^ (chunkLen - 1))
+	_, tallied := j.tallies[i]
+	switch {
+	case i < s.from || i >= s.to || s.from&(chunkLen-1) != 0:
+		return fmt.Errorf("it is not of range %+v", *s)
+	case j.pins[i] > 0 || j.hosts[i] != nil || j.abroad[i] != nil || j.lost[i] > 0 || tallied:
+		return fmt.Errorf("something is kept of it")
+	case t.state == StateReady:
+		k.active++
+		k.ready++
+		l := j.classes[t.class].lane
+		k.lanes[l] = append(k.lanes[l], i)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ type Core struct {
 	jobs      map[graph.JobID]*job
 	newestJob graph.JobID
 	last      *job // of the last find
-	tomb      task // stands for every row that was dropped
+	tomb      task // stands for every row that was dropped, or not made
 
 	workers      map[graph.WorkerID]*worker
 	crew         crew // the same, in the order in which they joined
@@ -115,8 +115,12 @@ func (c *Core) Step(ev Event) {
 		c.stepStarted(ev)
 	case Submit:
 		c.stepSubmit(ev)
+	case SubmitRange:
+		c.stepRange(ev)
 	case Release:
 		c.stepRelease(ev)
+	case ReleaseRun:
+		c.releaseRun(ev.Run)
 	case Failed:
 		c.stepFailed(ev)
 	case Parked:
@@ -141,6 +145,8 @@ func (c *Core) Step(ev Event) {
 		c.stepPin(ev)
 	case Cancel:
 		c.stepCancel(ev)
+	case CancelRun:
+		c.cancelRun(ev.Run)
 	case Retry:
 		c.stepRetry(ev)
 	case CloseJob:
@@ -173,7 +179,7 @@ func (c *Core) Output() *Output {
 // later in the same turn, before it could hear of the Free, or said twice, made
 // it one.
 func (c *Core) isHeld(o Order) bool {
-	j, t := c.find(o.Task)
+	j, t := c.look(o.Task)
 	if j == nil || t.state != StateDone || t.attempt != o.Attempt {
 		return false
 	}
@@ -187,10 +193,22 @@ func (o *Output) reset() {
 	o.Assign, o.Inputs, o.Stop, o.Retract = o.Assign[:0], o.Inputs[:0], o.Stop[:0], o.Retract[:0]
 	o.Free, o.Copy, o.Ended, o.Forget = o.Free[:0], o.Copy[:0], o.Ended[:0], o.Forget[:0]
 	o.Gone, o.Retired = o.Gone[:0], o.Retired[:0]
+	o.Cancelled, o.Forgotten = o.Cancelled[:0], o.Forgotten[:0]
 }
 
 // find returns the task's job and row; nil when there is no such task.
 func (c *Core) find(t graph.TaskID) (*job, *task) {
+	j, row := c.look(t)
+	if row == &c.tomb && row.state != StateForgotten {
+		row = j.makeRow(t.Index)
+	}
+	return j, row
+}
+
+// look is find for who changes nothing of a task that no worker was ever given: what it
+// returns of one whose row was not made, or was dropped, is a copy that the next call
+// changes.
+func (c *Core) look(t graph.TaskID) (*job, *task) {
 	j := c.last
 	if j == nil || j.id != t.Job {
 		if j = c.jobs[t.Job]; j == nil {
@@ -201,11 +219,14 @@ func (c *Core) find(t graph.TaskID) (*job, *task) {
 	switch {
 	case t.Index >= j.tasks.n:
 		return nil, nil
-	case !j.tasks.has(t.Index):
+	case j.tasks.made(t.Index):
+		return j, j.task(t.Index)
+	case j.tasks.has(t.Index):
+		c.tomb = j.rowOf(t.Index)
+	default:
 		c.tomb = task{state: StateForgotten, flags: flagCut}
-		return j, &c.tomb
 	}
-	return j, j.task(t.Index)
+	return j, &c.tomb
 }
 
 // A consequence is something that still has to be done because of what was done.

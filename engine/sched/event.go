@@ -27,11 +27,24 @@ type (
 		Batch *graph.Batch
 	}
 
+	// SubmitRange adds N tasks of a class that depend on nothing and lie nowhere. The
+	// job holds them. First is the number of tasks that it has already.
+	SubmitRange struct {
+		Job      graph.JobID
+		First, N uint32
+		Class    graph.ClassID
+	}
+
 	// Release lets go of the job's hold on tasks: a result that no consumer needs
 	// and nobody else pins is freed. Unfinished tasks that nobody wants are
 	// dropped.
 	Release struct {
 		Tasks []graph.TaskID
+	}
+
+	// ReleaseRun is Release for those tasks of a run that there are.
+	ReleaseRun struct {
+		Run graph.Run
 	}
 
 	// Pin adds (Delta 1) or removes (Delta -1) a hold that is not the job's own: a
@@ -44,6 +57,11 @@ type (
 	// Cancel ends tasks that are not finished, and all that depend on them.
 	Cancel struct {
 		Tasks []graph.TaskID
+	}
+
+	// CancelRun is Cancel for those tasks of a run that there are.
+	CancelRun struct {
+		Run graph.Run
 	}
 
 	// Retry has tasks run again that failed and that the job holds, somebody pins, or
@@ -187,9 +205,12 @@ type FailedAttempt struct {
 func (OpenJob) event()      {}
 func (DeclareClass) event() {}
 func (Submit) event()       {}
+func (SubmitRange) event()  {}
 func (Release) event()      {}
+func (ReleaseRun) event()   {}
 func (Pin) event()          {}
 func (Cancel) event()       {}
+func (CancelRun) event()    {}
 func (Retry) event()        {}
 func (CloseJob) event()     {}
 func (WorkerJoined) event() {}

@@ -14,6 +14,7 @@ type job struct {
 	lanes   []*lane
 
 	tasks  table[task]
+	spans  []span // of ranges, in order (range.go)
 	edges  table[edge]
 	starts []uint32       // by chunk of tasks: first edge
 	counts [states]uint32 // tasks by state
@@ -55,6 +56,7 @@ type abroad struct {
 	dead bool
 }
 
+// task returns row i, which is made and was not dropped.
 func (j *job) task(i uint32) *task { return j.tasks.at(i) }
 
 func (j *job) classOf(t *task) *class { return &j.classes[t.class] }

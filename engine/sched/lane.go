@@ -87,15 +87,31 @@ type ranges struct {
 
 type indexRange struct{ from, to uint32 }
 
-func (r *ranges) push(i uint32) {
-	if r.tail.from < r.tail.to && r.tail.to == i {
-		r.tail.to++
+func (r *ranges) push(i uint32) { r.pushRun(i, i+1) }
+
+// pushRun pushes the indices from one up to another.
+func (r *ranges) pushRun(from, to uint32) {
+	if r.tail.from < r.tail.to && r.tail.to == from {
+		r.tail.to = to
 		return
 	}
 	if r.tail.from < r.tail.to {
 		heap.Push(&r.heap, r.tail)
 	}
-	r.tail = indexRange{i, i + 1}
+	r.tail = indexRange{from, to}
+}
+
+// remove takes the indices from one up to another out.
+func (r *ranges) remove(from, to uint32) {
+	all := append(r.heap, r.tail)
+	r.heap, r.tail = nil, indexRange{}
+	for _, x := range all {
+		for _, part := range []indexRange{{x.from, min(x.to, from)}, {max(x.from, to), x.to}} {
+			if part.from < part.to {
+				heap.Push(&r.heap, part)
+			}
+		}
+	}
 }
 
 func (r *ranges) pop() (i uint32, ok bool) {
@@ -238,6 +254,9 @@ func (l *lane) oldest(d *deque) (uint32, bool) {
 func (l *lane) firstRoot() (uint32, bool) {
 	for {
 		i, ok := l.roots.pop()
+		if ok && l.job.tasks.has(i) && !l.job.tasks.made(i) {
+			l.job.makeRow(i)
+		}
 		if !ok || l.isReady(i) {
 			return i, ok
 		}

@@ -26,8 +26,12 @@ type Output struct {
 	// lost and computed again is told again, with its new attempt. With Again it takes
 	// a failure back that was told: the task runs again.
 	Ended []Ended
+	// Cancelled are more tasks that ended, as FailCancelled, without an attempt: of ranges.
+	Cancelled []graph.Run
 	// Forget says that a task's class and payload will never be needed again.
 	Forget []graph.TaskID
+	// Forgotten are more of these, which were never assigned: of ranges.
+	Forgotten []graph.Run
 	// Gone names closed jobs of which nothing is left: classes, payloads and
 	// failures of all their tasks can be dropped.
 	Gone []graph.JobID

@@ -18,7 +18,7 @@ type Task struct {
 
 // Task looks a task up.
 func (c *Core) Task(id graph.TaskID) (Task, bool) {
-	j, t := c.find(id)
+	j, t := c.look(id)
 	if j == nil {
 		return Task{}, false
 	}
@@ -37,7 +37,7 @@ func (c *Core) Task(id graph.TaskID) (Task, bool) {
 // Holders appends the workers that hold a task's result. A result that is inline
 // at the scheduler has none.
 func (c *Core) Holders(dst []graph.WorkerID, id graph.TaskID) []graph.WorkerID {
-	j, _ := c.find(id)
+	j, _ := c.look(id)
 	if j == nil {
 		return dst
 	}

@@ -19,19 +19,23 @@ func (j *job) held(i uint32) bool {
 
 func (c *Core) stepRelease(ev Release) {
 	for _, id := range ev.Tasks {
-		j, t := c.find(id)
-		switch {
-		case j == nil || t.state == StateForgotten:
-			c.reject(UnknownTask)
-			continue
-		case t.flags&(flagHeld|flagFresh) == 0:
-			c.reject(NotHeld)
-			continue
-		}
-		t.flags &^= flagHeld | flagFresh
-		c.dropUnwanted(j, id.Index)
-		c.settle()
+		c.releaseOne(id)
 	}
+}
+
+func (c *Core) releaseOne(id graph.TaskID) {
+	j, t := c.find(id)
+	switch {
+	case j == nil || t.state == StateForgotten:
+		c.reject(UnknownTask)
+		return
+	case t.flags&(flagHeld|flagFresh) == 0:
+		c.reject(NotHeld)
+		return
+	}
+	t.flags &^= flagHeld | flagFresh
+	c.dropUnwanted(j, id.Index)
+	c.settle()
 }
 
 func (c *Core) stepPin(ev Pin) {
@@ -60,18 +64,22 @@ func (c *Core) stepPin(ev Pin) {
 
 func (c *Core) stepCancel(ev Cancel) {
 	for _, id := range ev.Tasks {
-		j, t := c.find(id)
-		switch {
-		case j == nil || t.state == StateForgotten:
-			c.reject(UnknownTask)
-		case t.flags&flagSeen != 0:
-			c.reject(AlreadyEnded) // a result was told, even if it is computed again just now
-		case t.state.Active(), t.state == StateReleased && t.flags&flagFresh != 0:
-			c.fail(j, id.Index, graph.FailCancelled, id)
-			c.settle()
-		default:
-			c.reject(AlreadyEnded)
-		}
+		c.cancelOne(id)
+	}
+}
+
+func (c *Core) cancelOne(id graph.TaskID) {
+	j, t := c.find(id)
+	switch {
+	case j == nil || t.state == StateForgotten:
+		c.reject(UnknownTask)
+	case t.flags&flagSeen != 0:
+		c.reject(AlreadyEnded) // a result was told, even if it is computed again just now
+	case t.state.Active(), t.state == StateReleased && t.flags&flagFresh != 0:
+		c.fail(j, id.Index, graph.FailCancelled, id)
+		c.settle()
+	default:
+		c.reject(AlreadyEnded)
 	}
 }
 

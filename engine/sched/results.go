@@ -8,7 +8,7 @@ import "github.com/yarnd/yarnd/engine/graph"
 
 // nowHolds takes in that w holds a result. One that is not needed is freed.
 func (c *Core) nowHolds(w *worker, h Held) {
-	j, t := c.find(h.Task)
+	j, t := c.look(h.Task)
 	i := h.Task.Index
 	switch {
 	case j == nil:
@@ -61,7 +61,7 @@ func (c *Core) stepCopied(ev Copied) {
 
 func (c *Core) stepMissing(ev Missing) {
 	for _, a := range ev.Tasks {
-		j, t := c.find(a.Task)
+		j, t := c.look(a.Task)
 		if j == nil || t.state != StateDone || a.Attempt != 0 && a.Attempt != t.attempt || !c.copyGone(j, a.Task.Index, ev.Worker) {
 			c.reject(StaleResult)
 		}

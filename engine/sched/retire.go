@@ -122,7 +122,7 @@ func (c *Core) mustCopy(w *worker, j *job, i uint32) bool {
 // copyAway starts a Copy to the worker with the most room. If nobody can take
 // the result it is left to lineage.
 func (c *Core) copyAway(w *worker, id graph.TaskID) {
-	j, t := c.find(id)
+	j, t := c.look(id)
 	if j == nil || !c.mustCopy(w, j, id.Index) {
 		return
 	}

@@ -28,7 +28,7 @@ const (
 // MayRetry reports what keeps a task from being retried, and for the last two
 // which task is at fault.
 func (c *Core) MayRetry(id graph.TaskID) (Obstacle, graph.TaskID) {
-	j, t := c.find(id)
+	j, t := c.look(id)
 	switch {
 	case j == nil || t.state == StateForgotten:
 		return NoSuchTask, id
@@ -44,7 +44,7 @@ func (c *Core) MayRetry(id graph.TaskID) (Obstacle, graph.TaskID) {
 // Held reports whether a task failed and is still held by somebody, so that a retry of
 // it is likely to find no obstacle: unlike MayRetry it does not look at its inputs.
 func (c *Core) Held(id graph.TaskID) bool {
-	j, t := c.find(id)
+	j, t := c.look(id)
 	return j != nil && t.state == StateFailed && t.flags&flagCut == 0
 }
 
@@ -89,7 +89,7 @@ func (c *Core) Revived() []graph.TaskID { return c.revived }
 func (c *Core) stepRetry(ev Retry) {
 	c.revived = nil
 	for _, id := range ev.Tasks {
-		j, t := c.find(id)
+		j, t := c.look(id)
 		switch {
 		case j == nil || t.state == StateForgotten:
 			c.reject(UnknownTask)

@@ -21,7 +21,8 @@ import (
 // Waiting to Running are the active states: somebody wants the task and it has
 // no outcome yet. From any of them the task can also fail, be cancelled, be
 // dropped because nobody wants it any more, or recover a result that a worker
-// brought back. A failed task that is retried is Released again (retry.go).
+// brought back. A failed task that is retried is Released again (retry.go). Tasks of a
+// range are Ready from the start (range.go).
 type State uint8
 
 const (

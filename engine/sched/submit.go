@@ -49,6 +49,7 @@ func (c *Core) stepSubmit(ev Submit) {
 		c.reject(BadBatch)
 		return
 	}
+	j.makeLast()
 	hosts := c.hostNumbers(b.HostNames)
 	for n, cl := range b.Class {
 		i := b.First + uint32(n)
@@ -148,9 +149,11 @@ func (c *Core) stepClose(ev CloseJob) {
 	if j == nil {
 		return
 	}
+	c.closeBare(j)
 	j.closed = true
 	for i := j.tasks.n; i > 0; i-- {
-		if !j.tasks.has(i - 1) {
+		if !j.tasks.made(i - 1) {
+			i = (i-1)&^(chunkLen-1) + 1
 			continue
 		}
 		t := j.task(i - 1)

@@ -95,6 +95,14 @@ func (t *table[T]) lose(i uint32) {
 	}
 }
 
+// drop drops a full chunk, all of whose rows are of no use, at once.
+func (t *table[T]) drop(k uint32) {
+	for int(k) >= len(t.lost) {
+		t.lost = append(t.lost, 0)
+	}
+	t.lost[k], t.chunks[k] = chunkLen, nil
+}
+
 func (t *table[T]) add(v T) {
 	at := t.n >> chunkBits
 	if at == uint32(len(t.chunks)) {

@@ -23,7 +23,7 @@ type Action struct {
 	Needs uint64      // of a machine, bytes that tasks may need together; 0: any
 	GPUs  uint64      // of a machine
 	Class *behaviour  // of OpClass
-	Tasks []taskSpec  // of OpSubmit
+	Tasks []taskSpec  // of OpSubmit and OpRange
 	Names []Name      // tasks that a request is about
 	Conf  worldConfig // of OpConfig
 }
@@ -66,9 +66,12 @@ const (
 	OpOpen
 	OpClass
 	OpSubmit
-	OpResubmit // job J's last batch again
+	OpRange    // N tasks from Tasks[0] on, of its class, as a range
+	OpResubmit // job J's last batch or range again
 	OpRelease
+	OpReleaseRun // N tasks from Names[0] on
 	OpCancel
+	OpCancelRun // likewise
 	OpPin
 	OpUnpin
 	OpRetry
@@ -97,40 +100,43 @@ const (
 // opFields says how each kind of action is written: its word, then the keys of what it
 // takes.
 var opFields = [ops]struct{ word, keys string }{
-	OpConfig:   {"config", "prefill maxprefill localitywait copytimeout fetches heal retry"},
-	OpTurn:     {"turn", ""},
-	OpTick:     {"tick", "n"},
-	OpUp:       {"up", "w n"},
-	OpDown:     {"down", "w n"},
-	OpEnd:      {"end", "m n how"},
-	OpPark:     {"park", "m n"},
-	OpLand:     {"land", "m n how"},
-	OpOpen:     {"open", "j"},
-	OpClass:    {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool twice"},
-	OpSubmit:   {"submit", "j tasks"},
-	OpResubmit: {"resubmit", "j"},
-	OpRelease:  {"release", "names"},
-	OpCancel:   {"cancel", "names"},
-	OpPin:      {"pin", "names"},
-	OpUnpin:    {"unpin", "names"},
-	OpRetry:    {"retry", "names"},
-	OpClose:    {"close", "j"},
-	OpRead:     {"read", "names"},
-	OpLeave:    {"leave", "j"},
-	OpJoin:     {"join", "m w host pool slots mem needs gpus how"},
-	OpCut:      {"cut", "w how"},
-	OpNotice:   {"notice", "w how"},
-	OpPart:     {"part", "w"},
-	OpMend:     {"mend", "w"},
-	OpCrash:    {"crash", "m how"},
-	OpDie:      {"die", "m how"},
-	OpLose:     {"lose", "m n how"},
-	OpLie:      {"lie", "m n how"},
-	OpAgain:    {"again", "w n how"},
-	OpRedown:   {"redown", "w n"},
-	OpRetire:   {"retire", "w pool n"},
-	OpSlow:     {"slow", "m"},
-	OpRestart:  {"restart", ""},
+	OpConfig:     {"config", "prefill maxprefill localitywait copytimeout fetches heal retry"},
+	OpTurn:       {"turn", ""},
+	OpTick:       {"tick", "n"},
+	OpUp:         {"up", "w n"},
+	OpDown:       {"down", "w n"},
+	OpEnd:        {"end", "m n how"},
+	OpPark:       {"park", "m n"},
+	OpLand:       {"land", "m n how"},
+	OpOpen:       {"open", "j"},
+	OpClass:      {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool twice"},
+	OpSubmit:     {"submit", "j tasks"},
+	OpRange:      {"range", "j n tasks"},
+	OpResubmit:   {"resubmit", "j"},
+	OpRelease:    {"release", "names"},
+	OpCancel:     {"cancel", "names"},
+	OpReleaseRun: {"releaserun", "n names"},
+	OpCancelRun:  {"cancelrun", "n names"},
+	OpPin:        {"pin", "names"},
+	OpUnpin:      {"unpin", "names"},
+	OpRetry:      {"retry", "names"},
+	OpClose:      {"close", "j"},
+	OpRead:       {"read", "names"},
+	OpLeave:      {"leave", "j"},
+	OpJoin:       {"join", "m w host pool slots mem needs gpus how"},
+	OpCut:        {"cut", "w how"},
+	OpNotice:     {"notice", "w how"},
+	OpPart:       {"part", "w"},
+	OpMend:       {"mend", "w"},
+	OpCrash:      {"crash", "m how"},
+	OpDie:        {"die", "m how"},
+	OpLose:       {"lose", "m n how"},
+	OpLie:        {"lie", "m n how"},
+	OpAgain:      {"again", "w n how"},
+	OpRedown:     {"redown", "w n"},
+	OpRetire:     {"retire", "w pool n"},
+	OpSlow:       {"slow", "m"},
+	OpRestart:    {"restart", ""},
 }
 
 // isFault reports whether an action is something that goes wrong.

@@ -23,7 +23,7 @@ type Plan struct {
 var Features = []string{
 	"cancel", "retry", "release", "pin", "close", "loose", "foreign", "hosts", "slots", "pools",
 	"fail", "flaky", "poison", "setup", "crash", "cut", "part", "die", "retire", "scale", "missing",
-	"again", "slow", "resubmit", "small", "restart", "needs", "only", "twice", "park",
+	"again", "slow", "resubmit", "small", "restart", "needs", "only", "twice", "park", "range",
 }
 
 // String returns the flags that replay the plan.
@@ -335,8 +335,14 @@ func (a *adversary) client() Action {
 	case n < 9 || !tasks:
 		return a.submit(j)
 	case n < 13 && a.on["release"]:
+		if a.on["range"] && a.chance(4) {
+			return Action{Op: OpReleaseRun, N: 1 + a.Int64N(20), Names: a.names(j, 1)}
+		}
 		return Action{Op: OpRelease, Names: a.names(j, 1+a.IntN(6))}
 	case n < 15 && a.on["cancel"]:
+		if a.on["range"] && a.chance(4) {
+			return Action{Op: OpCancelRun, N: 1 + a.Int64N(20), Names: a.names(j, 1)}
+		}
 		return Action{Op: OpCancel, Names: a.names(j, 1+a.IntN(3))}
 	case n < 17 && a.on["pin"]:
 		return Action{Op: OpPin, Names: a.names(j, 1)}
@@ -434,6 +440,9 @@ func (a *adversary) submit(j *job) Action {
 	first := len(j.tasks)
 	if first > 30 || len(j.classes) == 0 {
 		return Action{Op: OpTurn}
+	}
+	if a.on["range"] && a.chance(4) {
+		return Action{Op: OpRange, J: j.name, N: 1 + a.Int64N(16), Tasks: []taskSpec{{Task: first, Class: a.IntN(len(j.classes))}}}
 	}
 	act := Action{Op: OpSubmit, J: j.name}
 	shape := a.IntN(3)

@@ -108,10 +108,16 @@ func (v *Coverage) see(c *sched.Core, tw *twin, ev sched.Event) {
 		v.all(c, tw, kindCloseJob, job(ev.Job))
 	case sched.Submit:
 		v.submit(c, ev.Batch)
+	case sched.SubmitRange:
+		v.ids(c, kindSubmit, idsOf([]graph.Run{{Job: ev.Job, First: ev.First, N: ev.N}}))
 	case sched.Release:
 		v.ids(c, kindRelease, ev.Tasks)
+	case sched.ReleaseRun:
+		v.ids(c, kindRelease, idsOf([]graph.Run{ev.Run}))
 	case sched.Cancel:
 		v.ids(c, kindCancel, ev.Tasks)
+	case sched.CancelRun:
+		v.ids(c, kindCancel, idsOf([]graph.Run{ev.Run}))
 	case sched.Retry:
 		v.ids(c, kindRetry, ev.Tasks)
 	case sched.Pin:

@@ -50,8 +50,13 @@ func (w *World) doRequest(a *Action) bool {
 	case a.Op == OpSubmit && j != nil:
 		return w.submit(j, a.Tasks)
 	case a.Op == OpResubmit && j != nil && j.last != nil:
-		again := *j.last
-		w.step(sched.Submit{Batch: &again})
+		w.resubmit(j)
+	case a.Op == OpRange && j != nil && len(a.Tasks) == 1:
+		return w.submitRange(j, a.Tasks[0], int(a.N))
+	case a.Op == OpReleaseRun && len(ids) > 0:
+		w.step(sched.ReleaseRun{Run: graph.Run{Job: ids[0].Job, First: ids[0].Index, N: uint32(a.N)}})
+	case a.Op == OpCancelRun && len(ids) > 0:
+		w.step(sched.CancelRun{Run: graph.Run{Job: ids[0].Job, First: ids[0].Index, N: uint32(a.N)}})
 	case a.Op == OpRelease && len(ids) > 0:
 		w.step(sched.Release{Tasks: ids})
 	case a.Op == OpCancel && len(ids) > 0:
@@ -126,9 +131,43 @@ func (w *World) submit(j *job, tasks []taskSpec) bool {
 			w.oracle.specs[id] = &spec{Name{j.name, t.Task}, j.classes[t.Class], deps}
 		}
 	}
-	j.last = b
-	w.step(sched.Submit{Batch: b})
+	j.last = sched.Submit{Batch: b}
+	w.step(j.last)
 	return true
+}
+
+// submitRange adds n tasks from first on as a range, unless some of them are there.
+func (w *World) submitRange(j *job, first taskSpec, n int) bool {
+	for k := range n {
+		if _, ok := j.tasks[first.Task+k]; ok {
+			return false
+		}
+	}
+	if n <= 0 || first.Class >= len(j.classes) {
+		return false
+	}
+	ev := sched.SubmitRange{Job: j.id, First: uint32(len(j.tasks)), N: uint32(n), Class: graph.ClassID(first.Class)}
+	for k := range n {
+		if !j.closed {
+			id := graph.TaskID{Job: j.id, Index: ev.First + uint32(k)}
+			j.tasks[first.Task+k] = id.Index
+			w.oracle.specs[id] = &spec{Name{j.name, first.Task + k}, j.classes[first.Class], nil}
+		}
+	}
+	j.held += n
+	j.last = ev
+	w.step(ev)
+	return true
+}
+
+// resubmit has a job's last submission come again.
+func (w *World) resubmit(j *job) {
+	if s, ok := j.last.(sched.Submit); ok { // the core takes its batch over
+		again := *s.Batch
+		w.step(sched.Submit{Batch: &again})
+		return
+	}
+	w.step(j.last)
 }
 
 func (w *World) jobOf(id graph.TaskID) *job {

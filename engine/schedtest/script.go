@@ -17,13 +17,14 @@ import (
 //	open j=1
 //	class j=1 does=ok size=100
 //	submit j=1 0=0 1=0(1.0)~ 2=0(1.0,1.1)@1,2
+//	range j=1 n=5 3=0
 //	turn
 //	down w=1 n=1
 //	cut w=1 how=late
 //
 // Keys that are left out are 0, no, or nothing. In a submit, task 2=0(1.0,1.1)@1,2 is
 // the second of class 0, depends on tasks 0 and 1 of job 1, and has its input on hosts
-// 1 and 2; one with ~ is loose.
+// 1 and 2; one with ~ is loose. The range is tasks 3 to 7.
 
 // FormatScript writes actions down.
 func FormatScript(actions []Action) string {
@@ -89,7 +90,9 @@ func parseAction(words []string) (a Action, err error) {
 	for _, word := range words[1:] {
 		key, value, _ := strings.Cut(word, "=")
 		switch {
-		case slices.Contains(keys, "tasks") && key != "j":
+		case slices.Contains(keys, key):
+			err = a.set(key, value)
+		case slices.Contains(keys, "tasks"):
 			var t taskSpec
 			t, err = parseTask(word)
 			a.Tasks = append(a.Tasks, t)
@@ -97,8 +100,6 @@ func parseAction(words []string) (a Action, err error) {
 			var n Name
 			n, err = parseName(word)
 			a.Names = append(a.Names, n)
-		case slices.Contains(keys, key):
-			err = a.set(key, value)
 		default:
 			err = fmt.Errorf("it takes no %s", key)
 		}

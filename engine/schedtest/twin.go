@@ -110,26 +110,26 @@ func (tw *twin) see(ev sched.Event) {
 	case sched.Submit:
 		tw.submit(ev.Batch)
 		tw.settle()
-	case sched.Release:
-		for _, id := range ev.Tasks {
-			if t := tw.byID[id]; t != nil {
-				t.held, t.fresh = false, false
+	case sched.SubmitRange:
+		if id := (graph.TaskID{Job: ev.Job, Index: ev.First}); tw.byID[id] == nil && tw.oracle.specs[id] != nil {
+			for _, id := range idsOf([]graph.Run{{Job: ev.Job, First: ev.First, N: ev.N}}) {
+				tw.add(&twinTask{id: id, held: true})
 			}
-			tw.settle()
 		}
+		tw.settle()
+	case sched.Release:
+		tw.release(ev.Tasks)
+	case sched.ReleaseRun:
+		tw.release(tw.there(ev.Run))
 	case sched.Pin:
 		if t := tw.byID[ev.Task]; t != nil && !t.gone && t.pins+ev.Delta >= 0 {
 			t.pins += ev.Delta
 		}
 		tw.settle()
 	case sched.Cancel:
-		for _, id := range ev.Tasks {
-			if t := tw.byID[id]; t != nil && t.open() && !t.told && (t.wanted || t.fresh) {
-				tw.stop(t)
-				t.fail(graph.FailCancelled)
-			}
-			tw.settle()
-		}
+		tw.cancel(ev.Tasks)
+	case sched.CancelRun:
+		tw.cancel(tw.there(ev.Run))
 	case sched.Retry:
 		tw.revived = 0
 		for _, id := range ev.Tasks {
@@ -233,9 +233,7 @@ func (tw *twin) submit(b *graph.Batch) {
 			id: graph.TaskID{Job: b.Job, Index: b.First + uint32(k)}, deps: slices.Clone(b.DepsOf(k)),
 			held: !b.IsLoose(k), fresh: b.IsLoose(k),
 		}
-		t.name, t.class = tw.oracle.specs[t.id].name, &tw.oracle.specs[t.id].does.class
-		tw.tasks = append(tw.tasks, t)
-		tw.byID[t.id] = t
+		tw.add(t)
 		for n, d := range t.deps {
 			if td := tw.byID[d]; td != nil {
 				td.consumers = append(td.consumers, t)
@@ -243,6 +241,36 @@ func (tw *twin) submit(b *graph.Batch) {
 				t.deps[n] = graph.TaskID{} // whatever comes later under this id
 			}
 		}
+	}
+}
+
+func (tw *twin) add(t *twinTask) {
+	t.name, t.class = tw.oracle.specs[t.id].name, &tw.oracle.specs[t.id].does.class
+	tw.tasks = append(tw.tasks, t)
+	tw.byID[t.id] = t
+}
+
+// there returns those tasks of a run that there are.
+func (tw *twin) there(r graph.Run) []graph.TaskID {
+	return slices.DeleteFunc(idsOf([]graph.Run{r}), func(id graph.TaskID) bool { return tw.byID[id] == nil })
+}
+
+func (tw *twin) release(ids []graph.TaskID) {
+	for _, id := range ids {
+		if t := tw.byID[id]; t != nil {
+			t.held, t.fresh = false, false
+		}
+		tw.settle()
+	}
+}
+
+func (tw *twin) cancel(ids []graph.TaskID) {
+	for _, id := range ids {
+		if t := tw.byID[id]; t != nil && t.open() && !t.told && (t.wanted || t.fresh) {
+			tw.stop(t)
+			t.fail(graph.FailCancelled)
+		}
+		tw.settle()
 	}
 }
 

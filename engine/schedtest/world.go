@@ -55,7 +55,7 @@ type job struct {
 	id      graph.JobID
 	classes []*behaviour
 	tasks   map[int]uint32 // by its number in scripts
-	last    *graph.Batch
+	last    sched.Event    // a Submit or SubmitRange
 	pinned  []graph.TaskID
 	held    int // tasks that may still be released, roughly
 	closed  bool
@@ -108,11 +108,9 @@ func (w *World) step(ev sched.Event) {
 	case sched.Done:
 		w.keepInline(ev)
 	case sched.Submit:
-		if j, ok := w.core.Job(ev.Batch.Job); ok && !j.Closed && j.Tasks == ev.Batch.First {
-			for k := range ev.Batch.Len() {
-				w.payload[graph.TaskID{Job: ev.Batch.Job, Index: ev.Batch.First + uint32(k)}] = true
-			}
-		}
+		w.keepPayloads(ev.Batch.Job, ev.Batch.First, ev.Batch.Len())
+	case sched.SubmitRange:
+		w.keepPayloads(ev.Job, ev.First, int(ev.N))
 	}
 	w.events++
 	retire, must := w.leavers(ev)
@@ -130,6 +128,16 @@ func (w *World) step(ev sched.Event) {
 		if _, left := w.leavers(ev); left != 0 {
 			w.must(fmt.Errorf("%+v: %d workers must leave, %d still must", ev, must, left))
 		}
+	}
+}
+
+// keepPayloads is what the scheduler's loop does with a submission that the core takes.
+func (w *World) keepPayloads(job graph.JobID, first uint32, n int) {
+	if j, ok := w.core.Job(job); !ok || j.Closed || j.Tasks != first {
+		return
+	}
+	for k := range n {
+		w.payload[graph.TaskID{Job: job, Index: first + uint32(k)}] = true
 	}
 }
 
@@ -189,7 +197,10 @@ func (w *World) turn() {
 	for k, e := range out.Ended {
 		w.ended(e, slices.ContainsFunc(out.Ended[k+1:], func(f sched.Ended) bool { return f.Task == e.Task && f.Again }))
 	}
-	for _, id := range out.Forget {
+	for _, id := range idsOf(out.Cancelled) {
+		w.ended(sched.Ended{Task: id, Kind: graph.FailCancelled, Cause: id}, false)
+	}
+	for _, id := range slices.Concat(out.Forget, idsOf(out.Forgotten)) {
 		if !w.payload[id] {
 			w.must(fmt.Errorf("%v forgotten twice", id))
 		}
@@ -206,6 +217,16 @@ func (w *World) turn() {
 	for _, id := range retired {
 		w.retired(id)
 	}
+}
+
+// idsOf returns the tasks of runs.
+func idsOf(runs []graph.Run) (ids []graph.TaskID) {
+	for _, r := range runs {
+		for i := r.First; i < r.End(); i++ {
+			ids = append(ids, graph.TaskID{Job: r.Job, Index: i})
+		}
+	}
+	return ids
 }
 
 // hashOutput takes what the core wants into the hash of all it ever wanted.
@@ -229,7 +250,7 @@ func (w *World) hashOutput(out *sched.Output) {
 	for _, e := range out.Ended {
 		h = mix(mix(h, uint64(e.Task.Job)<<32|uint64(e.Task.Index)), uint64(e.Kind))
 	}
-	for _, id := range out.Forget {
+	for _, id := range slices.Concat(out.Forget, idsOf(out.Cancelled), idsOf(out.Forgotten)) {
 		h = mix(h, uint64(id.Index))
 	}
 	if w.hashing {
