@@ -9,10 +9,11 @@ import (
 
 	"github.com/yarnd/yarnd/engine/client"
 	"github.com/yarnd/yarnd/engine/codec"
+	"github.com/yarnd/yarnd/engine/graph"
 )
 
-// Batch is the tasks of one Map, numbered from 0 in the order of the inputs. It is
-// safe for concurrent use.
+// Batch is the tasks of one Map or MapRange, numbered from 0 in the order of the inputs.
+// It is safe for concurrent use.
 //
 // In the unnamed job a Batch is read once: All, Completed and Gather let go of each
 // result that they have given, some at a time, so that a Map over millions of inputs
@@ -29,7 +30,7 @@ type Batch[T any] struct {
 	n        int // tasks so far
 	tasks    *tasks
 	errs     map[int]error // of those that could not be submitted
-	ended    []uint32      // tasks in the order of ending
+	ended    graph.Log     // tasks in the order of ending
 	over     bool          // no more tasks will come
 	err      error         // why they stopped coming before the inputs did
 	readOnce bool
@@ -51,12 +52,10 @@ type span struct {
 	n     int
 }
 
-func (t *tasks) indices() []uint32 {
-	var out []uint32
-	for _, s := range t.spans {
-		for i := range s.n {
-			out = append(out, s.index+uint32(i))
-		}
+func (t *tasks) runs() []graph.Run {
+	out := make([]graph.Run, len(t.spans))
+	for k, s := range t.spans {
+		out[k] = graph.Run{Job: t.job.ID(), First: s.index, N: uint32(s.n)}
 	}
 	return out
 }
@@ -65,11 +64,7 @@ func (t *tasks) indices() []uint32 {
 // is not any more they are released.
 func keep(t *tasks) *codec.Hold {
 	h := new(codec.Hold)
-	runtime.AddCleanup(h, func(t *tasks) {
-		if i := t.indices(); len(i) > 0 {
-			t.job.Release(i...)
-		}
-	}, t)
+	runtime.AddCleanup(h, func(t *tasks) { t.job.ReleaseRuns(t.runs()...) }, t)
 	return h
 }
 
@@ -126,12 +121,22 @@ func (b *Batch[T]) await(ctx context.Context, ok func() bool) error {
 func (b *Batch[T]) Ended(tags []uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended = append(b.ended, tags...)
+	for _, i := range tags {
+		b.ended.Add(i)
+	}
+	b.notify()
+}
+
+// EndedRun is Ended for the tasks of a range.
+func (b *Batch[T]) EndedRun(first, n uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended.AddRun(first, n)
 	b.notify()
 }
 
 // room reports whether another task may be submitted. Called with b.mu.
-func (b *Batch[T]) room(window int) bool { return b.n-len(b.ended) < window }
+func (b *Batch[T]) room(window int) bool { return b.n-b.ended.Len() < window }
 
 // add counts a task that was submitted, and reports whether there is room for more.
 func (b *Batch[T]) add(index uint32, window int) bool {
@@ -156,7 +161,7 @@ func (b *Batch[T]) reject(err error, window int) bool {
 		b.errs = map[int]error{}
 	}
 	b.errs[b.n] = err
-	b.ended = append(b.ended, uint32(b.n))
+	b.ended.Add(uint32(b.n))
 	b.n++
 	b.notify()
 	return b.room(window)
@@ -258,10 +263,10 @@ func (b *Batch[T]) endedAt(k int) (int, bool) {
 
 func (b *Batch[T]) endedLocked(k int) (int, bool) {
 	// A task may end before it is counted here.
-	if k >= len(b.ended) || int(b.ended[k]) >= b.n {
+	if k >= b.ended.Len() || int(b.ended.At(k)) >= b.n {
 		return 0, false
 	}
-	return int(b.ended[k]), true
+	return int(b.ended.At(k)), true
 }
 
 func (b *Batch[T]) waitEnded(ctx context.Context, k int) (more bool, err error) {
@@ -356,28 +361,28 @@ func (b *Batch[T]) Refs(ctx context.Context) ([]Ref[T], error) {
 	return refs, nil
 }
 
-// indices returns where the tasks submitted so far are in the job.
-func (b *Batch[T]) indices() []uint32 {
+// runs returns where the tasks submitted so far are in the job.
+func (b *Batch[T]) runs() []graph.Run {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tasks == nil {
 		return nil
 	}
-	return b.tasks.indices()
+	return b.tasks.runs()
 }
 
 // Cancel ends the tasks submitted so far that have not ended, and what depends on
 // them.
 func (b *Batch[T]) Cancel(ctx context.Context) error {
-	if indices := b.indices(); len(indices) > 0 {
-		return b.job.Cancel(ctx, indices...)
+	if runs := b.runs(); len(runs) > 0 {
+		return b.job.CancelRuns(ctx, runs...)
 	}
 	return nil
 }
 
 // Release lets go of all tasks submitted so far: see Future.Release.
 func (b *Batch[T]) Release() {
-	if indices := b.indices(); len(indices) > 0 {
-		b.job.Release(indices...)
+	if runs := b.runs(); len(runs) > 0 {
+		b.job.ReleaseRuns(runs...)
 	}
 }

@@ -18,6 +18,8 @@
 //	b := square.Map(ctx, client, slices.Values(numbers))   // many, a *Batch[int]
 //	squares, err := b.Gather(ctx)
 //
+//	b = engine.MapRange(ctx, client, square, 0, 10_000_000) // a range, of which tasks are made as they run
+//
 // # Graphs
 //
 // A [Ref] is a value or the promise of one. A task whose input holds Refs of futures

@@ -54,7 +54,7 @@ func (b *Batch[T]) Progress(ctx context.Context, w io.Writer) {
 // progress tells how far the batch has come since it began, and whether that is all.
 func (b *Batch[T]) progress(since time.Duration) (state string, over bool) {
 	b.mu.Lock()
-	ended, n, all := len(b.ended), b.n, b.over
+	ended, n, all := b.ended.Len(), b.n, b.over
 	b.mu.Unlock()
 	of := fmt.Sprintf("%d submitted so far", n)
 	if all {

@@ -82,7 +82,7 @@ func (c *Client) answer(r *wire.Reply) error {
 		c.mu.Unlock()
 		return nil // of a stream that was stopped, or a second answer to a repeated request
 	}
-	if k.req.GetSubmit() != nil && r.Error != nil && errors.Is(r.Error, wire.Unavailable) {
+	if submits(k.req) && r.Error != nil && errors.Is(r.Error, wire.Unavailable) {
 		c.mu.Unlock()
 		return fmt.Errorf("%w: %w", errBusy, r.Error)
 	}
@@ -100,6 +100,9 @@ func (c *Client) answer(r *wire.Reply) error {
 	k.done(r, nil)
 	return nil
 }
+
+// submits reports whether a request brings tasks.
+func submits(r *wire.Request) bool { return r.GetSubmit() != nil || r.GetSubmitRange() != nil }
 
 // drop forgets calls that match and fails them.
 func (c *Client) drop(err error, match func(*call) bool) {

@@ -60,15 +60,28 @@ type table struct {
 	pages    map[uint32]*page
 	last     *page // the one that was looked at last, of number lastAt; nil is none
 	lastAt   uint32
+	ranges   []*heldRange // in order (range.go)
+	failed   *Outcome     // of all that had none; nil until the job has failed
 	watching bool
 }
 
 // page returns the page of that number, nil if there is none.
 func (t *table) page(at uint32) *page {
 	if t.last == nil || t.lastAt != at {
-		t.last, t.lastAt = t.pages[at], at
+		if t.last, t.lastAt = t.pages[at], at; t.last == nil && len(t.ranges) > 0 {
+			t.last = t.unfold(at)
+		}
 	}
 	return t.last
+}
+
+func (t *table) newPage(at uint32) *page {
+	if t.pages == nil {
+		t.pages = map[uint32]*page{}
+	}
+	p := new(page)
+	t.pages[at] = p
+	return p
 }
 
 // cell is what is known of one task, from Submit (or Hold) until Release; the zero
@@ -91,11 +104,7 @@ func (t *table) find(index uint32) cell {
 func (t *table) hold(index uint32) cell {
 	p := t.page(index / pageSize)
 	if p == nil {
-		if t.pages == nil {
-			t.pages = map[uint32]*page{}
-		}
-		p = new(page)
-		t.pages[index/pageSize] = p
+		p = t.newPage(index / pageSize)
 		t.last = p
 	}
 	c := cell{p, uint8(index % pageSize)}
@@ -257,6 +266,7 @@ func (t *table) failCells(err error) (to news) {
 			}
 		}
 	}
+	t.failBare(out, &to)
 	return to
 }
 
@@ -264,20 +274,33 @@ func (t *table) failCells(err error) (to news) {
 type news []tidings
 
 type tidings struct {
-	sink Sink
-	tags []uint32
+	sink     Sink
+	tags     []uint32
+	first, n uint32 // or these, to a RangeSink
 }
 
 func (n *news) add(t told) {
-	if k := len(*n) - 1; k >= 0 && (*n)[k].sink == t.sink {
+	if k := len(*n) - 1; k >= 0 && (*n)[k].sink == t.sink && (*n)[k].n == 0 {
 		(*n)[k].tags = append((*n)[k].tags, t.tag)
 		return
 	}
-	*n = append(*n, tidings{t.sink, []uint32{t.tag}})
+	*n = append(*n, tidings{sink: t.sink, tags: []uint32{t.tag}})
+}
+
+func (n *news) addRun(sink RangeSink, first, count uint32) {
+	if k := len(*n) - 1; k >= 0 && (*n)[k].sink == sink && (*n)[k].n > 0 && (*n)[k].first+(*n)[k].n == first {
+		(*n)[k].n += count
+		return
+	}
+	*n = append(*n, tidings{sink: sink, first: first, n: count})
 }
 
 func (n news) tell() {
 	for _, t := range n {
+		if t.n > 0 {
+			t.sink.(RangeSink).EndedRun(t.first, t.n)
+			continue
+		}
 		t.sink.Ended(t.tags)
 	}
 }

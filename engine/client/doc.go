@@ -16,7 +16,9 @@
 // the connection breaks. Client.mu guards the connection and the calls, Job.mu the
 // columns being built and the cells; Job.mu may be held when Client.mu is taken,
 // never the other way round. No goroutine and no channel belongs to a task: 13 bytes
-// in columns do, beside a small result, and a channel when somebody waits (cell.go).
+// in columns do, beside a small result, and a channel when somebody waits (cell.go). To a
+// task of a range (Job.SubmitRange) nothing does until it has ended or somebody asks for
+// it: a range is one call, and a bit for each page of 256 tasks (range.go).
 //
 // # Natural batching
 //

@@ -158,11 +158,24 @@ func (j *Job) Info(ctx context.Context) (JobInfo, error) {
 
 // Cancel ends tasks that are not finished, and those that depend on them.
 func (j *Job) Cancel(ctx context.Context, indices ...uint32) error {
+	return j.cancel(ctx, &wire.Cancel{Job: uint32(j.id), Index: indices})
+}
+
+func (j *Job) cancel(ctx context.Context, m *wire.Cancel) error {
 	j.mu.Lock()
 	j.flush(true) // the scheduler must know them
 	j.mu.Unlock()
-	_, err := j.c.ask(ctx, j, &wire.Request{Body: &wire.Request_Cancel{Cancel: &wire.Cancel{Job: uint32(j.id), Index: indices}}})
+	_, err := j.c.ask(ctx, j, &wire.Request{Body: &wire.Request_Cancel{Cancel: m}})
 	return err
+}
+
+// CancelRuns is Cancel for tasks whose indices follow one another.
+func (j *Job) CancelRuns(ctx context.Context, runs ...graph.Run) error {
+	m := &wire.Cancel{Job: uint32(j.id)}
+	for _, r := range runs {
+		m.From, m.Count = append(m.From, r.First), append(m.Count, r.N)
+	}
+	return j.cancel(ctx, m)
 }
 
 // Close cancels what is unfinished, frees all results and ends the job, also one
@@ -240,7 +253,9 @@ func (j *Job) resume(tasks uint32) {
 	j.suspended = false
 	var arrived []*call
 	for id, k := range c.calls {
-		if s := k.req.GetSubmit(); k.job == j && s != nil && uint64(s.First)+uint64(len(s.Class)) <= uint64(tasks) {
+		s, r := k.req.GetSubmit(), k.req.GetSubmitRange()
+		end := uint64(s.GetFirst()) + uint64(len(s.GetClass())) + uint64(r.GetFirst()) + uint64(r.GetCount())
+		if k.job == j && submits(k.req) && end <= uint64(tasks) {
 			delete(c.calls, id)
 			arrived = append(arrived, k)
 		}

@@ -110,6 +110,9 @@ func (j *Job) Done(index uint32) <-chan struct{} {
 func (j *Job) Peek(index uint32) (o Outcome, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.bare(index) != nil {
+		return o, false
+	}
 	if c := j.find(index); c.held() {
 		return c.outcome(graph.TaskID{Job: j.id, Index: index})
 	}

@@ -44,6 +44,12 @@ type Sink interface {
 	Ended(tags []uint32)
 }
 
+// RangeSink is the Sink of a range. EndedRun is Ended for n tags from first on.
+type RangeSink interface {
+	Sink
+	EndedRun(first, n uint32)
+}
+
 // outbox is what a job has yet to hand over to the scheduler. Guarded by Job.mu.
 type outbox struct {
 	next      uint32 // index of the next task
@@ -51,6 +57,7 @@ type outbox struct {
 	nextClass graph.ClassID
 	declare   []*wire.Class // not sent yet
 	loose     map[uint32]struct{}
+	looseRuns []graph.Run
 
 	building graph.Batch
 	hosts    map[string]uint32 // of building: positions in HostNames
@@ -226,32 +233,41 @@ func (j *Job) flush(force bool) {
 	if len(j.building.Class) == 0 || (!force && j.frames >= maxFrames) || j.err != nil {
 		return
 	}
-	if len(j.declare) > 0 {
-		m := &wire.Classes{Job: uint32(j.id), Class: j.declare}
-		j.declare = nil
-		k := &call{job: j, req: &wire.Request{Body: &wire.Request_Classes{Classes: m}}, done: func(_ *wire.Reply, err error) {
-			if err != nil {
-				j.fail(fmt.Errorf("declare a kind of task: %w", err))
-			}
-		}}
-		if j.c.start(k) != nil {
-			return // whoever ended the job or the client fails all that wait
-		}
+	if !j.sendClasses() {
+		return // whoever ended the job or the client fails all that wait
 	}
 	b, cost := j.outbox.take(j.id)
 	j.flying += cost
 	j.frames++
 	_ = j.c.start(&call{ // see above
-		job:  j,
-		req:  &wire.Request{Body: &wire.Request_Submit{Submit: wire.BatchToWire(b)}},
-		done: func(_ *wire.Reply, err error) { j.submitted(b, cost, err) },
+		job: j,
+		req: &wire.Request{Body: &wire.Request_Submit{Submit: wire.BatchToWire(b)}},
+		done: func(_ *wire.Reply, err error) {
+			j.submitted(graph.Run{Job: j.id, First: b.First, N: uint32(b.Len())}, cost, err)
+		},
 	})
 }
 
-// submitted takes the acknowledgement of a batch.
-func (j *Job) submitted(b *graph.Batch, cost int, err error) {
+// sendClasses declares what was not, and reports false if nothing can be sent any more.
+// Called with j.mu.
+func (j *Job) sendClasses() bool {
+	if len(j.declare) == 0 {
+		return true
+	}
+	m := &wire.Classes{Job: uint32(j.id), Class: j.declare}
+	j.declare = nil
+	k := &call{job: j, req: &wire.Request{Body: &wire.Request_Classes{Classes: m}}, done: func(_ *wire.Reply, err error) {
+		if err != nil {
+			j.fail(fmt.Errorf("declare a kind of task: %w", err))
+		}
+	}}
+	return j.c.start(k) == nil
+}
+
+// submitted takes the acknowledgement of a batch or a range.
+func (j *Job) submitted(r graph.Run, cost int, err error) {
 	if err != nil {
-		j.fail(fmt.Errorf("submit tasks %d to %d: %w", b.First, int(b.First)+b.Len()-1, err))
+		j.fail(fmt.Errorf("submit tasks %d to %d: %w", r.First, r.End()-1, err))
 		return
 	}
 	j.mu.Lock()

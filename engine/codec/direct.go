@@ -45,6 +45,17 @@ func appendHead(dst []byte, major byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, major|27), n)
 }
 
+// MaxInt is the most bytes that AppendInt appends.
+const MaxInt = 9
+
+// AppendInt appends an integer as values of all integer types are encoded.
+func AppendInt(dst []byte, n int64) []byte {
+	if n < 0 {
+		return appendHead(dst, majorNint, uint64(-1-n))
+	}
+	return appendHead(dst, majorUint, uint64(n))
+}
+
 // appendRef appends a Ref to a task: the tag, and an array of job and index.
 func appendRef(dst []byte, id graph.TaskID) []byte {
 	dst = append(dst, refHead...)

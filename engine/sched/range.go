@@ -242,3 +242,25 @@ func (c *Core) closeBare(j *job) {
 		from = hi
 	}
 }
+
+// Unmade returns how many rows have to be made before something can be done to tasks, one
+// by one.
+func (c *Core) Unmade(tasks []graph.TaskID) (rows int) {
+	var seen map[graph.TaskID]struct{} // first tasks of chunks
+	for _, id := range tasks {
+		j := c.jobs[id.Job]
+		if j == nil || len(j.spans) == 0 || !j.tasks.has(id.Index) || j.tasks.made(id.Index) {
+			continue
+		}
+		id.Index &^= chunkLen - 1
+		if _, ok := seen[id]; ok {
+			continue
+		}
+		if seen == nil {
+			seen = map[graph.TaskID]struct{}{}
+		}
+		seen[id] = struct{}{}
+		rows += int(j.chunkEnd(id.Index) - id.Index)
+	}
+	return rows
+}

@@ -26,8 +26,9 @@
 //
 //   - core: states, edges, attempts, who holds what.
 //   - job: classes, payloads (until Output.Forget), a row a task with its outcome and,
-//     when that is small, its result; texts of failures. Rows go a page at a time when
-//     the core has forgotten their tasks.
+//     when that is small, its result; texts of failures. Rows are made a page at a time
+//     when a task of it begins, and go when the core has forgotten their tasks. A range
+//     keeps what its payloads begin with: each is made when its task is assigned.
 //   - a job's log: the indices of its ended tasks in the order of their ending. A
 //     Watch is a cursor in it, so a client that comes back goes on where it was.
 //   - session: a client's; it outlives its connection by Options.Session.

@@ -38,7 +38,7 @@ func newInlineStore(r *rows) *inlineStore { return &inlineStore{rows: r, slabs: 
 
 // put keeps a copy of a result of less than 64 KiB, in place of an earlier attempt's.
 func (s *inlineStore) put(index uint32, a graph.Attempt, result []byte) {
-	r := s.rows.at(index)
+	r := s.rows.make(index)
 	if r == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/yarnd/yarnd/engine/codec"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/sched"
 	"github.com/yarnd/yarnd/engine/wire"
@@ -38,7 +39,7 @@ type job struct {
 	news    bool // it is in loop.news
 }
 
-// chunk is what one Submit brought.
+// chunk is what one Submit or SubmitRange brought.
 type chunk struct {
 	first, n uint32
 	by       graph.ClientID // so that a repeated Submit is known
@@ -47,6 +48,11 @@ type chunk struct {
 	classes  []classRun
 	payEnd   []uint32
 	payload  []byte
+
+	// ranged says that it is a range: each task's payload is payload and, behind it, its
+	// number, which is base for the first.
+	ranged bool
+	base   int64
 }
 
 func (j *job) taskID(index uint32) graph.TaskID { return graph.TaskID{Job: j.id, Index: index} }
@@ -87,9 +93,13 @@ func (c *chunk) class(i uint32) graph.ClassID {
 	return c.classes[n].class
 }
 
-// spec returns what a task's assignment says: its class and payload, a view.
+// spec returns what a task's assignment says: its class and payload, a view that is good
+// until the next call.
 func (c *chunk) spec(index uint32) (graph.ClassID, []byte) {
 	i := index - c.first
+	if c.ranged {
+		return c.class(i), codec.AppendInt(c.payload, c.base+int64(i)) // into what room there is behind it
+	}
 	if c.payEnd == nil {
 		return c.class(i), nil
 	}
@@ -108,35 +118,74 @@ func (j *job) forget(index uint32) {
 	}
 	// How a task failed can be asked as long as the job is there.
 	if k := j.ends.at(index).kind; k == graph.FailNone || k == notEnded {
-		j.ends.lose(index)
+		j.ends.lose(index, index+1)
 	}
 }
 
-// submit adds a checked batch. A batch that the same client has sent before (its
-// acknowledgement was lost with a connection) is acknowledged again.
+// forgetRun is forget for many.
+func (j *job) forgetRun(r graph.Run) {
+	for first, end := r.First, r.End(); first < end; {
+		c := j.chunkOf(first)
+		next := min(end, c.first+c.n)
+		if c.live -= next - first; c.live == 0 {
+			c.payload, c.payEnd = nil, nil
+		}
+		first = next
+	}
+	if j.ends.at(r.First).kind == notEnded { // all of them or none
+		j.ends.lose(r.First, r.End())
+	}
+}
+
+// submit adds a checked batch.
 func (l *loop) submit(j *job, b *graph.Batch, by graph.ClientID) error {
 	n := uint32(b.Len())
-	if b.First != j.tasks {
-		i, ok := slices.BinarySearchFunc(j.chunks, b.First, func(c chunk, first uint32) int { return int(int64(c.first) - int64(first)) })
-		if ok && j.chunks[i].n == n && j.chunks[i].by == by {
-			return nil
-		}
-		return wire.Errorf(wire.Conflict, "%s has %d tasks already: the next index is not %d", j.title(), j.tasks, b.First)
-	}
-	if n == 0 {
-		return nil
-	}
-	if err := l.mayTake(); err != nil {
+	if again, err := j.submitted(b.First, n, by); again || err != nil || n == 0 {
 		return err
 	}
-	c := chunk{first: b.First, n: n, by: by, live: n, at: l.now, classes: classRuns(b.Class), payEnd: b.PayEnd, payload: b.Payload}
+	if err := l.mayTake(l.core.Unmade(b.Deps)); err != nil {
+		return err
+	}
+	c := chunk{first: b.First, n: n, by: by, classes: classRuns(b.Class), payEnd: b.PayEnd, payload: b.Payload}
 	b.PayEnd, b.Payload = nil, nil // the core gets the other columns
-	l.step(sched.Submit{Batch: b})
-	if info, _ := l.core.Job(j.id); info.Tasks != j.tasks+n {
-		return wire.Errorf(wire.TooLarge, "%s cannot take %d more tasks: it has %d", j.title(), n, j.tasks)
+	return l.add(j, c, sched.Submit{Batch: b})
+}
+
+// submitRange adds a checked range.
+func (l *loop) submitRange(j *job, r *graph.Range, by graph.ClientID) error {
+	if again, err := j.submitted(r.First, r.N, by); again || err != nil {
+		return err
+	}
+	if err := l.mayTake(0); err != nil {
+		return err
+	}
+	c := chunk{first: r.First, n: r.N, by: by, classes: []classRun{{r.N, r.Class}}, ranged: true, base: r.Base}
+	c.payload = append(make([]byte, 0, len(r.Payload)+codec.MaxInt), r.Payload...)
+	return l.add(j, c, sched.SubmitRange{Job: j.id, First: r.First, N: r.N, Class: r.Class})
+}
+
+// submitted reports whether the same client has sent a submission before (its
+// acknowledgement was lost with a connection); an error if it cannot be the job's next.
+func (j *job) submitted(first, n uint32, by graph.ClientID) (bool, error) {
+	if first == j.tasks {
+		return false, nil
+	}
+	i, ok := slices.BinarySearchFunc(j.chunks, first, func(c chunk, first uint32) int { return int(int64(c.first) - int64(first)) })
+	if ok && j.chunks[i].n == n && j.chunks[i].by == by {
+		return true, nil
+	}
+	return false, wire.Errorf(wire.Conflict, "%s has %d tasks already: the next index is not %d", j.title(), j.tasks, first)
+}
+
+// add has the core take the tasks of a chunk, which ev is about.
+func (l *loop) add(j *job, c chunk, ev sched.Event) error {
+	c.live, c.at = c.n, l.now
+	l.step(ev)
+	if info, _ := l.core.Job(j.id); info.Tasks != j.tasks+c.n {
+		return wire.Errorf(wire.TooLarge, "%s cannot take %d more tasks: it has %d", j.title(), c.n, j.tasks)
 	}
 	j.chunks = append(j.chunks, c)
-	j.tasks += n
+	j.tasks += c.n
 	j.ends.grow(j.tasks)
 	return nil
 }
@@ -212,7 +261,7 @@ func (l *loop) closeJob(j *job, why string) {
 			j.detached = true
 			l.tellEnd("job.detached", j, why+"; its published results stay")
 			l.log.Info("job detached: its published results stay", "job", j.id, "name", j.name, "why", why)
-			l.step(sched.Release{Tasks: j.all()})
+			l.step(sched.ReleaseRun{Run: j.all()})
 		}
 		return
 	}
@@ -228,13 +277,7 @@ func (l *loop) closeJob(j *job, why string) {
 	l.step(sched.CloseJob{Job: j.id})
 }
 
-func (j *job) all() []graph.TaskID {
-	ids := make([]graph.TaskID, j.tasks)
-	for i := range ids {
-		ids[i] = j.taskID(uint32(i))
-	}
-	return ids
-}
+func (j *job) all() graph.Run { return graph.Run{Job: j.id, N: j.tasks} }
 
 // gone drops a closed job of which the core needs nothing any more, and tells the
 // workers that know its classes.

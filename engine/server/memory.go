@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 
+	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -58,9 +59,22 @@ func (l *loop) weigh() {
 	}
 }
 
-// mayTake reports why no more tasks can be taken, by the heap's size at the last tick.
-func (l *loop) mayTake() error {
-	if l.opts.Memory == 0 || l.heap < uint64(float64(l.opts.Memory)*fullShare) {
+// mayTouch reports why tasks cannot be cancelled or released one by one: of those of a
+// range rows would have to be made.
+func (l *loop) mayTouch(tasks []graph.TaskID) error {
+	if rows := l.core.Unmade(tasks); rows > 0 {
+		return l.mayTake(rows)
+	}
+	return nil
+}
+
+// rowBytes is what a task takes here and in the core, about, whose row was not made.
+const rowBytes = 48 + 32
+
+// mayTake reports why no more tasks can be taken, by the heap's size at the last tick and
+// the rows that are to be made besides.
+func (l *loop) mayTake(rows int) error {
+	if l.opts.Memory == 0 || l.heap+uint64(rows)*rowBytes < uint64(float64(l.opts.Memory)*fullShare) {
 		return nil
 	}
 	return wire.Errorf(wire.TooLarge, "the scheduler holds %d MiB of tasks and results, of %d MiB that it may take: release what is not needed any more, "+

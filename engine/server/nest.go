@@ -220,6 +220,8 @@ func (n *nest) may(m *wire.Request) error {
 		of = b.Classes.Job
 	case *wire.Request_Submit:
 		of = b.Submit.Job
+	case *wire.Request_SubmitRange:
+		of = b.SubmitRange.Job
 	case *wire.Request_Release:
 		of = b.Release.Job
 	case *wire.Request_Cancel:

@@ -16,7 +16,7 @@ type outcomes struct {
 	// lost result was computed again is there again, and so is one that failed and
 	// was retried, at its retry and at its new end. A position in it is a cursor for
 	// ever.
-	log log
+	log graph.Log
 
 	cause     map[uint32]graph.TaskID   // of FailUpstream
 	failures  map[uint32]*graph.Failure // texts
@@ -29,21 +29,23 @@ const (
 	// cutText bytes of message.
 	maxTexts = 64 << 20
 	cutText  = 200
+
+	wasCancelled = "the task was cancelled"
 )
 
 // forgetEnds drops what only clients of the job could ask for. The rows stay, for inline
 // results that tasks of other jobs need, now or when they are there.
-func (o *outcomes) forgetEnds() { o.log, o.cause, o.failures = log{}, nil, nil }
+func (o *outcomes) forgetEnds() { o.log, o.ended, o.cause, o.failures = graph.Log{}, nil, nil, nil }
 
 // record keeps how a task ended. f is what a worker said of it; it may be nil.
 func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
 	i := e.Task.Index
-	r := o.at(i)
+	r := o.make(i)
 	r.kind, r.attempt = e.Kind, e.Attempt
 	if r.keeps == keepsSize {
 		r.put(e.Size)
 	}
-	o.log.add(i)
+	o.log.Add(i)
 	if e.Kind == graph.FailUpstream {
 		if o.cause == nil {
 			o.cause = map[uint32]graph.TaskID{}
@@ -65,9 +67,9 @@ func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
 
 // takeBack forgets that a task failed: it runs again.
 func (o *outcomes) takeBack(i uint32) {
-	r := o.at(i)
+	r := o.make(i)
 	r.kind, r.attempt, r.when.end = notEnded, 0, 0
-	o.log.add(i)
+	o.log.Add(i)
 	delete(o.cause, i)
 	if f := o.failures[i]; f != nil {
 		o.textBytes -= textSize(f)
@@ -108,7 +110,19 @@ func (l *loop) recordEnd(j *job, e *sched.Ended) {
 	}
 	j.ends.record(e, f)
 	l.tellFailure(e, f)
-	j.ends.at(e.Task.Index).when.end = j.mark(l.now)
+	j.ends.make(e.Task.Index).when.end = j.mark(l.now)
+}
+
+// cancelled takes the core's word on tasks of a range that were cancelled before anything
+// else was known of them.
+func (l *loop) cancelled(r graph.Run) {
+	j := l.jobs[r.Job]
+	if j == nil || j.closed {
+		return
+	}
+	j.ends.cancel(r.First, r.End(), j.mark(l.now))
+	j.ends.log.AddRun(r.First, r.N)
+	l.hasNews(j)
 }
 
 // unsaid makes the text for a failure that no worker told of.
@@ -118,7 +132,7 @@ func (l *loop) unsaid(e *sched.Ended) *graph.Failure {
 	case graph.FailNone, graph.FailUpstream:
 		return nil
 	case graph.FailCancelled:
-		f.Message = "the task was cancelled"
+		f.Message = wasCancelled
 	case graph.FailDied, graph.FailMemory:
 		f.Message = "workers died again and again while they ran the task; the last one: " + l.lastDeath
 	case graph.FailLost:
@@ -139,7 +153,11 @@ func (l *loop) failure(j *job, index uint32) *graph.Failure {
 			out.Kind = kind
 			return &out
 		}
-		return &graph.Failure{Kind: kind, Task: t, Attempt: r.attempt, Message: "the task failed (" + kind.String() + ")"}
+		f := &graph.Failure{Kind: kind, Task: t, Attempt: r.attempt, Message: "the task failed (" + kind.String() + ")"}
+		if kind == graph.FailCancelled { // with many others
+			f.Message = wasCancelled
+		}
+		return f
 	}
 	cause := j.ends.cause[index]
 	out := graph.Failure{Message: "it is not there any more: it was let go of, or its job closed"}

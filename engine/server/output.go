@@ -81,9 +81,17 @@ func (l *loop) apply(out *sched.Output) {
 	for i := range out.Ended {
 		l.ended(&out.Ended[i])
 	}
+	for _, r := range out.Cancelled {
+		l.cancelled(r)
+	}
 	for _, t := range out.Forget {
 		if j := l.jobs[t.Job]; j != nil {
 			j.forget(t.Index)
+		}
+	}
+	for _, r := range out.Forgotten {
+		if j := l.jobs[r.Job]; j != nil {
+			j.forgetRun(r)
 		}
 	}
 	for _, id := range out.Gone {

@@ -57,11 +57,16 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 			}
 			return l.submit(j, in.batch, s.id)
 		})
+	case *wire.Request_SubmitRange:
+		return false, l.withJob(b.SubmitRange.Job, func(j *job) error {
+			r, err := wire.RangeFromWire(b.SubmitRange, len(j.classes))
+			if err != nil {
+				return err
+			}
+			return l.submitRange(j, r, s.id)
+		})
 	case *wire.Request_Release:
-		if j := l.jobs[graph.JobID(b.Release.Job)]; j != nil {
-			l.step(sched.Release{Tasks: j.rows(b.Release.Index)})
-		}
-		return true, nil
+		return true, l.release(b.Release)
 	case *wire.Request_Cancel:
 		return false, l.cancel(b.Cancel, reply)
 	case *wire.Request_Retry:

@@ -74,7 +74,7 @@ func (l *loop) retryAgain(s *session, reply *wire.Reply) bool {
 		if r := j.ends.at(done.Index[k]); r == nil || r.kind == notEnded {
 			continue
 		}
-		j.ends.log.add(done.Index[k])
+		j.ends.log.Add(done.Index[k])
 		l.hasNews(j)
 	}
 	return true

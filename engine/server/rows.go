@@ -2,6 +2,8 @@ package server
 
 import (
 	"encoding/binary"
+	"slices"
+	"sort"
 
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -30,86 +32,107 @@ func (r *row) number() uint64 { return binary.LittleEndian.Uint64(r.value[:]) }
 
 func (r *row) put(v uint64) { binary.LittleEndian.PutUint64(r.value[:], v) }
 
-// rows is a growing list of rows, by task index. It holds no pointer, and a page whose
-// tasks are all forgotten is dropped: what a job takes follows what it has to do.
+// rows is a growing list of rows, by task index. It holds no pointer. A page is made
+// when something is to be kept of one of its tasks, and dropped when all of them are
+// forgotten: what a job takes follows what it has to do.
 type rows struct {
-	pages [][]row
+	pages [][]row  // those that were not made are bare, those that were dropped nil
 	lost  []uint16 // by page: forgotten tasks
+	n     uint32
+	ended []endedRun // in order
+	none  row        // what at gives of a page that was not made
 }
+
+// endedRun is tasks that were cancelled; those whose page was not made are said to be
+// nowhere else.
+type endedRun struct {
+	first, end uint32
+	when       uint32 // as of moment
+}
+
+var bare = []row{}
 
 const (
 	pageBits = 12
 	pageLen  = 1 << pageBits
 )
 
-// at returns a task's row; nil when there is none, or its page was dropped.
+// at returns a task's row for reading; nil when there is none, or its page was dropped.
+// It may be gone with the next call.
 func (r *rows) at(index uint32) *row {
-	if int(index>>pageBits) >= len(r.pages) {
+	if index >= r.n {
 		return nil
 	}
-	page, i := r.pages[index>>pageBits], index&(pageLen-1)
-	if int(i) >= len(page) {
+	page := r.pages[index>>pageBits]
+	if i := int(index & (pageLen - 1)); i < len(page) {
+		return &page[i]
+	}
+	if page == nil {
 		return nil
 	}
-	return &page[i]
+	r.none = r.rowOf(index)
+	return &r.none
+}
+
+// make returns a task's row for writing; nil as at.
+func (r *rows) make(index uint32) *row {
+	if row := r.at(index); row != &r.none {
+		return row
+	}
+	k := index >> pageBits
+	first := k << pageBits
+	n := min(r.n-first, pageLen)
+	page := make([]row, n, max(n, pageLen*min(k, 1))) // only the first page grows by copying: small jobs are small
+	for i := range page {
+		page[i] = r.rowOf(first + uint32(i))
+	}
+	r.pages[k] = page
+	return &page[index&(pageLen-1)]
+}
+
+// rowOf returns the row that a task has whose page was not made.
+func (r *rows) rowOf(index uint32) row {
+	k := sort.Search(len(r.ended), func(k int) bool { return r.ended[k].end > index })
+	if k < len(r.ended) && r.ended[k].first <= index {
+		return row{kind: graph.FailCancelled, when: moment{end: r.ended[k].when}}
+	}
+	return row{kind: notEnded}
 }
 
 // grow adds rows of tasks that have not ended, until there are n.
 func (r *rows) grow(n uint32) {
-	for from := r.len(); from < n; from = r.len() {
-		k := from >> pageBits
-		if int(k) == len(r.pages) {
-			var page []row
-			if k > 0 { // only the first page grows by copying: small jobs are small
-				page = make([]row, 0, pageLen)
-			}
-			r.pages, r.lost = append(r.pages, page), append(r.lost, 0)
-		}
-		for end := min(n, (k+1)<<pageBits); from < end; from++ {
-			r.pages[k] = append(r.pages[k], row{kind: notEnded})
+	if last := len(r.pages) - 1; last >= 0 && len(r.pages[last]) > 0 {
+		for end := int(min(n-uint32(last)<<pageBits, pageLen)); len(r.pages[last]) < end; {
+			r.pages[last] = append(r.pages[last], row{kind: notEnded})
 		}
 	}
-}
-
-func (r *rows) len() uint32 {
-	last := len(r.pages) - 1
-	switch {
-	case last < 0:
-		return 0
-	case r.pages[last] == nil:
-		return uint32(last+1) << pageBits
+	for uint64(len(r.pages))<<pageBits < uint64(n) {
+		r.pages, r.lost = append(r.pages, bare), append(r.lost, 0)
 	}
-	return uint32(last)<<pageBits + uint32(len(r.pages[last]))
+	r.n = n
 }
 
-// lose notes that a task is forgotten.
-func (r *rows) lose(index uint32) {
-	k := index >> pageBits
-	if r.lost[k]++; r.lost[k] == pageLen {
-		r.pages[k] = nil
-	}
-}
-
-// log is a list of task indices that only grows, in pieces so that growing never needs
-// it twice.
-type log struct {
-	pieces [][]uint32
-	n      int
-}
-
-const pieceLen = 1 << 14
-
-func (l *log) add(i uint32) {
-	if l.n == len(l.pieces)*pieceLen {
-		var piece []uint32
-		if l.n > 0 {
-			piece = make([]uint32, 0, pieceLen)
+// cancel notes that tasks of which nothing else is known were cancelled.
+func (r *rows) cancel(first, end, when uint32) {
+	k := sort.Search(len(r.ended), func(k int) bool { return r.ended[k].first >= first })
+	r.ended = slices.Insert(r.ended, k, endedRun{first, end, when})
+	for i := first; i < end; i++ {
+		if page := r.pages[i>>pageBits]; len(page) > 0 { // because of others on it
+			page[i&(pageLen-1)] = r.rowOf(i)
+		} else if i |= pageLen - 1; i == 1<<32-1 {
+			return
 		}
-		l.pieces = append(l.pieces, piece)
 	}
-	last := &l.pieces[len(l.pieces)-1]
-	*last = append(*last, i)
-	l.n++
 }
 
-func (l *log) at(i int) uint32 { return l.pieces[i/pieceLen][i%pieceLen] }
+// lose notes that tasks are forgotten.
+func (r *rows) lose(first, end uint32) {
+	for first < end {
+		k := first >> pageBits
+		next := uint32(min(uint64(k+1)<<pageBits, uint64(end)))
+		if r.lost[k] += uint16(next - first); r.lost[k] == pageLen {
+			r.pages[k] = nil
+		}
+		first = next
+	}
+}

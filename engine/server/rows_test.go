@@ -15,14 +15,14 @@ func TestRows(t *testing.T) {
 	var r rows
 	for _, n := range []uint32{1, 2, pageLen - 1, pageLen, pageLen + 1, 3*pageLen + 7} {
 		r.grow(n)
-		if r.len() != n || r.at(n-1).kind != notEnded {
-			t.Fatalf("%d rows, want %d", r.len(), n)
+		if r.n != n || r.at(n-1).kind != notEnded {
+			t.Fatalf("%d rows, want %d", r.n, n)
 		}
-		r.at(n - 1).kept = 7
+		r.make(n - 1).kept = 7
 	}
 	for i := range uint32(3 * pageLen) {
 		if i != pageLen+5 {
-			r.lose(i)
+			r.lose(i, i+1)
 		}
 	}
 	if r.at(0) != nil || r.at(3*pageLen-1) != nil {
@@ -31,29 +31,15 @@ func TestRows(t *testing.T) {
 	if r.at(pageLen).kept != 7 || r.at(3*pageLen+6).kept != 7 {
 		t.Error("rows that are of use have changed")
 	}
-	r.lose(pageLen + 5)
-	if r.grow(4 * pageLen); r.at(pageLen) != nil || r.len() != 4*pageLen {
-		t.Errorf("%d rows", r.len())
+	r.lose(pageLen+5, pageLen+6)
+	if r.grow(4 * pageLen); r.at(pageLen) != nil || r.n != 4*pageLen {
+		t.Errorf("%d rows", r.n)
 	}
 	for i := uint32(3 * pageLen); i < 4*pageLen; i++ {
-		r.lose(i)
+		r.lose(i, i+1)
 	}
-	if r.grow(4*pageLen + 1); r.len() != 4*pageLen+1 {
-		t.Errorf("%d rows after a last page that was dropped", r.len())
-	}
-}
-
-// TestLog: a position in the log is for ever.
-func TestLog(t *testing.T) {
-	var l log
-	const n = 2*pieceLen + 3
-	for i := range uint32(n) {
-		l.add(i * 3)
-	}
-	for i := range n {
-		if l.at(i) != uint32(i*3) {
-			t.Fatalf("entry %d of %d is %d", i, l.n, l.at(i))
-		}
+	if r.grow(4*pageLen + 1); r.n != 4*pageLen+1 {
+		t.Errorf("%d rows after a last page that was dropped", r.n)
 	}
 }
 

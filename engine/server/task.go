@@ -57,7 +57,7 @@ func (l *loop) noteRun(w *worker, a sched.TaskAttempt, took time.Duration, start
 		return
 	}
 	if starts || info.State != sched.StateRunning {
-		j.ends.at(a.Task.Index).when = moment{start: j.mark(l.now.Add(-took)), by: w.id}
+		j.ends.make(a.Task.Index).when = moment{start: j.mark(l.now.Add(-took)), by: w.id}
 	}
 }
 
@@ -106,9 +106,12 @@ func (l *loop) cancel(m *wire.Cancel, reply *wire.Reply) error {
 	if err != nil {
 		return err
 	}
-	tasks := j.rows(m.Index)
+	tasks, runs := j.rows(m.Index), wire.RunsFromWire(j.id, m.From, m.Count)
 	if m.All {
-		tasks = j.all()
+		tasks, runs = nil, []graph.Run{j.all()}
+	}
+	if err := l.mayTouch(tasks); err != nil {
+		return err
 	}
 	ended := func() uint32 {
 		info, _ := l.core.Job(j.id)
@@ -116,7 +119,27 @@ func (l *loop) cancel(m *wire.Cancel, reply *wire.Reply) error {
 	}
 	before := ended()
 	l.step(sched.Cancel{Tasks: tasks})
+	for _, r := range runs {
+		l.step(sched.CancelRun{Run: r})
+	}
 	reply.Body = &wire.Reply_Changed{Changed: &wire.Changed{Tasks: ended() - before}}
+	return nil
+}
+
+// release lets go of tasks.
+func (l *loop) release(m *wire.Release) error {
+	j := l.jobs[graph.JobID(m.Job)]
+	if j == nil {
+		return nil
+	}
+	tasks := j.rows(m.Index)
+	if err := l.mayTouch(tasks); err != nil {
+		return err
+	}
+	l.step(sched.Release{Tasks: tasks})
+	for _, r := range wire.RunsFromWire(j.id, m.From, m.Count) {
+		l.step(sched.ReleaseRun{Run: r})
+	}
 	return nil
 }
 

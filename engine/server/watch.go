@@ -40,13 +40,13 @@ func (l *loop) requestWatch(s *session, id uint64, m *wire.Watch) error {
 	if len(s.watches) >= maxWatches {
 		return wire.Errorf(wire.TooLarge, "%d watches in one session", maxWatches)
 	}
-	if int(m.From) > j.ends.log.n {
-		return wire.Errorf(wire.Invalid, "watch from %d: only %d tasks of %s have ended", m.From, j.ends.log.n, j.title())
+	if int(m.From) > j.ends.log.Len() {
+		return wire.Errorf(wire.Invalid, "watch from %d: only %d tasks of %s have ended", m.From, j.ends.log.Len(), j.title())
 	}
 	w := &watch{id: id, session: s, job: j, next: int(m.From)}
 	s.watches[id] = w
 	j.watches[w] = struct{}{}
-	if w.next == j.ends.log.n {
+	if w.next == j.ends.log.Len() {
 		return l.say(s.conn, w.reply(&wire.Ended{Job: m.Job, Next: m.From}))
 	}
 	l.pump(w)
@@ -60,15 +60,15 @@ func (w *watch) reply(m *wire.Ended) *wire.Reply {
 // pump sends a watcher what is new, as long as there is room for it.
 func (l *loop) pump(w *watch) {
 	log := &w.job.ends.log
-	for w.next < log.n && w.session.conn.Room() {
+	for w.next < log.Len() && w.session.conn.Room() {
 		m := &wire.Ended{Job: uint32(w.job.id)}
 		bytes := 0
-		for w.next < log.n && m.Len()+len(m.Again) < maxEndedRows && bytes < maxEndedBytes {
-			if o, a, _, ended := l.outcome(w.job, log.at(w.next)); ended {
+		for w.next < log.Len() && m.Len()+len(m.Again) < maxEndedRows && bytes < maxEndedBytes {
+			if o, a, _, ended := l.outcome(w.job, log.At(w.next)); ended {
 				m.Add(&o, a)
 				bytes += outcomeSize(&o)
 			} else {
-				m.Again = append(m.Again, log.at(w.next))
+				m.Again = append(m.Again, log.At(w.next))
 			}
 			w.next++
 		}

@@ -1852,6 +1852,7 @@ type Request struct {
 	//	*Request_ListEvents
 	//	*Request_Retry
 	//	*Request_Gate
+	//	*Request_SubmitRange
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2081,6 +2082,15 @@ func (x *Request) GetGate() *Gate {
 	return nil
 }
 
+func (x *Request) GetSubmitRange() *SubmitRange {
+	if x != nil {
+		if x, ok := x.Body.(*Request_SubmitRange); ok {
+			return x.SubmitRange
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -2165,6 +2175,10 @@ type Request_Gate struct {
 	Gate *Gate `protobuf:"bytes,21,opt,name=gate,proto3,oneof"`
 }
 
+type Request_SubmitRange struct {
+	SubmitRange *SubmitRange `protobuf:"bytes,22,opt,name=submit_range,json=submitRange,proto3,oneof"`
+}
+
 func (*Request_OpenJob) isRequest_Body() {}
 
 func (*Request_Submit) isRequest_Body() {}
@@ -2204,6 +2218,8 @@ func (*Request_ListEvents) isRequest_Body() {}
 func (*Request_Retry) isRequest_Body() {}
 
 func (*Request_Gate) isRequest_Body() {}
+
+func (*Request_SubmitRange) isRequest_Body() {}
 
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2858,18 +2874,107 @@ func (x *Submit) GetLoose() []byte {
 	return nil
 }
 
-// Release lets go of results. It is not answered.
+// SubmitRange adds count tasks of one class that depend on nothing. The payload of each
+// is payload, and a number behind it as CBOR: base for the first, one more for each next.
+type SubmitRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	First         uint32                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Count         uint32                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Class         uint32                 `protobuf:"varint,4,opt,name=class,proto3" json:"class,omitempty"`
+	Payload       []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
+	Base          int64                  `protobuf:"zigzag64,6,opt,name=base,proto3" json:"base,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitRange) Reset() {
+	*x = SubmitRange{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitRange) ProtoMessage() {}
+
+func (x *SubmitRange) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitRange.ProtoReflect.Descriptor instead.
+func (*SubmitRange) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SubmitRange) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *SubmitRange) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *SubmitRange) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *SubmitRange) GetClass() uint32 {
+	if x != nil {
+		return x.Class
+	}
+	return 0
+}
+
+func (x *SubmitRange) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *SubmitRange) GetBase() int64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+// Release lets go of results: of the tasks index, and of runs, count[i] tasks from from[i]
+// on. It is not answered, unless it is refused.
 type Release struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Index         []uint32               `protobuf:"varint,2,rep,packed,name=index,proto3" json:"index,omitempty"`
+	From          []uint32               `protobuf:"varint,3,rep,packed,name=from,proto3" json:"from,omitempty"`
+	Count         []uint32               `protobuf:"varint,4,rep,packed,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2881,7 +2986,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[26]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2894,7 +2999,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Release) GetJob() uint32 {
@@ -2911,20 +3016,36 @@ func (x *Release) GetIndex() []uint32 {
 	return nil
 }
 
-// Cancel ends tasks that have not ended, and what depends on them; all is the whole
-// job's. The answer is a Changed.
+func (x *Release) GetFrom() []uint32 {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Release) GetCount() []uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return nil
+}
+
+// Cancel ends tasks that have not ended, and what depends on them: the tasks index, and
+// runs as in Release; all is the whole job's. The answer is a Changed.
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Index         []uint32               `protobuf:"varint,2,rep,packed,name=index,proto3" json:"index,omitempty"`
 	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	From          []uint32               `protobuf:"varint,4,rep,packed,name=from,proto3" json:"from,omitempty"`
+	Count         []uint32               `protobuf:"varint,5,rep,packed,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3057,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[27]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3070,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Cancel) GetJob() uint32 {
@@ -2973,6 +3094,20 @@ func (x *Cancel) GetAll() bool {
 	return false
 }
 
+func (x *Cancel) GetFrom() []uint32 {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Cancel) GetCount() []uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return nil
+}
+
 // Retry has failed tasks run again that are still held, with the failed ones that
 // they depend on and those that failed because of them. With all it is whatever
 // failed of the job; else, if one of them cannot be retried, none is. The answer is
@@ -2988,7 +3123,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3135,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[28]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3148,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Retry) GetJob() uint32 {
@@ -3046,7 +3181,7 @@ type CloseJob struct {
 
 func (x *CloseJob) Reset() {
 	*x = CloseJob{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3193,7 @@ func (x *CloseJob) String() string {
 func (*CloseJob) ProtoMessage() {}
 
 func (x *CloseJob) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[29]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3206,7 @@ func (x *CloseJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseJob.ProtoReflect.Descriptor instead.
 func (*CloseJob) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CloseJob) GetJob() uint32 {
@@ -3098,7 +3233,7 @@ type Watch struct {
 
 func (x *Watch) Reset() {
 	*x = Watch{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3245,7 @@ func (x *Watch) String() string {
 func (*Watch) ProtoMessage() {}
 
 func (x *Watch) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[30]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3258,7 @@ func (x *Watch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Watch.ProtoReflect.Descriptor instead.
 func (*Watch) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Watch) GetJob() uint32 {
@@ -3159,7 +3294,7 @@ type Locate struct {
 
 func (x *Locate) Reset() {
 	*x = Locate{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3171,7 +3306,7 @@ func (x *Locate) String() string {
 func (*Locate) ProtoMessage() {}
 
 func (x *Locate) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[31]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3184,7 +3319,7 @@ func (x *Locate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Locate.ProtoReflect.Descriptor instead.
 func (*Locate) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Locate) GetJob() uint32 {
@@ -3225,7 +3360,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3237,7 +3372,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[32]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3250,7 +3385,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Ended) GetJob() uint32 {
@@ -3357,7 +3492,7 @@ type ResultLost struct {
 
 func (x *ResultLost) Reset() {
 	*x = ResultLost{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +3504,7 @@ func (x *ResultLost) String() string {
 func (*ResultLost) ProtoMessage() {}
 
 func (x *ResultLost) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[33]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +3517,7 @@ func (x *ResultLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultLost.ProtoReflect.Descriptor instead.
 func (*ResultLost) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ResultLost) GetJob() uint32 {
@@ -3430,7 +3565,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3442,7 +3577,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[34]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,7 +3590,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Gate) GetName() string {
@@ -3504,7 +3639,7 @@ type Granted struct {
 
 func (x *Granted) Reset() {
 	*x = Granted{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3651,7 @@ func (x *Granted) String() string {
 func (*Granted) ProtoMessage() {}
 
 func (x *Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[35]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3664,7 @@ func (x *Granted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Granted.ProtoReflect.Descriptor instead.
 func (*Granted) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Granted) GetToken() uint64 {
@@ -3552,7 +3687,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3564,7 +3699,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[36]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3577,7 +3712,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Publish) GetName() string {
@@ -3624,7 +3759,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3636,7 +3771,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3649,7 +3784,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Lookup) GetName() string {
@@ -3671,7 +3806,7 @@ type Name struct {
 
 func (x *Name) Reset() {
 	*x = Name{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3683,7 +3818,7 @@ func (x *Name) String() string {
 func (*Name) ProtoMessage() {}
 
 func (x *Name) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3696,7 +3831,7 @@ func (x *Name) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Name.ProtoReflect.Descriptor instead.
 func (*Name) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Name) GetName() string {
@@ -3735,7 +3870,7 @@ type ListNames struct {
 
 func (x *ListNames) Reset() {
 	*x = ListNames{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3747,7 +3882,7 @@ func (x *ListNames) String() string {
 func (*ListNames) ProtoMessage() {}
 
 func (x *ListNames) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3760,7 +3895,7 @@ func (x *ListNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNames.ProtoReflect.Descriptor instead.
 func (*ListNames) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
 }
 
 type Names struct {
@@ -3772,7 +3907,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3784,7 +3919,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3797,7 +3932,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Names) GetName() []*Name {
@@ -3815,7 +3950,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3827,7 +3962,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3840,7 +3975,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
 }
 
 type Jobs struct {
@@ -3852,7 +3987,7 @@ type Jobs struct {
 
 func (x *Jobs) Reset() {
 	*x = Jobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +3999,7 @@ func (x *Jobs) String() string {
 func (*Jobs) ProtoMessage() {}
 
 func (x *Jobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +4012,7 @@ func (x *Jobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jobs.ProtoReflect.Descriptor instead.
 func (*Jobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Jobs) GetJob() []*JobInfo {
@@ -3895,7 +4030,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +4042,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3920,7 +4055,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
 }
 
 type Workers struct {
@@ -3932,7 +4067,7 @@ type Workers struct {
 
 func (x *Workers) Reset() {
 	*x = Workers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3944,7 +4079,7 @@ func (x *Workers) String() string {
 func (*Workers) ProtoMessage() {}
 
 func (x *Workers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3957,7 +4092,7 @@ func (x *Workers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workers.ProtoReflect.Descriptor instead.
 func (*Workers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Workers) GetWorker() []*WorkerInfo {
@@ -3986,7 +4121,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3998,7 +4133,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4011,7 +4146,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WorkerInfo) GetId() uint32 {
@@ -4105,7 +4240,7 @@ type ListTasks struct {
 
 func (x *ListTasks) Reset() {
 	*x = ListTasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4252,7 @@ func (x *ListTasks) String() string {
 func (*ListTasks) ProtoMessage() {}
 
 func (x *ListTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4265,7 @@ func (x *ListTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasks.ProtoReflect.Descriptor instead.
 func (*ListTasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListTasks) GetJob() uint32 {
@@ -4177,7 +4312,7 @@ type TaskRows struct {
 
 func (x *TaskRows) Reset() {
 	*x = TaskRows{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4324,7 @@ func (x *TaskRows) String() string {
 func (*TaskRows) ProtoMessage() {}
 
 func (x *TaskRows) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4337,7 @@ func (x *TaskRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRows.ProtoReflect.Descriptor instead.
 func (*TaskRows) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TaskRows) GetIndex() []uint32 {
@@ -4272,7 +4407,7 @@ type GetTask struct {
 
 func (x *GetTask) Reset() {
 	*x = GetTask{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4284,7 +4419,7 @@ func (x *GetTask) String() string {
 func (*GetTask) ProtoMessage() {}
 
 func (x *GetTask) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4297,7 +4432,7 @@ func (x *GetTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
 func (*GetTask) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetTask) GetJob() uint32 {
@@ -4340,7 +4475,7 @@ type TaskDetail struct {
 
 func (x *TaskDetail) Reset() {
 	*x = TaskDetail{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4352,7 +4487,7 @@ func (x *TaskDetail) String() string {
 func (*TaskDetail) ProtoMessage() {}
 
 func (x *TaskDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4365,7 +4500,7 @@ func (x *TaskDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
 func (*TaskDetail) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *TaskDetail) GetJob() uint32 {
@@ -4504,7 +4639,7 @@ type Changed struct {
 
 func (x *Changed) Reset() {
 	*x = Changed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4516,7 +4651,7 @@ func (x *Changed) String() string {
 func (*Changed) ProtoMessage() {}
 
 func (x *Changed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4529,7 +4664,7 @@ func (x *Changed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changed.ProtoReflect.Descriptor instead.
 func (*Changed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Changed) GetTasks() uint32 {
@@ -4552,7 +4687,7 @@ type Retried struct {
 
 func (x *Retried) Reset() {
 	*x = Retried{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4564,7 +4699,7 @@ func (x *Retried) String() string {
 func (*Retried) ProtoMessage() {}
 
 func (x *Retried) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4577,7 +4712,7 @@ func (x *Retried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retried.ProtoReflect.Descriptor instead.
 func (*Retried) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Retried) GetJob() []uint32 {
@@ -4612,7 +4747,7 @@ type ListEvents struct {
 
 func (x *ListEvents) Reset() {
 	*x = ListEvents{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4624,7 +4759,7 @@ func (x *ListEvents) String() string {
 func (*ListEvents) ProtoMessage() {}
 
 func (x *ListEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4637,7 +4772,7 @@ func (x *ListEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
 func (*ListEvents) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListEvents) GetSince() uint64 {
@@ -4657,7 +4792,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4669,7 +4804,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4682,7 +4817,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Events) GetEvent() []*Event {
@@ -4712,7 +4847,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4724,7 +4859,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4737,7 +4872,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -4789,7 +4924,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4801,7 +4936,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4814,7 +4949,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -4856,7 +4991,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4868,7 +5003,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4881,7 +5016,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{56}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -5065,7 +5200,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x03ack\x18\x05 \x01(\rR\x03ack\x12\x12\n" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12\x10\n" +
 	"\x03end\x18\a \x01(\tR\x03end\x12\x12\n" +
-	"\x04code\x18\b \x01(\rR\x04code\"\xbc\b\n" +
+	"\x04code\x18\b \x01(\rR\x04code\"\xfc\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\bopen_job\x18\x02 \x01(\v2\x15.yarnd.engine.OpenJobH\x00R\aopenJob\x12.\n" +
@@ -5093,7 +5228,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\vlist_events\x18\x13 \x01(\v2\x18.yarnd.engine.ListEventsH\x00R\n" +
 	"listEvents\x12+\n" +
 	"\x05retry\x18\x14 \x01(\v2\x13.yarnd.engine.RetryH\x00R\x05retry\x12(\n" +
-	"\x04gate\x18\x15 \x01(\v2\x12.yarnd.engine.GateH\x00R\x04gateB\x06\n" +
+	"\x04gate\x18\x15 \x01(\v2\x12.yarnd.engine.GateH\x00R\x04gate\x12>\n" +
+	"\fsubmit_range\x18\x16 \x01(\v2\x19.yarnd.engine.SubmitRangeH\x00R\vsubmitRangeB\x06\n" +
 	"\x04body\"\xb4\x05\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12)\n" +
@@ -5147,14 +5283,25 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04host\x18\n" +
 	" \x03(\rR\x04host\x12\x1b\n" +
 	"\thost_name\x18\v \x03(\tR\bhostName\x12\x14\n" +
-	"\x05loose\x18\f \x01(\fR\x05loose\"1\n" +
+	"\x05loose\x18\f \x01(\fR\x05loose\"\x8f\x01\n" +
+	"\vSubmitRange\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\rR\x05first\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\x12\x14\n" +
+	"\x05class\x18\x04 \x01(\rR\x05class\x12\x18\n" +
+	"\apayload\x18\x05 \x01(\fR\apayload\x12\x12\n" +
+	"\x04base\x18\x06 \x01(\x12R\x04base\"[\n" +
 	"\aRelease\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
-	"\x05index\x18\x02 \x03(\rR\x05index\"B\n" +
+	"\x05index\x18\x02 \x03(\rR\x05index\x12\x12\n" +
+	"\x04from\x18\x03 \x03(\rR\x04from\x12\x14\n" +
+	"\x05count\x18\x04 \x03(\rR\x05count\"l\n" +
 	"\x06Cancel\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x10\n" +
-	"\x03all\x18\x03 \x01(\bR\x03all\"A\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\x12\x12\n" +
+	"\x04from\x18\x04 \x03(\rR\x04from\x12\x14\n" +
+	"\x05count\x18\x05 \x03(\rR\x05count\"A\n" +
 	"\x05Retry\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x10\n" +
@@ -5327,7 +5474,7 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_engine_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(GateOp)(0),         // 0: yarnd.engine.GateOp
 	(*Hello)(nil),       // 1: yarnd.engine.Hello
@@ -5356,37 +5503,38 @@ var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*OpenJob)(nil),     // 24: yarnd.engine.OpenJob
 	(*JobInfo)(nil),     // 25: yarnd.engine.JobInfo
 	(*Submit)(nil),      // 26: yarnd.engine.Submit
-	(*Release)(nil),     // 27: yarnd.engine.Release
-	(*Cancel)(nil),      // 28: yarnd.engine.Cancel
-	(*Retry)(nil),       // 29: yarnd.engine.Retry
-	(*CloseJob)(nil),    // 30: yarnd.engine.CloseJob
-	(*Watch)(nil),       // 31: yarnd.engine.Watch
-	(*Locate)(nil),      // 32: yarnd.engine.Locate
-	(*Ended)(nil),       // 33: yarnd.engine.Ended
-	(*ResultLost)(nil),  // 34: yarnd.engine.ResultLost
-	(*Gate)(nil),        // 35: yarnd.engine.Gate
-	(*Granted)(nil),     // 36: yarnd.engine.Granted
-	(*Publish)(nil),     // 37: yarnd.engine.Publish
-	(*Lookup)(nil),      // 38: yarnd.engine.Lookup
-	(*Name)(nil),        // 39: yarnd.engine.Name
-	(*ListNames)(nil),   // 40: yarnd.engine.ListNames
-	(*Names)(nil),       // 41: yarnd.engine.Names
-	(*ListJobs)(nil),    // 42: yarnd.engine.ListJobs
-	(*Jobs)(nil),        // 43: yarnd.engine.Jobs
-	(*ListWorkers)(nil), // 44: yarnd.engine.ListWorkers
-	(*Workers)(nil),     // 45: yarnd.engine.Workers
-	(*WorkerInfo)(nil),  // 46: yarnd.engine.WorkerInfo
-	(*ListTasks)(nil),   // 47: yarnd.engine.ListTasks
-	(*TaskRows)(nil),    // 48: yarnd.engine.TaskRows
-	(*GetTask)(nil),     // 49: yarnd.engine.GetTask
-	(*TaskDetail)(nil),  // 50: yarnd.engine.TaskDetail
-	(*Changed)(nil),     // 51: yarnd.engine.Changed
-	(*Retried)(nil),     // 52: yarnd.engine.Retried
-	(*ListEvents)(nil),  // 53: yarnd.engine.ListEvents
-	(*Events)(nil),      // 54: yarnd.engine.Events
-	(*Event)(nil),       // 55: yarnd.engine.Event
-	(*PutBundle)(nil),   // 56: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 57: yarnd.engine.BundleState
+	(*SubmitRange)(nil), // 27: yarnd.engine.SubmitRange
+	(*Release)(nil),     // 28: yarnd.engine.Release
+	(*Cancel)(nil),      // 29: yarnd.engine.Cancel
+	(*Retry)(nil),       // 30: yarnd.engine.Retry
+	(*CloseJob)(nil),    // 31: yarnd.engine.CloseJob
+	(*Watch)(nil),       // 32: yarnd.engine.Watch
+	(*Locate)(nil),      // 33: yarnd.engine.Locate
+	(*Ended)(nil),       // 34: yarnd.engine.Ended
+	(*ResultLost)(nil),  // 35: yarnd.engine.ResultLost
+	(*Gate)(nil),        // 36: yarnd.engine.Gate
+	(*Granted)(nil),     // 37: yarnd.engine.Granted
+	(*Publish)(nil),     // 38: yarnd.engine.Publish
+	(*Lookup)(nil),      // 39: yarnd.engine.Lookup
+	(*Name)(nil),        // 40: yarnd.engine.Name
+	(*ListNames)(nil),   // 41: yarnd.engine.ListNames
+	(*Names)(nil),       // 42: yarnd.engine.Names
+	(*ListJobs)(nil),    // 43: yarnd.engine.ListJobs
+	(*Jobs)(nil),        // 44: yarnd.engine.Jobs
+	(*ListWorkers)(nil), // 45: yarnd.engine.ListWorkers
+	(*Workers)(nil),     // 46: yarnd.engine.Workers
+	(*WorkerInfo)(nil),  // 47: yarnd.engine.WorkerInfo
+	(*ListTasks)(nil),   // 48: yarnd.engine.ListTasks
+	(*TaskRows)(nil),    // 49: yarnd.engine.TaskRows
+	(*GetTask)(nil),     // 50: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 51: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 52: yarnd.engine.Changed
+	(*Retried)(nil),     // 53: yarnd.engine.Retried
+	(*ListEvents)(nil),  // 54: yarnd.engine.ListEvents
+	(*Events)(nil),      // 55: yarnd.engine.Events
+	(*Event)(nil),       // 56: yarnd.engine.Event
+	(*PutBundle)(nil),   // 57: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 58: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	3,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
@@ -5398,51 +5546,52 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	24, // 6: yarnd.engine.Request.open_job:type_name -> yarnd.engine.OpenJob
 	26, // 7: yarnd.engine.Request.submit:type_name -> yarnd.engine.Submit
 	9,  // 8: yarnd.engine.Request.classes:type_name -> yarnd.engine.Classes
-	27, // 9: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
-	28, // 10: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
-	30, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
-	31, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
-	32, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
-	37, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
-	38, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
-	42, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
-	44, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
-	40, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	56, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
-	34, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
-	47, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	49, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
-	53, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
-	29, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
-	35, // 25: yarnd.engine.Request.gate:type_name -> yarnd.engine.Gate
-	23, // 26: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	25, // 27: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	33, // 28: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	39, // 29: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	43, // 30: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	45, // 31: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	41, // 32: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	57, // 33: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	48, // 34: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	50, // 35: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	51, // 36: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	54, // 37: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	52, // 38: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
-	36, // 39: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
-	12, // 40: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
-	18, // 41: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
-	0,  // 42: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
-	39, // 43: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	25, // 44: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	46, // 45: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	19, // 46: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	18, // 47: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	55, // 48: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	28, // 9: yarnd.engine.Request.release:type_name -> yarnd.engine.Release
+	29, // 10: yarnd.engine.Request.cancel:type_name -> yarnd.engine.Cancel
+	31, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
+	32, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
+	33, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
+	38, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
+	39, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
+	43, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
+	45, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
+	41, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
+	57, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	35, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
+	48, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
+	50, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	54, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	30, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
+	36, // 25: yarnd.engine.Request.gate:type_name -> yarnd.engine.Gate
+	27, // 26: yarnd.engine.Request.submit_range:type_name -> yarnd.engine.SubmitRange
+	23, // 27: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	25, // 28: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	34, // 29: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	40, // 30: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	44, // 31: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	46, // 32: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	42, // 33: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	58, // 34: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	49, // 35: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	51, // 36: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	52, // 37: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	55, // 38: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	53, // 39: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	37, // 40: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
+	12, // 41: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
+	18, // 42: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
+	0,  // 43: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
+	40, // 44: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	25, // 45: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	47, // 46: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	19, // 47: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	18, // 48: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	56, // 49: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -5475,6 +5624,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_ListEvents)(nil),
 		(*Request_Retry)(nil),
 		(*Request_Gate)(nil),
+		(*Request_SubmitRange)(nil),
 	}
 	file_yarnd_engine_engine_proto_msgTypes[21].OneofWrappers = []any{
 		(*Reply_Job)(nil),
@@ -5497,7 +5647,7 @@ func file_yarnd_engine_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   57,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

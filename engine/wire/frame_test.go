@@ -131,6 +131,17 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		f.Add(uint8(KindReply), body)
 	}
+	for _, m := range []proto.Message{
+		&Request{Id: 1, Body: &Request_SubmitRange{&SubmitRange{Job: 1, First: 3, Count: 1 << 31, Class: 2, Payload: []byte("p"), Base: -7}}},
+		&Request{Id: 2, Body: &Request_Release{&Release{Job: 1, Index: []uint32{1}, From: []uint32{5}, Count: []uint32{1<<32 - 1}}}},
+		&Request{Id: 3, Body: &Request_Cancel{&Cancel{Job: 1, From: []uint32{5}, Count: []uint32{9}}}},
+	} {
+		body, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(KindRequest), body)
+	}
 	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
 		k := Kind(kind)
 		m, err := Unmarshal(k, body)
@@ -203,6 +214,16 @@ func read(m proto.Message) {
 					b.HostsOf(i)
 					b.IsLoose(i)
 				}
+			}
+		}
+		if r := m.GetSubmitRange(); r != nil {
+			if r, err := RangeFromWire(r, 4); err == nil && (r.N == 0 || r.End() != r.First+r.N) {
+				panic("a range that was checked is empty, or ends elsewhere")
+			}
+		}
+		if r := m.GetRelease(); r != nil {
+			for _, r := range RunsFromWire(1, r.From, r.Count) {
+				r.End()
 			}
 		}
 	case *Reply:

@@ -24,6 +24,8 @@ const (
 	MaxLocate = 4096
 	// MaxSubmit is the most tasks that one Submit may bring.
 	MaxSubmit = 1 << 18
+	// MaxRangePayload is the most bytes of what the payloads of a range begin with.
+	MaxRangePayload = 64 << 10
 	// MaxOutput is the most bytes of standard error in a failure.
 	MaxOutput = 64 << 10
 	// MaxText is the most bytes of one message or stack trace.

@@ -211,6 +211,9 @@ func TestUnmarshalRefuses(t *testing.T) {
 		"class digest":    {KindClasses, &Classes{Class: []*Class{{Kind: 1, Bundle: []byte("x")}}}, "digest of 1 bytes"},
 		"hello of nobody": {KindHello, &Hello{}, "neither"},
 		"locate":          {KindRequest, &Request{Body: &Request_Locate{&Locate{Index: make([]uint32, MaxLocate+1)}}}, "limit"},
+		"range payload":   {KindRequest, &Request{Body: &Request_SubmitRange{&SubmitRange{Payload: make([]byte, MaxRangePayload+1)}}}, "limit"},
+		"release runs":    {KindRequest, &Request{Body: &Request_Release{&Release{From: []uint32{1}}}}, "column count"},
+		"cancel runs":     {KindRequest, &Request{Body: &Request_Cancel{&Cancel{Count: []uint32{1}}}}, "column count"},
 		"dep rows":        {KindRequest, &Request{Body: &Request_Submit{&Submit{DepJob: []uint32{1}}}}, "dep_job"},
 		"unknown holder":  {KindReply, &Reply{Body: &Reply_Ended{&Ended{Index: []uint32{1}, Kind: []uint32{0}, Size: []uint64{1}, Attempt: []uint32{1}, InlineEnd: []uint32{0}, HolderEnd: []uint32{1}, Holder: []uint32{7}}}}, "not introduced"},
 		"task rows":       {KindReply, &Reply{Body: &Reply_Tasks{&TaskRows{Index: []uint32{1}, State: []string{"done"}, Class: []string{"f"}, Worker: []uint32{1}, Attempt: []uint32{1}}}}, "column started_ms"},
@@ -229,6 +232,30 @@ func TestUnmarshalRefuses(t *testing.T) {
 				t.Errorf("got %v, want a ProtocolError about %q", err, c.says)
 			}
 		})
+	}
+}
+
+// TestRange passes ranges to the other side, or has them refused.
+func TestRange(t *testing.T) {
+	good := graph.Range{Run: graph.Run{Job: 3, First: 7, N: 1 << 31}, Class: 1, Payload: []byte{1, 2}, Base: -5}
+	for says, change := range map[string]func(*graph.Range){
+		"":                                  func(*graph.Range) {},
+		"without tasks":                     func(r *graph.Range) { r.N = 0 },
+		"a job has at most 2³²-1":           func(r *graph.Range) { r.First = 1<<32 - 1<<31 },
+		"which is not declared (2 are)":     func(r *graph.Range) { r.Class = 2 },
+		"numbers from 9223372034707292161 ": func(r *graph.Range) { r.Base = 1<<63 - 1<<31 + 1 },
+	} {
+		r := good
+		change(&r)
+		got, err := RangeFromWire(pass(t, KindRequest, &Request{Body: &Request_SubmitRange{RangeToWire(&r)}}).GetSubmitRange(), 2)
+		switch {
+		case says == "":
+			if err != nil || cmp.Diff(&r, got) != "" {
+				t.Errorf("%+v came as %+v: %v", r, got, err)
+			}
+		case !errors.Is(err, Invalid) || !strings.Contains(err.Error(), says):
+			t.Errorf("%+v: %v, want one about %q", r, err, says)
+		}
 	}
 }
 

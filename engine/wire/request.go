@@ -34,6 +34,14 @@ func (m *Request) Check() error {
 		return checkName("job name", b.OpenJob.Name)
 	case *Request_Submit:
 		return b.Submit.Check()
+	case *Request_SubmitRange:
+		if n := len(b.SubmitRange.Payload); n > MaxRangePayload {
+			return fmt.Errorf("payload of %d bytes for a range: the limit is %d", n, MaxRangePayload)
+		}
+	case *Request_Release:
+		return sameLen(len(b.Release.From), "count", len(b.Release.Count))
+	case *Request_Cancel:
+		return sameLen(len(b.Cancel.From), "count", len(b.Cancel.Count))
 	case *Request_Classes:
 		return b.Classes.Check()
 	case *Request_Locate:
