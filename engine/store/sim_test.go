@@ -455,7 +455,7 @@ func (tw *twin) end() {
 // compares the store with the twin after each.
 func TestAgainstTwin(t *testing.T) {
 	seeds := uint64(200)
-	if testing.Short() {
+	if testing.Short() || underRace {
 		seeds = 20
 	}
 	var spilled, back uint64

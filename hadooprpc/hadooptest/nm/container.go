@@ -58,7 +58,7 @@ type container struct {
 	localized map[string]*localization // by link name, for getLocalizationStatuses
 
 	// Of reInitialize, restart and rollback.
-	next     *pb.ContainerLaunchContext // launched when the present process has ended
+	next     *pb.ContainerLaunchContext // to be launched when the present process has ended; until it is no other change is taken
 	previous *pb.ContainerLaunchContext // what rollback goes back to
 	autoDone bool                       // commit once next runs
 }

@@ -131,6 +131,11 @@ func (n *Node) start(c *container, launch *pb.ContainerLaunchContext) (Process, 
 		return nil, "", err
 	}
 	c.proc, c.phase = p, running
+	if c.next == launch {
+		c.next = nil
+	} else if c.next != nil { // asked for while this one was prepared
+		n.terminate(p, c.finished)
+	}
 	if c.autoDone {
 		c.previous, c.autoDone = nil, false
 	}
@@ -162,11 +167,12 @@ func (n *Node) ended(c *container, was *pb.ContainerLaunchContext, code int32, l
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c.proc = nil
-	if next := c.next; next != nil && !c.killed {
-		c.next, c.launch = nil, next
-		return next
-	}
-	if !c.killed && n.retry(c, was, code) {
+	again := !c.killed && c.next == nil && n.retry(c, was, code)
+	switch {
+	case c.next != nil && !c.killed:
+		c.launch = c.next
+		return c.next
+	case again:
 		return was
 	}
 	const termed, forced = 143, 137
