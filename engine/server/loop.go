@@ -39,6 +39,7 @@ type loop struct {
 	turns   *turns.Turns
 	ticker  *time.Ticker
 	ticked  atomic.Bool
+	lagged  atomic.Bool   // it is time to pay what is owed
 	stop    chan struct{} // closed to ask for the end
 	done    chan struct{} // closed at the end
 	// ----
@@ -78,6 +79,8 @@ type loop struct {
 	news      []*job                               // jobs whose log grew
 	overNests []*nest                              // whose attempts are stopped
 
+	owing owing
+
 	heap    uint64 // bytes, at the last tick
 	percent int    // that the heap may grow between collections, 0: not set
 	gauge   heapGauge
@@ -98,6 +101,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		sessions: map[string]*session{}, clients: map[link]*session{},
 		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
+		owing: newOwing(),
 	}
 	l.turns, l.ticker, l.every = turns.New(l.turn), time.NewTicker(tickEvery), tickEvery
 	l.weigh()
@@ -130,12 +134,16 @@ func (l *loop) run() {
 		}()
 	}
 	defer l.ticker.Stop()
+	defer l.owing.timer.Stop()
 	for {
 		select {
 		case <-l.turns.Mine():
 			l.turns.Run()
 		case <-l.ticker.C:
 			l.ticked.Store(true)
+			l.turns.Due()
+		case <-l.owing.timer.C:
+			l.lagged.Store(true)
 			l.turns.Due()
 		case <-l.stop:
 			l.turns.Take()
@@ -162,6 +170,9 @@ drain:
 		}
 	}
 	l.pace(ticked)
+	if l.lagged.CompareAndSwap(true, false) {
+		l.pay()
+	}
 	l.finish()
 	return false
 }
@@ -249,6 +260,7 @@ func (l *loop) finish() {
 	}
 	l.news = l.news[:0]
 	for _, c := range l.spoken {
+		l.owing.forget(c)
 		c.Depart()
 	}
 	clear(l.spoken)

@@ -40,8 +40,15 @@ func (in request) handle(l *loop) {
 	} else if answered {
 		return
 	}
+	if err == nil && submits(in.req) && l.owing.wait(in.conn) {
+		in.conn.Put(wire.KindReply, reply) //nolint:errcheck // the reader notices
+		return
+	}
 	l.say(in.conn, reply) //nolint:errcheck // the reader notices
 }
+
+// submits reports whether a request brings tasks.
+func submits(r *wire.Request) bool { return r.GetSubmit() != nil || r.GetSubmitRange() != nil }
 
 // do handles the request and fills in the reply, unless it is answered otherwise.
 func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, err error) {

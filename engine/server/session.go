@@ -106,6 +106,7 @@ func (l *loop) detach(s *session) {
 		delete(w.job.watches, w)
 	}
 	delete(l.clients, s.conn)
+	l.owing.forget(s.conn)
 	s.conn.Close()
 	s.conn, s.watches = nil, nil
 	s.expires = l.now.Add(l.opts.Session)
