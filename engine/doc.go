@@ -41,6 +41,12 @@
 // A function finds a client of its cluster by [Inside]. While it waits for tasks that it
 // has submitted it takes no slot, and they end with it.
 //
+// # Actors
+//
+// [DefineActor] makes values that live on a worker, and [DefineMethod] what they can be
+// asked for, one call at a time, by any client and task that has the handle. They are
+// restarted when they die, and may leave a [Checkpoint] for that.
+//
 // # Jobs, and coming back
 //
 // Tasks belong to jobs. Those submitted without [InJob] belong to a job without a

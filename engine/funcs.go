@@ -106,12 +106,9 @@ func Info(ctx context.Context) (TaskInfo, bool) {
 // adapt gives fn the form in which executors call it.
 func adapt[In, Out any](name string, in *codec.Codec[In], out *codec.Codec[Out], fn func(context.Context, In) (Out, error)) executor.Func {
 	return func(ctx context.Context, call *executor.Call) ([]byte, error) {
-		v, err := in.Decode(call.Payload, false)
+		v, err := decodeInput(name, in, call)
 		if err != nil {
-			return nil, fmt.Errorf("input of %s: %w", name, err)
-		}
-		if err := in.Resolve(&v, inputs(call)); err != nil {
-			return nil, fmt.Errorf("input of %s: %w", name, err)
+			return nil, err
 		}
 		ctx, leave := enter(ctx, name, call)
 		defer leave()
@@ -125,6 +122,18 @@ func adapt[In, Out any](name string, in *codec.Codec[In], out *codec.Codec[Out],
 		}
 		return data, nil
 	}
+}
+
+// decodeInput returns a task's input, with the results that its Refs name in their place.
+func decodeInput[In any](name string, in *codec.Codec[In], call *executor.Call) (In, error) {
+	v, err := in.Decode(call.Payload, false)
+	if err == nil {
+		err = in.Resolve(&v, inputs(call))
+	}
+	if err != nil {
+		return v, fmt.Errorf("input of %s: %w", name, err)
+	}
+	return v, nil
 }
 
 // inputs finds the results that a call's Refs name.

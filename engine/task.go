@@ -147,6 +147,7 @@ type submission struct {
 	hosts    []string
 	loose    bool
 	readOnce bool
+	twice    bool // it is Idempotent
 	window   int
 }
 
@@ -161,6 +162,7 @@ func (t *Task[In, Out]) prepare(ctx context.Context, c *Client, o []SubmitOption
 			opt.submission(set)
 		}
 		s.job, s.hosts, s.loose, s.window = set.job, set.hosts, set.loose, set.window
+		s.twice = set.class.Idempotent
 		class, own, readOnce = &set.class, !set.changed, set.readOnce
 	}
 	if s.job == nil {

@@ -224,8 +224,15 @@ func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
 		}
 		c.loseHolds()
 	}
+	var cut []*call
+	if !resumed {
+		cut = c.cutCalls()
+	}
 	c.sendAll(func(*call) bool { return true })
 	c.mu.Unlock()
+	for _, k := range cut {
+		k.done(nil, errCut)
+	}
 	if resumed || first {
 		return
 	}

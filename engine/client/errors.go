@@ -20,6 +20,14 @@ var (
 	ErrNotFound    = errors.New("not found")
 	// ErrState is about a task whose state does not allow what was asked for.
 	ErrState = errors.New("not in this state")
+	// ErrBusy is about an actor for which too many calls wait.
+	ErrBusy = errors.New("too many calls wait")
+	// ErrInterrupted is about a call of an actor that may or may not have been done.
+	ErrInterrupted = errors.New("interrupted")
+	// ErrSelfCall is about a call of an actor by itself.
+	ErrSelfCall = errors.New("an actor calls itself")
+	// ErrTooLarge is about a value that is larger than the scheduler passes on.
+	ErrTooLarge = errors.New("too large")
 	// ErrMismatch is about types of values, and versions of programs.
 	ErrMismatch = codec.ErrMismatch
 )
@@ -52,6 +60,14 @@ func fromReply(err error) error {
 		kind = ErrAuth
 	case errors.Is(err, wire.Mismatch):
 		kind = ErrMismatch
+	case errors.Is(err, wire.TooLarge):
+		kind = ErrTooLarge
+	case errors.Is(err, wire.Busy):
+		kind = ErrBusy
+	case errors.Is(err, wire.Interrupted):
+		kind = ErrInterrupted
+	case errors.Is(err, wire.Deadlock):
+		kind = ErrSelfCall
 	default:
 		return err
 	}

@@ -80,12 +80,13 @@ type classKey struct {
 	retries, deaths  uint16
 	limit            time.Duration
 	idempotent, lazy bool
+	actor            bool
 }
 
 func keyOf(c *graph.Class) classKey {
 	return classKey{
 		c.Name, c.Pool, string(c.Spec), c.Resources.Named.String(), strings.Join(c.Hosts, "\n"),
-		c.Kind, c.Bundle, c.Resources.Slots, c.Resources.Memory, c.Priority, c.Retries, c.Deaths, c.TimeLimit, c.Idempotent, c.Lazy,
+		c.Kind, c.Bundle, c.Resources.Slots, c.Resources.Memory, c.Priority, c.Retries, c.Deaths, c.TimeLimit, c.Idempotent, c.Lazy, c.Actor,
 	}
 }
 

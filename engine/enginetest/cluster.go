@@ -63,7 +63,8 @@ type Cluster struct {
 	opts Options
 	ca   *identity.CA
 	dir  string
-	addr string // of the scheduler
+	addr string         // of the scheduler
+	srv  *server.Server // nil with Options.Apart
 
 	mu      sync.Mutex
 	workers []*Worker
@@ -111,7 +112,7 @@ func (c *Cluster) serveHere() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.addr = srv.Addr().String()
+	c.srv, c.addr = srv, srv.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(context.Background()) }()
 	c.t.Cleanup(func() {
@@ -183,6 +184,20 @@ func (c *Cluster) Workers() []*Worker {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*Worker(nil), c.workers...)
+}
+
+// Drain has workers finish what they run, hand over what they hold, and end. The scheduler
+// must be in this process.
+func (c *Cluster) Drain(workers ...*Worker) {
+	c.t.Helper()
+	if c.srv == nil {
+		c.t.Fatal("enginetest: only a scheduler in this process can be told to drain workers")
+	}
+	var names []string
+	for _, w := range workers {
+		names = append(names, w.Name)
+	}
+	c.srv.Drain(names, "the test says so")
 }
 
 // AddWorker starts another worker and does not wait for it to join.

@@ -145,7 +145,7 @@ func parseFailed(b []byte) (uint64, *graph.Failure, time.Duration, error) {
 		return 0, nil, 0, protocolError("failure: " + err.Error())
 	}
 	switch f.Kind {
-	case graph.FailUser, graph.FailMemory, graph.FailTime, graph.FailInput, graph.FailCancelled, graph.FailSetup:
+	case graph.FailUser, graph.FailMemory, graph.FailTime, graph.FailInput, graph.FailCancelled, graph.FailSetup, graph.FailMoved:
 	default: // an executor cannot know of other ways to fail
 		f.Kind = graph.FailUser
 	}

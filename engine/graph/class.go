@@ -138,7 +138,10 @@ type Class struct {
 	Idempotent bool
 	// Lazy says that inputs larger than LazyInput are not fetched before the task begins:
 	// it reads the parts that it needs, from whoever holds them.
-	Lazy  bool
+	Lazy bool
+	// Actor says that the task answers calls for as long as it is let, and ends by itself
+	// with FailMoved when its worker is to leave, to go on with another one.
+	Actor bool
 	Hosts []string // hosts whose workers, and names of workers, that may run it, in order; none is any
 }
 

@@ -14,9 +14,10 @@ const (
 	FailUpstream           // a dependency failed or was cancelled
 	FailSetup              // the bundle or executor could not be started
 	FailLost               // the result is gone and cannot be computed again
+	FailMoved              // an actor leaves a worker that is to go: only ever of an attempt
 )
 
-var failNames = [...]string{"none", "user", "died", "memory", "time", "input", "cancelled", "upstream", "setup", "lost"}
+var failNames = [...]string{"none", "user", "died", "memory", "time", "input", "cancelled", "upstream", "setup", "lost", "moved"}
 
 // String returns the kind's short name, used on the wire's JSON forms and in
 // tables.

@@ -314,6 +314,12 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 			y.stray++
 			final = y.stray > maxStray
 		}
+	case graph.FailMoved:
+		// Nobody's fault, if it is true: what says so for no reason ends some time.
+		if w.phase == working {
+			y.other++
+			final = y.other > maxOther
+		}
 	default:
 		c.setupFailed(w)
 		y.other++

@@ -219,6 +219,30 @@ func TestWorkerThatStartsNothingRests(t *testing.T) {
 	s.want("the only worker does not rest", s.output().Assign[0].Worker, graph.WorkerID(1))
 }
 
+// What leaves a worker that is to go is not counted, however often; what says so elsewhere
+// is not tried for ever.
+func TestMoved(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(nil)
+	moves := 0
+	for w := graph.WorkerID(1); w <= 2*maxOther; w++ {
+		s.step(WorkerJoined{Worker: w, Slots: 1})
+		a := s.output().Assign[0]
+		s.want("where it goes on", a.Worker, w)
+		s.step(started(w, attempt(0, a.Attempt)), Retire{Workers: []graph.WorkerID{w}}, failed(w, 0, a.Attempt, graph.FailMoved))
+		s.output()
+		s.step(WorkerLeft{Worker: w})
+	}
+	s.step(WorkerJoined{Worker: 99, Slots: 1})
+	for out := s.output(); len(out.Assign) > 0; out = s.output() {
+		moves++
+		s.step(failed(99, 0, out.Assign[0].Attempt, graph.FailMoved))
+	}
+	s.want("moves without a reason", moves, maxOther+1)
+	task, _ := s.c.Task(id(0))
+	s.want("its end", []any{task.State, task.Kind}, []any{StateFailed, graph.FailMoved})
+}
+
 // Whatever a worker says about its inputs, a task is not tried for ever.
 func TestInputsThatCannotBeHad(t *testing.T) {
 	for _, k := range []struct {

@@ -109,6 +109,9 @@ func (in *request) prepare() error {
 // largeSubmit is where a submit counts as bulky.
 const largeSubmit = 1 << 20
 
+// largeCall is where a call counts as bulky.
+const largeCall = 64 << 10
+
 // bulky reports whether the request is, or the reply may be, large. At most one
 // such of a connection waits for the loop.
 func (in *request) bulky() bool {
@@ -116,6 +119,8 @@ func (in *request) bulky() bool {
 	case *wire.Request_Submit:
 		m := b.Submit
 		return len(m.Payload)+8*(len(m.Class)+len(m.DepIndex)+len(m.Host)) > largeSubmit
+	case *wire.Request_Call:
+		return len(b.Call.Payload) > largeCall
 	case *wire.Request_Locate, *wire.Request_ListEvents, *wire.Request_ListJobs, *wire.Request_ListNames, *wire.Request_ListTasks, *wire.Request_ListWorkers, *wire.Request_Retry, *wire.Request_Watch:
 		return true
 	}

@@ -35,6 +35,9 @@
 //   - nest: the client within a task. Its stream comes piece by piece from the attempt's
 //     worker, and it has a session like any other, with fewer rights, until the attempt
 //     ends.
+//   - mail: what actors are asked for, in mailboxes, each a small pure core too, and their
+//     checkpoints. A call is there until it was answered or its session ends; it is given to
+//     the one attempt that lives, by the session of that one's nest.
 //   - gates: locks, semaphores and events, a small pure core of their own; what a
 //     session holds of them ends with it.
 //   - worker: one incarnation. A connection that breaks leaves it "away" for

@@ -219,7 +219,7 @@ func equalClass(a, b *graph.Class) bool {
 	x.Spec, y.Spec = nil, nil
 	return x.Name == y.Name && x.Kind == y.Kind && x.Bundle == y.Bundle && x.Resources.Equal(&y.Resources) &&
 		x.Priority == y.Priority && x.Retries == y.Retries && x.Deaths == y.Deaths &&
-		x.TimeLimit == y.TimeLimit && x.Pool == y.Pool && x.Idempotent == y.Idempotent && x.Lazy == y.Lazy && slices.Equal(x.Hosts, y.Hosts) && slices.Equal(a.Spec, b.Spec)
+		x.TimeLimit == y.TimeLimit && x.Pool == y.Pool && x.Idempotent == y.Idempotent && x.Lazy == y.Lazy && x.Actor == y.Actor && slices.Equal(x.Hosts, y.Hosts) && slices.Equal(a.Spec, b.Spec)
 }
 
 // openJob makes a job. An unnamed one belongs to the session.
@@ -249,6 +249,7 @@ func (l *loop) openJob(name string, s *session) *job {
 // closeJob ends a job for its clients. Published results keep what they need of
 // it: the rest is released, and the job ends with the last name.
 func (l *loop) closeJob(j *job, why string) {
+	defer l.mailOfJob(j.id)
 	if j.holder != nil {
 		delete(j.holder.jobs, j.id)
 		j.holder = nil

@@ -67,6 +67,9 @@ type loop struct {
 
 	gates gateKeeper
 
+	mail    mail
+	callers map[graph.ClientID]*session // that wait for answers of actors
+
 	names map[string]*publication
 	// publishedAs is the newest name of a published task that it still has.
 	publishedAs map[graph.TaskID]string
@@ -97,7 +100,8 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		core: sched.New(sched.Config{}), start: time.Now(),
 		jobs: map[graph.JobID]*job{}, jobNames: map[string]*job{},
 		workers: map[graph.WorkerID]*worker{}, workerNames: map[string]*worker{},
-		gates:    gateKeeper{newGates(o.Epoch), map[graph.ClientID]*session{}},
+		gates: gateKeeper{newGates(o.Epoch), map[graph.ClientID]*session{}},
+		mail:  mail{boxes: map[graph.JobID]map[uint32]*box{}}, callers: map[graph.ClientID]*session{},
 		sessions: map[string]*session{}, clients: map[link]*session{},
 		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
@@ -259,6 +263,7 @@ func (l *loop) finish() {
 		}
 	}
 	l.news = l.news[:0]
+	l.deliverAll()
 	for _, c := range l.spoken {
 		l.owing.forget(c)
 		c.Depart()

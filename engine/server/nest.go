@@ -112,6 +112,9 @@ func (n *nest) take(m *wire.Nested) {
 		for _, w := range s.watches {
 			n.l.pump(w)
 		}
+		if s.serves != nil {
+			n.l.mail.touch(s.serves)
+		}
 	}
 	n.handleAll()
 	n.flush()
@@ -231,6 +234,7 @@ func (n *nest) may(m *wire.Request) error {
 	case *wire.Request_CloseJob:
 		of = b.CloseJob.Job
 	case *wire.Request_Watch, *wire.Request_Locate, *wire.Request_ResultLost, *wire.Request_Gate,
+		*wire.Request_Call, *wire.Request_Withdraw, *wire.Request_Serve, *wire.Request_Answer, *wire.Request_Checkpoint,
 		*wire.Request_Publish, *wire.Request_Lookup, *wire.Request_ListNames, *wire.Request_ListWorkers:
 	default:
 		return wire.Errorf(wire.Refused, "a client within a task may not ask for this: do it from a client of your own")

@@ -69,7 +69,7 @@ func (p *nestPeer) next() (proto.Message, string) {
 			return m, ""
 		}
 		m := expect[*wire.Nested](p.peer, wire.KindNested)
-		if m.Stream != p.stream {
+		if task, attempt := m.At(); m.Stream != p.stream || task != p.task.Task || attempt != p.task.Attempt {
 			continue
 		}
 		if m.End != "" {

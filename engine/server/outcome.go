@@ -91,6 +91,7 @@ func (l *loop) ended(e *sched.Ended) {
 		j.ends.takeBack(e.Task.Index)
 	} else {
 		l.recordEnd(j, e)
+		l.mailOf(e.Task)
 	}
 	l.hasNews(j)
 }

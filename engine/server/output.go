@@ -85,6 +85,7 @@ func (l *loop) apply(out *sched.Output) {
 		l.cancelled(r)
 	}
 	for _, t := range out.Forget {
+		l.mailOf(t)
 		if j := l.jobs[t.Job]; j != nil {
 			j.forget(t.Index)
 		}

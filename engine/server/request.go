@@ -91,6 +91,16 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 		return false, l.requestLost(b.ResultLost)
 	case *wire.Request_Gate:
 		return l.requestGate(s, in.req.Id, b.Gate, reply)
+	case *wire.Request_Call:
+		return l.requestCall(s, in.req.Id, b.Call, reply)
+	case *wire.Request_Withdraw:
+		l.requestWithdraw(s, b.Withdraw)
+	case *wire.Request_Serve:
+		return true, l.requestServe(s, in.req.Id, b.Serve)
+	case *wire.Request_Answer:
+		return true, l.requestAnswer(s, in.req.Id, b.Answer)
+	case *wire.Request_Checkpoint:
+		return false, l.requestCheckpoint(s, b.Checkpoint, reply)
 	case *wire.Request_Publish:
 		return false, l.publish(b.Publish)
 	case *wire.Request_Lookup:

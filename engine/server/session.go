@@ -22,6 +22,12 @@ type session struct {
 	jobs       map[graph.JobID]*job
 	watches    map[uint64]*watch // by request id; they end with the connection
 	retried    []*wire.Reply     // the last answers to a Retry: see loop.retryAgain
+
+	// Of calls of actors (mail.go):
+	calls    map[*box]int // how many it waits for, by actor
+	lastCall uint64       // the highest request id of one
+	kept     int          // bytes of answers that are kept for it while it is away
+	serves   *box         // of the actor that it is within, since it asked for calls
 }
 
 // link is a session's connection.
@@ -116,6 +122,7 @@ func (l *loop) detach(s *session) {
 func (l *loop) endSession(s *session, why string) {
 	delete(l.sessions, s.token)
 	l.leaveGates(s)
+	l.leaveMail(s)
 	for _, j := range s.jobs {
 		l.closeJob(j, why)
 	}

@@ -107,7 +107,7 @@ func (l *loop) settle(w *worker) {
 	}
 	w.previous = nil
 	if l.drains[w.name] != "" {
-		l.step(sched.Retire{Workers: []graph.WorkerID{w.id}})
+		l.retireBy(sched.Retire{Workers: []graph.WorkerID{w.id}})
 	}
 }
 
@@ -219,7 +219,7 @@ func (in shrink) origin() *wire.Conn { return nil }
 
 func (in shrink) handle(l *loop) {
 	l.log.Info("shrink", "pool", in.pool, "to", in.to)
-	l.step(sched.Retire{Pool: in.pool, To: in.to})
+	l.retireBy(sched.Retire{Pool: in.pool, To: in.to})
 }
 
 // drain is the fleet's wish that certain workers leave. It is remembered until their
@@ -247,7 +247,7 @@ func (in drain) handle(l *loop) {
 	}
 	l.log.Info("drain", "workers", in.names, "why", in.why)
 	if len(ids) > 0 {
-		l.step(sched.Retire{Workers: ids})
+		l.retireBy(sched.Retire{Workers: ids})
 	}
 	if l.fleet != nil && len(absent) > 0 {
 		l.fleet.release(absent, "it is not connected and holds nothing: "+in.why)

@@ -73,7 +73,7 @@ func ClassToWire(id graph.ClassID, c *graph.Class) *Class {
 	m := &Class{
 		Id: uint32(id), Name: c.Name, Kind: uint32(c.Kind), Spec: c.Spec,
 		Slots: uint32(c.Resources.Slots), Memory: c.Resources.Memory, Named: AmountsToWire(c.Resources.Named),
-		Host: c.Hosts, Idempotent: c.Idempotent, Lazy: c.Lazy, Priority: c.Priority, Retries: uint32(c.Retries), Deaths: uint32(c.Deaths),
+		Host: c.Hosts, Idempotent: c.Idempotent, Lazy: c.Lazy, Actor: c.Actor, Priority: c.Priority, Retries: uint32(c.Retries), Deaths: uint32(c.Deaths),
 		TimeLimitUs: uint64(max(c.TimeLimit, 0).Microseconds()), Pool: c.Pool,
 	}
 	if !c.Bundle.IsZero() {
@@ -87,7 +87,7 @@ func ClassFromWire(m *Class) (graph.ClassID, graph.Class) {
 	c := graph.Class{
 		Name: m.Name, Kind: graph.Kind(m.Kind), Spec: m.Spec,
 		Resources: graph.Resources{Slots: uint16(m.Slots), Memory: m.Memory, Named: AmountsFromWire(m.Named)},
-		Hosts:     m.Host, Idempotent: m.Idempotent, Lazy: m.Lazy, Priority: m.Priority, Retries: uint16(m.Retries), Deaths: uint16(m.Deaths),
+		Hosts:     m.Host, Idempotent: m.Idempotent, Lazy: m.Lazy, Actor: m.Actor, Priority: m.Priority, Retries: uint16(m.Retries), Deaths: uint16(m.Deaths),
 		TimeLimit: microseconds(m.TimeLimitUs), Pool: m.Pool,
 	}
 	copy(c.Bundle[:], m.Bundle)

@@ -752,7 +752,8 @@ type Class struct {
 	Named         []*Amount              `protobuf:"bytes,13,rep,name=named,proto3" json:"named,omitempty"` // in the order of their names
 	Host          []string               `protobuf:"bytes,14,rep,name=host,proto3" json:"host,omitempty"`   // hosts and names of workers that may run it; in order, none is any
 	Idempotent    bool                   `protobuf:"varint,15,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
-	Lazy          bool                   `protobuf:"varint,16,opt,name=lazy,proto3" json:"lazy,omitempty"` // large inputs are not fetched before it begins
+	Lazy          bool                   `protobuf:"varint,16,opt,name=lazy,proto3" json:"lazy,omitempty"`   // large inputs are not fetched before it begins
+	Actor         bool                   `protobuf:"varint,17,opt,name=actor,proto3" json:"actor,omitempty"` // it answers calls, and leaves a worker that is to go
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -895,6 +896,13 @@ func (x *Class) GetIdempotent() bool {
 func (x *Class) GetLazy() bool {
 	if x != nil {
 		return x.Lazy
+	}
+	return false
+}
+
+func (x *Class) GetActor() bool {
+	if x != nil {
+		return x.Actor
 	}
 	return false
 }
@@ -1853,6 +1861,11 @@ type Request struct {
 	//	*Request_Retry
 	//	*Request_Gate
 	//	*Request_SubmitRange
+	//	*Request_Call
+	//	*Request_Withdraw
+	//	*Request_Serve
+	//	*Request_Answer
+	//	*Request_Checkpoint
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2091,6 +2104,51 @@ func (x *Request) GetSubmitRange() *SubmitRange {
 	return nil
 }
 
+func (x *Request) GetCall() *Call {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Call); ok {
+			return x.Call
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetWithdraw() *Withdraw {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Withdraw); ok {
+			return x.Withdraw
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetServe() *Serve {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Serve); ok {
+			return x.Serve
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetAnswer() *Answer {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Answer); ok {
+			return x.Answer
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Checkpoint); ok {
+			return x.Checkpoint
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -2179,6 +2237,26 @@ type Request_SubmitRange struct {
 	SubmitRange *SubmitRange `protobuf:"bytes,22,opt,name=submit_range,json=submitRange,proto3,oneof"`
 }
 
+type Request_Call struct {
+	Call *Call `protobuf:"bytes,23,opt,name=call,proto3,oneof"`
+}
+
+type Request_Withdraw struct {
+	Withdraw *Withdraw `protobuf:"bytes,24,opt,name=withdraw,proto3,oneof"`
+}
+
+type Request_Serve struct {
+	Serve *Serve `protobuf:"bytes,25,opt,name=serve,proto3,oneof"`
+}
+
+type Request_Answer struct {
+	Answer *Answer `protobuf:"bytes,26,opt,name=answer,proto3,oneof"`
+}
+
+type Request_Checkpoint struct {
+	Checkpoint *Checkpoint `protobuf:"bytes,27,opt,name=checkpoint,proto3,oneof"`
+}
+
 func (*Request_OpenJob) isRequest_Body() {}
 
 func (*Request_Submit) isRequest_Body() {}
@@ -2221,6 +2299,16 @@ func (*Request_Gate) isRequest_Body() {}
 
 func (*Request_SubmitRange) isRequest_Body() {}
 
+func (*Request_Call) isRequest_Body() {}
+
+func (*Request_Withdraw) isRequest_Body() {}
+
+func (*Request_Serve) isRequest_Body() {}
+
+func (*Request_Answer) isRequest_Body() {}
+
+func (*Request_Checkpoint) isRequest_Body() {}
+
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2240,6 +2328,9 @@ type Reply struct {
 	//	*Reply_Events
 	//	*Reply_Retried
 	//	*Reply_Granted
+	//	*Reply_Answered
+	//	*Reply_Delivery
+	//	*Reply_Checkpoint
 	Body          isReply_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2413,6 +2504,33 @@ func (x *Reply) GetGranted() *Granted {
 	return nil
 }
 
+func (x *Reply) GetAnswered() *Answered {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Answered); ok {
+			return x.Answered
+		}
+	}
+	return nil
+}
+
+func (x *Reply) GetDelivery() *Delivery {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Delivery); ok {
+			return x.Delivery
+		}
+	}
+	return nil
+}
+
+func (x *Reply) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Checkpoint); ok {
+			return x.Checkpoint
+		}
+	}
+	return nil
+}
+
 type isReply_Body interface {
 	isReply_Body()
 }
@@ -2469,6 +2587,18 @@ type Reply_Granted struct {
 	Granted *Granted `protobuf:"bytes,15,opt,name=granted,proto3,oneof"` // of Gate
 }
 
+type Reply_Answered struct {
+	Answered *Answered `protobuf:"bytes,16,opt,name=answered,proto3,oneof"` // of Call
+}
+
+type Reply_Delivery struct {
+	Delivery *Delivery `protobuf:"bytes,17,opt,name=delivery,proto3,oneof"` // of Serve
+}
+
+type Reply_Checkpoint struct {
+	Checkpoint *Checkpoint `protobuf:"bytes,18,opt,name=checkpoint,proto3,oneof"` // of Checkpoint
+}
+
 func (*Reply_Job) isReply_Body() {}
 
 func (*Reply_Ended) isReply_Body() {}
@@ -2494,6 +2624,12 @@ func (*Reply_Events) isReply_Body() {}
 func (*Reply_Retried) isReply_Body() {}
 
 func (*Reply_Granted) isReply_Body() {}
+
+func (*Reply_Answered) isReply_Body() {}
+
+func (*Reply_Delivery) isReply_Body() {}
+
+func (*Reply_Checkpoint) isReply_Body() {}
 
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3674,6 +3810,539 @@ func (x *Granted) GetToken() uint64 {
 	return 0
 }
 
+// Call asks an actor, which is a task, for something: it is answered when the actor
+// does, or ends. Calls are answered in the order of their coming, one at a time.
+type Call struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Actor         string                 `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"` // the name of its class: a task of another one refuses
+	Method        string                 `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
+	Payload       []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
+	Idempotent    bool                   `protobuf:"varint,6,opt,name=idempotent,proto3" json:"idempotent,omitempty"` // it may be done twice, when the first attempt of it was cut off
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Call) Reset() {
+	*x = Call{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Call) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Call) ProtoMessage() {}
+
+func (x *Call) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Call.ProtoReflect.Descriptor instead.
+func (*Call) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Call) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Call) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Call) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Call) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Call) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *Call) GetIdempotent() bool {
+	if x != nil {
+		return x.Idempotent
+	}
+	return false
+}
+
+// Withdraw takes a Call back: one that has not begun is not done.
+type Withdraw struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Request       uint64                 `protobuf:"varint,3,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withdraw) Reset() {
+	*x = Withdraw{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withdraw) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withdraw) ProtoMessage() {}
+
+func (x *Withdraw) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withdraw.ProtoReflect.Descriptor instead.
+func (*Withdraw) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Withdraw) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Withdraw) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Withdraw) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
+// Answered answers a Call. With a failure there is no result; with ended it is the
+// actor's own, or the actor has ended without one.
+type Answered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Result        []byte                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	Failure       *Failure               `protobuf:"bytes,2,opt,name=failure,proto3" json:"failure,omitempty"`
+	Ended         bool                   `protobuf:"varint,3,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answered) Reset() {
+	*x = Answered{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answered) ProtoMessage() {}
+
+func (x *Answered) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answered.ProtoReflect.Descriptor instead.
+func (*Answered) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Answered) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *Answered) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+func (x *Answered) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+// Serve is the client's within an actor: calls come as a stream of replies with the
+// request's id, each a Delivery, no more than window of them unanswered.
+type Serve struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Window        uint32                 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Serve) Reset() {
+	*x = Serve{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Serve) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Serve) ProtoMessage() {}
+
+func (x *Serve) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Serve.ProtoReflect.Descriptor instead.
+func (*Serve) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Serve) GetWindow() uint32 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+type Delivery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          []*Delivered           `protobuf:"bytes,1,rep,name=call,proto3" json:"call,omitempty"`
+	Withdrawn     []uint64               `protobuf:"varint,2,rep,packed,name=withdrawn,proto3" json:"withdrawn,omitempty"` // ids of calls for which nobody waits any more
+	Leave         bool                   `protobuf:"varint,3,opt,name=leave,proto3" json:"leave,omitempty"`                // there will be no more here: the worker is to go
+	Round         uint32                 `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`                // the highest of an Answer; calls of an earlier one have gone back
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Delivery) GetCall() []*Delivered {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *Delivery) GetWithdrawn() []uint64 {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return nil
+}
+
+func (x *Delivery) GetLeave() bool {
+	if x != nil {
+		return x.Leave
+	}
+	return false
+}
+
+func (x *Delivery) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+type Delivered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // larger than those before
+	Method        string                 `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivered) Reset() {
+	*x = Delivered{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivered) ProtoMessage() {}
+
+func (x *Delivered) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivered.ProtoReflect.Descriptor instead.
+func (*Delivered) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Delivered) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Delivered) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Delivered) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+// Answer answers a Delivered. With a higher round than before it answers nothing, and all
+// calls but that of the id go back, those that are on their way as well: they have not
+// begun. With last the actor takes no more, and all that it does not answer goes back. The
+// reply may come much later, with the next Delivery.
+type Answer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // 0: none
+	Result        []byte                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	Failure       *Failure               `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	Last          bool                   `protobuf:"varint,4,opt,name=last,proto3" json:"last,omitempty"`
+	Window        uint32                 `protobuf:"varint,5,opt,name=window,proto3" json:"window,omitempty"` // how many calls may be unanswered from now on
+	Round         uint32                 `protobuf:"varint,6,opt,name=round,proto3" json:"round,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *Answer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Answer) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *Answer) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+func (x *Answer) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+func (x *Answer) GetWindow() uint32 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *Answer) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+// Checkpoint keeps bytes for the actor's next attempt, or with read asks for those that
+// an earlier one has left; the answer is one with has and data.
+type Checkpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Read          bool                   `protobuf:"varint,2,opt,name=read,proto3" json:"read,omitempty"`
+	Has           bool                   `protobuf:"varint,3,opt,name=has,proto3" json:"has,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Checkpoint) Reset() {
+	*x = Checkpoint{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Checkpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Checkpoint) ProtoMessage() {}
+
+func (x *Checkpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
+func (*Checkpoint) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *Checkpoint) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetRead() bool {
+	if x != nil {
+		return x.Read
+	}
+	return false
+}
+
+func (x *Checkpoint) GetHas() bool {
+	if x != nil {
+		return x.Has
+	}
+	return false
+}
+
 type Publish struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -3687,7 +4356,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3699,7 +4368,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[37]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3712,7 +4381,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Publish) GetName() string {
@@ -3759,7 +4428,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3771,7 +4440,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[38]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3784,7 +4453,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Lookup) GetName() string {
@@ -3806,7 +4475,7 @@ type Name struct {
 
 func (x *Name) Reset() {
 	*x = Name{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +4487,7 @@ func (x *Name) String() string {
 func (*Name) ProtoMessage() {}
 
 func (x *Name) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[39]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +4500,7 @@ func (x *Name) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Name.ProtoReflect.Descriptor instead.
 func (*Name) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Name) GetName() string {
@@ -3870,7 +4539,7 @@ type ListNames struct {
 
 func (x *ListNames) Reset() {
 	*x = ListNames{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3882,7 +4551,7 @@ func (x *ListNames) String() string {
 func (*ListNames) ProtoMessage() {}
 
 func (x *ListNames) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[40]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3895,7 +4564,7 @@ func (x *ListNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNames.ProtoReflect.Descriptor instead.
 func (*ListNames) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
 }
 
 type Names struct {
@@ -3907,7 +4576,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3919,7 +4588,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3932,7 +4601,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Names) GetName() []*Name {
@@ -3950,7 +4619,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3962,7 +4631,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3975,7 +4644,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 type Jobs struct {
@@ -3987,7 +4656,7 @@ type Jobs struct {
 
 func (x *Jobs) Reset() {
 	*x = Jobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3999,7 +4668,7 @@ func (x *Jobs) String() string {
 func (*Jobs) ProtoMessage() {}
 
 func (x *Jobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4012,7 +4681,7 @@ func (x *Jobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jobs.ProtoReflect.Descriptor instead.
 func (*Jobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Jobs) GetJob() []*JobInfo {
@@ -4030,7 +4699,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4042,7 +4711,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4055,7 +4724,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
 }
 
 type Workers struct {
@@ -4067,7 +4736,7 @@ type Workers struct {
 
 func (x *Workers) Reset() {
 	*x = Workers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4079,7 +4748,7 @@ func (x *Workers) String() string {
 func (*Workers) ProtoMessage() {}
 
 func (x *Workers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4092,7 +4761,7 @@ func (x *Workers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workers.ProtoReflect.Descriptor instead.
 func (*Workers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Workers) GetWorker() []*WorkerInfo {
@@ -4121,7 +4790,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4133,7 +4802,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4146,7 +4815,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WorkerInfo) GetId() uint32 {
@@ -4240,7 +4909,7 @@ type ListTasks struct {
 
 func (x *ListTasks) Reset() {
 	*x = ListTasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4921,7 @@ func (x *ListTasks) String() string {
 func (*ListTasks) ProtoMessage() {}
 
 func (x *ListTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4934,7 @@ func (x *ListTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasks.ProtoReflect.Descriptor instead.
 func (*ListTasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ListTasks) GetJob() uint32 {
@@ -4312,7 +4981,7 @@ type TaskRows struct {
 
 func (x *TaskRows) Reset() {
 	*x = TaskRows{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4324,7 +4993,7 @@ func (x *TaskRows) String() string {
 func (*TaskRows) ProtoMessage() {}
 
 func (x *TaskRows) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4337,7 +5006,7 @@ func (x *TaskRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRows.ProtoReflect.Descriptor instead.
 func (*TaskRows) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TaskRows) GetIndex() []uint32 {
@@ -4407,7 +5076,7 @@ type GetTask struct {
 
 func (x *GetTask) Reset() {
 	*x = GetTask{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4419,7 +5088,7 @@ func (x *GetTask) String() string {
 func (*GetTask) ProtoMessage() {}
 
 func (x *GetTask) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4432,7 +5101,7 @@ func (x *GetTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
 func (*GetTask) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetTask) GetJob() uint32 {
@@ -4475,7 +5144,7 @@ type TaskDetail struct {
 
 func (x *TaskDetail) Reset() {
 	*x = TaskDetail{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4487,7 +5156,7 @@ func (x *TaskDetail) String() string {
 func (*TaskDetail) ProtoMessage() {}
 
 func (x *TaskDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4500,7 +5169,7 @@ func (x *TaskDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
 func (*TaskDetail) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TaskDetail) GetJob() uint32 {
@@ -4639,7 +5308,7 @@ type Changed struct {
 
 func (x *Changed) Reset() {
 	*x = Changed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4651,7 +5320,7 @@ func (x *Changed) String() string {
 func (*Changed) ProtoMessage() {}
 
 func (x *Changed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4664,7 +5333,7 @@ func (x *Changed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changed.ProtoReflect.Descriptor instead.
 func (*Changed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Changed) GetTasks() uint32 {
@@ -4687,7 +5356,7 @@ type Retried struct {
 
 func (x *Retried) Reset() {
 	*x = Retried{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4699,7 +5368,7 @@ func (x *Retried) String() string {
 func (*Retried) ProtoMessage() {}
 
 func (x *Retried) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4712,7 +5381,7 @@ func (x *Retried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retried.ProtoReflect.Descriptor instead.
 func (*Retried) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Retried) GetJob() []uint32 {
@@ -4747,7 +5416,7 @@ type ListEvents struct {
 
 func (x *ListEvents) Reset() {
 	*x = ListEvents{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4759,7 +5428,7 @@ func (x *ListEvents) String() string {
 func (*ListEvents) ProtoMessage() {}
 
 func (x *ListEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4772,7 +5441,7 @@ func (x *ListEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
 func (*ListEvents) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListEvents) GetSince() uint64 {
@@ -4792,7 +5461,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4804,7 +5473,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4817,7 +5486,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Events) GetEvent() []*Event {
@@ -4847,7 +5516,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4859,7 +5528,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4872,7 +5541,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -4924,7 +5593,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4936,7 +5605,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4949,7 +5618,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{56}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -4991,7 +5660,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5003,7 +5672,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5016,7 +5685,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{57}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -5091,7 +5760,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"F\n" +
 	"\aClasses\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12)\n" +
-	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\x93\x03\n" +
+	"\x05class\x18\x02 \x03(\v2\x13.yarnd.engine.ClassR\x05class\"\xa9\x03\n" +
 	"\x05Class\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -5111,7 +5780,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\n" +
 	"idempotent\x18\x0f \x01(\bR\n" +
 	"idempotent\x12\x12\n" +
-	"\x04lazy\x18\x10 \x01(\bR\x04lazy\"\x96\x03\n" +
+	"\x04lazy\x18\x10 \x01(\bR\x04lazy\x12\x14\n" +
+	"\x05actor\x18\x11 \x01(\bR\x05actor\"\x96\x03\n" +
 	"\x06Assign\x12\x10\n" +
 	"\x03job\x18\x01 \x03(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x03(\rR\x05index\x12\x18\n" +
@@ -5200,7 +5870,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x03ack\x18\x05 \x01(\rR\x03ack\x12\x12\n" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12\x10\n" +
 	"\x03end\x18\a \x01(\tR\x03end\x12\x12\n" +
-	"\x04code\x18\b \x01(\rR\x04code\"\xfc\b\n" +
+	"\x04code\x18\b \x01(\rR\x04code\"\xf5\n" +
+	"\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\bopen_job\x18\x02 \x01(\v2\x15.yarnd.engine.OpenJobH\x00R\aopenJob\x12.\n" +
@@ -5229,8 +5900,15 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"listEvents\x12+\n" +
 	"\x05retry\x18\x14 \x01(\v2\x13.yarnd.engine.RetryH\x00R\x05retry\x12(\n" +
 	"\x04gate\x18\x15 \x01(\v2\x12.yarnd.engine.GateH\x00R\x04gate\x12>\n" +
-	"\fsubmit_range\x18\x16 \x01(\v2\x19.yarnd.engine.SubmitRangeH\x00R\vsubmitRangeB\x06\n" +
-	"\x04body\"\xb4\x05\n" +
+	"\fsubmit_range\x18\x16 \x01(\v2\x19.yarnd.engine.SubmitRangeH\x00R\vsubmitRange\x12(\n" +
+	"\x04call\x18\x17 \x01(\v2\x12.yarnd.engine.CallH\x00R\x04call\x124\n" +
+	"\bwithdraw\x18\x18 \x01(\v2\x16.yarnd.engine.WithdrawH\x00R\bwithdraw\x12+\n" +
+	"\x05serve\x18\x19 \x01(\v2\x13.yarnd.engine.ServeH\x00R\x05serve\x12.\n" +
+	"\x06answer\x18\x1a \x01(\v2\x14.yarnd.engine.AnswerH\x00R\x06answer\x12:\n" +
+	"\n" +
+	"checkpoint\x18\x1b \x01(\v2\x18.yarnd.engine.CheckpointH\x00R\n" +
+	"checkpointB\x06\n" +
+	"\x04body\"\xdc\x06\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12)\n" +
 	"\x05error\x18\x02 \x01(\v2\x13.yarnd.engine.ErrorR\x05error\x12)\n" +
@@ -5247,7 +5925,12 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\achanged\x18\f \x01(\v2\x15.yarnd.engine.ChangedH\x00R\achanged\x12.\n" +
 	"\x06events\x18\r \x01(\v2\x14.yarnd.engine.EventsH\x00R\x06events\x121\n" +
 	"\aretried\x18\x0e \x01(\v2\x15.yarnd.engine.RetriedH\x00R\aretried\x121\n" +
-	"\agranted\x18\x0f \x01(\v2\x15.yarnd.engine.GrantedH\x00R\agrantedB\x06\n" +
+	"\agranted\x18\x0f \x01(\v2\x15.yarnd.engine.GrantedH\x00R\agranted\x124\n" +
+	"\banswered\x18\x10 \x01(\v2\x16.yarnd.engine.AnsweredH\x00R\banswered\x124\n" +
+	"\bdelivery\x18\x11 \x01(\v2\x16.yarnd.engine.DeliveryH\x00R\bdelivery\x12:\n" +
+	"\n" +
+	"checkpoint\x18\x12 \x01(\v2\x18.yarnd.engine.CheckpointH\x00R\n" +
+	"checkpointB\x06\n" +
 	"\x04body\"5\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
@@ -5345,7 +6028,47 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x05token\x18\x04 \x01(\x04R\x05token\x12\x18\n" +
 	"\arequest\x18\x05 \x01(\x04R\arequest\"\x1f\n" +
 	"\aGranted\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\x04R\x05token\"q\n" +
+	"\x05token\x18\x01 \x01(\x04R\x05token\"\x96\x01\n" +
+	"\x04Call\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06method\x18\x04 \x01(\tR\x06method\x12\x18\n" +
+	"\apayload\x18\x05 \x01(\fR\apayload\x12\x1e\n" +
+	"\n" +
+	"idempotent\x18\x06 \x01(\bR\n" +
+	"idempotent\"L\n" +
+	"\bWithdraw\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x18\n" +
+	"\arequest\x18\x03 \x01(\x04R\arequest\"i\n" +
+	"\bAnswered\x12\x16\n" +
+	"\x06result\x18\x01 \x01(\fR\x06result\x12/\n" +
+	"\afailure\x18\x02 \x01(\v2\x15.yarnd.engine.FailureR\afailure\x12\x14\n" +
+	"\x05ended\x18\x03 \x01(\bR\x05ended\"\x1f\n" +
+	"\x05Serve\x12\x16\n" +
+	"\x06window\x18\x01 \x01(\rR\x06window\"\x81\x01\n" +
+	"\bDelivery\x12+\n" +
+	"\x04call\x18\x01 \x03(\v2\x17.yarnd.engine.DeliveredR\x04call\x12\x1c\n" +
+	"\twithdrawn\x18\x02 \x03(\x04R\twithdrawn\x12\x14\n" +
+	"\x05leave\x18\x03 \x01(\bR\x05leave\x12\x14\n" +
+	"\x05round\x18\x04 \x01(\rR\x05round\"M\n" +
+	"\tDelivered\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06method\x18\x02 \x01(\tR\x06method\x12\x18\n" +
+	"\apayload\x18\x03 \x01(\fR\apayload\"\xa3\x01\n" +
+	"\x06Answer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06result\x18\x02 \x01(\fR\x06result\x12/\n" +
+	"\afailure\x18\x03 \x01(\v2\x15.yarnd.engine.FailureR\afailure\x12\x12\n" +
+	"\x04last\x18\x04 \x01(\bR\x04last\x12\x16\n" +
+	"\x06window\x18\x05 \x01(\rR\x06window\x12\x14\n" +
+	"\x05round\x18\x06 \x01(\rR\x05round\"F\n" +
+	"\n" +
+	"Checkpoint\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
+	"\x04read\x18\x02 \x01(\bR\x04read\x12\x10\n" +
+	"\x03has\x18\x03 \x01(\bR\x03has\"q\n" +
 	"\aPublish\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x14\n" +
@@ -5474,7 +6197,7 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_engine_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(GateOp)(0),         // 0: yarnd.engine.GateOp
 	(*Hello)(nil),       // 1: yarnd.engine.Hello
@@ -5514,27 +6237,35 @@ var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*ResultLost)(nil),  // 35: yarnd.engine.ResultLost
 	(*Gate)(nil),        // 36: yarnd.engine.Gate
 	(*Granted)(nil),     // 37: yarnd.engine.Granted
-	(*Publish)(nil),     // 38: yarnd.engine.Publish
-	(*Lookup)(nil),      // 39: yarnd.engine.Lookup
-	(*Name)(nil),        // 40: yarnd.engine.Name
-	(*ListNames)(nil),   // 41: yarnd.engine.ListNames
-	(*Names)(nil),       // 42: yarnd.engine.Names
-	(*ListJobs)(nil),    // 43: yarnd.engine.ListJobs
-	(*Jobs)(nil),        // 44: yarnd.engine.Jobs
-	(*ListWorkers)(nil), // 45: yarnd.engine.ListWorkers
-	(*Workers)(nil),     // 46: yarnd.engine.Workers
-	(*WorkerInfo)(nil),  // 47: yarnd.engine.WorkerInfo
-	(*ListTasks)(nil),   // 48: yarnd.engine.ListTasks
-	(*TaskRows)(nil),    // 49: yarnd.engine.TaskRows
-	(*GetTask)(nil),     // 50: yarnd.engine.GetTask
-	(*TaskDetail)(nil),  // 51: yarnd.engine.TaskDetail
-	(*Changed)(nil),     // 52: yarnd.engine.Changed
-	(*Retried)(nil),     // 53: yarnd.engine.Retried
-	(*ListEvents)(nil),  // 54: yarnd.engine.ListEvents
-	(*Events)(nil),      // 55: yarnd.engine.Events
-	(*Event)(nil),       // 56: yarnd.engine.Event
-	(*PutBundle)(nil),   // 57: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 58: yarnd.engine.BundleState
+	(*Call)(nil),        // 38: yarnd.engine.Call
+	(*Withdraw)(nil),    // 39: yarnd.engine.Withdraw
+	(*Answered)(nil),    // 40: yarnd.engine.Answered
+	(*Serve)(nil),       // 41: yarnd.engine.Serve
+	(*Delivery)(nil),    // 42: yarnd.engine.Delivery
+	(*Delivered)(nil),   // 43: yarnd.engine.Delivered
+	(*Answer)(nil),      // 44: yarnd.engine.Answer
+	(*Checkpoint)(nil),  // 45: yarnd.engine.Checkpoint
+	(*Publish)(nil),     // 46: yarnd.engine.Publish
+	(*Lookup)(nil),      // 47: yarnd.engine.Lookup
+	(*Name)(nil),        // 48: yarnd.engine.Name
+	(*ListNames)(nil),   // 49: yarnd.engine.ListNames
+	(*Names)(nil),       // 50: yarnd.engine.Names
+	(*ListJobs)(nil),    // 51: yarnd.engine.ListJobs
+	(*Jobs)(nil),        // 52: yarnd.engine.Jobs
+	(*ListWorkers)(nil), // 53: yarnd.engine.ListWorkers
+	(*Workers)(nil),     // 54: yarnd.engine.Workers
+	(*WorkerInfo)(nil),  // 55: yarnd.engine.WorkerInfo
+	(*ListTasks)(nil),   // 56: yarnd.engine.ListTasks
+	(*TaskRows)(nil),    // 57: yarnd.engine.TaskRows
+	(*GetTask)(nil),     // 58: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 59: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 60: yarnd.engine.Changed
+	(*Retried)(nil),     // 61: yarnd.engine.Retried
+	(*ListEvents)(nil),  // 62: yarnd.engine.ListEvents
+	(*Events)(nil),      // 63: yarnd.engine.Events
+	(*Event)(nil),       // 64: yarnd.engine.Event
+	(*PutBundle)(nil),   // 65: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 66: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	3,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
@@ -5551,47 +6282,58 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	31, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
 	32, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
 	33, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
-	38, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
-	39, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
-	43, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
-	45, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
-	41, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	57, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	46, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
+	47, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
+	51, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
+	53, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
+	49, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
+	65, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
 	35, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
-	48, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	50, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
-	54, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	56, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
+	58, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	62, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
 	30, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
 	36, // 25: yarnd.engine.Request.gate:type_name -> yarnd.engine.Gate
 	27, // 26: yarnd.engine.Request.submit_range:type_name -> yarnd.engine.SubmitRange
-	23, // 27: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	25, // 28: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	34, // 29: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	40, // 30: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	44, // 31: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	46, // 32: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	42, // 33: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	58, // 34: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	49, // 35: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	51, // 36: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	52, // 37: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	55, // 38: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	53, // 39: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
-	37, // 40: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
-	12, // 41: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
-	18, // 42: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
-	0,  // 43: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
-	40, // 44: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	25, // 45: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	47, // 46: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	19, // 47: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	18, // 48: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	56, // 49: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	38, // 27: yarnd.engine.Request.call:type_name -> yarnd.engine.Call
+	39, // 28: yarnd.engine.Request.withdraw:type_name -> yarnd.engine.Withdraw
+	41, // 29: yarnd.engine.Request.serve:type_name -> yarnd.engine.Serve
+	44, // 30: yarnd.engine.Request.answer:type_name -> yarnd.engine.Answer
+	45, // 31: yarnd.engine.Request.checkpoint:type_name -> yarnd.engine.Checkpoint
+	23, // 32: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	25, // 33: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	34, // 34: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	48, // 35: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	52, // 36: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	54, // 37: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	50, // 38: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	66, // 39: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	57, // 40: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	59, // 41: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	60, // 42: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	63, // 43: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	61, // 44: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	37, // 45: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
+	40, // 46: yarnd.engine.Reply.answered:type_name -> yarnd.engine.Answered
+	42, // 47: yarnd.engine.Reply.delivery:type_name -> yarnd.engine.Delivery
+	45, // 48: yarnd.engine.Reply.checkpoint:type_name -> yarnd.engine.Checkpoint
+	12, // 49: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
+	18, // 50: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
+	0,  // 51: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
+	18, // 52: yarnd.engine.Answered.failure:type_name -> yarnd.engine.Failure
+	43, // 53: yarnd.engine.Delivery.call:type_name -> yarnd.engine.Delivered
+	18, // 54: yarnd.engine.Answer.failure:type_name -> yarnd.engine.Failure
+	48, // 55: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	25, // 56: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	55, // 57: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	19, // 58: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	18, // 59: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	64, // 60: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -5625,6 +6367,11 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_Retry)(nil),
 		(*Request_Gate)(nil),
 		(*Request_SubmitRange)(nil),
+		(*Request_Call)(nil),
+		(*Request_Withdraw)(nil),
+		(*Request_Serve)(nil),
+		(*Request_Answer)(nil),
+		(*Request_Checkpoint)(nil),
 	}
 	file_yarnd_engine_engine_proto_msgTypes[21].OneofWrappers = []any{
 		(*Reply_Job)(nil),
@@ -5640,6 +6387,9 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Reply_Events)(nil),
 		(*Reply_Retried)(nil),
 		(*Reply_Granted)(nil),
+		(*Reply_Answered)(nil),
+		(*Reply_Delivery)(nil),
+		(*Reply_Checkpoint)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5647,7 +6397,7 @@ func file_yarnd_engine_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   58,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

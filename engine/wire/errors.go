@@ -11,17 +11,20 @@ type Code uint32
 
 // The numbers are the protocol: never reuse one.
 const (
-	Internal    Code = 1 // the scheduler failed; its log says more
-	Invalid     Code = 2 // the request makes no sense
-	NotFound    Code = 3 // no such job, task, name, worker
-	Conflict    Code = 4 // it exists already, and differently; or the job has moved on
-	Refused     Code = 5 // not allowed
-	Mismatch    Code = 6 // of protocol versions
-	TooLarge    Code = 7 // above a limit
-	Unavailable Code = 8 // not now: the scheduler is closing, or the disk is full
+	Internal    Code = 1  // the scheduler failed; its log says more
+	Invalid     Code = 2  // the request makes no sense
+	NotFound    Code = 3  // no such job, task, name, worker
+	Conflict    Code = 4  // it exists already, and differently; or the job has moved on
+	Refused     Code = 5  // not allowed
+	Mismatch    Code = 6  // of protocol versions
+	TooLarge    Code = 7  // above a limit
+	Unavailable Code = 8  // not now: the scheduler is closing, or the disk is full
+	Busy        Code = 9  // too many of them wait: later
+	Interrupted Code = 10 // it was cut off, and may have had its effects
+	Deadlock    Code = 11 // it would wait for itself
 )
 
-var codeNames = [...]string{"unknown", "internal", "invalid", "not found", "conflict", "refused", "mismatch", "too large", "unavailable"}
+var codeNames = [...]string{"unknown", "internal", "invalid", "not found", "conflict", "refused", "mismatch", "too large", "unavailable", "busy", "interrupted", "deadlock"}
 
 // String returns the code's name.
 func (c Code) String() string {

@@ -123,6 +123,8 @@ func FuzzUnmarshal(f *testing.F) {
 	for _, m := range []proto.Message{
 		&Reply{Body: &Reply_Task{&TaskDetail{Job: 1, State: "failed", Holder: []string{"c"}, Failure: &Failure{Kind: 1, Message: "boom"}}}},
 		&Reply{Body: &Reply_Tasks{&TaskRows{Index: []uint32{1}, State: []string{"done"}, Class: []string{"f"}, Worker: []uint32{1}, Attempt: []uint32{1}, StartedMs: []int64{1}, EndedMs: []int64{2}}}},
+		&Reply{Body: &Reply_Answered{&Answered{Result: []byte("r"), Failure: &Failure{Kind: 1, Message: "boom"}, Ended: true}}},
+		&Reply{Body: &Reply_Delivery{&Delivery{Call: []*Delivered{{Id: 1, Method: "m", Payload: []byte("p")}}, Withdrawn: []uint64{1}, Leave: true, Round: 1}}},
 		&Reply{Body: &Reply_Events{&Events{Event: []*Event{{Number: 1, AtUs: 2, Kind: "k", Object: "o", Text: "t"}}, Next: 1}}},
 	} {
 		body, err := proto.Marshal(m)
@@ -135,6 +137,9 @@ func FuzzUnmarshal(f *testing.F) {
 		&Request{Id: 1, Body: &Request_SubmitRange{&SubmitRange{Job: 1, First: 3, Count: 1 << 31, Class: 2, Payload: []byte("p"), Base: -7}}},
 		&Request{Id: 2, Body: &Request_Release{&Release{Job: 1, Index: []uint32{1}, From: []uint32{5}, Count: []uint32{1<<32 - 1}}}},
 		&Request{Id: 3, Body: &Request_Cancel{&Cancel{Job: 1, From: []uint32{5}, Count: []uint32{9}}}},
+		&Request{Body: &Request_Call{&Call{Job: 1, Index: 2, Actor: "a", Method: "m", Payload: []byte("p"), Idempotent: true}}},
+		&Request{Body: &Request_Answer{&Answer{Id: 1, Result: []byte("r"), Failure: &Failure{Kind: 1}, Last: true, Window: 9, Round: 1}}},
+		&Request{Body: &Request_Checkpoint{&Checkpoint{Data: []byte("state")}}},
 	} {
 		body, err := proto.Marshal(m)
 		if err != nil {

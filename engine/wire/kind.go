@@ -26,6 +26,8 @@ const (
 	MaxSubmit = 1 << 18
 	// MaxRangePayload is the most bytes of what the payloads of a range begin with.
 	MaxRangePayload = 64 << 10
+	// MaxCall is the most bytes of a call's payload, of its answer, and of a checkpoint.
+	MaxCall = 1 << 20
 	// MaxOutput is the most bytes of standard error in a failure.
 	MaxOutput = 64 << 10
 	// MaxText is the most bytes of one message or stack trace.

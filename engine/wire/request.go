@@ -54,6 +54,15 @@ func (m *Request) Check() error {
 		return checkName("name", b.Lookup.Name)
 	case *Request_Gate:
 		return checkName("name", b.Gate.Name)
+	case *Request_Call:
+		return errors.Join(checkName("actor", b.Call.Actor), checkName("method", b.Call.Method))
+	case *Request_Answer:
+		if n := len(b.Answer.Result); n > MaxCall {
+			return fmt.Errorf("answer of %d bytes: the limit is %d", n, MaxCall)
+		}
+		if f := b.Answer.Failure; f != nil {
+			return f.Check()
+		}
 	case *Request_ListTasks:
 		return checkName("state", b.ListTasks.State)
 	case *Request_PutBundle:
@@ -76,6 +85,10 @@ func (m *Reply) Check() error {
 		return sameLen(len(b.Retried.Job), "index", len(b.Retried.Index))
 	case *Reply_Task:
 		if f := b.Task.Failure; f != nil {
+			return f.Check()
+		}
+	case *Reply_Answered:
+		if f := b.Answered.Failure; f != nil {
 			return f.Check()
 		}
 	case *Reply_Bundle:

@@ -1,0 +1,425 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// actors submits n actors to a new job.
+func (c *client) actors(name string, n uint32) uint32 {
+	c.t.Helper()
+	job := c.call(openJob(name)).GetJob().Job
+	c.call(classes(job, &graph.Class{Name: "a", Kind: graph.KindGo, Actor: true, Retries: 1}))
+	c.tasks(job, 0, n)
+	return job
+}
+
+// run takes an assignment and begins a client within the attempt.
+func (p *peer) run() *nestPeer {
+	p.t.Helper()
+	m := expect[*wire.Assign](p, wire.KindAssign)
+	p.send(wire.KindStarted, started(m))
+	n := &nestPeer{peer: p, task: m.At(0), stream: 1}
+	n.hello("")
+	return n
+}
+
+// serve has the attempt ask for calls.
+func (p *nestPeer) serve(window uint32) *nestPeer {
+	p.t.Helper()
+	p.frame(wire.KindRequest, &wire.Request{Id: 1, Body: &wire.Request_Serve{Serve: &wire.Serve{Window: window}}})
+	return p
+}
+
+// delivery returns the next one; acknowledgements are skipped.
+func (p *nestPeer) delivery() *wire.Delivery {
+	p.t.Helper()
+	for {
+		r := nextOf[*wire.Reply](p)
+		if r.Error != nil {
+			p.t.Fatal(r.Error)
+		}
+		if d := r.GetDelivery(); d != nil {
+			return d
+		}
+	}
+}
+
+// deliveries gathers n calls, which may come in pieces.
+func (p *nestPeer) deliveries(n int) *wire.Delivery {
+	p.t.Helper()
+	all := p.delivery()
+	for len(all.Call) < n {
+		d := p.delivery()
+		all.Call, all.Round = append(all.Call, d.Call...), d.Round
+	}
+	return all
+}
+
+func (p *nestPeer) answer(id uint64, a *wire.Answer) {
+	p.t.Helper()
+	p.frame(wire.KindRequest, &wire.Request{Id: id, Body: &wire.Request_Answer{Answer: a}})
+}
+
+func (p *nestPeer) fail(kind graph.FailKind) {
+	p.t.Helper()
+	f := &graph.Failure{Kind: kind, Message: "as the test says"}
+	p.send(wire.KindFailed, &wire.Failed{Failure: []*wire.Failure{wire.FailureToWire(p.task.Task, p.task.Attempt, f)}})
+}
+
+func methods(d *wire.Delivery) (out string) {
+	for _, c := range d.Call {
+		out += c.Method
+	}
+	return out
+}
+
+func callOf(job, index uint32, method string, idempotent bool) *wire.Request {
+	return &wire.Request{Body: &wire.Request_Call{Call: &wire.Call{
+		Job: job, Index: index, Actor: "a", Method: method, Payload: []byte("of " + method), Idempotent: idempotent,
+	}}}
+}
+
+// begun sends calls, named by letters: those in capitals are idempotent.
+func (c *client) begin(job uint32, names string) (out []<-chan *wire.Reply) {
+	c.t.Helper()
+	for _, b := range []byte(names) {
+		_, ch := c.start(callOf(job, 0, string(b), b < 'a'))
+		out = append(out, ch)
+	}
+	return out
+}
+
+func (c *client) wantResult(ch <-chan *wire.Reply, want string) {
+	c.t.Helper()
+	if r := c.await(ch); string(r.GetAnswered().GetResult()) != want {
+		c.t.Fatalf("%v, want %q", r, want)
+	}
+}
+
+func (c *client) wantCode(ch <-chan *wire.Reply, code wire.Code) {
+	c.t.Helper()
+	if r := c.await(ch); !errors.Is(r.Error, code) {
+		c.t.Fatalf("%v, want %v", r, code)
+	}
+}
+
+func (c *client) wantEnd(ch <-chan *wire.Reply, kind graph.FailKind) {
+	c.t.Helper()
+	if a := c.await(ch).GetAnswered(); a == nil || !a.Ended || graph.FailKind(a.Failure.Kind) != kind {
+		c.t.Fatalf("%v, want its end, %v", a, kind)
+	}
+}
+
+// Calls come in their order, no more than the window unanswered, those from before the
+// actor lived as well.
+func TestCalls(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("", 1)
+	sent := cl.begin(job, "xyz")
+	p := c.worker("w1", 1, nil).run().serve(2)
+	d := p.deliveries(2)
+	if methods(d) != "xy" || !bytes.Equal(d.Call[0].Payload, []byte("of x")) || d.Call[1].Id <= d.Call[0].Id {
+		t.Errorf("%v", d)
+	}
+	p.answer(2, &wire.Answer{Id: d.Call[0].Id, Result: []byte("1"), Window: 2})
+	cl.wantResult(sent[0], "1")
+	last := p.delivery()
+	if methods(last) != "z" {
+		t.Errorf("%v", last)
+	}
+	p.answer(3, &wire.Answer{Id: last.Call[0].Id, Failure: &wire.Failure{Kind: 1, Message: "bad"}, Window: 2})
+	if a := cl.await(sent[2]).GetAnswered(); a.GetFailure().GetMessage() != "bad" || a.Ended {
+		t.Errorf("%v", a)
+	}
+	p.answer(4, &wire.Answer{Id: d.Call[1].Id, Result: []byte("2")})
+	p.answer(5, &wire.Answer{Id: d.Call[1].Id, Result: []byte("another")}) // repeated
+	cl.wantResult(sent[1], "2")
+}
+
+// What has begun when an attempt ends fails, unless it may be done again; the rest, and
+// what the actor gave back, waits for the next one, which finds the checkpoint.
+func TestCallsRestart(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("", 1)
+	w := c.worker("w1", 1, nil)
+	p := w.run().serve(4)
+	sent := cl.begin(job, "xYzuv")
+	got := p.deliveries(4).Call
+	p.answer(2, &wire.Answer{Window: 9, Round: 1, Id: got[0].Id}) // the first runs, and takes its time
+	again := p.deliveries(4)
+	if methods(again) != "Yzuv" || again.Round != 1 {
+		t.Fatalf("%v", again)
+	}
+	p.answer(2, &wire.Answer{Window: 1, Round: 1, Id: got[0].Id, Result: []byte("1")})
+	cl.wantResult(sent[0], "1")
+	p.answer(2, &wire.Answer{Window: 4, Round: 2, Id: again.Call[0].Id})
+	p.deliveries(3)
+	if r := p.ask(3, &wire.Request{Body: &wire.Request_Checkpoint{Checkpoint: &wire.Checkpoint{Data: []byte("state")}}}); r.Error != nil {
+		t.Fatal(r.Error)
+	}
+	p.fail(graph.FailUser)
+	cl.wantCode(sent[2], wire.Interrupted)
+	cl.wantCode(sent[3], wire.Interrupted)
+	cl.wantCode(sent[4], wire.Interrupted)
+	sent = append(sent, cl.begin(job, "uv")...)
+	next := w.run()
+	if k := next.ask(9, &wire.Request{Body: &wire.Request_Checkpoint{Checkpoint: &wire.Checkpoint{Read: true}}}).GetCheckpoint(); !k.GetHas() || string(k.Data) != "state" {
+		t.Errorf("%v", k)
+	}
+	d := next.serve(9).deliveries(3)
+	if methods(d) != "Yuv" {
+		t.Fatalf("%v", d)
+	}
+	p.write([]byte{0, 0, 0, 1, byte(wire.KindRequest)}) // of the attempt that is over
+	// With Last the rest has not begun, and the scheduler has the answer before it says so.
+	next.answer(10, &wire.Answer{Id: d.Call[0].Id, Failure: &wire.Failure{Kind: 1, Message: "panic", Stack: "at"}, Last: true})
+	if r := nextOf[*wire.Reply](next); r.Id != 10 || r.Error != nil {
+		t.Errorf("%v", r)
+	}
+	if a := cl.await(sent[1]).GetAnswered(); a.GetFailure().GetStack() != "at" {
+		t.Errorf("%v", a)
+	}
+	next.fail(graph.FailUser) // the second failure: no retry is left
+	cl.wantEnd(sent[5], graph.FailUser)
+	cl.wantEnd(sent[6], graph.FailUser)
+	if r := cl.call(callOf(job, 0, "x", false)).GetAnswered(); !r.Ended || r.Failure.Message != "as the test says" {
+		t.Errorf("%v", r)
+	}
+}
+
+// A client that comes back gets the answer to what it asked before, once; only what was
+// answered into a connection that broke is lost, and never done twice.
+func TestCallsComeBack(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("", 1)
+	p := c.worker("w1", 1, nil).run().serve(9)
+	sent := cl.begin(job, "x")
+	first := p.delivery().Call[0]
+	p.answer(2, &wire.Answer{Id: first.Id, Result: []byte("1"), Window: 9})
+	cl.wantResult(sent[0], "1")
+	cl.begin(job, "yz")
+	y := p.deliveries(2).Call
+	cl.conn.Close()
+	eventually(t, "the client is away", func() bool { return away(c, cl.welcome.Session) })
+	p.answer(3, &wire.Answer{Id: y[0].Id, Result: []byte("2"), Window: 9})
+	p.ask(4, openJob("")) // it is there
+	back := c.client("alice", cl.welcome.Session)
+	again := func(id uint64, name string, idempotent bool) <-chan *wire.Reply {
+		back.lastID.Store(id - 1)
+		_, ch := back.start(callOf(job, 0, name, idempotent))
+		return ch
+	}
+	base := cl.lastID.Load() - 2
+	back.wantCode(again(base, "x", false), wire.Interrupted)
+	back.wantResult(again(base+1, "y", false), "2")
+	third := again(base+2, "z", false)
+	p.answer(5, &wire.Answer{Id: y[1].Id, Result: []byte("3"), Window: 9})
+	back.wantResult(third, "3")
+	// What may be done twice is.
+	once := again(base, "X", true)
+	d := p.delivery().Call
+	if len(d) != 1 || d[0].Method != "X" {
+		t.Fatalf("%v", d)
+	}
+	p.answer(6, &wire.Answer{Id: d[0].Id, Result: []byte("4")})
+	back.wantResult(once, "4")
+}
+
+// away reports whether a session has no connection.
+func away(c *cluster, token string) bool {
+	got := make(chan bool, 1)
+	c.srv.loop.send(look(func(l *loop) { s := l.sessions[token]; got <- s != nil && s.conn == nil }))
+	return <-got
+}
+
+// look is an input that looks at the loop.
+type look func(*loop)
+
+func (f look) handle(l *loop)     { f(l) }
+func (f look) origin() *wire.Conn { return nil }
+
+// Who leaves, or waits no more, takes its calls back.
+func TestCallsWithdrawn(t *testing.T) {
+	c := start(t, Options{})
+	cl, other := c.client("alice", ""), c.client("bob", "")
+	job := cl.actors("", 1)
+	p := c.worker("w1", 1, nil).run().serve(1)
+	cl.begin(job, "w")
+	id := cl.lastID.Load()
+	begun := p.delivery().Call[0]
+	waits := cl.begin(job, "x")
+	back := func(request uint64) *wire.Request {
+		return &wire.Request{Body: &wire.Request_Withdraw{Withdraw: &wire.Withdraw{Job: job, Request: request}}}
+	}
+	cl.call(back(id + 1))
+	cl.call(back(id))
+	cl.call(back(id))
+	if d := p.delivery(); !slices.Equal(d.Withdrawn, []uint64{begun.Id}) {
+		t.Errorf("%v", d)
+	}
+	p.answer(2, &wire.Answer{Id: begun.Id, Window: 2})
+	other.begin(job, "yz")
+	d := p.deliveries(2).Call
+	if d[0].Method != "y" {
+		t.Errorf("%v: what was taken back was done", d)
+	}
+	if err := other.conn.Bye(context.Background(), "done"); err != nil {
+		t.Fatal(err)
+	}
+	var gone []uint64
+	for len(gone) < 2 {
+		gone = append(gone, p.delivery().Withdrawn...)
+	}
+	if len(waits) > 0 && len(waits[0]) > 0 {
+		t.Error("an answer to what was taken back")
+	}
+	p.answer(3, &wire.Answer{Id: d[0].Id})
+	p.answer(4, &wire.Answer{Id: d[1].Id})
+	last := cl.begin(job, "v")
+	p.answer(5, &wire.Answer{Id: p.delivery().Call[0].Id, Result: []byte("v")})
+	cl.wantResult(last[0], "v")
+}
+
+// The end of an actor, and that of its job, is told to all who wait.
+func TestCallsEnd(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("named", 1)
+	p := c.worker("w1", 1, nil).run().serve(1)
+	sent := cl.begin(job, "xy")
+	p.delivery()
+	cl.call(&wire.Request{Body: &wire.Request_Cancel{Cancel: &wire.Cancel{Job: job, Index: []uint32{0}}}})
+	cl.wantEnd(sent[0], graph.FailCancelled)
+	cl.wantEnd(sent[1], graph.FailCancelled)
+	if _, end := p.next(); end == "" {
+		t.Error("the stream goes on")
+	}
+	second := cl.actors("", 1)
+	waits := cl.begin(second, "x")
+	cl.call(&wire.Request{Body: &wire.Request_CloseJob{CloseJob: &wire.CloseJob{Job: second}}})
+	cl.wantEnd(waits[0], graph.FailCancelled)
+	cl.refused(callOf(second, 0, "x", false), wire.NotFound)
+	got := make(chan int, 1)
+	c.srv.loop.send(look(func(l *loop) { got <- len(l.mail.boxes) + len(l.callers) }))
+	if n := <-got; n != 0 {
+		t.Errorf("%d boxes and callers are left", n)
+	}
+}
+
+// Whoever floods an actor that takes nothing is told so, and others are not disturbed.
+func TestCallsFlood(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("", 2)
+	large := func(index uint32) *wire.Request {
+		r := callOf(job, index, "x", false)
+		r.GetCall().Payload = make([]byte, wire.MaxCall)
+		return r
+	}
+	for range maxMailBytes / wire.MaxCall {
+		cl.start(large(0))
+	}
+	cl.refused(large(0), wire.Busy)
+	tooLarge := large(1)
+	tooLarge.GetCall().Payload = make([]byte, wire.MaxCall+1)
+	cl.refused(tooLarge, wire.TooLarge)
+	w := c.worker("w1", 2, nil)
+	p := w.run()
+	if p.task.Task.Index != 0 {
+		p = w.run()
+	}
+	p.serve(64)
+	for n := 0; n < maxMailBytes/wire.MaxCall; {
+		d := p.delivery()
+		n += len(d.Call)
+		if len(d.Call) != 1 {
+			t.Fatalf("%d large calls at once", len(d.Call))
+		}
+		p.answer(uint64(2+n), &wire.Answer{Id: d.Call[0].Id, Window: 64})
+	}
+	cl.start(large(0)) // there is room again
+	if d := p.delivery(); len(d.Call) != 1 {
+		t.Errorf("%v", d)
+	}
+}
+
+// An actor leaves workers that are to go, and goes on elsewhere, as often as it must: what
+// it is asked for meanwhile waits.
+func TestCallsMove(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("", 1)
+	p := c.worker("w0", 1, nil).run().serve(1)
+	for i := range 3 { // it may fail once
+		sent := cl.begin(job, "xy")
+		d := p.delivery()
+		next := c.worker(fmt.Sprint("w", i+1), 1, nil)
+		eventually(t, "it has joined", func() bool {
+			return len(cl.call(&wire.Request{Body: &wire.Request_ListWorkers{ListWorkers: &wire.ListWorkers{}}}).GetWorkers().Worker) == 2
+		})
+		c.srv.Drain([]string{fmt.Sprint("w", i)}, "the test says so")
+		if leave := p.delivery(); !leave.Leave || len(leave.Call) > 0 {
+			t.Fatalf("%v", leave)
+		}
+		p.answer(2, &wire.Answer{Id: d.Call[0].Id, Result: []byte("1")})
+		cl.wantResult(sent[0], "1")
+		p.fail(graph.FailMoved)
+		expect[*wire.Retire](p.peer, wire.KindRetire)
+		if err := p.conn.Bye(context.Background(), "it was told to go"); err != nil {
+			t.Fatal(err)
+		}
+		p = next.run().serve(1)
+		if d = p.delivery(); methods(d) != "y" {
+			t.Errorf("%v", d)
+		}
+		p.answer(3, &wire.Answer{Id: d.Call[0].Id, Result: []byte("2")})
+		cl.wantResult(sent[1], "2")
+	}
+	// One that only says so is counted, as its worker need not be left.
+	waits := cl.begin(job, "Z")[0] // it may be done again
+	for range 16 {
+		p.fail(graph.FailMoved)
+		p = p.peer.run()
+	}
+	p.fail(graph.FailMoved)
+	cl.wantEnd(waits, graph.FailMoved)
+}
+
+// Only an actor may ask for calls, and none calls itself.
+func TestCallsMayNot(t *testing.T) {
+	c := start(t, Options{})
+	p, cl, job := c.nestPeer(2)
+	p.hello("")
+	serve := &wire.Request{Body: &wire.Request_Serve{Serve: &wire.Serve{}}}
+	if r := p.ask(1, serve); !errors.Is(r.Error, wire.Refused) {
+		t.Errorf("a task that is no actor: %v", r)
+	}
+	cl.refused(serve, wire.Refused)
+	cl.refused(&wire.Request{Body: &wire.Request_Checkpoint{Checkpoint: &wire.Checkpoint{}}}, wire.Refused)
+	cl.refused(&wire.Request{Body: &wire.Request_Answer{Answer: &wire.Answer{}}}, wire.Refused)
+	cl.refused(callOf(job, 0, "x", false), wire.Mismatch)
+	cl.refused(callOf(job, 9, "x", false), wire.NotFound)
+	cl.refused(callOf(77, 9, "x", false), wire.NotFound)
+	of := cl.actors("", 1)
+	wrong := callOf(of, 0, "x", false)
+	wrong.GetCall().Actor = "b"
+	cl.refused(wrong, wire.Mismatch)
+	a := p.peer.run()
+	if r := a.ask(1, callOf(of, 0, "x", false)); !errors.Is(r.Error, wire.Deadlock) {
+		t.Errorf("itself: %v", r)
+	}
+	if r := a.ask(2, &wire.Request{Body: &wire.Request_Answer{Answer: &wire.Answer{Id: 1}}}); !errors.Is(r.Error, wire.Refused) {
+		t.Errorf("an answer before Serve: %v", r)
+	}
+}
