@@ -205,8 +205,8 @@ func marks(ctx context.Context, all []*child) ([]traffic, error) {
 }
 
 // measureBound measures what the machine could do, as often as the workload runs: bytes
-// a second over TLS, or processes a second.
-func (c *cluster) measureBound(ctx context.Context, moved uint64) (perSecond []float64, err error) {
+// a second over TLS, processes a second, or the median time of a message in microseconds.
+func (c *cluster) measureBound(ctx context.Context, moved uint64) (figures []float64, err error) {
 	var all []*child
 	defer func() { err = errors.Join(err, stopAll(all)) }()
 	add := func(l *launch, role identity.Role) (*child, error) {
@@ -231,9 +231,31 @@ func (c *cluster) measureBound(ctx context.Context, moved uint64) (perSecond []f
 			if err != nil {
 				return nil, err
 			}
-			perSecond = append(perSecond, float64(moved)/n.Run.Wall)
+			figures = append(figures, float64(moved)/n.Run.Wall)
 		}
-		return perSecond[1:], nil // the first was to warm up
+		return figures[1:], nil // the first was to warm up
+	case relayBound:
+		l := &launch{}
+		for _, name := range []string{"relay-2", "relay-1"} {
+			k, err := add(&launch{Role: roleRelay, Name: name, Scheduler: l.Scheduler}, identity.Worker)
+			if err != nil {
+				return nil, err
+			}
+			l.Scheduler = k.ready.Addr
+		}
+		l.Role, l.Name, l.Count = roleRelayed, "relay-client", c.o.tasks
+		client, err := add(l, identity.Worker)
+		if err != nil {
+			return nil, err
+		}
+		for range c.o.repeats + 1 {
+			n, err := client.ask(ctx, cmdGo)
+			if err != nil {
+				return nil, err
+			}
+			figures = append(figures, newLatency(n.Run.Latency).P50)
+		}
+		return figures[1:], nil
 	case spawnBound:
 		slots := c.o.workers * c.o.slots
 		each := max(1, c.o.tasks/slots)
@@ -247,10 +269,10 @@ func (c *cluster) measureBound(ctx context.Context, moved uint64) (perSecond []f
 			if err != nil {
 				return nil, err
 			}
-			perSecond = append(perSecond, float64(each*slots)/took.Seconds())
+			figures = append(figures, float64(each*slots)/took.Seconds())
 		}
 	}
-	return perSecond, nil
+	return figures, nil
 }
 
 // ownDigest returns the SHA-256 of this program.

@@ -115,11 +115,11 @@ func measure(ctx context.Context, o options, w *workload, args []string) (r *rep
 	r = newReport(c, all)
 	r.Start = started.Seconds()
 	if w.bound != noBound {
-		perSecond, err := c.measureBound(ctx, r.moved())
+		figures, err := c.measureBound(ctx, r.moved())
 		if err != nil {
 			return nil, fmt.Errorf("measure the bound: %w", err)
 		}
-		r.addBound(perSecond)
+		r.addBound(w.bound, figures)
 	}
 	return r, nil
 }

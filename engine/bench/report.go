@@ -44,6 +44,7 @@ type report struct {
 	Move    *move      `json:"data_plane,omitempty"`
 	Records *records   `json:"records,omitempty"`
 	Spawn   *spawn     `json:"spawn,omitempty"`
+	Relay   *relay     `json:"relay,omitempty"`
 	Futures *heldBytes `json:"futures,omitempty"`
 	Idle    *idle      `json:"idle,omitempty"`
 
@@ -87,6 +88,12 @@ type records struct {
 type spawn struct {
 	BoundPerS float64 `json:"bound_tasks_per_s"`
 	Ratio     float64 `json:"ratio"`
+}
+
+// relay is how long a message takes all the way and back without the engine.
+type relay struct {
+	P50   float64 `json:"p50_us"`
+	Ratio float64 `json:"ratio"`
 }
 
 // heldBytes is what a future that is held takes of the client.
@@ -242,16 +249,19 @@ func (r *report) addFigure(c *cluster, m *measured) {
 }
 
 // addBound adds what the machine could do.
-func (r *report) addBound(perSecond []float64) {
-	if len(perSecond) == 0 {
+func (r *report) addBound(kind bound, figures []float64) {
+	if len(figures) == 0 {
 		return
 	}
-	bound := median(perSecond, func(v float64) float64 { return v })
-	if r.Move != nil {
+	bound := median(figures, func(v float64) float64 { return v })
+	switch kind {
+	case tlsBound:
 		r.Move.BoundPerS, r.Move.Ratio = bound, r.Move.PerS/bound
-		return
+	case spawnBound:
+		r.Spawn = &spawn{bound, r.TasksPerS / bound}
+	case relayBound:
+		r.Relay = &relay{bound, r.Latency.P50 / bound}
 	}
-	r.Spawn = &spawn{bound, r.TasksPerS / bound}
 }
 
 func perTask(seconds float64, tasks int) float64 {
@@ -320,6 +330,9 @@ func (r *report) table(out io.Writer) error {
 	}
 	if m := r.Move; m != nil {
 		row("data plane", "%s/s, %.0f %% of two bare TLS processes' %s/s", size(m.PerS), 100*m.Ratio, size(m.BoundPerS))
+	}
+	if b := r.Relay; b != nil {
+		row("relay", "%.1f µs (p50) through four processes without the engine: a task takes %.1f times as long", b.P50, b.Ratio)
 	}
 	if s := r.Spawn; s != nil {
 		row("starts", "%.0f %% of the %.0f/s that a loop of spawns reaches", 100*s.Ratio, s.BoundPerS)

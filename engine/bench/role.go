@@ -36,6 +36,8 @@ const (
 	roleTLSServer = "tlsserver" // sends bytes: the bound of the data plane
 	roleTLSClient = "tlsclient"
 	roleSpawn     = "spawn" // starts processes in a loop
+	roleRelay     = "relay" // passes messages on
+	roleRelayed   = "relayclient"
 )
 
 // launch is what a process of the cluster is told, in an owner-only file.
@@ -43,7 +45,7 @@ type launch struct {
 	Role       string
 	Name       string
 	Identities [][]byte // PEM; one, or one for each stub
-	Scheduler  string   // address; the server's for a TLS client
+	Scheduler  string   // address; the server's for a TLS client, the next one's for a relay
 	Host, Pool string
 	Slots      int
 	Memory     uint64
@@ -52,7 +54,7 @@ type launch struct {
 	Args       []string // of the client: the command line
 	Typed      bool     // of stubs: results are as tasks with types have them
 	Bytes      uint64   // of a TLS server: to send each time
-	Count      int      // of a spawner: processes each time
+	Count      int      // of a spawner: processes each time; of a relay's client: messages
 }
 
 // note is one line that a process writes to the one that started it: when it is ready,
@@ -207,6 +209,10 @@ func runRole(l *launch) error {
 		return runTLSClient(h, l, ids[0])
 	case roleSpawn:
 		return runSpawn(h, l)
+	case roleRelay:
+		return runRelay(h, l, ids[0])
+	case roleRelayed:
+		return runRelayClient(h, l, ids[0])
 	}
 	return fmt.Errorf("no role %q", l.Role)
 }

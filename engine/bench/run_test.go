@@ -76,7 +76,7 @@ func TestShapes(t *testing.T) {
 		"python":     "--tasks 100 --batch 16",
 	}
 	figures := map[string]string{
-		"chain": "latency_us.mean", "submit": "latency_us.p99", "true": "spawn.ratio", "transfer": "data_plane.ratio", "gather": "data_plane.ratio",
+		"chain": "latency_us.mean", "submit": "relay.ratio", "true": "spawn.ratio", "transfer": "data_plane.ratio", "gather": "data_plane.ratio",
 		"futures": "futures.heap_bytes_per_future", "shuffle": "records.per_s", "wordcount": "records.bytes_per_s", "python": "batch",
 	}
 	for _, s := range shapes {
@@ -145,7 +145,7 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range append(want, "latency_us", "data_plane", "records", "batch", "spawn", "futures", "idle", "graph") {
+	for _, f := range append(want, "latency_us", "data_plane", "records", "batch", "spawn", "relay", "futures", "idle", "graph") {
 		if !bytes.Contains(page, []byte("`"+f+"`")) {
 			t.Errorf("docs/benchmarks.md does not name %s", f)
 		}

@@ -48,6 +48,7 @@ const (
 	noBound    bound = iota
 	tlsBound         // two bare Go processes over TLS
 	spawnBound       // processes that only start processes
+	relayBound       // processes that only pass a message on
 )
 
 const mib = 1 << 20
@@ -58,7 +59,7 @@ var shapes = []shape{
 	{name: "merge", about: "N-1 tasks and one that needs them all", source: sized(mergeDeps)},
 	{name: "tree", about: "N tasks that combine results in pairs", source: sized(treeDeps)},
 	{name: "chain", about: "N tasks, each needs the one before", with: options{tasks: 1000}, source: plain(chainDeps), per: true},
-	{name: "submit", about: "N times: submit one task, wait for its result", kind: kindSteps, with: options{tasks: 200}, source: plain(noDeps), per: true},
+	{name: "submit", about: "N times: submit one task, wait for its result", kind: kindSteps, with: options{tasks: 200}, source: plain(noDeps), per: true, bound: relayBound},
 	{name: "stencil", about: "rows of 1,000 tasks, each needs three of the row before",
 		source: sized(func(n int) func(int, []uint32) []uint32 { return stencilDeps(min(n, 1000)) })},
 	{name: "merge_slow", about: "merge of tasks that take --duration", with: options{tasks: 200, duration: 10 * time.Millisecond}, source: sized(mergeDeps)},
