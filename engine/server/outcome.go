@@ -128,10 +128,11 @@ func (l *loop) cancelled(r graph.Run) {
 
 // unsaid makes the text for a failure that no worker told of.
 func (l *loop) unsaid(e *sched.Ended) *graph.Failure {
+	if e.Kind == graph.FailNone || e.Kind == graph.FailUpstream {
+		return nil
+	}
 	f := &graph.Failure{Kind: e.Kind, Task: e.Task, Attempt: e.Attempt}
 	switch e.Kind {
-	case graph.FailNone, graph.FailUpstream:
-		return nil
 	case graph.FailCancelled:
 		f.Message = wasCancelled
 	case graph.FailDied, graph.FailMemory:
