@@ -108,7 +108,7 @@ func (d *driver) usesTypes() bool {
 	case kindCommands, kindFutures, kindRows, kindWords, kindPython:
 		return true
 	}
-	return d.o.api == apiTyped
+	return d.o.api != apiInner
 }
 
 // warm has every slot's executor started and every connection made.
@@ -133,6 +133,9 @@ func (d *driver) warm(ctx context.Context) error {
 	warm := *d
 	warm.w = &workload{shape{kind: kindGraph}, &shaped{n: n, us: 1000, bytes: valueLen, depsOf: noDeps}}
 	warm.uses = make(lastUses, n)
+	if d.o.api == apiRange {
+		warm.o.api = apiTyped // its tasks take a while
+	}
 	_, err := warm.run(ctx)
 	return err
 }
@@ -152,7 +155,7 @@ func (d *driver) run(ctx context.Context) (*run, error) {
 		return d.countText(ctx, 1)
 	case d.w.kind == kindPython:
 		return d.callPython(ctx, d.o.tasks)
-	case d.o.api == apiTyped:
+	case d.o.api != apiInner:
 		return d.runTyped(ctx)
 	}
 	job, err := d.inner.Unnamed(ctx)

@@ -54,7 +54,7 @@ func (c *cluster) start(ctx context.Context) error {
 	}
 	address := c.scheduler.ready.Addr
 	if c.w.stub {
-		l := &launch{Role: roleStub, Name: "stubs", Scheduler: address, Slots: c.o.slots, Memory: c.o.memory, Bundle: bundle, Typed: c.o.api == apiTyped}
+		l := &launch{Role: roleStub, Name: "stubs", Scheduler: address, Slots: c.o.slots, Memory: c.o.memory, Bundle: bundle, Typed: c.o.api != apiInner}
 		for i := range c.o.workers {
 			pem, err := c.identity(identity.Worker, fmt.Sprintf("stub-%d", i+1))
 			if err != nil {

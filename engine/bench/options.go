@@ -37,6 +37,7 @@ type options struct {
 const (
 	apiInner = "inner" // the client's columns, payloads as bytes
 	apiTyped = "typed" // Define, Submit and Map, as programs do
+	apiRange = "range" // Define and MapRange
 )
 
 // general are the defaults where a shape has none of its own.
@@ -71,7 +72,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.Func("memory", "`bytes` of results that a worker keeps in memory", bytesInto(&o.memory))
 	f.DurationVar(&o.window, "window", 0, "`time` for which idle looks on")
 	f.DurationVar(&o.timeout, "timeout", 0, "`time` after which the program gives up")
-	f.StringVar(&o.api, "api", "", "`way` to submit: inner or typed")
+	f.StringVar(&o.api, "api", "", "`way` to submit: inner, typed or range")
 	f.BoolVar(&o.stub, "stub", false, "workers answer at once, in one process")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	f.StringVar(&o.cpuProfile, "cpuprofile", "", "`directory` for a CPU profile of each process")
@@ -182,14 +183,16 @@ func (o options) check(s shape, given map[string]bool) error {
 		return errors.New("--memory 0: a worker needs some")
 	case o.window <= 0 || o.timeout <= 0:
 		return errors.New("--window and --timeout are more than 0")
-	case o.api != apiInner && o.api != apiTyped:
-		return fmt.Errorf("--api %q: inner or typed", o.api)
+	case o.api != apiInner && o.api != apiTyped && o.api != apiRange:
+		return fmt.Errorf("--api %q: inner, typed or range", o.api)
 	case s.pools && o.workers < 2:
 		return fmt.Errorf("--workers %d: shape %s needs two", o.workers, s.name)
 	case o.stub && s.kind != kindGraph:
 		return fmt.Errorf("--stub: shape %s needs workers that work", s.name)
 	case given["api"] && o.api == apiTyped && (s.kind != kindGraph || s.halves):
 		return fmt.Errorf("--api typed: shape %s is not driven so", s.name)
+	case o.api == apiRange && (!s.ranged || given["size"] || given["duration"]):
+		return errors.New("--api range: only shapes map and zero are driven so, without --size and --duration")
 	case o.rows == 0 || o.rows > math.MaxUint32:
 		return fmt.Errorf("--rows %d: from 1 to %d", o.rows, uint32(math.MaxUint32))
 	}

@@ -199,6 +199,14 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// A range has the results that the shape must come to.
+func TestRange(t *testing.T) {
+	want := runBench(t, "--shape", "map", "--tasks", "5000")["checksum"]
+	if r := runBench(t, "--shape", "map", "--tasks", "5000", "--api", "range"); r["checksum"] != want || r["api"] != "range" {
+		t.Errorf("checksum %v of api %v, want %v", r["checksum"], r["api"], want)
+	}
+}
+
 // Stubs answer tasks with types, too.
 func TestTypedStub(t *testing.T) {
 	if r := runBench(t, "--shape", "stencil", "--tasks", "3000", "--stub", "--api", "typed"); r["checksum"] != nil {

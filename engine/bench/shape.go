@@ -34,6 +34,8 @@ type shape struct {
 	pools bool
 	// halves has the first half of the tasks end and stay before the second begins.
 	halves bool
+	// ranged says that its tasks differ in their number alone.
+	ranged bool
 	// stub has the workers answer at once.
 	stub bool
 	// bound is what the machine could do, measured in the same run.
@@ -55,7 +57,7 @@ const mib = 1 << 20
 
 // shapes are all workloads, in the order of the documentation.
 var shapes = []shape{
-	{name: "map", about: "N tasks that need nothing", source: plain(noDeps)},
+	{name: "map", about: "N tasks that need nothing", source: plain(noDeps), ranged: true},
 	{name: "merge", about: "N-1 tasks and one that needs them all", source: sized(mergeDeps)},
 	{name: "tree", about: "N tasks that combine results in pairs", source: sized(treeDeps)},
 	{name: "chain", about: "N tasks, each needs the one before", with: options{tasks: 1000}, source: plain(chainDeps), per: true},
@@ -70,7 +72,7 @@ var shapes = []shape{
 	{name: "broadcast", about: "one result of --size that N-1 tasks need", with: options{tasks: 65, size: 64 * mib, workers: 4}, source: broadcast},
 	{name: "idle", about: "workers without work, for --window", kind: kindIdle, with: options{workers: 200}},
 	{name: "futures", about: "N tasks whose futures the client holds", kind: kindFutures, source: plain(noDeps)},
-	{name: "zero", about: "map with workers that answer at once, in one process", with: options{tasks: 1_000_000}, source: plain(noDeps), stub: true},
+	{name: "zero", about: "map with workers that answer at once, in one process", with: options{tasks: 1_000_000}, source: plain(noDeps), ranged: true, stub: true},
 	{name: "spill", about: "N/2 results of --size kept at once, then N/2 tasks that need one each", with: options{tasks: 128, size: 64 * mib, workers: 1, memory: 1 << 30},
 		source: spilled, halves: true},
 	{name: "shuffle", about: "N/2 tasks make --rows rows, N/2 get them sorted by their keys", kind: kindRows, with: options{tasks: 16, memory: 1 << 30}},

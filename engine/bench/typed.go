@@ -20,7 +20,11 @@ type typedWork struct {
 
 var (
 	typedTask = engine.Define("bench-typed", runTypedTask)
-	trueTask  = engine.Command([]string{"true"})
+	rangeTask = engine.Define("bench-range", func(_ context.Context, id uint64) ([]byte, error) {
+		w := work{id: id}
+		return w.run(nil), nil
+	})
+	trueTask = engine.Command([]string{"true"})
 )
 
 func runTypedTask(_ context.Context, in typedWork) ([]byte, error) {
@@ -36,8 +40,8 @@ func runTypedTask(_ context.Context, in typedWork) ([]byte, error) {
 	return w.run(inputs), nil
 }
 
-// runTyped runs a graph through the public package: by Map when no task needs another,
-// otherwise by a Submit for each.
+// runTyped runs a graph through the public package: by MapRange if that is asked for, by
+// Map when no task needs another, otherwise by a Submit for each.
 func (d *driver) runTyped(ctx context.Context) (*run, error) {
 	job, err := d.typed.Unnamed(ctx)
 	if err != nil {
@@ -46,9 +50,12 @@ func (d *driver) runTyped(ctx context.Context) (*run, error) {
 	r := &run{Tasks: d.w.source.len()}
 	began := time.Now()
 	var results iter.Seq2[[]byte, error]
-	if d.needsNothing() {
+	switch {
+	case d.o.api == apiRange:
+		results = engine.MapRange(ctx, d.typed, rangeTask, 0, uint64(r.Tasks)).Completed(ctx)
+	case d.needsNothing():
 		results = typedTask.Map(ctx, d.typed, d.inputs()).Completed(ctx)
-	} else {
+	default:
 		results = d.submitTyped(ctx)
 	}
 	for data, err := range results {
