@@ -154,10 +154,7 @@ func (c *collector) append(dst []byte, in *info, v reflect.Value, depth int) ([]
 	if v.CanUint() {
 		return appendHead(dst, majorUint, v.Uint()), nil
 	}
-	if n := v.Int(); n < 0 {
-		return appendHead(dst, majorNint, uint64(-1-n)), nil
-	}
-	return appendHead(dst, majorUint, uint64(v.Int())), nil
+	return AppendInt(dst, v.Int()), nil
 }
 
 func (c *collector) appendSlice(dst []byte, in *info, v reflect.Value, depth int) (_ []byte, err error) {

@@ -109,13 +109,10 @@ func (j *job) rowOf(i uint32) task {
 func (j *job) makeRow(i uint32) *task {
 	k := i >> chunkBits
 	first := k << chunkBits
-	row, n := j.rowOf(first), min(j.tasks.n-first, chunkLen)
-	rows := make([]task, n, max(n, chunkLen*min(k, 1)))
+	n := min(j.tasks.n-first, chunkLen)
+	rows := make([]task, n, max(n, chunkLen*min(k, 1))) // only the first chunk grows by copying
 	for x := range rows {
-		rows[x] = row
-		if row.state == StateCancelled {
-			rows[x].size = pack(j.name(first + uint32(x)))
-		}
+		rows[x] = j.rowOf(first + uint32(x))
 	}
 	j.tasks.chunks[k] = rows
 	return &rows[i&(chunkLen-1)]

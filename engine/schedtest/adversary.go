@@ -441,7 +441,7 @@ func (a *adversary) submit(j *job) Action {
 	if first > 30 || len(j.classes) == 0 {
 		return Action{Op: OpTurn}
 	}
-	if a.on["range"] && a.chance(4) {
+	if a.on["range"] && a.chance(8) {
 		return Action{Op: OpRange, J: j.name, N: 1 + a.Int64N(16), Tasks: []taskSpec{{Task: first, Class: a.IntN(len(j.classes))}}}
 	}
 	act := Action{Op: OpSubmit, J: j.name}
