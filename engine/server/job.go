@@ -156,6 +156,9 @@ func (l *loop) submitRange(j *job, r *graph.Range, by graph.ClientID) error {
 	if again, err := j.submitted(r.First, r.N, by); again || err != nil {
 		return err
 	}
+	if j.classes[r.Class].Actor { // those that are cancelled together have no mailboxes to look at
+		return wire.Errorf(wire.Invalid, "submit: class %d of %s is of actors, which make no range", r.Class, j.title())
+	}
 	if err := l.mayTake(0); err != nil {
 		return err
 	}

@@ -45,6 +45,11 @@ func TestRange(t *testing.T) {
 	undeclared.GetSubmitRange().Class = 1
 	cl.refused(undeclared, wire.Invalid)
 	cl.tasks(job, n+2, 1)
+	f, actor := &graph.Class{Name: "f", Kind: graph.KindGo}, &graph.Class{Name: "a", Kind: graph.KindGo, Actor: true}
+	cl.call(classes(job, f, actor))
+	ofActors := ranged(job, n+3, 1)
+	ofActors.GetSubmitRange().Class = 1
+	cl.refused(ofActors, wire.Invalid)
 
 	var mu sync.Mutex
 	wrong := 0
