@@ -3,7 +3,7 @@
 // network that lies in memory, in virtual time (testing/synctest). An adversary with a
 // seed cuts connections, slows down and separates hosts, the scheduler's as well, stops
 // processes as SIGSTOP does, kills workers and clients as kill -9 does, and has workers
-// retire, while clients submit, wait, cancel and let go, and find the named jobs of those
+// retire, while clients submit, wait, cancel, let go and call actors, and find the named jobs of those
 // that were killed.
 //
 // Package schedtest plays the pure cores alone: thousands of schedules a second, each

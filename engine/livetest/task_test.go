@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/engine/executor"
 )
 
@@ -45,10 +46,13 @@ func resultOf(v uint64, size uint32) []byte {
 
 var errMeant = errors.New("it is meant to fail")
 
-// funcs has the one function that tasks run.
+// funcs has the function that tasks run, and the actor's.
 type funcs struct{}
 
 func (funcs) Lookup(name string) (executor.Func, bool) {
+	if name != "work" {
+		return engine.Funcs().Lookup(name)
+	}
 	return func(ctx context.Context, c *executor.Call) ([]byte, error) {
 		takes := time.Duration(binary.LittleEndian.Uint64(c.Payload))
 		size := binary.LittleEndian.Uint32(c.Payload[8:])
@@ -74,5 +78,5 @@ func (funcs) Lookup(name string) (executor.Func, bool) {
 			inputs = append(inputs, v)
 		}
 		return resultOf(valueOf(c.Task.Index, inputs...), size), nil
-	}, name == "work"
+	}, true
 }

@@ -27,6 +27,7 @@ type user struct {
 	named bool
 	class client.Class
 	tasks []*task // by index
+	actor *owner  // nil: it has none
 
 	mu    sync.Mutex
 	told  map[ear]int // how often it heard of its task
@@ -42,6 +43,7 @@ type task struct {
 	bad    bool // it or one that it needs fails always
 	spoilt bool // it or one that it needs was cancelled: it may end as anything
 	free   bool // let go
+	actor  bool // it is the user's actor: it does not end
 	life   int  // of the client that submitted it
 }
 
@@ -121,6 +123,9 @@ func (u *user) begin(ctx context.Context) (err error) {
 		return err
 	}
 	u.declare()
+	if u.rnd.IntN(2) == 0 {
+		return u.startActor(ctx)
+	}
 	return nil
 }
 
@@ -139,6 +144,11 @@ func (u *user) die(ctx context.Context) (err error) {
 	u.mu.Lock()
 	u.lives, u.dies = u.lives+1, false
 	u.mu.Unlock()
+	if u.actor != nil {
+		for _, a := range u.actor.asked {
+			a.retired = true
+		}
+	}
 	if u.c, err = u.w.client(u.name, u.host()); err != nil {
 		return err
 	}
@@ -188,6 +198,8 @@ func (u *user) play(ctx context.Context) (err error) {
 			err = u.cancel(ctx)
 		case 6:
 			err = u.look(ctx)
+		case 7:
+			err = u.ask()
 		default:
 			time.Sleep(time.Duration(u.rnd.ExpFloat64() * float64(time.Second)))
 		}
@@ -204,7 +216,7 @@ func (u *user) pick() (uint32, bool) {
 		if len(u.tasks) == 0 {
 			break
 		}
-		if i := u.rnd.IntN(len(u.tasks)); !u.tasks[i].free {
+		if i := u.rnd.IntN(len(u.tasks)); !u.tasks[i].free && !u.tasks[i].actor {
 			return uint32(i), true
 		}
 	}
@@ -313,13 +325,13 @@ func (u *user) check(ctx context.Context, i uint32) error {
 // judge waits for all that is held.
 func (u *user) judge(ctx context.Context) error {
 	for i, t := range u.tasks {
-		if !t.free {
+		if !t.free && !t.actor {
 			if err := u.check(ctx, uint32(i)); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return u.judgeActor(ctx)
 }
 
 // letGo releases what is held; a named job is found again by another client first,
@@ -329,6 +341,9 @@ func (u *user) letGo(ctx context.Context) error {
 		if err := u.again(ctx); err != nil {
 			return fmt.Errorf("another client: %w", err)
 		}
+	}
+	if err := u.stopActor(ctx); err != nil {
+		return fmt.Errorf("stop the actor: %w", err)
 	}
 	for i, t := range u.tasks {
 		if !t.free {
@@ -358,7 +373,7 @@ func (u *user) again(ctx context.Context) error {
 	u.job = job
 	defer func() { u.job = first }()
 	for i, t := range u.tasks {
-		if !t.free {
+		if !t.free && !t.actor {
 			job.Hold(uint32(i))
 			if err := u.check(ctx, uint32(i)); err != nil {
 				return err
@@ -372,7 +387,10 @@ func (u *user) again(ctx context.Context) error {
 func (u *user) judgeSink() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for i := range u.tasks {
+	for i, t := range u.tasks {
+		if t.actor {
+			continue // it has no sink
+		}
 		if n := u.told[ear{u.tasks[i].life, uint32(i)}]; n != 1 {
 			return fmt.Errorf("of task %d the sink was told %d times", i, n)
 		}

@@ -222,8 +222,9 @@ func (l *loop) leaveMail(s *session) {
 
 // cutOff is the end of an attempt, as far as calls are concerned.
 func (l *loop) cutOff(b *box) {
+	why := wire.Errorf(wire.Interrupted, "the actor's attempt ended while the call was under way, so that it may have had its effects; the actor goes on with another attempt, if it may")
 	for _, n := range b.lose() {
-		l.refuse(b, n, wire.Errorf(wire.Interrupted, "the actor's attempt ended while the call was under way, so that it may have had its effects; the actor goes on with another attempt, if it may"))
+		l.refuse(b, n, why)
 	}
 	l.lookAtEnd(b)
 	l.tidy(b)
