@@ -72,7 +72,7 @@ func run(out io.Writer) error {
 	defer os.RemoveAll(dir)
 	bad := 0
 	for _, g := range []*game{simulator, live} {
-		if *mechanical {
+		if *mechanical || *list {
 			break
 		}
 		n, err := runHand(out, dir, g)
