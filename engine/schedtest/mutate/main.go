@@ -3,7 +3,7 @@
 // cores, for package livetest to find. Nothing of the tree is changed: the faults are given
 // to the compiler by -overlay.
 //
-//	go run ./engine/schedtest/mutate [-hand] [-mechanical] [-all] [-only NAME] [-schedules N]
+//	go run ./engine/schedtest/mutate [-hand] [-mechanical] [-all] [-only NAME] [-schedules N] [-sampled N]
 //
 // Those made by hand are in hand.txt and, for livetest, in live.txt, each a text that is replaced by another
 // (hand.go); the tool says so when a text is not there exactly once any more. The
@@ -37,7 +37,8 @@ var (
 	hand       = flag.Bool("hand", false, "only the mutants made by hand")
 	mechanical = flag.Bool("mechanical", false, "only the mechanical ones")
 	only       = flag.String("only", "", "only mutants whose names contain one of these words, which commas divide")
-	schedules  = flag.Int("schedules", 5000, "schedules that a mutant is tried with")
+	schedules  = flag.Int("schedules", 20_000, "schedules that a mutant made by hand is tried with")
+	sampled    = flag.Int("sampled", 5000, "schedules that a mechanical mutant is tried with")
 	lives      = flag.Int("lives", 150, "schedules of livetest that a mutant is tried with")
 	workers    = flag.Int("j", 2, "mutants at a time")
 	limit      = flag.Duration("limit", 5*time.Minute, "time of one mutant")
@@ -159,7 +160,7 @@ func runMechanical(out io.Writer, dir string) (bad int, err error) {
 	fmt.Fprintf(out, "%d mechanical mutants of %d\n", len(mutants), possible)
 	found := 0
 	for _, v := range each(out, mutants, func(_ int, m mechanicalMutant) verdict {
-		return simulator.try(m.name, binary, m.number, simulator.args...)
+		return simulator.try(m.name, binary, m.number, "-shrink=false", "-schedules", fmt.Sprint(*sampled)) // the last -schedules counts
 	}) {
 		why := listed[v.name]
 		switch {
