@@ -26,6 +26,9 @@ const stepTime = 60 * time.Second
 // is a user of the embedded cluster, with a shell and a directory of its own. See
 // cli.ParseDoc for the comments that tell what a test cannot know.
 func TestDocs(t *testing.T) {
+	if underRace {
+		t.Skip("what it runs is built without the detector")
+	}
 	pages, err := cli.DocPages()
 	if err != nil {
 		t.Fatal(err)
