@@ -22,6 +22,12 @@ const piece = 1 << 20
 
 // runTLSServer sends so many bytes whenever its peer sends one.
 func runTLSServer(h *host, l *launch, id *identity.Identity) error {
+	return serveBare(h, id, func(tc *tls.Conn) error { return sendOnDemand(tc, l.Bytes) }, func() {})
+}
+
+// serveBare serves the one connection that somebody opens, over TLS, until the process is
+// to end. stop is called then, before the end of serve is waited for.
+func serveBare(h *host, id *identity.Identity, serve func(*tls.Conn) error, stop func()) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -35,11 +41,12 @@ func runTLSServer(h *host, l *launch, id *identity.Identity) error {
 		if err == nil {
 			defer nc.Close()
 			defer context.AfterFunc(h.ctx, func() { nc.Close() })()
-			err = sendOnDemand(tls.Server(nc, config), l.Bytes)
+			err = serve(tls.Server(nc, config))
 		}
 		served <- err
 	}()
 	err = h.serve(note{Addr: ln.Addr().String()}, nil)
+	stop()
 	ln.Close()
 	if failed := <-served; h.ctx.Err() == nil {
 		err = errors.Join(err, failed)
@@ -66,9 +73,7 @@ func sendOnDemand(tc *tls.Conn, n uint64) error {
 
 // runTLSClient fetches those bytes each time, and throws them away.
 func runTLSClient(h *host, l *launch, id *identity.Identity) error {
-	config := id.Client(identity.Worker, "")
-	config.NextProtos = []string{boundProtocol}
-	tc, err := identity.Dial(h.ctx, h.counter.dial, l.Scheduler, config)
+	tc, err := dialBare(h.ctx, h.counter.dial, l, id)
 	if err != nil {
 		return err
 	}
@@ -90,6 +95,13 @@ func runTLSClient(h *host, l *launch, id *identity.Identity) error {
 		took := time.Since(began).Seconds()
 		return &run{Wall: took, Moved: l.Bytes, MoveTime: took}, nil
 	})
+}
+
+// dialBare connects to what serveBare serves at l.Scheduler.
+func dialBare(ctx context.Context, dial identity.DialFunc, l *launch, id *identity.Identity) (*tls.Conn, error) {
+	config := id.Client(identity.Worker, "")
+	config.NextProtos = []string{boundProtocol}
+	return identity.Dial(ctx, dial, l.Scheduler, config)
 }
 
 // runSpawn starts the command true so many times, one after the other: by vfork and

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
-	"net"
 	"os/exec"
 	"time"
 
@@ -27,39 +25,16 @@ func runRelay(h *host, l *launch, id *identity.Identity) error {
 		return err
 	}
 	defer stop()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	defer ln.Close()
-	defer context.AfterFunc(h.ctx, func() { ln.Close() })()
-	config := id.Server(identity.Worker)
-	config.NextProtos = []string{boundProtocol}
-	served := make(chan error, 1)
-	go func() {
-		nc, err := ln.Accept()
-		if err == nil {
-			defer context.AfterFunc(h.ctx, func() { nc.Close() })()
-			tc := tls.Server(nc, config)
-			go passOn(out, tc) //nolint:errcheck // it ends when the other direction does
-			err = passOn(tc, in)
-			nc.Close()
-		}
-		served <- err
-	}()
-	err = h.serve(note{Addr: ln.Addr().String()}, nil)
-	stop()
-	ln.Close()
-	if failed := <-served; h.ctx.Err() == nil {
-		err = errors.Join(err, failed)
-	}
-	return err
+	return serveBare(h, id, func(tc *tls.Conn) error {
+		go passOn(out, tc) //nolint:errcheck // it ends when the other direction does
+		return passOn(tc, in)
+	}, stop)
 }
 
 // nextRelay returns what a relay reads the way back from, and what it writes to.
 func nextRelay(ctx context.Context, l *launch, id *identity.Identity) (io.Reader, io.Writer, func(), error) {
 	if l.Scheduler != "" {
-		tc, err := dialRelay(ctx, l, id)
+		tc, err := dialBare(ctx, nil, l, id)
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -84,12 +59,6 @@ func nextRelay(ctx context.Context, l *launch, id *identity.Identity) (io.Reader
 	return out, in, stop, nil
 }
 
-func dialRelay(ctx context.Context, l *launch, id *identity.Identity) (*tls.Conn, error) {
-	config := id.Client(identity.Worker, "")
-	config.NextProtos = []string{boundProtocol}
-	return identity.Dial(ctx, nil, l.Scheduler, config)
-}
-
 func passOn(from io.Reader, to io.Writer) error {
 	buf := make([]byte, relayed)
 	for {
@@ -104,7 +73,7 @@ func passOn(from io.Reader, to io.Writer) error {
 
 // runRelayClient sends one message after the other, and takes the time of each.
 func runRelayClient(h *host, l *launch, id *identity.Identity) error {
-	tc, err := dialRelay(h.ctx, l, id)
+	tc, err := dialBare(h.ctx, nil, l, id)
 	if err != nil {
 		return err
 	}
