@@ -30,21 +30,6 @@ func pattern(n int, seed uint64) []byte {
 // the file system accepts, so that files of several blocks stay small.
 func testFS(t *testing.T, fsys FS, root string, blockSize int64) {
 	ctx := t.Context()
-	must := func(t *testing.T, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	wants := func(t *testing.T, err, kind error) {
-		t.Helper()
-		if !errors.Is(err, kind) {
-			t.Errorf("error %v, want kind %q", err, kind)
-		}
-		if e := (*Error)(nil); !errors.As(err, &e) {
-			t.Errorf("error %v is no *Error", err)
-		}
-	}
 	// dir gives each part a directory of its own.
 	dir := func(t *testing.T) string {
 		t.Helper()
@@ -500,5 +485,7 @@ func TestLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	testFS(t, NewLocal(LocalOptions{Home: dir + "/home"}), dir, 1<<20)
+	fsys := NewLocal(LocalOptions{Home: dir + "/home"})
+	testFS(t, fsys, dir, 1<<20)
+	testAppend(t, fsys, dir, 1<<20)
 }

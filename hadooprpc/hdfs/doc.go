@@ -28,6 +28,8 @@
 //     seconds: thousands of workers must not poll a NameNode for nothing.
 //   - It cannot repair a write pipeline. [Upload] writes to a temporary name
 //     and starts again under another one when a DataNode fails.
+//   - Its flush does not wait for the DataNodes. [FS.Append] speaks the data
+//     transfer protocol itself (datatransfer.go, pipeline.go).
 //   - Its handshake knows no delegation tokens. Options.Dial can return
 //     connections that are authenticated already; without it a cluster with
 //     Kerberos is refused.
@@ -37,4 +39,22 @@
 // [Upload] and [WriteFile] write to a temporary name in the same directory,
 // compare the length that the NameNode reports with what was sent, and rename.
 // A reader sees the old file, the new one or none; a failure leaves nothing.
+//
+// # Logs
+//
+// [FS.Append] makes a file for a log: what was flushed survives its writer. A
+// writer that fails begins another file; whoever reads calls [FS.Recover]
+// first, which fences the writer and makes the length final:
+//
+//	writer         NameNode                    DataNodes              reader
+//	Append    ───► create, addBlock
+//	Write,    ─────────────────────────────► packets, and an
+//	Flush     ◄───────────────────────────── acknowledgement of all
+//	          ───► fsync: it has bytes         (first Flush of a block)
+//	               recoverLease  ◄──────────────────────────────────── Recover
+//	               the writer's lease is gone
+//	               ──────────────────────────► agree on the length, new
+//	                                           generation stamp
+//	Flush     ─────────────────────────────► refused: ErrFenced
+//	               closed, final length ─────────────────────────────► Open
 package hdfs

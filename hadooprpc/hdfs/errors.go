@@ -19,6 +19,7 @@ var (
 	ErrUnreachable = errors.New("file system cannot be reached")
 	ErrUnsupported = errors.New("file system is not supported")
 	ErrAuth        = errors.New("authentication failed")
+	ErrFenced      = errors.New("another process has taken over the file")
 	ErrLength      = errors.New("file has not the length that was written")
 )
 
@@ -80,6 +81,7 @@ var hints = map[error]string{
 	ErrQuota:       "remove files, or ask for a larger quota (hdfs dfs -count -q -v shows what is left)",
 	ErrSafeMode:    "wait until it has left safe mode (hdfs dfsadmin -safemode get)",
 	ErrNoDataNode:  "look at the DataNodes and their free space (hdfs dfsadmin -report)",
+	ErrFenced:      "write to another file, if you still are who may",
 	fs.ErrNotExist: "",
 }
 

@@ -101,12 +101,6 @@ func TestFaults(t *testing.T) {
 	s := &saboteur{}
 	fsys := openReal(t, Options{Dial: s.dial})
 	d := fsys.Home() + "/faults-test-" + rand.Text()
-	must := func(t *testing.T, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	must(t, fsys.MkdirAll(ctx, d, 0o755))
 	t.Cleanup(func() { s.hook(nil); must(t, fsys.RemoveAll(context.Background(), d)) })
 	left := func(t *testing.T, want string) {
@@ -299,4 +293,59 @@ func TestIdleClientsClose(t *testing.T) {
 	if os.Getenv("HADOOP_CONF_DIR") == "" {
 		t.Error("this test needs HADOOP_CONF_DIR")
 	}
+}
+
+// TestPartitionedAppender cuts an appender off, lets somebody else recover its
+// file, and then heals the network: the appender must not go on.
+func TestPartitionedAppender(t *testing.T) {
+	ctx := t.Context()
+	s := &saboteur{}
+	cut, whole := openReal(t, Options{Dial: s.dial}), openReal(t, Options{})
+	d := whole.Home() + "/partition-test-" + rand.Text()
+	must(t, whole.MkdirAll(ctx, d, 0o755))
+	t.Cleanup(func() { must(t, whole.RemoveAll(context.Background(), d)) })
+	a, err := cut.Append(ctx, d+"/log", CreateOptions{})
+	must(t, err)
+	_, err = a.Write([]byte("flushed"))
+	must(t, err)
+	must(t, a.Flush(ctx))
+
+	healed, stuck := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s.hook(func(*sabotaged, []byte) error {
+		once.Do(func() { close(stuck) })
+		<-healed
+		return nil
+	})
+	_, err = a.Write([]byte(" in the dark"))
+	must(t, err)
+	flushed := make(chan error)
+	go func() { flushed <- a.Flush(ctx) }()
+	<-stuck
+	must(t, whole.Recover(ctx, d+"/log"))
+	close(healed)
+	wants(t, <-flushed, ErrFenced)
+	wants(t, a.Close(), ErrFenced)
+	got, err := ReadFile(ctx, whole, d+"/log", 100)
+	if err != nil || string(got) != "flushed" {
+		t.Errorf("the file has %q, %v", got, err)
+	}
+
+	// With nothing of the network to be had, the context ends a Flush.
+	a, err = cut.Append(ctx, d+"/bounded", CreateOptions{})
+	must(t, err)
+	_, err = a.Write([]byte("x"))
+	must(t, err)
+	s.hook(func(c *sabotaged, _ []byte) error {
+		if !c.nameNode {
+			return nil
+		}
+		return errors.New("no way to the NameNode")
+	})
+	why := errors.New("enough")
+	c, cancel := context.WithCancelCause(ctx)
+	go cancel(why)
+	wants(t, a.Flush(c), why)
+	wants(t, a.Close(), why)
+	s.hook(nil)
 }

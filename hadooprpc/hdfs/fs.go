@@ -25,6 +25,21 @@ type FS interface {
 	// existing file is fs.ErrExist; with it, the old file is gone as soon as
 	// Create returns (use [Upload] to replace a file in one step).
 	Create(ctx context.Context, name string, opts CreateOptions) (Writer, error)
+	// Append makes a file like Create, without Overwrite, for a log: what was
+	// flushed survives its writer. It is always replicated, also where a
+	// directory's files are erasure-coded.
+	Append(ctx context.Context, name string, opts CreateOptions) (Appender, error)
+	// Recover closes a file that somebody may still append to, and returns
+	// when nobody can any more: from then on its length is final, and it
+	// holds all that was ever flushed, and after that at most a beginning of
+	// what was not. Recovering a closed file does nothing. The file system
+	// being away or in safe mode is waited for, as long as ctx allows; a
+	// last block of which no copy is left is waited for in vain.
+	//
+	// It fences a file, not a directory: an old writer that finds its file
+	// taken over can begin another one. Who must keep it from that renames the
+	// directory first: making files in a missing one fails.
+	Recover(ctx context.Context, name string) error
 	// ReadDir lists a directory, sorted by name.
 	ReadDir(ctx context.Context, name string) ([]FileInfo, error)
 	// Mkdir makes one directory with exactly these permissions, whatever the
@@ -83,6 +98,24 @@ type Writer interface {
 	// time, it does nothing. It takes no context because it has to work when
 	// that of Create has ended; it has a short bound of its own.
 	Abort() error
+}
+
+// Appender is a file open for appending. Its methods are for one goroutine.
+// Every error is final: after the first, all methods return it, Close lets go
+// of what was held, and what was written since the last Flush may be in the
+// file in part, from the beginning. The caller goes on in another file, and
+// calls Recover for this one before it is read. An Appender may rest for as
+// long as it likes.
+type Appender interface {
+	// Write takes bytes; they may stay in memory until Flush.
+	io.Writer
+	// Flush returns nil when all that was written is safe from the end of
+	// this process: with all DataNodes of the block, which may have it in
+	// memory; on a local disk, synced. Error [ErrFenced] says that somebody
+	// called Recover. When ctx ends first, that is the Appender's last error.
+	Flush(ctx context.Context) error
+	// Close flushes and makes the length final.
+	io.Closer
 }
 
 // FileInfo describes a file or directory.

@@ -30,4 +30,5 @@ func TestHDFS(t *testing.T) {
 	root := fsys.Home() + "/hdfs-test-" + rand.Text()
 	t.Cleanup(func() { fsys.RemoveAll(context.Background(), root) })
 	testFS(t, fsys, root, 1<<20)
+	testAppend(t, fsys, root, 1<<20)
 }

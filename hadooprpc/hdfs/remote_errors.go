@@ -29,6 +29,7 @@ var exceptionKinds = map[string]error{
 	"DSQuotaExceededException":            ErrQuota,
 	"NSQuotaExceededException":            ErrQuota,
 	"QuotaByStorageTypeExceededException": ErrQuota,
+	"LeaseExpiredException":               ErrFenced,
 	"SafeModeException":                   ErrSafeMode,
 	"RetriableException":                  errRetriable,
 	"StandbyException":                    errRetriable,

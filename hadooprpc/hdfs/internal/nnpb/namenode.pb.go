@@ -10,6 +10,7 @@
 package nnpb
 
 import (
+	pb "github.com/yarnd/yarnd/hadooprpc/pb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -188,8 +189,13 @@ type LocatedBlock struct {
 	// Bytes from the file's begin.
 	Offset *uint64 `protobuf:"varint,2,req,name=offset" json:"offset,omitempty"`
 	// DataNodes with a copy, those nearest to the caller first.
-	Locations     []*DatanodeInfo `protobuf:"bytes,3,rep,name=locations" json:"locations,omitempty"`
-	Corrupt       *bool           `protobuf:"varint,4,req,name=corrupt" json:"corrupt,omitempty"`
+	Locations []*DatanodeInfo `protobuf:"bytes,3,rep,name=locations" json:"locations,omitempty"`
+	Corrupt   *bool           `protobuf:"varint,4,req,name=corrupt" json:"corrupt,omitempty"`
+	// What a DataNode wants to see from who reads or writes the block.
+	Token *pb.Token `protobuf:"bytes,5,req,name=token" json:"token,omitempty"`
+	// Of each location: the kind of its storage (StorageTypeProto) and its name.
+	StorageTypes  []uint32 `protobuf:"varint,7,rep,name=storage_types,json=storageTypes" json:"storage_types,omitempty"`
+	StorageIds    []string `protobuf:"bytes,8,rep,name=storage_ids,json=storageIds" json:"storage_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +256,27 @@ func (x *LocatedBlock) GetCorrupt() bool {
 		return *x.Corrupt
 	}
 	return false
+}
+
+func (x *LocatedBlock) GetToken() *pb.Token {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *LocatedBlock) GetStorageTypes() []uint32 {
+	if x != nil {
+		return x.StorageTypes
+	}
+	return nil
+}
+
+func (x *LocatedBlock) GetStorageIds() []string {
+	if x != nil {
+		return x.StorageIds
+	}
+	return nil
 }
 
 type ExtendedBlock struct {
@@ -320,6 +347,7 @@ func (x *ExtendedBlock) GetNumBytes() uint64 {
 	return 0
 }
 
+// DatanodeInfo goes from the NameNode through us to DataNodes: fields that are not here are kept and passed on.
 type DatanodeInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            *DatanodeID            `protobuf:"bytes,1,req,name=id" json:"id,omitempty"`
@@ -365,9 +393,11 @@ func (x *DatanodeInfo) GetId() *DatanodeID {
 }
 
 type DatanodeID struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	IpAddress     *string                `protobuf:"bytes,1,req,name=ip_address,json=ipAddress" json:"ip_address,omitempty"`
-	HostName      *string                `protobuf:"bytes,2,req,name=host_name,json=hostName" json:"host_name,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	IpAddress *string                `protobuf:"bytes,1,req,name=ip_address,json=ipAddress" json:"ip_address,omitempty"`
+	HostName  *string                `protobuf:"bytes,2,req,name=host_name,json=hostName" json:"host_name,omitempty"`
+	// The port of the data transfer protocol.
+	TransferPort  *uint32 `protobuf:"varint,4,req,name=transfer_port,json=transferPort" json:"transfer_port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -414,6 +444,13 @@ func (x *DatanodeID) GetHostName() string {
 		return *x.HostName
 	}
 	return ""
+}
+
+func (x *DatanodeID) GetTransferPort() uint32 {
+	if x != nil && x.TransferPort != nil {
+		return *x.TransferPort
+	}
+	return 0
 }
 
 // Rename2 moves a file. It is at-most-once on the NameNode: a repetition under the same call id is answered from
@@ -799,11 +836,955 @@ func (x *EncryptionZone) GetKeyName() string {
 	return ""
 }
 
+type CreateRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Src    *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	Masked *FsPermission          `protobuf:"bytes,2,req,name=masked" json:"masked,omitempty"`
+	// Who holds the lease.
+	ClientName *string `protobuf:"bytes,3,req,name=client_name,json=clientName" json:"client_name,omitempty"`
+	// Bits of CreateFlag: CREATE is 1, SHOULD_REPLICATE 0x80.
+	CreateFlag   *uint32 `protobuf:"varint,4,req,name=create_flag,json=createFlag" json:"create_flag,omitempty"`
+	CreateParent *bool   `protobuf:"varint,5,req,name=create_parent,json=createParent" json:"create_parent,omitempty"`
+	Replication  *uint32 `protobuf:"varint,6,req,name=replication" json:"replication,omitempty"`
+	// Bytes.
+	BlockSize     *uint64 `protobuf:"varint,7,req,name=block_size,json=blockSize" json:"block_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateRequest) Reset() {
+	*x = CreateRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateRequest) ProtoMessage() {}
+
+func (x *CreateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateRequest.ProtoReflect.Descriptor instead.
+func (*CreateRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CreateRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+func (x *CreateRequest) GetMasked() *FsPermission {
+	if x != nil {
+		return x.Masked
+	}
+	return nil
+}
+
+func (x *CreateRequest) GetClientName() string {
+	if x != nil && x.ClientName != nil {
+		return *x.ClientName
+	}
+	return ""
+}
+
+func (x *CreateRequest) GetCreateFlag() uint32 {
+	if x != nil && x.CreateFlag != nil {
+		return *x.CreateFlag
+	}
+	return 0
+}
+
+func (x *CreateRequest) GetCreateParent() bool {
+	if x != nil && x.CreateParent != nil {
+		return *x.CreateParent
+	}
+	return false
+}
+
+func (x *CreateRequest) GetReplication() uint32 {
+	if x != nil && x.Replication != nil {
+		return *x.Replication
+	}
+	return 0
+}
+
+func (x *CreateRequest) GetBlockSize() uint64 {
+	if x != nil && x.BlockSize != nil {
+		return *x.BlockSize
+	}
+	return 0
+}
+
+type FsPermission struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Perm          *uint32                `protobuf:"varint,1,req,name=perm" json:"perm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FsPermission) Reset() {
+	*x = FsPermission{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FsPermission) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FsPermission) ProtoMessage() {}
+
+func (x *FsPermission) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FsPermission.ProtoReflect.Descriptor instead.
+func (*FsPermission) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *FsPermission) GetPerm() uint32 {
+	if x != nil && x.Perm != nil {
+		return *x.Perm
+	}
+	return 0
+}
+
+type CreateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fs            *HdfsFileStatus        `protobuf:"bytes,1,opt,name=fs" json:"fs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateResponse) Reset() {
+	*x = CreateResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateResponse) ProtoMessage() {}
+
+func (x *CreateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateResponse.ProtoReflect.Descriptor instead.
+func (*CreateResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CreateResponse) GetFs() *HdfsFileStatus {
+	if x != nil {
+		return x.Fs
+	}
+	return nil
+}
+
+type HdfsFileStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permission    *FsPermission          `protobuf:"bytes,4,req,name=permission" json:"permission,omitempty"`
+	FileId        *uint64                `protobuf:"varint,13,opt,name=file_id,json=fileId" json:"file_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HdfsFileStatus) Reset() {
+	*x = HdfsFileStatus{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HdfsFileStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HdfsFileStatus) ProtoMessage() {}
+
+func (x *HdfsFileStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HdfsFileStatus.ProtoReflect.Descriptor instead.
+func (*HdfsFileStatus) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HdfsFileStatus) GetPermission() *FsPermission {
+	if x != nil {
+		return x.Permission
+	}
+	return nil
+}
+
+func (x *HdfsFileStatus) GetFileId() uint64 {
+	if x != nil && x.FileId != nil {
+		return *x.FileId
+	}
+	return 0
+}
+
+type AddBlockRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Src        *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	ClientName *string                `protobuf:"bytes,2,req,name=client_name,json=clientName" json:"client_name,omitempty"`
+	// The block before, with its final length.
+	Previous      *ExtendedBlock  `protobuf:"bytes,3,opt,name=previous" json:"previous,omitempty"`
+	ExcludeNodes  []*DatanodeInfo `protobuf:"bytes,4,rep,name=exclude_nodes,json=excludeNodes" json:"exclude_nodes,omitempty"`
+	FileId        *uint64         `protobuf:"varint,5,opt,name=file_id,json=fileId" json:"file_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddBlockRequest) Reset() {
+	*x = AddBlockRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddBlockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddBlockRequest) ProtoMessage() {}
+
+func (x *AddBlockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddBlockRequest.ProtoReflect.Descriptor instead.
+func (*AddBlockRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AddBlockRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+func (x *AddBlockRequest) GetClientName() string {
+	if x != nil && x.ClientName != nil {
+		return *x.ClientName
+	}
+	return ""
+}
+
+func (x *AddBlockRequest) GetPrevious() *ExtendedBlock {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *AddBlockRequest) GetExcludeNodes() []*DatanodeInfo {
+	if x != nil {
+		return x.ExcludeNodes
+	}
+	return nil
+}
+
+func (x *AddBlockRequest) GetFileId() uint64 {
+	if x != nil && x.FileId != nil {
+		return *x.FileId
+	}
+	return 0
+}
+
+type AddBlockResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Block         *LocatedBlock          `protobuf:"bytes,1,req,name=block" json:"block,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddBlockResponse) Reset() {
+	*x = AddBlockResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddBlockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddBlockResponse) ProtoMessage() {}
+
+func (x *AddBlockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddBlockResponse.ProtoReflect.Descriptor instead.
+func (*AddBlockResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *AddBlockResponse) GetBlock() *LocatedBlock {
+	if x != nil {
+		return x.Block
+	}
+	return nil
+}
+
+type AbandonBlockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Block         *ExtendedBlock         `protobuf:"bytes,1,req,name=block" json:"block,omitempty"`
+	Src           *string                `protobuf:"bytes,2,req,name=src" json:"src,omitempty"`
+	Holder        *string                `protobuf:"bytes,3,req,name=holder" json:"holder,omitempty"`
+	FileId        *uint64                `protobuf:"varint,4,opt,name=file_id,json=fileId" json:"file_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbandonBlockRequest) Reset() {
+	*x = AbandonBlockRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbandonBlockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbandonBlockRequest) ProtoMessage() {}
+
+func (x *AbandonBlockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbandonBlockRequest.ProtoReflect.Descriptor instead.
+func (*AbandonBlockRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *AbandonBlockRequest) GetBlock() *ExtendedBlock {
+	if x != nil {
+		return x.Block
+	}
+	return nil
+}
+
+func (x *AbandonBlockRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+func (x *AbandonBlockRequest) GetHolder() string {
+	if x != nil && x.Holder != nil {
+		return *x.Holder
+	}
+	return ""
+}
+
+func (x *AbandonBlockRequest) GetFileId() uint64 {
+	if x != nil && x.FileId != nil {
+		return *x.FileId
+	}
+	return 0
+}
+
+type AbandonBlockResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbandonBlockResponse) Reset() {
+	*x = AbandonBlockResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbandonBlockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbandonBlockResponse) ProtoMessage() {}
+
+func (x *AbandonBlockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbandonBlockResponse.ProtoReflect.Descriptor instead.
+func (*AbandonBlockResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{22}
+}
+
+// Fsync makes the NameNode write down that the last block exists and has at least so many bytes.
+type FsyncRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Src    *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	Client *string                `protobuf:"bytes,2,req,name=client" json:"client,omitempty"`
+	// -1: says nothing about the length.
+	LastBlockLength *int64  `protobuf:"zigzag64,3,opt,name=last_block_length,json=lastBlockLength" json:"last_block_length,omitempty"`
+	FileId          *uint64 `protobuf:"varint,4,opt,name=file_id,json=fileId" json:"file_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *FsyncRequest) Reset() {
+	*x = FsyncRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FsyncRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FsyncRequest) ProtoMessage() {}
+
+func (x *FsyncRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FsyncRequest.ProtoReflect.Descriptor instead.
+func (*FsyncRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *FsyncRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+func (x *FsyncRequest) GetClient() string {
+	if x != nil && x.Client != nil {
+		return *x.Client
+	}
+	return ""
+}
+
+func (x *FsyncRequest) GetLastBlockLength() int64 {
+	if x != nil && x.LastBlockLength != nil {
+		return *x.LastBlockLength
+	}
+	return 0
+}
+
+func (x *FsyncRequest) GetFileId() uint64 {
+	if x != nil && x.FileId != nil {
+		return *x.FileId
+	}
+	return 0
+}
+
+type FsyncResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FsyncResponse) Reset() {
+	*x = FsyncResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FsyncResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FsyncResponse) ProtoMessage() {}
+
+func (x *FsyncResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FsyncResponse.ProtoReflect.Descriptor instead.
+func (*FsyncResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{24}
+}
+
+type CompleteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Src           *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	ClientName    *string                `protobuf:"bytes,2,req,name=client_name,json=clientName" json:"client_name,omitempty"`
+	Last          *ExtendedBlock         `protobuf:"bytes,3,opt,name=last" json:"last,omitempty"`
+	FileId        *uint64                `protobuf:"varint,4,opt,name=file_id,json=fileId" json:"file_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompleteRequest) Reset() {
+	*x = CompleteRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompleteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompleteRequest) ProtoMessage() {}
+
+func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompleteRequest.ProtoReflect.Descriptor instead.
+func (*CompleteRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *CompleteRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+func (x *CompleteRequest) GetClientName() string {
+	if x != nil && x.ClientName != nil {
+		return *x.ClientName
+	}
+	return ""
+}
+
+func (x *CompleteRequest) GetLast() *ExtendedBlock {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *CompleteRequest) GetFileId() uint64 {
+	if x != nil && x.FileId != nil {
+		return *x.FileId
+	}
+	return 0
+}
+
+type CompleteResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// false: too few DataNodes have reported the last block; ask again.
+	Result        *bool `protobuf:"varint,1,req,name=result" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompleteResponse) Reset() {
+	*x = CompleteResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompleteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompleteResponse) ProtoMessage() {}
+
+func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompleteResponse.ProtoReflect.Descriptor instead.
+func (*CompleteResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *CompleteResponse) GetResult() bool {
+	if x != nil && x.Result != nil {
+		return *x.Result
+	}
+	return false
+}
+
+type RenewLeaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClientName    *string                `protobuf:"bytes,1,req,name=client_name,json=clientName" json:"client_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewLeaseRequest) Reset() {
+	*x = RenewLeaseRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewLeaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewLeaseRequest) ProtoMessage() {}
+
+func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewLeaseRequest.ProtoReflect.Descriptor instead.
+func (*RenewLeaseRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RenewLeaseRequest) GetClientName() string {
+	if x != nil && x.ClientName != nil {
+		return *x.ClientName
+	}
+	return ""
+}
+
+type RenewLeaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewLeaseResponse) Reset() {
+	*x = RenewLeaseResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewLeaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewLeaseResponse) ProtoMessage() {}
+
+func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewLeaseResponse.ProtoReflect.Descriptor instead.
+func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{28}
+}
+
+type RecoverLeaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Src           *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	ClientName    *string                `protobuf:"bytes,2,req,name=client_name,json=clientName" json:"client_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverLeaseRequest) Reset() {
+	*x = RecoverLeaseRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverLeaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverLeaseRequest) ProtoMessage() {}
+
+func (x *RecoverLeaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverLeaseRequest.ProtoReflect.Descriptor instead.
+func (*RecoverLeaseRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RecoverLeaseRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+func (x *RecoverLeaseRequest) GetClientName() string {
+	if x != nil && x.ClientName != nil {
+		return *x.ClientName
+	}
+	return ""
+}
+
+type RecoverLeaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// true: the file is closed. false: the recovery of its last block has begun.
+	Result        *bool `protobuf:"varint,1,req,name=result" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverLeaseResponse) Reset() {
+	*x = RecoverLeaseResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverLeaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverLeaseResponse) ProtoMessage() {}
+
+func (x *RecoverLeaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverLeaseResponse.ProtoReflect.Descriptor instead.
+func (*RecoverLeaseResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RecoverLeaseResponse) GetResult() bool {
+	if x != nil && x.Result != nil {
+		return *x.Result
+	}
+	return false
+}
+
+type IsFileClosedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Src           *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IsFileClosedRequest) Reset() {
+	*x = IsFileClosedRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IsFileClosedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IsFileClosedRequest) ProtoMessage() {}
+
+func (x *IsFileClosedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IsFileClosedRequest.ProtoReflect.Descriptor instead.
+func (*IsFileClosedRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *IsFileClosedRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+type IsFileClosedResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Result        *bool                  `protobuf:"varint,1,req,name=result" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IsFileClosedResponse) Reset() {
+	*x = IsFileClosedResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IsFileClosedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IsFileClosedResponse) ProtoMessage() {}
+
+func (x *IsFileClosedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IsFileClosedResponse.ProtoReflect.Descriptor instead.
+func (*IsFileClosedResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *IsFileClosedResponse) GetResult() bool {
+	if x != nil && x.Result != nil {
+		return *x.Result
+	}
+	return false
+}
+
 var File_yarnd_hadoop_hdfs_namenode_proto protoreflect.FileDescriptor
 
 const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\n" +
-	" yarnd/hadoop/hdfs/namenode.proto\x12\x11yarnd.hadoop.hdfs\"\\\n" +
+	" yarnd/hadoop/hdfs/namenode.proto\x12\x11yarnd.hadoop.hdfs\x1a\"yarnd/hadoop/common/security.proto\"\\\n" +
 	"\x18GetBlockLocationsRequest\x12\x10\n" +
 	"\x03src\x18\x01 \x02(\tR\x03src\x12\x16\n" +
 	"\x06offset\x18\x02 \x02(\x04R\x06offset\x12\x16\n" +
@@ -813,24 +1794,29 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\rLocatedBlocks\x12\x1f\n" +
 	"\vfile_length\x18\x01 \x02(\x04R\n" +
 	"fileLength\x127\n" +
-	"\x06blocks\x18\x02 \x03(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x06blocks\"\xb7\x01\n" +
+	"\x06blocks\x18\x02 \x03(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x06blocks\"\xaf\x02\n" +
 	"\fLocatedBlock\x126\n" +
 	"\x05block\x18\x01 \x02(\v2 .yarnd.hadoop.hdfs.ExtendedBlockR\x05block\x12\x16\n" +
 	"\x06offset\x18\x02 \x02(\x04R\x06offset\x12=\n" +
 	"\tlocations\x18\x03 \x03(\v2\x1f.yarnd.hadoop.hdfs.DatanodeInfoR\tlocations\x12\x18\n" +
-	"\acorrupt\x18\x04 \x02(\bR\acorrupt\"\x8b\x01\n" +
+	"\acorrupt\x18\x04 \x02(\bR\acorrupt\x120\n" +
+	"\x05token\x18\x05 \x02(\v2\x1a.yarnd.hadoop.common.TokenR\x05token\x12#\n" +
+	"\rstorage_types\x18\a \x03(\rR\fstorageTypes\x12\x1f\n" +
+	"\vstorage_ids\x18\b \x03(\tR\n" +
+	"storageIds\"\x8b\x01\n" +
 	"\rExtendedBlock\x12\x17\n" +
 	"\apool_id\x18\x01 \x02(\tR\x06poolId\x12\x19\n" +
 	"\bblock_id\x18\x02 \x02(\x04R\ablockId\x12)\n" +
 	"\x10generation_stamp\x18\x03 \x02(\x04R\x0fgenerationStamp\x12\x1b\n" +
 	"\tnum_bytes\x18\x04 \x01(\x04R\bnumBytes\"=\n" +
 	"\fDatanodeInfo\x12-\n" +
-	"\x02id\x18\x01 \x02(\v2\x1d.yarnd.hadoop.hdfs.DatanodeIDR\x02id\"H\n" +
+	"\x02id\x18\x01 \x02(\v2\x1d.yarnd.hadoop.hdfs.DatanodeIDR\x02id\"m\n" +
 	"\n" +
 	"DatanodeID\x12\x1d\n" +
 	"\n" +
 	"ip_address\x18\x01 \x02(\tR\tipAddress\x12\x1b\n" +
-	"\thost_name\x18\x02 \x02(\tR\bhostName\"R\n" +
+	"\thost_name\x18\x02 \x02(\tR\bhostName\x12#\n" +
+	"\rtransfer_port\x18\x04 \x02(\rR\ftransferPort\"R\n" +
 	"\x0eRename2Request\x12\x10\n" +
 	"\x03src\x18\x01 \x02(\tR\x03src\x12\x10\n" +
 	"\x03dst\x18\x02 \x02(\tR\x03dst\x12\x1c\n" +
@@ -849,7 +1835,70 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\x04zone\x18\x01 \x01(\v2!.yarnd.hadoop.hdfs.EncryptionZoneR\x04zone\"?\n" +
 	"\x0eEncryptionZone\x12\x12\n" +
 	"\x04path\x18\x02 \x02(\tR\x04path\x12\x19\n" +
-	"\bkey_name\x18\x05 \x02(\tR\akeyNameB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
+	"\bkey_name\x18\x05 \x02(\tR\akeyName\"\x82\x02\n" +
+	"\rCreateRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\x127\n" +
+	"\x06masked\x18\x02 \x02(\v2\x1f.yarnd.hadoop.hdfs.FsPermissionR\x06masked\x12\x1f\n" +
+	"\vclient_name\x18\x03 \x02(\tR\n" +
+	"clientName\x12\x1f\n" +
+	"\vcreate_flag\x18\x04 \x02(\rR\n" +
+	"createFlag\x12#\n" +
+	"\rcreate_parent\x18\x05 \x02(\bR\fcreateParent\x12 \n" +
+	"\vreplication\x18\x06 \x02(\rR\vreplication\x12\x1d\n" +
+	"\n" +
+	"block_size\x18\a \x02(\x04R\tblockSize\"\"\n" +
+	"\fFsPermission\x12\x12\n" +
+	"\x04perm\x18\x01 \x02(\rR\x04perm\"C\n" +
+	"\x0eCreateResponse\x121\n" +
+	"\x02fs\x18\x01 \x01(\v2!.yarnd.hadoop.hdfs.HdfsFileStatusR\x02fs\"j\n" +
+	"\x0eHdfsFileStatus\x12?\n" +
+	"\n" +
+	"permission\x18\x04 \x02(\v2\x1f.yarnd.hadoop.hdfs.FsPermissionR\n" +
+	"permission\x12\x17\n" +
+	"\afile_id\x18\r \x01(\x04R\x06fileId\"\xe1\x01\n" +
+	"\x0fAddBlockRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\x12\x1f\n" +
+	"\vclient_name\x18\x02 \x02(\tR\n" +
+	"clientName\x12<\n" +
+	"\bprevious\x18\x03 \x01(\v2 .yarnd.hadoop.hdfs.ExtendedBlockR\bprevious\x12D\n" +
+	"\rexclude_nodes\x18\x04 \x03(\v2\x1f.yarnd.hadoop.hdfs.DatanodeInfoR\fexcludeNodes\x12\x17\n" +
+	"\afile_id\x18\x05 \x01(\x04R\x06fileId\"I\n" +
+	"\x10AddBlockResponse\x125\n" +
+	"\x05block\x18\x01 \x02(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x05block\"\x90\x01\n" +
+	"\x13AbandonBlockRequest\x126\n" +
+	"\x05block\x18\x01 \x02(\v2 .yarnd.hadoop.hdfs.ExtendedBlockR\x05block\x12\x10\n" +
+	"\x03src\x18\x02 \x02(\tR\x03src\x12\x16\n" +
+	"\x06holder\x18\x03 \x02(\tR\x06holder\x12\x17\n" +
+	"\afile_id\x18\x04 \x01(\x04R\x06fileId\"\x16\n" +
+	"\x14AbandonBlockResponse\"}\n" +
+	"\fFsyncRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\x12\x16\n" +
+	"\x06client\x18\x02 \x02(\tR\x06client\x12*\n" +
+	"\x11last_block_length\x18\x03 \x01(\x12R\x0flastBlockLength\x12\x17\n" +
+	"\afile_id\x18\x04 \x01(\x04R\x06fileId\"\x0f\n" +
+	"\rFsyncResponse\"\x93\x01\n" +
+	"\x0fCompleteRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\x12\x1f\n" +
+	"\vclient_name\x18\x02 \x02(\tR\n" +
+	"clientName\x124\n" +
+	"\x04last\x18\x03 \x01(\v2 .yarnd.hadoop.hdfs.ExtendedBlockR\x04last\x12\x17\n" +
+	"\afile_id\x18\x04 \x01(\x04R\x06fileId\"*\n" +
+	"\x10CompleteResponse\x12\x16\n" +
+	"\x06result\x18\x01 \x02(\bR\x06result\"4\n" +
+	"\x11RenewLeaseRequest\x12\x1f\n" +
+	"\vclient_name\x18\x01 \x02(\tR\n" +
+	"clientName\"\x14\n" +
+	"\x12RenewLeaseResponse\"H\n" +
+	"\x13RecoverLeaseRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\x12\x1f\n" +
+	"\vclient_name\x18\x02 \x02(\tR\n" +
+	"clientName\".\n" +
+	"\x14RecoverLeaseResponse\x12\x16\n" +
+	"\x06result\x18\x01 \x02(\bR\x06result\"'\n" +
+	"\x13IsFileClosedRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\".\n" +
+	"\x14IsFileClosedResponse\x12\x16\n" +
+	"\x06result\x18\x01 \x02(\bR\x06resultB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
 
 var (
 	file_yarnd_hadoop_hdfs_namenode_proto_rawDescOnce sync.Once
@@ -863,7 +1912,7 @@ func file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP() []byte {
 	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescData
 }
 
-var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
 	(*GetBlockLocationsRequest)(nil),       // 0: yarnd.hadoop.hdfs.GetBlockLocationsRequest
 	(*GetBlockLocationsResponse)(nil),      // 1: yarnd.hadoop.hdfs.GetBlockLocationsResponse
@@ -880,20 +1929,48 @@ var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
 	(*GetEZForPathRequest)(nil),            // 12: yarnd.hadoop.hdfs.GetEZForPathRequest
 	(*GetEZForPathResponse)(nil),           // 13: yarnd.hadoop.hdfs.GetEZForPathResponse
 	(*EncryptionZone)(nil),                 // 14: yarnd.hadoop.hdfs.EncryptionZone
+	(*CreateRequest)(nil),                  // 15: yarnd.hadoop.hdfs.CreateRequest
+	(*FsPermission)(nil),                   // 16: yarnd.hadoop.hdfs.FsPermission
+	(*CreateResponse)(nil),                 // 17: yarnd.hadoop.hdfs.CreateResponse
+	(*HdfsFileStatus)(nil),                 // 18: yarnd.hadoop.hdfs.HdfsFileStatus
+	(*AddBlockRequest)(nil),                // 19: yarnd.hadoop.hdfs.AddBlockRequest
+	(*AddBlockResponse)(nil),               // 20: yarnd.hadoop.hdfs.AddBlockResponse
+	(*AbandonBlockRequest)(nil),            // 21: yarnd.hadoop.hdfs.AbandonBlockRequest
+	(*AbandonBlockResponse)(nil),           // 22: yarnd.hadoop.hdfs.AbandonBlockResponse
+	(*FsyncRequest)(nil),                   // 23: yarnd.hadoop.hdfs.FsyncRequest
+	(*FsyncResponse)(nil),                  // 24: yarnd.hadoop.hdfs.FsyncResponse
+	(*CompleteRequest)(nil),                // 25: yarnd.hadoop.hdfs.CompleteRequest
+	(*CompleteResponse)(nil),               // 26: yarnd.hadoop.hdfs.CompleteResponse
+	(*RenewLeaseRequest)(nil),              // 27: yarnd.hadoop.hdfs.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),             // 28: yarnd.hadoop.hdfs.RenewLeaseResponse
+	(*RecoverLeaseRequest)(nil),            // 29: yarnd.hadoop.hdfs.RecoverLeaseRequest
+	(*RecoverLeaseResponse)(nil),           // 30: yarnd.hadoop.hdfs.RecoverLeaseResponse
+	(*IsFileClosedRequest)(nil),            // 31: yarnd.hadoop.hdfs.IsFileClosedRequest
+	(*IsFileClosedResponse)(nil),           // 32: yarnd.hadoop.hdfs.IsFileClosedResponse
+	(*pb.Token)(nil),                       // 33: yarnd.hadoop.common.Token
 }
 var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
 	2,  // 0: yarnd.hadoop.hdfs.GetBlockLocationsResponse.locations:type_name -> yarnd.hadoop.hdfs.LocatedBlocks
 	3,  // 1: yarnd.hadoop.hdfs.LocatedBlocks.blocks:type_name -> yarnd.hadoop.hdfs.LocatedBlock
 	4,  // 2: yarnd.hadoop.hdfs.LocatedBlock.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
 	5,  // 3: yarnd.hadoop.hdfs.LocatedBlock.locations:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	6,  // 4: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
-	11, // 5: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
-	14, // 6: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	33, // 4: yarnd.hadoop.hdfs.LocatedBlock.token:type_name -> yarnd.hadoop.common.Token
+	6,  // 5: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
+	11, // 6: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
+	14, // 7: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
+	16, // 8: yarnd.hadoop.hdfs.CreateRequest.masked:type_name -> yarnd.hadoop.hdfs.FsPermission
+	18, // 9: yarnd.hadoop.hdfs.CreateResponse.fs:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
+	16, // 10: yarnd.hadoop.hdfs.HdfsFileStatus.permission:type_name -> yarnd.hadoop.hdfs.FsPermission
+	4,  // 11: yarnd.hadoop.hdfs.AddBlockRequest.previous:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	5,  // 12: yarnd.hadoop.hdfs.AddBlockRequest.exclude_nodes:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
+	3,  // 13: yarnd.hadoop.hdfs.AddBlockResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
+	4,  // 14: yarnd.hadoop.hdfs.AbandonBlockRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	4,  // 15: yarnd.hadoop.hdfs.CompleteRequest.last:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_hadoop_hdfs_namenode_proto_init() }
@@ -907,7 +1984,7 @@ func file_yarnd_hadoop_hdfs_namenode_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc), len(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
