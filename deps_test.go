@@ -65,6 +65,7 @@ var cores = map[string][]string{
 	"engine/graph":                 nil,
 	"engine/sched":                 {module + "/engine/graph"},
 	"engine/local":                 {module + "/engine/graph"},
+	"engine/adapt":                 {module + "/engine/graph"},
 	"appmaster/spec":               nil,
 	"appmaster/reconcile":          {module + "/appmaster/spec"},
 	"hadooprpc/hadooptest/rm/core": {module + "/hadooprpc/hadooptest/tracker", module + "/hadooprpc/yarn", module + "/hadooprpc/pb"},

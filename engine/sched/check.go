@@ -63,6 +63,7 @@ const ofMemory = 1<<32 - 1
 func (k *checker) job(j *job) error {
 	var counts [states]uint32
 	kept := uint32(0)
+	active := make([]class, len(j.classes)) // of which the parts are counted
 	for i := range j.tasks.n {
 		if !j.tasks.has(i) {
 			counts[StateForgotten]++
@@ -72,9 +73,12 @@ func (k *checker) job(j *job) error {
 			if err := k.bare(j, i, &counts); err != nil {
 				return fmt.Errorf("task %v, which has no row: %w", j.name(i), err)
 			}
+			t := j.rowOf(i)
+			active[t.class].count(t.state, 1)
 			continue
 		}
 		counts[j.task(i).state]++
+		active[j.task(i).class].count(j.task(i).state, 1)
 		if j.task(i).state.Active() {
 			k.active++
 		}
@@ -87,6 +91,11 @@ func (k *checker) job(j *job) error {
 	}
 	if kept != j.kept {
 		return fmt.Errorf("job %d: keeps %d failed tasks, counted %d", j.id, j.kept, kept)
+	}
+	for n := range active {
+		if active[n].parts != j.classes[n].parts {
+			return fmt.Errorf("job %d, class %d: waiting, ready and given counted %v, kept %v", j.id, n, active[n].parts, j.classes[n].parts)
+		}
 	}
 	if counts != j.counts {
 		return fmt.Errorf("job %d: states counted %v, kept %v", j.id, counts, j.counts)

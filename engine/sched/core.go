@@ -84,6 +84,7 @@ type Core struct {
 
 	todo     consequences
 	rejected [reasons]uint64
+	shrunk   Shrunk
 
 	out, spare *Output
 }

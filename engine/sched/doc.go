@@ -69,6 +69,7 @@
 //	results.go           where results are; lost, found again, freed
 //	terms.go             what tasks need of a worker, and what it has
 //	speculate.go         second attempts of slow tasks
+//	demand.go            what remains to be done; what planned shrinks cost
 //	park.go              attempts that wait for tasks of their own
 //	lane.go near.go      ready queues
 //	place.go             which queue a task waits in

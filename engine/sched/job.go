@@ -39,6 +39,7 @@ type class struct {
 	lane  *lane
 	took  average
 	slots int
+	parts [parts]uint32 // active tasks: waiting, ready, given (demand.go)
 }
 
 // tally counts what went wrong with a task's attempts.

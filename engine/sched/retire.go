@@ -33,11 +33,44 @@ const (
 )
 
 func (c *Core) stepRetire(ev Retire) {
+	if len(ev.Workers) == 0 {
+		c.reopen(ev)
+	}
 	for _, w := range c.victims(ev) {
 		c.close(w, cordoned)
+		w.byNumber = len(ev.Workers) == 0
 		c.dropSecondsOn(w, true)
 		c.askBack(w)
 	}
+}
+
+// reopen takes workers back into the crew that were to leave because they were too many
+// of their pool, as far as they are not any more and have not been let go. Those with most
+// of their work and results come first.
+func (c *Core) reopen(ev Retire) {
+	var closed []*worker
+	staying := 0
+	for _, w := range c.crew.all {
+		switch {
+		case w.pool != ev.Pool:
+		case w.phase == working:
+			staying++
+		case w.phase == cordoned && w.byNumber:
+			closed = append(closed, w)
+		}
+	}
+	slices.SortFunc(closed, func(a, b *worker) int { return compareVictims(b, a) })
+	for _, w := range closed[:min(len(closed), max(0, ev.To-staying))] {
+		c.hostCrew[w.host]++
+		w.leaving.left, w.leaving.tried = nil, nil
+		c.change(w, func() { w.phase = working })
+	}
+}
+
+// compareVictims puts those first that have the least to finish and to copy, the youngest
+// among equals.
+func compareVictims(a, b *worker) int {
+	return cmp.Or(cmp.Compare(a.running, b.running), cmp.Compare(a.bytes, b.bytes), cmp.Compare(b.id, a.id))
 }
 
 // victims returns the workers that are to leave: those named, or of the pool as
@@ -59,9 +92,7 @@ func (c *Core) victims(ev Retire) (out []*worker) {
 			out = append(out, w)
 		}
 	}
-	slices.SortFunc(out, func(a, b *worker) int {
-		return cmp.Or(cmp.Compare(a.running, b.running), cmp.Compare(a.bytes, b.bytes), cmp.Compare(b.id, a.id))
-	})
+	slices.SortFunc(out, compareVictims)
 	return out[:max(0, len(out)-max(0, ev.To))]
 }
 

@@ -135,9 +135,12 @@ func (c *Core) apply(j *job, i uint32, m move) {
 	if t.state.Active() {
 		c.active--
 	}
+	cl := j.classOf(t)
 	j.counts[t.state]--
+	cl.count(t.state, ^uint32(0))
 	t.state = mv.to
 	j.counts[t.state]++
+	cl.count(t.state, 1)
 	if t.state.Active() {
 		c.active++
 	}

@@ -45,7 +45,8 @@ type worker struct {
 
 	hungrySince int64 // while it is among the hungry
 
-	leaving evacuation
+	leaving  evacuation
+	byNumber bool // it was to leave because its pool had too many
 }
 
 // phase is a worker's way out.
@@ -157,6 +158,7 @@ func (c *Core) stepLeft(ev WorkerLeft) {
 		c.reject(UnknownWorker)
 		return
 	}
+	c.countShrunk(w)
 	c.close(w, left)
 	c.transfersLeft(w)
 	c.loseResults(w)

@@ -1,0 +1,188 @@
+package adapt
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// pool is what is remembered of a pool from one View to the next.
+type pool struct {
+	want  int           // how many it shall have
+	moved time.Duration // when that grew, or a worker came
+
+	// asks are the times of what was asked for and is not there, oldest first: as many as
+	// want is above live.
+	asks  []time.Duration
+	live  int
+	given int // live ones, and containers that are no workers yet
+	round uint64
+
+	// delays are the latest from request to ready.
+	delays []time.Duration
+	next   int
+
+	// ceiling bounds what may be asked for and not be there while the cluster does not
+	// give what was asked for; 0: there is no bound. It grows by more with each answer.
+	ceiling  int
+	answered time.Duration // when a worker or container last came, or the asks began
+
+	// probing is when work of unknown length came; below 0: there is none.
+	probing time.Duration
+
+	// The last Config.Idle, oldest first.
+	past []moment
+}
+
+type moment struct {
+	at     time.Duration
+	enough int
+	busy   float64
+}
+
+const (
+	keptDelays = 32
+	keptPast   = 4096
+	more       = 4
+)
+
+func newPool(now time.Duration, p *Pool) *pool {
+	return &pool{want: p.Wanted, moved: now, live: p.Live, given: p.Live + p.Starting, round: p.Round, answered: now, probing: -1, asks: times(now, p.Wanted-p.Live)}
+}
+
+func times(at time.Duration, n int) []time.Duration {
+	return slices.Repeat([]time.Duration{at}, max(0, n))
+}
+
+// observe takes in which workers came and went.
+func (m *pool) observe(now, patience time.Duration, p *Pool) {
+	if p.Round != m.round {
+		m.round, m.ceiling, m.answered = p.Round, 0, now
+	}
+	came := p.Live - m.live
+	m.live = p.Live
+	if came > 0 {
+		m.moved, m.answered = now, now
+		for range min(came, len(m.asks)) {
+			// One that had to wait for another to go, or for the cluster to have room, does not
+			// tell how long a start takes.
+			if took := now - m.asks[0]; p.Draining == 0 && took <= patience {
+				m.sample(took)
+			}
+			m.asks = m.asks[1:]
+		}
+	}
+	if p.Live+p.Starting > m.given { // the cluster gives
+		m.answered = now
+		m.ceiling *= more
+	}
+	m.given = p.Live + p.Starting
+	m.pending(now)
+}
+
+// pending has as many asks as want is above live: what is lost is asked for anew, what is
+// taken back is the newest.
+func (m *pool) pending(now time.Duration) {
+	n := max(0, m.want-m.live)
+	if len(m.asks) == 0 {
+		m.answered = now
+	}
+	if n > len(m.asks) {
+		m.asks = append(slices.Clone(m.asks), times(now, n-len(m.asks))...)
+	}
+	m.asks = m.asks[:n]
+	if n == 0 {
+		m.ceiling = 0
+	}
+}
+
+// wants sets what the pool shall have.
+func (m *pool) wants(now time.Duration, n int) {
+	if n > m.want {
+		m.moved = now
+	}
+	m.want = n
+	m.pending(now)
+}
+
+func (m *pool) sample(d time.Duration) {
+	if len(m.delays) < keptDelays {
+		m.delays = append(m.delays, d)
+		return
+	}
+	m.delays[m.next] = d
+	m.next = (m.next + 1) % keptDelays
+}
+
+// delay is what nine of ten workers took from request to ready.
+func (m *pool) delay(unknown time.Duration) time.Duration {
+	if len(m.delays) == 0 {
+		return unknown
+	}
+	s := slices.Clone(m.delays)
+	slices.Sort(s)
+	return s[(len(s)*9-1)/10]
+}
+
+// unmet is for how long nothing has come of what was asked for, once that is longer than
+// patience; from then on little is asked for.
+func (m *pool) unmet(now, patience time.Duration, p *Pool) time.Duration {
+	if p.Starting > 0 { // they are on their way
+		m.answered = now
+	}
+	since := now - m.answered
+	if len(m.asks) == 0 || since < max(patience, 3*m.delay(0)) {
+		return 0
+	}
+	m.ceiling = 1
+	return since
+}
+
+// cap is the most that the pool may want while the cluster gives nothing.
+func (m *pool) cap(p *Pool) int {
+	if m.ceiling == 0 {
+		return math.MaxInt
+	}
+	return p.Live + p.Starting + m.ceiling
+}
+
+// probe is how many workers try tasks of which nobody knows how long they take: one, and
+// twice as many after each step, as long as that lasts.
+func (m *pool) probe(now, step time.Duration, width int) int {
+	if width == 0 {
+		m.probing = -1
+		return 0
+	}
+	if m.probing < 0 {
+		m.probing = now
+	}
+	n := 1 << min((now-m.probing)/step, 30)
+	return min(n, width)
+}
+
+// remember keeps how many were enough, and how many were busy.
+func (m *pool) remember(now, idle time.Duration, enough int, busy float64) {
+	m.past = append(m.past, moment{now, enough, busy})
+	old := 0
+	for old < len(m.past)-1 && (m.past[old].at < now-idle || len(m.past)-old > keptPast) {
+		old++
+	}
+	m.past = append(m.past[:0], m.past[old:]...)
+}
+
+// peak is the most that were enough lately.
+func (m *pool) peak() (n int) {
+	for _, x := range m.past {
+		n = max(n, x.enough)
+	}
+	return n
+}
+
+// busy is how many were busy lately, on the average.
+func (m *pool) busy() float64 {
+	sum := 0.0
+	for _, x := range m.past {
+		sum += x.busy
+	}
+	return sum / float64(len(m.past))
+}
