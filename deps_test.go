@@ -30,6 +30,8 @@ type rule struct {
 var rules = []rule{
 	{"engine", []string{module + "/hadooprpc", module + "/appmaster", module + "/edgeclient", module + "/packaging"},
 		"the engine knows nothing of Hadoop"},
+	{"engine/journal", []string{module + "/"},
+		"the journal knows records as bytes"},
 	{"appmaster", []string{module + "/engine", module + "/edgeclient"},
 		"the application master knows nothing of tasks"},
 	{"hadooprpc", []string{module + "/"},
