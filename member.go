@@ -10,7 +10,11 @@ import (
 	"os"
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -33,11 +37,11 @@ func join(ctx context.Context, log *slog.Logger) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := amclient.Join(ctx, launch, amclient.Options{Log: log})
+	id, err := amclient.Join(ctx, launch, amclient.Options{Locate: locate(launch), Log: log})
 	if err != nil {
 		return nil, err
 	}
-	am, err := amclient.Dial(id, amclient.Options{Addresses: launch.AM, Log: log})
+	am, err := amclient.Dial(id, amclient.Options{Addresses: launch.AM, Locate: locate(launch), Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +53,35 @@ func join(ctx context.Context, log *slog.Logger) (*member, error) {
 	renewing, stop := context.WithCancel(context.Background())
 	go amclient.KeepRenewed(renewing, am, id)
 	return &member{launch: launch, id: id, am: am, bundle: bundle, stop: stop}, nil
+}
+
+// locate tells how a container finds the application master when it is no more where
+// it was: its next attempt writes its address into the staging directory. On this
+// machine there is none.
+func locate(l *amclient.Launch) func(context.Context) ([]string, error) {
+	if edgeclient.IsLocalID(l.App) {
+		return nil
+	}
+	return func(ctx context.Context) ([]string, error) {
+		c, err := conf.Load(conf.Options{Dirs: []string{"."}})
+		if err != nil {
+			return nil, err
+		}
+		fs, err := hdfs.Open(ctx, c, l.Staging, hdfs.Options{User: l.User})
+		if err != nil {
+			return nil, err
+		}
+		defer fs.Close()
+		text, err := staging{fs, l.Staging}.Read(ctx, spec.AddressFile)
+		if err != nil {
+			return nil, fmt.Errorf("cannot find the application master: %w", err)
+		}
+		address, err := spec.DecodeAddress(text)
+		if err != nil {
+			return nil, err
+		}
+		return address.AM, nil
+	}
 }
 
 func (m *member) close() {

@@ -166,6 +166,17 @@ func (s staging) Publish(ctx context.Context, name string, data []byte) error {
 	return err
 }
 
+// maxStaged bounds what is read of a file in the staging directory, in bytes.
+const maxStaged = 16 << 20
+
+func (s staging) Read(ctx context.Context, name string) ([]byte, error) {
+	dir, err := s.dir()
+	if err != nil {
+		return nil, err
+	}
+	return hdfs.ReadFile(ctx, s.fs, path.Join(dir, name), maxStaged)
+}
+
 func (s staging) Remove(ctx context.Context) error {
 	dir, err := s.dir()
 	if err == nil {

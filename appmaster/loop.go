@@ -86,7 +86,7 @@ func newLoop(o Options) (*loop, error) {
 	if o.Container == "" {
 		o.Container = "am"
 	}
-	id, err := ca.NewIdentity(identity.Subject{App: o.Spec.ID, Role: identity.AppMaster, Name: o.Container}, identity.MaxTTL)
+	id, err := ca.NewIdentity(identity.Subject{App: o.Spec.ID, Role: identity.AppMaster, Name: identity.MasterName(max(1, o.Attempt), o.Container)}, identity.MaxTTL)
 	if err != nil {
 		return nil, err
 	}

@@ -43,8 +43,11 @@ type Request struct {
 	Tags        []string
 	Priority    int
 	NodeLabel   string
-	MaxAttempts int           // of the application master; 0 is the cluster's default
-	IdleTimeout time.Duration // 0 is never
+	MaxAttempts int // of the application master; 0 is the cluster's default
+	// AttemptWindow is how long a failure of the application master counts: with N
+	// attempts N-1 failures in any such time are survived. Default DefaultAttemptWindow.
+	AttemptWindow time.Duration
+	IdleTimeout   time.Duration // 0 is never
 
 	// Wait says how far Submit waits: WaitNone, WaitAccepted (the default),
 	// WaitWorkers, or WaitFinished.
@@ -69,6 +72,9 @@ func (p Ports) String() string {
 	}
 	return fmt.Sprintf("%d-%d", p.Min, p.Max)
 }
+
+// DefaultAttemptWindow is how long a failure of the application master counts.
+const DefaultAttemptWindow = 10 * time.Minute
 
 // Wait is how far an application must get before a verb returns.
 type Wait string
@@ -121,6 +127,9 @@ func (r Request) withDefaults() Request {
 	}
 	if r.Queue == "" {
 		r.Queue = "default"
+	}
+	if r.AttemptWindow == 0 {
+		r.AttemptWindow = DefaultAttemptWindow
 	}
 	if r.Wait == "" {
 		r.Wait = WaitAccepted
@@ -205,6 +214,9 @@ func (r Request) checkTexts() error {
 func (r Request) checkNumbers() error {
 	if r.IdleTimeout < 0 || r.MaxAttempts < 0 {
 		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
+	}
+	if r.AttemptWindow < time.Second {
+		return usagef("Use --attempt-window 1s or more, such as 10m", "failures of the application master cannot count for %v", r.AttemptWindow)
 	}
 	if r.MaxAttempts > config.MaxAttempts {
 		return usagef(fmt.Sprintf("Use --max-attempts 1 to %d", config.MaxAttempts), "%d attempts are out of range", r.MaxAttempts)

@@ -170,6 +170,10 @@ func submission(id yarn.ApplicationID, l Launch) (*pb.ApplicationSubmissionConte
 		ApplicationTags: r.Tags,
 		MaxAppAttempts:  proto.Int32(int32(r.MaxAttempts)),
 		Resource:        resource,
+		// The next attempt of the application master finds scheduler and workers as
+		// they were, and attempts that failed long ago count no more.
+		KeepContainersAcrossApplicationAttempts: proto.Bool(true),
+		AttemptFailuresValidityInterval:         proto.Int64(r.AttemptWindow.Milliseconds()),
 		AmContainerSpec: &pb.ContainerLaunchContext{
 			LocalResources: files,
 			Environment:    env,

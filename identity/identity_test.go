@@ -369,3 +369,20 @@ func FuzzRequestKey(f *testing.F) {
 		}
 	})
 }
+
+func TestAttempt(t *testing.T) {
+	for _, x := range []struct {
+		s    Subject
+		want int
+	}{
+		{Subject{Role: AppMaster, Name: MasterName(2, "container_e17_1_0001_02_000001")}, 2},
+		{Subject{Role: AppMaster, Name: "am"}, 0},
+		{Subject{Role: AppMaster, Name: "-1:am"}, 0},
+		{Subject{Role: AppMaster, Name: "x:am"}, 0},
+		{Subject{Role: Worker, Name: "2:am"}, 0}, // no other role has one, whatever its name
+	} {
+		if got := x.s.Attempt(); got != x.want {
+			t.Errorf("%v: %d, want %d", x.s, got, x.want)
+		}
+	}
+}

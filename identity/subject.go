@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,7 +36,7 @@ func (r Role) valid() bool {
 type Subject struct {
 	App  string // application id, such as application_1700000000000_0001
 	Role Role
-	Name string // container id; for a client the user's name
+	Name string // container id; for a client the user's name; for the application master see MasterName
 }
 
 // Limits of a subject's parts, in bytes.
@@ -57,6 +58,22 @@ func (s Subject) uri() *url.URL {
 		Path:    "/" + string(s.Role) + "/" + s.Name,
 		RawPath: "/" + string(s.Role) + "/" + url.PathEscape(s.Name),
 	}
+}
+
+// MasterName is an application master's name in its certificate: its attempt, by which
+// one can tell which of two is the later, and its container.
+func MasterName(attempt int, container string) string {
+	return strconv.Itoa(attempt) + ":" + container
+}
+
+// Attempt returns the attempt in an application master's name, 0 when there is none.
+func (s Subject) Attempt() int {
+	number, _, ok := strings.Cut(s.Name, ":")
+	n, err := strconv.Atoi(number)
+	if s.Role != AppMaster || !ok || err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 // Validate tells what is wrong with the subject, if anything.

@@ -30,9 +30,9 @@ type ControlOptions struct {
 
 // Control is a scheduler's line to the application master. What it is told to say
 // is said as soon as there is a connection. Of wants and reports only the latest
-// counts; a want is said once, for a person may scale the pool after it; releases
-// are said again on each new connection until the containers are known to have
-// ended. It is safe for concurrent use, and nothing but Run ever waits.
+// counts; a want is said once, for a person may scale the pool after it; the report,
+// and releases until the containers are known to have ended, are said again on each
+// new connection. It is safe for concurrent use, and nothing but Run ever waits.
 type Control struct {
 	c    *Client
 	opt  ControlOptions
@@ -43,6 +43,7 @@ type Control struct {
 	wants    map[string]*ampb.Want // unsent: the latest of each pool
 	releases map[string]*release   // by container, until it has ended
 	report   *ampb.Report          // unsent: the latest
+	reported *ampb.Report          // the latest, for an application master that has not heard it
 }
 
 type release struct {
@@ -76,7 +77,7 @@ func (k *Control) Release(containers []string, reason string) {
 // Report says how the scheduler is. The report must not be changed afterwards.
 func (k *Control) Report(r *ampb.Report) {
 	k.mu.Lock()
-	k.report = r
+	k.report, k.reported = r, r
 	k.mu.Unlock()
 	k.signal()
 }
@@ -166,6 +167,7 @@ func (k *Control) again() {
 	for _, r := range k.releases {
 		r.sent = false
 	}
+	k.report = k.reported
 	k.signal()
 }
 
@@ -196,21 +198,14 @@ func (k *Control) take() []*ampb.FromScheduler {
 	return list
 }
 
-// giveBack makes a message unsent that could not be sent. Releases are seen to by
-// again.
+// giveBack makes a message unsent that could not be sent. Releases and the report are
+// seen to by again.
 func (k *Control) giveBack(list []*ampb.FromScheduler) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, m := range list {
-		switch m := m.Message.(type) {
-		case *ampb.FromScheduler_Want:
-			if k.wants[m.Want.Pool] == nil {
-				k.wants[m.Want.Pool] = m.Want
-			}
-		case *ampb.FromScheduler_Report:
-			if k.report == nil {
-				k.report = m.Report
-			}
+		if m, ok := m.Message.(*ampb.FromScheduler_Want); ok && k.wants[m.Want.Pool] == nil {
+			k.wants[m.Want.Pool] = m.Want
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/yarnd/yarnd/identity"
 )
 
 // dialTime bounds the attempt at one address, handshake included.
@@ -24,9 +26,10 @@ type route struct {
 	tls    *tls.Config
 	locate func(context.Context) ([]string, error)
 
-	mu    sync.Mutex
-	known []string // the one that worked last comes first; replaced, never changed
-	last  error    // why the last attempt failed; nil after a success
+	mu      sync.Mutex
+	known   []string // the one that worked last comes first; replaced, never changed
+	attempt int      // the latest attempt of the application master that was spoken to
+	last    error    // why the last attempt failed; nil after a success
 }
 
 // dial returns a connection to the application master, its handshake done.
@@ -58,8 +61,10 @@ func (r *route) tryAll(ctx context.Context, addrs []string) (net.Conn, error) {
 	for i, addr := range addrs {
 		conn, one := r.try(ctx, addr)
 		if one == nil {
-			r.prefer(addr)
-			return conn, nil
+			if one = r.prefer(addr, conn.attempt); one == nil {
+				return conn, nil
+			}
+			conn.Close()
 		}
 		if i == 0 {
 			err = one
@@ -70,20 +75,30 @@ func (r *route) tryAll(ctx context.Context, addrs []string) (net.Conn, error) {
 	return nil, err
 }
 
-// prefer puts an address in front of the known ones.
-func (r *route) prefer(addr string) {
+// prefer puts an address in front of the known ones. With a later attempt than any
+// before, the others lead nowhere any more; an earlier one is refused: it may live on
+// where the cluster cannot reach it.
+func (r *route) prefer(addr string, attempt int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if attempt < r.attempt {
+		return fmt.Errorf("%s: attempt %d of the application master is past, there is attempt %d", addr, attempt, r.attempt)
+	}
 	known := []string{addr}
+	if attempt > r.attempt {
+		r.attempt, r.known = attempt, known
+		return nil
+	}
 	for _, a := range r.known {
 		if a != addr && len(known) < maxKnown {
 			known = append(known, a)
 		}
 	}
 	r.known = known
+	return nil
 }
 
-func (r *route) try(ctx context.Context, addr string) (net.Conn, error) {
+func (r *route) try(ctx context.Context, addr string) (*firstRead, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
@@ -95,7 +110,12 @@ func (r *route) try(ctx context.Context, addr string) (net.Conn, error) {
 		conn.Close()
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
-	return &firstRead{Conn: tc, tls: tc, route: r}, nil
+	master, err := identity.Peer(tc.ConnectionState())
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", addr, err)
+	}
+	return &firstRead{Conn: tc, tls: tc, route: r, attempt: master.Attempt()}, nil
 }
 
 func (r *route) failure() error {
@@ -115,9 +135,10 @@ func (r *route) note(err error) {
 // where its judgment arrives.
 type firstRead struct {
 	net.Conn
-	tls   *tls.Conn
-	route *route
-	once  sync.Once
+	tls     *tls.Conn
+	route   *route
+	attempt int // of the application master at its other end
+	once    sync.Once
 }
 
 func (c *firstRead) Read(p []byte) (int, error) {

@@ -112,8 +112,13 @@ type Registration struct {
 type Registered struct {
 	// Maximum is the largest container there can be; zero fields are unknown.
 	Maximum spec.Resource
-	// Adopted are the containers of earlier attempts that still run.
+	// Adopted are the containers of earlier attempts that still run, as far as the
+	// cluster knows of them yet: others follow as events.
 	Adopted []reconcile.Adoptee
+	// Blind tells that the cluster's answer got lost and will not be repeated: it
+	// has registered this attempt, and what runs is not known. Maximum and Adopted
+	// are empty.
+	Blind bool
 }
 
 // Description is what is known of a container.

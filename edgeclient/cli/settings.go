@@ -71,6 +71,7 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "priority", &r.Priority)
 	setting(f, "node-label", &r.NodeLabel)
 	setting(f, "max-attempts", &r.MaxAttempts)
+	setting(f, "attempt-window", &r.AttemptWindow)
 	setting(f, "idle-timeout", &r.IdleTimeout)
 	setting(f, "port-range", (*ports)(&r.Ports))
 	setting(f, "interface", &r.Interface)

@@ -60,7 +60,9 @@ func (c *AMClient) unlock() { <-c.turn }
 
 // Register announces the application master: the host and port of its own service (port -1 for none), and the
 // address of its web page ("" for none). It comes first, and again when IsNotRegistered says so; after it, all asks,
-// releases and blacklisted nodes must be sent (again). Registering while registered is refused (IsInvalidRequest).
+// releases and blacklisted nodes must be sent (again). Registering while registered is refused (IsRegistered). So is
+// the repetition of a call whose answer got lost; what was in that answer is lost with it, and heartbeats go on from
+// there.
 func (c *AMClient) Register(ctx context.Context, host string, port int32, trackingURL string) (*pb.RegisterApplicationMasterResponse, error) {
 	if err := c.lock(ctx); err != nil {
 		return nil, err
@@ -72,7 +74,7 @@ func (c *AMClient) Register(ctx context.Context, host string, port int32, tracki
 
 func (c *AMClient) register(ctx context.Context) (*pb.RegisterApplicationMasterResponse, error) {
 	r, err := invoke[*pb.RegisterApplicationMasterResponse](ctx, c.rpc, safe("registerApplicationMaster"), c.reg)
-	if err == nil {
+	if err == nil || IsRegistered(err) {
 		c.beat.registered()
 	}
 	return r, err

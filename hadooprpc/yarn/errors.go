@@ -27,6 +27,14 @@ func IsAttemptNotFound(err error) bool {
 	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationAttemptNotFoundException")
 }
 
+// IsRegistered tells an application master that it has registered already: that the answer to an earlier Register got
+// lost, for the ResourceManager gives it once. Source: org.apache.hadoop.yarn.util.AMRMClientUtils,
+// APP_ALREADY_REGISTERED_MESSAGE.
+func IsRegistered(err error) bool {
+	var remote *ipc.RemoteError
+	return IsInvalidRequest(err) && errors.As(err, &remote) && strings.HasPrefix(remote.Message, "Application Master is already registered")
+}
+
 // IsInvalidRequest tells that an application master broke the protocol, for example by an outdated heartbeat of a
 // second process of the same attempt.
 func IsInvalidRequest(err error) bool {

@@ -140,16 +140,22 @@ func (p *Provider) Stop(id string) {
 	}
 }
 
-// Release gives a container back.
+// Release gives a container back. Of one of an earlier attempt the ResourceManager may
+// not have told yet; it remembers what it was told to take back
+// (AbstractYarnScheduler.releaseContainers, pendingRelease).
 func (p *Provider) Release(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := p.box(id)
-	if b == nil || p.closed {
+	cid, err := hadoop.ParseContainerID(id)
+	if err != nil || p.closed {
 		return
 	}
-	b.stop = true
-	p.giveBack(b.id)
+	if b := p.boxes[cid]; b != nil {
+		b.stop = true
+	} else if cid.Attempt == p.opt.Attempt || p.opt.Attempt == (hadoop.AttemptID{}) {
+		return
+	}
+	p.giveBack(cid)
 }
 
 // halt has one container stopped. A node that cannot be reached will hear it from

@@ -44,6 +44,6 @@ func FromEnv(c Config) (Options, Self, error) {
 		return Options{}, Self{}, err
 	}
 	auth, _ := c.Get("hadoop.security.authentication")
-	o := Options{Scheduler: addrs.Scheduler, Credentials: creds, User: s.User, Secure: auth != "" && auth != "simple"}
+	o := Options{Attempt: s.Container.Attempt, Scheduler: addrs.Scheduler, Credentials: creds, User: s.User, Secure: auth != "" && auth != "simple"}
 	return o, s, nil
 }

@@ -46,6 +46,7 @@ type cluster struct {
 	mu         sync.Mutex
 	registered int // how often
 	forgotten  bool
+	resyncs    bool // it has told the application master to register again
 	superseded bool
 	refuse     bool // asks
 	next       int64
@@ -108,6 +109,10 @@ func (c *cluster) container(n int64, priority int32) *pb.Container {
 func (c *cluster) register(_ context.Context, _ *hadooptest.Call, _ *pb.RegisterApplicationMasterRequest) (*pb.RegisterApplicationMasterResponse, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.registered > 0 && !c.forgotten && !c.resyncs {
+		return nil, &hadooptest.Exception{Class: "org.apache.hadoop.yarn.exceptions.InvalidApplicationMasterRequestException",
+			Message: "Application Master is already registered : " + app.String()}
+	}
 	c.registered++
 	c.forgotten = false
 	c.asks, c.last = map[int32]int{}, nil
@@ -131,6 +136,8 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 		return nil, yarnException("ApplicationMasterNotRegisteredException")
 	case c.last != nil && req.GetResponseId() == c.last.GetResponseId()-1:
 		return c.last, nil // a repetition
+	case req.GetResponseId() != c.last.GetResponseId(): // 0 after a registration
+		return nil, yarnException("InvalidApplicationMasterRequestException")
 	case c.refuse && len(req.GetAsk()) > 0:
 		return nil, yarnException("InvalidResourceRequestException")
 	}
@@ -393,7 +400,7 @@ func TestResync(t *testing.T) {
 		}
 	})
 	// The old way to say it.
-	c.look(func() { c.say.AmCommand = pb.AMCommand_AM_RESYNC.Enum() })
+	c.look(func() { c.say.AmCommand, c.resyncs = pb.AMCommand_AM_RESYNC.Enum(), true })
 	c.until(t, "registered again", func() bool { return c.registered == 3 })
 }
 
@@ -537,6 +544,71 @@ func TestPreviousContainers(t *testing.T) {
 	c.look(func() { c.say.ContainersFromPreviousAttempts = []*pb.Container{c.container(2, 2), c.container(4, 2)} })
 	if e := next[reconcile.Adopted](t, p); len(e.Containers) != 1 || e.Containers[0].ID != container(4).String() {
 		t.Errorf("%+v", e)
+	}
+}
+
+// What the next attempt was not told of at its registration may have ended, or is told of
+// too late; what is of this attempt, or was told before, is no news.
+func TestContainersNeverSeen(t *testing.T) {
+	c := newCluster(t)
+	me := hadoop.AttemptID{App: app, Attempt: 2}
+	p, _ := c.begin(t, func(o *Options) { o.Attempt = me })
+	mine := hadoop.ContainerID{Attempt: me, ID: 7}
+	c.look(func() {
+		c.say.CompletedContainerStatuses = []*pb.ContainerStatus{
+			completed(mine.PB(), 1), completed(container(5).PB(), 3), completed(container(5).PB(), 3), completed(container(6).PB(), 4),
+		}
+	})
+	for _, want := range []reconcile.Completed{{ID: container(5).String(), Status: 3}, {ID: container(6).String(), Status: 4}} {
+		if e := next[reconcile.Completed](t, p); e.ID != want.ID || e.Status != want.Status {
+			t.Errorf("%+v, want %+v", e, want)
+		}
+	}
+	p.Release(mine.String())
+	p.Release("nonsense")
+	p.Release(container(8).String())
+	if e := next[reconcile.Completed](t, p); e.ID != container(8).String() {
+		t.Errorf("%+v", e)
+	}
+	c.look(func() {
+		if !slices.Equal(c.released, []hadoop.ContainerID{container(8)}) {
+			t.Errorf("released %v", c.released)
+		}
+	})
+}
+
+// The ResourceManager registers an attempt, and its answer gets lost: at the beginning,
+// and when it has restarted. What it says next is understood.
+func TestRegistrationWhoseAnswerIsLost(t *testing.T) {
+	c := newCluster(t)
+	var mu sync.Mutex
+	lose := true
+	c.rm.SetFault(func(call *hadooptest.Call) hadooptest.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if call.Method != "registerApplicationMaster" || !lose {
+			return hadooptest.Fault{}
+		}
+		lose = false
+		return hadooptest.Fault{CloseAfter: true}
+	})
+	p, reg := c.begin(t)
+	if !reg.Blind || reg.Adopted != nil || c.registered != 1 {
+		t.Errorf("%+v, registered %d times", reg, c.registered)
+	}
+	get(t, p, 2, 0)
+	mu.Lock()
+	lose = true
+	mu.Unlock()
+	c.look(func() { c.forgotten = true })
+	get(t, p, 2, 2)
+	if c.registered != 2 {
+		t.Errorf("registered %d times", c.registered)
+	}
+	select {
+	case <-p.Done():
+		t.Error(p.Err())
+	default:
 	}
 }
 

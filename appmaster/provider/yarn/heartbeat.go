@@ -177,11 +177,16 @@ func (p *Provider) allocate(c *pb.Container) reconcile.Event {
 	return reconcile.Allocated{ID: id.String(), Pool: pool.spec.Name, Node: b.node.Host}
 }
 
-// complete forgets a container that has ended.
+// complete forgets a container that has ended. One of an earlier attempt may have ended
+// before this attempt heard that it was there.
 func (p *Provider) complete(id hadoop.ContainerID, status int32, diagnostics string) reconcile.Event {
 	b := p.boxes[id]
 	if b == nil {
-		return nil
+		if _, told := p.past[id]; told || id.Attempt == p.opt.Attempt || p.opt.Attempt == (hadoop.AttemptID{}) {
+			return nil
+		}
+		p.remember(id, "")
+		return reconcile.Completed{ID: id.String(), Status: status, Diagnostics: diagnostics}
 	}
 	p.forget(b)
 	return reconcile.Completed{ID: id.String(), Status: status, Diagnostics: diagnostics}
@@ -196,13 +201,19 @@ func (p *Provider) forget(b *box) {
 	if b.state == allocated {
 		return
 	}
+	p.remember(b.id, b.pb.GetNodeHttpAddress())
+}
+
+// remember keeps a container that has ended, and its node's web address, "" if that is
+// not known.
+func (p *Provider) remember(id hadoop.ContainerID, web string) {
 	if len(p.past) >= maxPast {
 		for id := range p.past { // any
 			delete(p.past, id)
 			break
 		}
 	}
-	p.past[b.id] = b.pb.GetNodeHttpAddress()
+	p.past[id] = web
 }
 
 // nodeChanged ends the containers of a node that is lost. The ResourceManager will
@@ -252,7 +263,7 @@ func (p *Provider) preempt(m *pb.PreemptionMessage) []reconcile.Event {
 func (p *Provider) resync() error {
 	p.log.Info("the ResourceManager has forgotten this application master: registering again")
 	resp, err := p.registerOnce(p.ctx)
-	if err != nil {
+	if err != nil && !hadoop.IsRegistered(err) { // else the answer to an earlier call got lost
 		return err
 	}
 	p.mu.Lock()

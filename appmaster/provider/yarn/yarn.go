@@ -26,6 +26,8 @@ type Options struct {
 	// Credentials are those of the application master. Containers get all but the
 	// AMRM token.
 	Credentials *token.Credentials
+	// Attempt is this application master's own: containers of others are known by it.
+	Attempt hadoop.AttemptID
 	// User is whose application it is. Containers get it as HADOOP_USER_NAME,
 	// unless Secure.
 	User   string
@@ -159,9 +161,15 @@ func (p *Provider) Register(ctx context.Context, r provider.Registration) (provi
 		p.pools = append(p.pools, &pool{spec: &r.Pools[i], priority: int32(i + 1)})
 	}
 	var resp *pb.RegisterApplicationMasterResponse
+	blind := false
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		var err error
 		if resp, err = p.registerOnce(ctx); err == nil {
+			break
+		}
+		if hadoop.IsRegistered(err) {
+			p.log.Warn("the answer to the registration got lost: the ResourceManager has this attempt registered")
+			blind = true
 			break
 		}
 		var remote *ipc.RemoteError
@@ -186,7 +194,7 @@ func (p *Provider) Register(ctx context.Context, r provider.Registration) (provi
 	most := resp.GetMaximumCapability()
 	return provider.Registered{
 		Maximum: spec.Resource{VCores: int(most.GetVirtualCores()), MemoryMiB: most.GetMemory()},
-		Adopted: p.adopt(resp.GetContainersFromPreviousAttempts()),
+		Adopted: p.adopt(resp.GetContainersFromPreviousAttempts()), Blind: blind,
 	}, nil
 }
 

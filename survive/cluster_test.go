@@ -1,0 +1,225 @@
+package survive
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd"
+	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+// patience bounds every wait: others may use the machine.
+const patience = 90 * time.Second
+
+// world is an embedded cluster with one client.
+type world struct {
+	*testing.T
+	*minicluster.Cluster
+	edge *edgeclient.Client
+}
+
+func newWorld(t *testing.T, o minicluster.Options) *world {
+	t.Helper()
+	o.Dir = t.TempDir()
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 50 * time.Millisecond
+	}
+	o.NoMemoryLimit = true
+	if o.Cluster.MaxAttempts == 0 {
+		o.Cluster.MaxAttempts = 100
+	}
+	cluster, err := minicluster.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{T: t, Cluster: cluster}
+	t.Cleanup(func() {
+		if t.Failed() {
+			w.showLogs()
+		}
+		if err := cluster.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("HADOOP_CONF_DIR", cluster.ConfDir())
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("YARND_HOME", t.TempDir())
+	t.Setenv("YARND_LOG", "debug")
+	if w.edge, err = edgeclient.Open(t.Context(), edgeclient.Options{Provider: "yarn", CallTimeout: 20 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.edge.Close() })
+	return w
+}
+
+// small is a request for an application of so many workers, as small as they come.
+func small(workers int) edgeclient.Request {
+	size := edgeclient.Resources{VCores: 1, Memory: 128 * edgeclient.MiB}
+	return edgeclient.Request{Bundle: program, Workers: workers, Worker: size, Scheduler: size, AM: size, MaxAttempts: 100}
+}
+
+// app is an application in the world.
+type app struct {
+	*world
+	id string
+}
+
+// submit starts an application; with workers it waits until they are there.
+func (w *world) submit(r edgeclient.Request) *app {
+	w.Helper()
+	report, err := w.edge.Submit(w.Context(), r)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return &app{w, report.ID}
+}
+
+func (a *app) connect() *yarnd.Cluster {
+	a.Helper()
+	report, err := a.edge.Report(a.Context(), a.id)
+	if err != nil {
+		a.Fatal(err)
+	}
+	c, err := yarnd.Attach(a.Context(), a.edge, report, false)
+	if err != nil {
+		a.Fatal(err)
+	}
+	a.Cleanup(func() { c.Close() })
+	return c
+}
+
+// await waits for a condition.
+func (w *world) await(what string, is func() bool) {
+	w.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.Fatalf("it never was so: %s", what)
+		}
+	}
+}
+
+// attempt is the application's present attempt.
+func (a *app) attempt() yarn.AttemptID {
+	a.Helper()
+	report, err := a.edge.Report(a.Context(), a.id)
+	if err != nil {
+		a.Fatal(err)
+	}
+	id, err := yarn.ParseAttemptID(report.Attempt)
+	if err != nil {
+		a.Fatal(err)
+	}
+	return id
+}
+
+// master is the container of an attempt's application master: the attempt's first.
+func master(id yarn.AttemptID, c yarn.ContainerID) bool {
+	return c.Attempt == id && c.ID&(1<<40-1) == 1
+}
+
+var errNoMaster = errors.New("no node runs the application master")
+
+// killMaster kills an attempt's application master with SIGKILL, where it lives.
+func (w *world) killMaster(id yarn.AttemptID) error {
+	for _, node := range w.Nodes {
+		for _, c := range node.Containers() {
+			if c.State == tracker.Running && master(id, c.ID) {
+				return node.KillContainer(c.ID, syscall.SIGKILL)
+			}
+		}
+	}
+	return errNoMaster
+}
+
+// running are the containers of an application that run, but for application masters.
+func (a *app) running() []yarn.ContainerID {
+	var out []yarn.ContainerID
+	for _, node := range a.Nodes {
+		for _, c := range node.Containers() {
+			if c.State == tracker.Running && c.ID.Attempt.App.String() == a.id && !master(c.ID.Attempt, c.ID) {
+				out = append(out, c.ID)
+			}
+		}
+	}
+	return out
+}
+
+// gone waits until nothing of the application is left: no container, no process, no
+// staged file.
+func (a *app) gone() {
+	a.Helper()
+	a.await("no container is left", func() bool {
+		for _, node := range a.Nodes {
+			for _, c := range node.Containers() {
+				if c.State == tracker.Running && c.ID.Attempt.App.String() == a.id {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	a.await("no process is left", func() bool { return len(a.processes()) == 0 })
+	staging := filepath.Join(a.Home(a.edge.User()), ".yarnd", a.id)
+	a.await("nothing is staged", func() bool {
+		_, err := os.Stat(staging)
+		return errors.Is(err, os.ErrNotExist)
+	})
+}
+
+// processes are those that run in the directories of the application's containers.
+func (a *app) processes() []string {
+	var out []string
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		dir, err := os.Readlink(link)
+		if err == nil && strings.HasPrefix(dir, a.Dir()) && strings.Contains(dir, a.id) {
+			out = append(out, filepath.Dir(link)+" in "+dir)
+		}
+	}
+	return out
+}
+
+// final waits for the end and returns the final status.
+func (a *app) final() edgeclient.Report {
+	a.Helper()
+	var last edgeclient.Report
+	a.await("the application has ended", func() bool {
+		r, err := a.edge.Report(a.Context(), a.id)
+		last = r
+		return err == nil && r.State.Ended()
+	})
+	return last
+}
+
+// showLogs prints what the application masters and schedulers said.
+func (w *world) showLogs() {
+	files, _ := filepath.Glob(filepath.Join(w.Dir(), "nodes", "*", "*", "*", "container_*", "stderr"))
+	more, _ := filepath.Glob(filepath.Join(w.Dir(), "nodes", "*", "*", "*", "*", "container_*", "stderr"))
+	for _, name := range append(files, more...) {
+		text, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(text), "registered") && !strings.Contains(string(text), "cheduler") {
+			continue
+		}
+		const most = 8 << 10
+		if len(text) > most {
+			text = text[len(text)-most:]
+		}
+		w.Logf("%s:\n%s", name, text)
+	}
+}
+
+// withTime bounds a part of a test.
+func (w *world) withTime() context.Context {
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	w.Cleanup(cancel)
+	return ctx
+}
