@@ -27,7 +27,7 @@ func (j *Journal) look(call caller) (ids []fileID, err error) {
 // repeat does something again, with growing pauses, until it works or ctx ends. Errors that
 // say something about a file are no failures of the store.
 func (j *Journal) repeat(ctx context.Context, op, file string, f func(context.Context) error) error {
-	b := backoff{min: j.opts.RetryMin, max: j.opts.RetryMax}
+	b := j.backoff()
 	for {
 		began := time.Now()
 		err := f(ctx)
@@ -69,4 +69,8 @@ func (j *Journal) call(op, file string, f func(context.Context) error) error {
 func (j *Journal) watched(op, file string, f func(context.Context) error) error {
 	defer j.state.watch(op, file)()
 	return j.call(op, file, f)
+}
+
+func (j *Journal) backoff() backoff {
+	return backoff{min: j.opts.RetryMin, max: j.opts.RetryMax, jitter: j.opts.jitter}
 }

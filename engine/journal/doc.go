@@ -39,7 +39,7 @@
 //	56  4  0
 //	60  4  CRC-32C of bytes 0 to 59
 //
-// and goes on with blocks, which are the same in whatever segment they are written but for the position
+// which is flushed before anything else is written, and goes on with blocks, which are the same in whatever segment they are written but for the position
 // known to be safe:
 //
 //	0   4  "yjB\n"; "yjE\n" ends a snapshot
@@ -91,12 +91,10 @@
 // A zombie's flush fails once its file is sealed; it begins another one, does A2, and knows. Nothing is written or
 // told after OnFenced.
 //
-// A snapshot is a file of which the same holds: what B lists is whole or not, for ever. When A has flushed
-// one to its end it lists once more. Only if there is no later marker it counts: later epochs then
-// begin after that, list it whole, and begin their replay with it or a later one. So A removes what it stands for.
-// B may have listed a file that A removes; B does not need it, for it has the snapshot. A segment is removed
-// only if the next one of its epoch begins at the snapshot's position or before; segments of
-// earlier epochs are in the snapshot whole.
+// A snapshot is a file of which the same holds: if A was told that its end is flushed, every later epoch lists it,
+// and finds it whole. So their replay begins with it, or with a later one, and A removes what it stands for.
+// B may have listed a file that A removes; B does not need it. A segment is removed only if the next one of its epoch
+// begins at the snapshot's position or before; segments of earlier epochs are in the snapshot whole.
 //
 // Between any two steps a process may be killed. What is left behind is a marker, a file without
 // header, a segment that ends early, a snapshot without end, or files that a whole snapshot stands for. None

@@ -55,32 +55,28 @@ func appendHeader(dst []byte, h header) []byte {
 	return le.AppendUint32(dst, crc32.Checksum(dst[at:], castagnoli))
 }
 
-// parseHeader reads the header of the file of that name. blank is a file whose header did
-// not arrive: shorter, or zeroes after a loss of power.
-func parseHeader(f fileID, p []byte) (h header, blank bool, err error) {
-	if len(p) < headerLen || len(bytes.Trim(p[:headerLen], "\x00")) == 0 {
-		return header{}, true, nil
-	}
-	p = p[:headerLen]
+// parseHeader reads the header of the file of that name, from headerLen bytes. All versions have the checksum
+// at the same place.
+func parseHeader(f fileID, p []byte) (header, error) {
 	if !bytes.HasPrefix(p, fileMagic) {
-		return header{}, false, &DamageError{File: f.String(), Why: "it does not begin as a journal's file"}
-	}
-	if v := le.Uint16(p[8:]); v != version {
-		return header{}, false, &VersionError{File: f.String(), Version: v}
+		return header{}, &DamageError{File: f.String(), Why: "it does not begin as a journal's file"}
 	}
 	if le.Uint32(p[60:]) != crc32.Checksum(p[:60], castagnoli) {
-		return header{}, false, &DamageError{File: f.String(), Why: "the checksum of its header is wrong"}
+		return header{}, &DamageError{File: f.String(), Why: "the checksum of its header is wrong"}
 	}
-	h = header{
+	if v := le.Uint16(p[8:]); v != version {
+		return header{}, &VersionError{File: f.String(), Version: v}
+	}
+	h := header{
 		fileID:     fileID{kind(p[10]), le.Uint64(p[28:]), le.Uint32(p[36:])},
 		id:         journalID(p[12:28]),
 		epochFirst: le.Uint64(p[40:]),
 		first:      le.Uint64(p[48:]),
 	}
 	if h.fileID != f {
-		return header{}, false, &DamageError{File: f.String(), Why: "it was written as " + h.fileID.String()}
+		return header{}, &DamageError{File: f.String(), Why: "it was written as " + h.fileID.String()}
 	}
-	return h, false, nil
+	return h, nil
 }
 
 // frame is a block's header.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -32,6 +33,9 @@ type Options struct {
 	SlowAfter   time.Duration // a call without an answer for so long is told to OnState; 0: 3 s
 	RetryMin    time.Duration // the wait after a second failure; 0: 100 ms
 	RetryMax    time.Duration // the longest wait; 0: 10 s
+
+	jitter func() float64 // for tests
+	nonce  func() uint32  // for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -52,6 +56,9 @@ func (o Options) withDefaults() Options {
 	o.SlowAfter = cmp.Or(o.SlowAfter, 3*time.Second)
 	o.RetryMin = cmp.Or(o.RetryMin, 100*time.Millisecond)
 	o.RetryMax = cmp.Or(o.RetryMax, 10*time.Second)
+	if o.jitter == nil {
+		o.jitter, o.nonce = rand.Float64, rand.Uint32
+	}
 	return o
 }
 

@@ -1,12 +1,12 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	crand "crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"slices"
 )
 
@@ -47,7 +47,7 @@ func (j *Journal) try(ctx context.Context, what, file string, f func(context.Con
 // begin puts the marker, and lists.
 func (j *Journal) begin(ctx context.Context) ([]fileID, error) {
 	err := j.try(ctx, "create", "a marker", func(ctx context.Context) error {
-		m := fileID{marker, j.opts.Epoch, rand.Uint32()}
+		m := fileID{marker, j.opts.Epoch, j.opts.nonce()}
 		j.marks[m.seq] = true
 		f, err := j.opts.Store.Create(ctx, m.String())
 		if err != nil {
@@ -119,7 +119,10 @@ func (j *Journal) later(ids []fileID) error {
 func (j *Journal) sealed(ctx context.Context, ids []fileID) ([]found, error) {
 	var files []found
 	for _, f := range ids {
-		err := j.repeat(ctx, "seal", f.String(), func(ctx context.Context) error { return j.opts.Store.Seal(ctx, f.String()) })
+		err := j.repeat(ctx, "seal", f.String(), func(ctx context.Context) error {
+			defer j.state.watch("seal", f.String())()
+			return j.opts.Store.Seal(ctx, f.String())
+		})
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
@@ -141,18 +144,36 @@ func (j *Journal) sealed(ctx context.Context, ids []fileID) ([]found, error) {
 	return files, nil
 }
 
-func (j *Journal) readHeader(ctx context.Context, f fileID) (header, bool, error) {
+// readHeader reads how a file begins. blank is a file whose header was never flushed: it ends
+// within it, or nothing was written behind it, for that is done when the header is safe.
+func (j *Journal) readHeader(ctx context.Context, f fileID) (h header, blank bool, err error) {
 	r, err := j.opts.Store.Open(ctx, f.String())
 	if err != nil {
 		return header{}, false, err
 	}
 	defer r.Close()
 	p := make([]byte, headerLen)
-	n, err := io.ReadFull(r, p)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	switch _, err := io.ReadFull(r, p); {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		return header{}, true, nil
+	case err != nil:
 		return header{}, false, err
 	}
-	return parseHeader(f, p[:n])
+	h, damage := parseHeader(f, p)
+	if damage == nil {
+		return h, false, nil
+	}
+	for { // zeroes may stand for what a disk has lost
+		n, err := r.Read(p)
+		switch {
+		case len(bytes.Trim(p[:n], "\x00")) > 0:
+			return header{}, false, damage
+		case err == io.EOF:
+			return header{}, true, nil
+		case err != nil:
+			return header{}, false, err
+		}
+	}
 }
 
 // choose finds the newest snapshot that is whole, and decides what is replayed.

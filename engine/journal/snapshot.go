@@ -42,7 +42,7 @@ type keeper struct {
 }
 
 func (k *keeper) run() {
-	b := backoff{min: k.opts.RetryMin, max: k.opts.RetryMax}
+	b := k.backoff()
 	for {
 		names, id, err := k.save()
 		if err == nil {
@@ -103,6 +103,9 @@ func (k *keeper) fill(file File, id fileID) (size int64, err error) {
 	if err := write(appendHeader(nil, header{fileID: id, id: k.plan.id, epochFirst: k.begun, first: k.at})); err != nil {
 		return size, err
 	}
+	if err := flush(); err != nil {
+		return size, err
+	}
 	for _, b := range k.recs.blocks {
 		if err := write(b.seal(0, seed)); err != nil {
 			return size, err
@@ -133,9 +136,8 @@ func (k *keeper) tidy(names []fileID, id fileID) {
 	}
 	k.mu.Unlock()
 	for _, f := range names {
-		own := f.epoch == id.epoch
-		old := !own || f.kind == snapshot && f.seq < id.seq || f.kind == segment && f.seq < needed
-		if f.kind != marker && old {
+		old := f.kind == snapshot && f.seq < id.seq || f.kind == segment && f.seq < needed
+		if f.kind != marker && (f.epoch < id.epoch || f.epoch == id.epoch && old) {
 			k.remove(f)
 		}
 	}

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -69,6 +68,7 @@ func (s *state) well() {
 // same for two processes.
 type backoff struct {
 	min, max time.Duration
+	jitter   func() float64 // from 0 to 1
 	n        int
 }
 
@@ -78,7 +78,7 @@ func (b *backoff) reset() { b.n = 0 }
 func (b *backoff) sleep(ctx context.Context) bool {
 	d := min(b.max, b.min<<min(b.n, 20))
 	b.n++
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	t := time.NewTimer(d/2 + time.Duration(b.jitter()*float64(d/2)))
 	defer t.Stop()
 	select {
 	case <-t.C:

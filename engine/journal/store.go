@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// ErrSealed is what a File's Flush answers after its file was sealed or removed.
+// ErrSealed is what a File's Flush answers, alone or wrapped, after its file was sealed.
 var ErrSealed = errors.New("the file was sealed by another process")
 
 // Store is a directory of append-only files: in HDFS, on a local disk, in a test
@@ -29,8 +29,8 @@ type Store interface {
 	// Open reads a file that was sealed or closed, from its begin. Reads fail once ctx
 	// has ended. A file that is not there is fs.ErrNotExist.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
-	// Remove removes a file; one that is not there is fs.ErrNotExist. Who still writes it is told
-	// by Flush.
+	// Remove removes a file; one that is not there is fs.ErrNotExist. A file that was sealed
+	// stays sealed for who still writes it; if it was not, what that writer is told is open.
 	Remove(ctx context.Context, name string) error
 }
 
@@ -38,7 +38,7 @@ type Store interface {
 // or Flush only Close may follow.
 type File interface {
 	// Write appends p, all of it, and does not use it afterwards. Bytes that were not flushed may be there or not when the
-	// writer is no more, up to any of them.
+	// writer is no more, up to any of them; or be zero, on a disk after a loss of power.
 	Write(ctx context.Context, p []byte) error
 	// Flush returns nil when all that was written survives the loss of this process and of
 	// any one machine that the store is made to survive.

@@ -22,14 +22,14 @@ type writer struct {
 	file  File // nil: a segment has to be begun
 	name  string
 	first uint64 // of the present segment
-	fresh bool   // its header is not flushed
+	fresh bool   // nothing but its header was flushed
 	blank bool   // no record was written to it
 	again bool   // the last step failed
 	retry backoff
 }
 
 func newWriter(j *Journal) *writer {
-	return &writer{Journal: j, seed: j.plan.id.seed(), retry: backoff{min: j.opts.RetryMin, max: j.opts.RetryMax}}
+	return &writer{Journal: j, seed: j.plan.id.seed(), retry: j.backoff()}
 }
 
 func (w *writer) run() {
@@ -156,7 +156,10 @@ func (w *writer) begin() error {
 	w.own = append(w.own, ownFile{id.seq, w.first})
 	w.mu.Unlock()
 	w.fresh = true
-	return w.write(appendHeader(nil, header{fileID: id, id: w.plan.id, epochFirst: w.begun, first: w.first}))
+	if err := w.write(appendHeader(nil, header{fileID: id, id: w.plan.id, epochFirst: w.begun, first: w.first})); err != nil {
+		return err
+	}
+	return w.watched("flush", w.name, w.file.Flush)
 }
 
 func (w *writer) write(p []byte) error {
