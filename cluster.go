@@ -138,10 +138,21 @@ func schedulerOf(edge *edgeclient.Client, session *edgeclient.Session) func(cont
 // Session returns the connection to the application's master.
 func (c *Cluster) Session() *edgeclient.Session { return c.session }
 
-// Scale sets how many workers the cluster shall have and returns at once; see
+// Scale sets how many workers the cluster shall have, which ends what Adapt began, and
+// returns at once; see
 // [engine.Client.WaitWorkers].
 func (c *Cluster) Scale(ctx context.Context, n int) error {
 	_, err := c.session.Scale(ctx, n)
+	return err
+}
+
+// Limits are those between which a cluster scales by itself.
+type Limits = edgeclient.Limits
+
+// Adapt has the cluster scale by itself, with its work, until Scale says a number. It
+// returns at once.
+func (c *Cluster) Adapt(ctx context.Context, l Limits) error {
+	_, _, err := c.session.Adapt(ctx, l)
 	return err
 }
 

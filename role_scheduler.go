@@ -46,6 +46,7 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 		},
 		OnShrink: srv.Shrink,
 		OnDrain:  srv.Drain,
+		OnPools:  func(m *ampb.Pools) { srv.Pools(poolStates(m)) },
 	})
 	fleet.control.Store(control)
 	// A scheduler that the application master refuses is one of the past: it must
@@ -99,4 +100,18 @@ func (f *fleet) Report(r server.Report) {
 			Done: int64(j.Done), Running: int64(j.Running), Failed: int64(j.Failed), Started: timestamppb.New(j.Opened)})
 	}
 	c.Report(out)
+}
+
+// poolStates says in the engine's words how the pools are.
+func poolStates(m *ampb.Pools) (out []server.PoolState) {
+	for _, p := range m.GetPool() {
+		limits := p.GetAdapt()
+		memory := float64(p.GetMemoryMib() << 20)
+		out = append(out, server.PoolState{
+			Name: p.GetPool(), Adapts: limits != nil, Min: int(limits.GetMin()), Max: int(limits.GetMax()), Idle: limits.GetIdle().AsDuration(),
+			Round: p.GetRound(), Wanted: int(p.GetWanted()), Asked: int(p.GetAsked()), Containers: int(p.GetContainers()), Failures: int(p.GetFailures()),
+			Slots: int(p.GetVcores()), Memory: uint64(memory * resultShare), TaskMemory: uint64(memory * (limitShare - resultShare)), Named: namedAmounts(p.GetNamed()),
+		})
+	}
+	return out
 }

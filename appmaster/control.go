@@ -93,6 +93,8 @@ func (l *loop) attach(a *attachment, announce *ampb.Announce) error {
 	l.endpoint = &ampb.Endpoint{Address: announce.Address, Epoch: announce.Epoch, Container: a.name}
 	l.note("scheduler.attached", a.name, "at %s, epoch %d", announce.Address, announce.Epoch)
 	l.log.Info("scheduler attached", "container", a.name, "address", announce.Address, "epoch", announce.Epoch)
+	l.remembered(announce.Pools)
+	l.toldPools = nil
 	l.step(reconcile.SchedulerAttached{})
 	l.publish()
 	return nil
@@ -145,8 +147,7 @@ func (l *loop) hear(a *attachment, m *ampb.FromScheduler) {
 			l.log.Warn("the scheduler wants what cannot be", "pool", m.Want.Pool, "count", m.Want.Count)
 			return
 		}
-		l.log.Info("the scheduler wants", "pool", m.Want.Pool, "count", m.Want.Count, "reason", m.Want.Reason)
-		l.step(reconcile.Want{Pool: m.Want.Pool, N: int(m.Want.Count), Reason: "the scheduler: " + m.Want.Reason})
+		l.wants(m.Want)
 	case *ampb.FromScheduler_Release:
 		ids := slices.DeleteFunc(m.Release.Containers, func(id string) bool {
 			m := l.members[id]

@@ -24,6 +24,7 @@ func (l *loop) publish() {
 	l.dirty = false
 	l.revision++
 	l.replace(l.info())
+	l.tellPools()
 }
 
 func (l *loop) replace(info *ampb.Info) {
@@ -70,6 +71,7 @@ func (l *loop) info() *ampb.Info {
 		info.Pools = append(info.Pools, &ampb.Pool{
 			Name: v.Name, Role: string(pool.Role), Wanted: int32(v.Wanted), Asked: int32(v.Asked), Starting: int32(v.Starting), Running: int32(v.Running),
 			Stopping: int32(v.Stopped), Failures: int32(v.Failures), Held: durationpb.New(v.HeldFor), Vcores: int32(pool.Resource.VCores), MemoryMib: pool.Resource.MemoryMiB,
+			Adapt: l.limits(v.Name),
 		})
 	}
 	for _, v := range l.core.Containers() {

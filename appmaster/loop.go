@@ -53,6 +53,8 @@ type loop struct {
 	exits     []*ampb.Exit
 	events    chronicle
 	pools     map[string]int // what each wanted when that was last told
+	scaling   map[string]*scaling
+	toldPools *ampb.Pools // the last that the scheduler was told
 	saidEnd   bool
 	revision  uint64
 	dirty     bool
@@ -96,7 +98,7 @@ func newLoop(o Options) (*loop, error) {
 	l := &loop{
 		opt: o, log: o.Log, ca: ca, id: id, prov: o.Provider, attempt: max(1, o.Attempt), began: time.Now(),
 		calls: make(chan func()), ended: make(chan struct{}), closed: make(chan struct{}),
-		members: map[string]*member{}, allocated: map[string]int{}, pools: map[string]int{},
+		members: map[string]*member{}, allocated: map[string]int{}, pools: map[string]int{}, scaling: newScaling(o.Spec),
 	}
 	l.core = reconcile.New(reconcile.Options{
 		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt),

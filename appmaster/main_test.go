@@ -108,6 +108,15 @@ func playScheduler(ctx context.Context, c *amclient.Client, launch *amclient.Lau
 			fmt.Printf("drain %s: %s\n", ids, why)
 			ctl.Release(ids, why)
 		},
+		OnPools: func(m *ampb.Pools) {
+			for _, p := range m.Pool {
+				if p.Adapt == nil {
+					fmt.Printf("pool %s is a person's and has %d\n", p.Pool, p.Wanted)
+				} else {
+					fmt.Printf("pool %s of %d to %d has %d\n", p.Pool, p.Adapt.Min, p.Adapt.Max, p.Wanted)
+				}
+			}
+		},
 		OnStopping: func(why string) { fmt.Printf("stopping: %s\n", why) },
 	})
 	ctl.Report(report)

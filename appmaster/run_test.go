@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/provider/providertest"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -175,12 +176,74 @@ func TestBusyApplicationIsNotIdle(t *testing.T) {
 	}
 }
 
+// The scheduler's word counts between the limits that a person has set, until a person
+// says how many.
 func TestSchedulerScales(t *testing.T) {
 	w := prepare(t, 0)
 	w.spec.Pools[0].Env["TEST_WANT"] = "2"
+	w.spec.Pools[1].Adapt = &spec.Limits{Max: 4}
 	w.begin()
-	w.until("2 workers", running(2))
+	info := w.until("2 workers", running(2))
+	if l := pool(info, "worker").Adapt; l.GetMin() != 0 || l.GetMax() != 4 {
+		t.Errorf("limits %v", l)
+	}
+	w.readLog(containers(info, "scheduler")[0].Id, "stdout", func(s string) bool { return strings.Contains(s, "pool worker of 0 to 4 has 2\n") })
+
+	reply, err := w.client.Adapt(t.Context(), "", &ampb.Limits{Min: 3, Max: 5})
+	if err != nil || reply.Before.GetMax() != 4 || reply.Wanted != 3 || reply.Pool != "worker" {
+		t.Fatalf("%v, %v", reply, err)
+	}
+	w.until("3 workers", running(3))
+	for _, bad := range []*ampb.Limits{nil, {Min: 3, Max: 2}, {Min: -1, Max: 2}, {Max: 1_000_000}} {
+		if _, err := w.client.Adapt(t.Context(), "", bad); err == nil {
+			t.Errorf("limits %v were taken", bad)
+		}
+	}
+
+	if _, err := w.client.Scale(t.Context(), "", 1); err != nil {
+		t.Fatal(err)
+	}
+	info = w.until("1 worker, as a person said", running(1))
+	if pool(info, "worker").Adapt != nil {
+		t.Errorf("it scales by itself: %v", pool(info, "worker"))
+	}
+	w.readLog(containers(info, "scheduler")[0].Id, "stdout", func(s string) bool { return strings.Contains(s, "pool worker is a person's and has 1\n") })
 }
+
+// What a person said outlives the application master, as long as the scheduler lives; what
+// is said to the new one counts more.
+func TestNextAttemptIsTold(t *testing.T) {
+	w := prepare(t, 5)
+	w.opt.Attempt = 2
+	l, err := newLoop(Options{Spec: w.spec, Seed: w.seed, Provider: noProvider{}, Attempt: 2, Node: "here"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := &ampb.Pools{Attempt: 1, Pool: []*ampb.PoolState{{Pool: "worker", Adapt: &ampb.Limits{Min: 1, Max: 9}, Round: 3, Wanted: 7}, {Pool: "nobody's", Wanted: 3}}}
+	l.remembered(told)
+	if n := l.wanted("worker"); n != 7 || l.limits("worker").GetMax() != 9 {
+		t.Errorf("%d wanted, limits %v", n, l.limits("worker"))
+	}
+	l.pin("worker")
+	l.step(reconcile.Want{Pool: "worker", N: 2})
+	l.remembered(told)
+	if n := l.wanted("worker"); n != 2 || l.limits("worker") != nil {
+		t.Errorf("%d wanted, limits %v, after a person said 2", n, l.limits("worker"))
+	}
+	l.scaling["worker"].said = false
+	told.Attempt = 2 // it is we who said so
+	l.remembered(told)
+	if n := l.wanted("worker"); n != 2 {
+		t.Errorf("%d wanted after hearing our own words", n)
+	}
+}
+
+// noProvider takes all orders and does nothing.
+type noProvider struct{ provider.Provider }
+
+func (noProvider) Name() string                             { return "none" }
+func (noProvider) Ask(string, int, int)                     {}
+func (noProvider) Describe(string) (d provider.Description) { return d }
 
 // Told to end, the application master ends the application, quickly.
 func TestCancel(t *testing.T) {

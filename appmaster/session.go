@@ -83,6 +83,7 @@ func (l *loop) scale(req *ampb.ScaleRequest, who string) (*ampb.ScaleReply, erro
 		return nil, status.Errorf(codes.InvalidArgument, "%d containers are too many (at most %d)", wanted, maxContainers)
 	}
 	l.log.Info("scale", "pool", pool, "from", before, "to", wanted)
+	l.pin(pool)
 	l.step(reconcile.Want{Pool: pool, N: wanted, Reason: "asked for by " + who})
 	return &ampb.ScaleReply{Pool: pool, Before: int32(before), Wanted: int32(wanted)}, nil
 }

@@ -93,8 +93,8 @@ func (l *localCluster) Check(_ context.Context, r Request, _ Resources) error {
 		return usagef("Use the name of an interface of this machine, or leave --interface away", "%v", err)
 	}
 	const others = 3 // the scheduler's, and the application master's two
-	if n := r.Ports.Max - r.Ports.Min + 1; r.Ports != (Ports{}) && n < r.Workers+others {
-		return usagef(fmt.Sprintf("Use a --port-range of %d ports or more", r.Workers+others), "%d ports are too few for %d workers on one machine", n, r.Workers)
+	if n := r.Ports.Max - r.Ports.Min + 1; r.Ports != (Ports{}) && n < r.most()+others {
+		return usagef(fmt.Sprintf("Use a --port-range of %d ports or more", r.most()+others), "%d ports are too few for %d workers on one machine", n, r.most())
 	}
 	return nil
 }

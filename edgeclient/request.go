@@ -22,6 +22,7 @@ type Resources struct {
 // application without workers, with every default.
 type Request struct {
 	Workers   int
+	Adapt     Limits    // the zero value: as many as Workers says; else it begins with these, as far as the limits let it
 	Worker    Resources // default 1 vcore, 1 GiB
 	Scheduler Resources // default 1 vcore, 512 MiB
 	AM        Resources // default 1 vcore, 512 MiB
@@ -62,6 +63,47 @@ type Request struct {
 	Ports     Ports
 	Interface string
 }
+
+// Limits are those between which a cluster scales by itself, with its work.
+type Limits struct {
+	Min, Max int           // workers; a Max of 0 is: not by itself
+	Idle     time.Duration // how long fewer must have been enough before any go; 0 is a minute
+}
+
+// String gives limits as flags have them; "" for the zero value.
+func (l Limits) String() string {
+	if l.Max == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", l.Min, l.Max)
+}
+
+// ParseLimits reads limits MIN:MAX.
+func ParseLimits(s string) (l Limits, err error) {
+	l.Min, l.Max, err = config.ParseLimits(s)
+	return l, err
+}
+
+func (l Limits) check() error {
+	switch _, _, err := config.ParseLimits(fmt.Sprintf("%d:%d", l.Min, l.Max)); {
+	case l == Limits{Idle: l.Idle} && l.Idle >= 0:
+	case err != nil:
+		return usagef("Use --adapt MIN:MAX, such as 0:20", "%v", err)
+	case l.Idle < 0:
+		return usagef("Leave --adapt-idle away for the default", "a negative idle time has no meaning")
+	}
+	return nil
+}
+
+// first is how many workers there are to begin with, and most how many there can be.
+func (r Request) first() int {
+	if r.Adapt.Max == 0 {
+		return r.Workers
+	}
+	return min(max(r.Workers, r.Adapt.Min), r.Adapt.Max)
+}
+
+func (r Request) most() int { return max(r.Workers, r.Adapt.Max) }
 
 // Ports is a range of ports, both ends included.
 type Ports struct{ Min, Max int }
@@ -145,6 +187,12 @@ func (r Request) check() error {
 	if r.Workers < 0 || r.Workers > MaxWorkers {
 		return usagef(fmt.Sprintf("Use --workers 0 to %d", MaxWorkers), "%d workers are out of range", r.Workers)
 	}
+	if err := r.Adapt.check(); err != nil {
+		return err
+	}
+	if r.Adapt.Max > 0 && r.Workers > r.Adapt.Max {
+		return usagef("Raise the maximum of --adapt, or lower --workers", "%d workers to begin with are more than the maximum of %d", r.Workers, r.Adapt.Max)
+	}
 	for _, x := range []struct {
 		role string
 		res  Resources
@@ -168,8 +216,8 @@ func (r Request) check() error {
 	switch r.Wait {
 	case WaitNone, WaitAccepted, WaitRunning, WaitFinished:
 	case WaitWorkers:
-		if r.WaitWorkers < 1 || r.WaitWorkers > r.Workers {
-			return usagef(fmt.Sprintf("Use --wait workers:N with N from 1 to %d", r.Workers), "%d workers would never be reached by %d", r.WaitWorkers, r.Workers)
+		if n := r.first(); r.WaitWorkers < 1 || r.WaitWorkers > n {
+			return usagef(fmt.Sprintf("Use --wait workers:N with N from 1 to %d", n), "%d workers would never be reached by %d", r.WaitWorkers, n)
 		}
 	default:
 		return usagef("Use --wait none|accepted|workers:N|finished", "unknown wait %q", r.Wait)

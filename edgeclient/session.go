@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -168,6 +170,28 @@ func (s *Session) Scale(ctx context.Context, n int) (before int, err error) {
 		return 0, sessionFault("cannot scale "+s.App.ID, err)
 	}
 	return int(reply.GetBefore()), nil
+}
+
+// Adapt has the application scale by itself between limits, with its work, until Scale
+// says a number. It returns the limits before, zero if there were none, and how many
+// workers it wants now.
+func (s *Session) Adapt(ctx context.Context, l Limits) (before Limits, wanted int, err error) {
+	if err := s.needMaster("scale"); err != nil {
+		return Limits{}, 0, err
+	}
+	if err := l.check(); err != nil {
+		return Limits{}, 0, err
+	}
+	m := &ampb.Limits{Min: int32(l.Min), Max: int32(l.Max)}
+	if l.Idle > 0 {
+		m.Idle = durationpb.New(l.Idle)
+	}
+	reply, err := s.am.Adapt(ctx, WorkerPool, m)
+	if err != nil {
+		return Limits{}, 0, sessionFault("cannot have "+s.App.ID+" scale by itself", err)
+	}
+	was := reply.GetBefore()
+	return Limits{int(was.GetMin()), int(was.GetMax()), was.GetIdle().AsDuration()}, int(reply.GetWanted()), nil
 }
 
 // Stop begins the application's end in order, with that final status.

@@ -269,10 +269,18 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 		Pools: []spec.Pool{
 			{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, Files: files, Env: env, NodeLabel: r.NodeLabel,
 				Resource: spec.Resource{VCores: r.Scheduler.VCores, MemoryMiB: mib(r.Scheduler.Memory)}},
-			{Name: WorkerPool, Role: spec.RoleWorker, Count: r.Workers, Files: files, Env: env, NodeLabel: r.NodeLabel,
+			{Name: WorkerPool, Role: spec.RoleWorker, Count: r.first(), Adapt: limitsOf(r.Adapt), Files: files, Env: env, NodeLabel: r.NodeLabel,
 				Resource: spec.Resource{VCores: r.Worker.VCores, MemoryMiB: mib(r.Worker.Memory)}},
 		},
 	}
+}
+
+// limitsOf are a request's limits as the application master reads them; nil is none.
+func limitsOf(l Limits) *spec.Limits {
+	if l.Max == 0 {
+		return nil
+	}
+	return &spec.Limits{Min: l.Min, Max: l.Max, Idle: spec.Duration(l.Idle)}
 }
 
 // WorkerPool is the name of the workers' pool.

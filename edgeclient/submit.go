@@ -108,7 +108,7 @@ func (c *Client) checkAddressSpace(ctx context.Context, r Request, bundle string
 		mapped int64
 	}{{"am", r.AM.Memory, am}, {"scheduler", r.Scheduler.Memory, scheduler}, {"worker", r.Worker.Memory, worker}} {
 		least := mib(int64(float64(x.mapped) / (ratio - 1)))
-		if x.have >= least*MiB || x.role == "worker" && r.Workers == 0 {
+		if x.have >= least*MiB || x.role == "worker" && r.most() == 0 {
 			continue
 		}
 		if what == "" {

@@ -160,6 +160,16 @@ func (c *Client) Scale(ctx context.Context, pool string, n int) (reply *ampb.Sca
 	return reply, err
 }
 
+// Adapt has a pool scale by itself between two numbers; pool "" is the only pool of
+// workers. Scale ends that.
+func (c *Client) Adapt(ctx context.Context, pool string, limits *ampb.Limits) (reply *ampb.AdaptReply, err error) {
+	err = c.call(ctx, "have the application scale by itself", func(ctx context.Context) error {
+		reply, err = c.session.Adapt(ctx, &ampb.AdaptRequest{Pool: pool, Limits: limits})
+		return err
+	})
+	return reply, err
+}
+
 // ScaleBy changes how many containers a pool shall have. It is not repeated once
 // it was sent: doing it twice would do too much.
 func (c *Client) ScaleBy(ctx context.Context, pool string, delta int) (*ampb.ScaleReply, error) {

@@ -26,6 +26,7 @@ type ControlOptions struct {
 	OnDrain    func(containers []string, reason string)
 	OnEvict    func(containers []string, strict bool)
 	OnStopping func(why string)
+	OnPools    func(*ampb.Pools)
 }
 
 // Control is a scheduler's line to the application master. What it is told to say
@@ -44,6 +45,7 @@ type Control struct {
 	releases map[string]*release   // by container, until it has ended
 	report   *ampb.Report          // unsent: the latest
 	reported *ampb.Report          // the latest, for an application master that has not heard it
+	pools    *ampb.Pools           // the last that we were told
 }
 
 type release struct {
@@ -126,7 +128,7 @@ func (k *Control) converse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	announce := &ampb.FromScheduler{Message: &ampb.FromScheduler_Announce{Announce: &ampb.Announce{Address: k.opt.Address, Epoch: k.opt.Epoch}}}
+	announce := &ampb.FromScheduler{Message: &ampb.FromScheduler_Announce{Announce: &ampb.Announce{Address: k.opt.Address, Epoch: k.opt.Epoch, Pools: k.told()}}}
 	if err := stream.Send(announce); err != nil {
 		_, err = stream.Recv() // why
 		return err
@@ -158,6 +160,13 @@ func (k *Control) converse(ctx context.Context) error {
 		}
 		k.hear(m)
 	}
+}
+
+// told is what an application master last said of the pools.
+func (k *Control) told() *ampb.Pools {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.pools
 }
 
 // again makes unsent what must be said on each connection.
@@ -230,6 +239,13 @@ func (k *Control) hear(m *ampb.ToScheduler) {
 	case *ampb.ToScheduler_Evict:
 		if k.opt.OnEvict != nil {
 			k.opt.OnEvict(m.Evict.Containers, m.Evict.Strict)
+		}
+	case *ampb.ToScheduler_Pools:
+		k.mu.Lock()
+		k.pools = m.Pools
+		k.mu.Unlock()
+		if k.opt.OnPools != nil {
+			k.opt.OnPools(m.Pools)
 		}
 	case *ampb.ToScheduler_Stopping:
 		if k.opt.OnStopping != nil {

@@ -363,6 +363,7 @@ type Pool struct {
 	Held          *durationpb.Duration   `protobuf:"bytes,9,opt,name=held,proto3" json:"held,omitempty"`          // how much longer nothing new is asked for
 	Vcores        int32                  `protobuf:"varint,10,opt,name=vcores,proto3" json:"vcores,omitempty"`
 	MemoryMib     int64                  `protobuf:"varint,11,opt,name=memory_mib,json=memoryMib,proto3" json:"memory_mib,omitempty"`
+	Adapt         *Limits                `protobuf:"bytes,12,opt,name=adapt,proto3" json:"adapt,omitempty"` // absent: it is as large as a person said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +475,74 @@ func (x *Pool) GetMemoryMib() int64 {
 	return 0
 }
 
+func (x *Pool) GetAdapt() *Limits {
+	if x != nil {
+		return x.Adapt
+	}
+	return nil
+}
+
+// Limits are those of a pool that scales by itself.
+type Limits struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Min           int32                  `protobuf:"varint,1,opt,name=min,proto3" json:"min,omitempty"`
+	Max           int32                  `protobuf:"varint,2,opt,name=max,proto3" json:"max,omitempty"`
+	Idle          *durationpb.Duration   `protobuf:"bytes,3,opt,name=idle,proto3" json:"idle,omitempty"` // how long fewer must have been enough before one goes; 0: the default
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limits) Reset() {
+	*x = Limits{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limits) ProtoMessage() {}
+
+func (x *Limits) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limits.ProtoReflect.Descriptor instead.
+func (*Limits) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Limits) GetMin() int32 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *Limits) GetMax() int32 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *Limits) GetIdle() *durationpb.Duration {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
+}
+
 type Container struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -491,7 +560,7 @@ type Container struct {
 
 func (x *Container) Reset() {
 	*x = Container{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +572,7 @@ func (x *Container) String() string {
 func (*Container) ProtoMessage() {}
 
 func (x *Container) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +585,7 @@ func (x *Container) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Container.ProtoReflect.Descriptor instead.
 func (*Container) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{4}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Container) GetId() string {
@@ -598,7 +667,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +679,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +692,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{5}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Exit) GetContainer() string {
@@ -695,7 +764,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +776,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +789,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{6}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Endpoint) GetAddress() string {
@@ -765,7 +834,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +846,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +859,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{7}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Report) GetBusy() bool {
@@ -893,7 +962,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +974,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +987,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Job) GetId() string {
@@ -992,7 +1061,7 @@ type WorkerRow struct {
 
 func (x *WorkerRow) Reset() {
 	*x = WorkerRow{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +1073,7 @@ func (x *WorkerRow) String() string {
 func (*WorkerRow) ProtoMessage() {}
 
 func (x *WorkerRow) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +1086,7 @@ func (x *WorkerRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerRow.ProtoReflect.Descriptor instead.
 func (*WorkerRow) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{9}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WorkerRow) GetContainer() string {
@@ -1076,7 +1145,7 @@ type ScaleRequest struct {
 
 func (x *ScaleRequest) Reset() {
 	*x = ScaleRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1157,7 @@ func (x *ScaleRequest) String() string {
 func (*ScaleRequest) ProtoMessage() {}
 
 func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1170,7 @@ func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleRequest.ProtoReflect.Descriptor instead.
 func (*ScaleRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{10}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ScaleRequest) GetPool() string {
@@ -1163,7 +1232,7 @@ type ScaleReply struct {
 
 func (x *ScaleReply) Reset() {
 	*x = ScaleReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1244,7 @@ func (x *ScaleReply) String() string {
 func (*ScaleReply) ProtoMessage() {}
 
 func (x *ScaleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1257,7 @@ func (x *ScaleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleReply.ProtoReflect.Descriptor instead.
 func (*ScaleReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{11}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ScaleReply) GetPool() string {
@@ -1212,6 +1281,118 @@ func (x *ScaleReply) GetWanted() int32 {
 	return 0
 }
 
+type AdaptRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"` // as in ScaleRequest
+	Limits        *Limits                `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdaptRequest) Reset() {
+	*x = AdaptRequest{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdaptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdaptRequest) ProtoMessage() {}
+
+func (x *AdaptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdaptRequest.ProtoReflect.Descriptor instead.
+func (*AdaptRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AdaptRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *AdaptRequest) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+type AdaptReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Before        *Limits                `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"` // absent: it did not scale by itself
+	Wanted        int32                  `protobuf:"varint,3,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdaptReply) Reset() {
+	*x = AdaptReply{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdaptReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdaptReply) ProtoMessage() {}
+
+func (x *AdaptReply) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdaptReply.ProtoReflect.Descriptor instead.
+func (*AdaptReply) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AdaptReply) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *AdaptReply) GetBefore() *Limits {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AdaptReply) GetWanted() int32 {
+	if x != nil {
+		return x.Wanted
+	}
+	return 0
+}
+
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        string                 `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"` // SUCCEEDED, FAILED or KILLED; "" is SUCCEEDED
@@ -1223,7 +1404,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1416,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1429,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{12}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StopRequest) GetStatus() string {
@@ -1280,7 +1461,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1473,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1486,7 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{13}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
 }
 
 type KillRequest struct {
@@ -1317,7 +1498,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1510,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1523,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{14}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *KillRequest) GetContainer() string {
@@ -1360,7 +1541,7 @@ type KillReply struct {
 
 func (x *KillReply) Reset() {
 	*x = KillReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1553,7 @@ func (x *KillReply) String() string {
 func (*KillReply) ProtoMessage() {}
 
 func (x *KillReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1566,7 @@ func (x *KillReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillReply.ProtoReflect.Descriptor instead.
 func (*KillReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{15}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
 }
 
 type RetireRequest struct {
@@ -1398,7 +1579,7 @@ type RetireRequest struct {
 
 func (x *RetireRequest) Reset() {
 	*x = RetireRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1591,7 @@ func (x *RetireRequest) String() string {
 func (*RetireRequest) ProtoMessage() {}
 
 func (x *RetireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1604,7 @@ func (x *RetireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireRequest.ProtoReflect.Descriptor instead.
 func (*RetireRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RetireRequest) GetContainers() []string {
@@ -1449,7 +1630,7 @@ type RetireReply struct {
 
 func (x *RetireReply) Reset() {
 	*x = RetireReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1642,7 @@ func (x *RetireReply) String() string {
 func (*RetireReply) ProtoMessage() {}
 
 func (x *RetireReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1655,7 @@ func (x *RetireReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireReply.ProtoReflect.Descriptor instead.
 func (*RetireReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RetireReply) GetPools() []*ScaleReply {
@@ -1495,7 +1676,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1507,7 +1688,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1520,7 +1701,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EventsRequest) GetSince() uint64 {
@@ -1540,7 +1721,7 @@ type EventsReply struct {
 
 func (x *EventsReply) Reset() {
 	*x = EventsReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1733,7 @@ func (x *EventsReply) String() string {
 func (*EventsReply) ProtoMessage() {}
 
 func (x *EventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1746,7 @@ func (x *EventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsReply.ProtoReflect.Descriptor instead.
 func (*EventsReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EventsReply) GetEvents() []*Event {
@@ -1595,7 +1776,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1788,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1801,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -1669,7 +1850,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1862,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1875,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LogsRequest) GetContainer() string {
@@ -1728,7 +1909,7 @@ type LogChunk struct {
 
 func (x *LogChunk) Reset() {
 	*x = LogChunk{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1921,7 @@ func (x *LogChunk) String() string {
 func (*LogChunk) ProtoMessage() {}
 
 func (x *LogChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1934,7 @@ func (x *LogChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogChunk.ProtoReflect.Descriptor instead.
 func (*LogChunk) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LogChunk) GetData() []byte {
@@ -1785,7 +1966,7 @@ type FromScheduler struct {
 
 func (x *FromScheduler) Reset() {
 	*x = FromScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1978,7 @@ func (x *FromScheduler) String() string {
 func (*FromScheduler) ProtoMessage() {}
 
 func (x *FromScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1991,7 @@ func (x *FromScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromScheduler.ProtoReflect.Descriptor instead.
 func (*FromScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FromScheduler) GetMessage() isFromScheduler_Message {
@@ -1885,16 +2066,19 @@ func (*FromScheduler_Release) isFromScheduler_Message() {}
 func (*FromScheduler_Report) isFromScheduler_Message() {}
 
 type Announce struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // host:port where workers and clients reach it
-	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Address string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // host:port where workers and clients reach it
+	Epoch   uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What the last application master said of the pools: one that knows less, because it
+	// is the next attempt, takes that over.
+	Pools         *Pools `protobuf:"bytes,3,opt,name=pools,proto3" json:"pools,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2090,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2103,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Announce) GetAddress() string {
@@ -1936,6 +2120,13 @@ func (x *Announce) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *Announce) GetPools() *Pools {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
 type Want struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
@@ -1947,7 +2138,7 @@ type Want struct {
 
 func (x *Want) Reset() {
 	*x = Want{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1959,7 +2150,7 @@ func (x *Want) String() string {
 func (*Want) ProtoMessage() {}
 
 func (x *Want) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1972,7 +2163,7 @@ func (x *Want) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Want.ProtoReflect.Descriptor instead.
 func (*Want) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Want) GetPool() string {
@@ -2006,7 +2197,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2209,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2222,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Release) GetContainers() []string {
@@ -2057,6 +2248,7 @@ type ToScheduler struct {
 	//	*ToScheduler_Evict
 	//	*ToScheduler_Stopping
 	//	*ToScheduler_Drain
+	//	*ToScheduler_Pools
 	Message       isToScheduler_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2064,7 +2256,7 @@ type ToScheduler struct {
 
 func (x *ToScheduler) Reset() {
 	*x = ToScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2268,7 @@ func (x *ToScheduler) String() string {
 func (*ToScheduler) ProtoMessage() {}
 
 func (x *ToScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2281,7 @@ func (x *ToScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToScheduler.ProtoReflect.Descriptor instead.
 func (*ToScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ToScheduler) GetMessage() isToScheduler_Message {
@@ -2144,6 +2336,15 @@ func (x *ToScheduler) GetDrain() *Drain {
 	return nil
 }
 
+func (x *ToScheduler) GetPools() *Pools {
+	if x != nil {
+		if x, ok := x.Message.(*ToScheduler_Pools); ok {
+			return x.Pools
+		}
+	}
+	return nil
+}
+
 type isToScheduler_Message interface {
 	isToScheduler_Message()
 }
@@ -2168,6 +2369,10 @@ type ToScheduler_Drain struct {
 	Drain *Drain `protobuf:"bytes,5,opt,name=drain,proto3,oneof"`
 }
 
+type ToScheduler_Pools struct {
+	Pools *Pools `protobuf:"bytes,6,opt,name=pools,proto3,oneof"`
+}
+
 func (*ToScheduler_Exited) isToScheduler_Message() {}
 
 func (*ToScheduler_Shrink) isToScheduler_Message() {}
@@ -2177,6 +2382,178 @@ func (*ToScheduler_Evict) isToScheduler_Message() {}
 func (*ToScheduler_Stopping) isToScheduler_Message() {}
 
 func (*ToScheduler_Drain) isToScheduler_Message() {}
+
+func (*ToScheduler_Pools) isToScheduler_Message() {}
+
+// Pools tells how the pools of workers are, once there is a scheduler and after each
+// change.
+type Pools struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          []*PoolState           `protobuf:"bytes,1,rep,name=pool,proto3" json:"pool,omitempty"`
+	Attempt       int32                  `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"` // of the application master that says so
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pools) Reset() {
+	*x = Pools{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pools) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pools) ProtoMessage() {}
+
+func (x *Pools) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pools.ProtoReflect.Descriptor instead.
+func (*Pools) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Pools) GetPool() []*PoolState {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
+
+func (x *Pools) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+type PoolState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Adapt         *Limits                `protobuf:"bytes,2,opt,name=adapt,proto3" json:"adapt,omitempty"`  // absent: the scheduler's Want for it is ignored
+	Round         uint64                 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"` // grows when a person scales the pool or sets its limits
+	Wanted        int32                  `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	Asked         int32                  `protobuf:"varint,5,opt,name=asked,proto3" json:"asked,omitempty"`           // not allocated yet
+	Containers    int32                  `protobuf:"varint,6,opt,name=containers,proto3" json:"containers,omitempty"` // starting or running
+	Failures      int32                  `protobuf:"varint,7,opt,name=failures,proto3" json:"failures,omitempty"`     // rounds of starts in a row that failed
+	Vcores        int32                  `protobuf:"varint,8,opt,name=vcores,proto3" json:"vcores,omitempty"`
+	MemoryMib     int64                  `protobuf:"varint,9,opt,name=memory_mib,json=memoryMib,proto3" json:"memory_mib,omitempty"`
+	Named         map[string]int64       `protobuf:"bytes,10,rep,name=named,proto3" json:"named,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolState) Reset() {
+	*x = PoolState{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolState) ProtoMessage() {}
+
+func (x *PoolState) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolState.ProtoReflect.Descriptor instead.
+func (*PoolState) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PoolState) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *PoolState) GetAdapt() *Limits {
+	if x != nil {
+		return x.Adapt
+	}
+	return nil
+}
+
+func (x *PoolState) GetRound() uint64 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *PoolState) GetWanted() int32 {
+	if x != nil {
+		return x.Wanted
+	}
+	return 0
+}
+
+func (x *PoolState) GetAsked() int32 {
+	if x != nil {
+		return x.Asked
+	}
+	return 0
+}
+
+func (x *PoolState) GetContainers() int32 {
+	if x != nil {
+		return x.Containers
+	}
+	return 0
+}
+
+func (x *PoolState) GetFailures() int32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *PoolState) GetVcores() int32 {
+	if x != nil {
+		return x.Vcores
+	}
+	return 0
+}
+
+func (x *PoolState) GetMemoryMib() int64 {
+	if x != nil {
+		return x.MemoryMib
+	}
+	return 0
+}
+
+func (x *PoolState) GetNamed() map[string]int64 {
+	if x != nil {
+		return x.Named
+	}
+	return nil
+}
 
 type ContainerExited struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2192,7 +2569,7 @@ type ContainerExited struct {
 
 func (x *ContainerExited) Reset() {
 	*x = ContainerExited{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2581,7 @@ func (x *ContainerExited) String() string {
 func (*ContainerExited) ProtoMessage() {}
 
 func (x *ContainerExited) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2594,7 @@ func (x *ContainerExited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerExited.ProtoReflect.Descriptor instead.
 func (*ContainerExited) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ContainerExited) GetContainer() string {
@@ -2275,7 +2652,7 @@ type Shrink struct {
 
 func (x *Shrink) Reset() {
 	*x = Shrink{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2664,7 @@ func (x *Shrink) String() string {
 func (*Shrink) ProtoMessage() {}
 
 func (x *Shrink) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2677,7 @@ func (x *Shrink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shrink.ProtoReflect.Descriptor instead.
 func (*Shrink) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Shrink) GetPool() string {
@@ -2328,7 +2705,7 @@ type Evict struct {
 
 func (x *Evict) Reset() {
 	*x = Evict{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2340,7 +2717,7 @@ func (x *Evict) String() string {
 func (*Evict) ProtoMessage() {}
 
 func (x *Evict) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2353,7 +2730,7 @@ func (x *Evict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evict.ProtoReflect.Descriptor instead.
 func (*Evict) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Evict) GetContainers() []string {
@@ -2379,7 +2756,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2768,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2781,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Stopping) GetWhy() string {
@@ -2426,7 +2803,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2815,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2828,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Drain) GetContainers() []string {
@@ -2476,7 +2853,7 @@ type SchedulerRequest struct {
 
 func (x *SchedulerRequest) Reset() {
 	*x = SchedulerRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2488,7 +2865,7 @@ func (x *SchedulerRequest) String() string {
 func (*SchedulerRequest) ProtoMessage() {}
 
 func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2501,7 +2878,7 @@ func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerRequest.ProtoReflect.Descriptor instead.
 func (*SchedulerRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{38}
 }
 
 type RenewRequest struct {
@@ -2513,7 +2890,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +2902,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +2915,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -2557,7 +2934,7 @@ type RenewReply struct {
 
 func (x *RenewReply) Reset() {
 	*x = RenewReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2569,7 +2946,7 @@ func (x *RenewReply) String() string {
 func (*RenewReply) ProtoMessage() {}
 
 func (x *RenewReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2582,7 +2959,7 @@ func (x *RenewReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
 func (*RenewReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RenewReply) GetCertificate() []byte {
@@ -2622,7 +2999,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x05exits\x18\x11 \x03(\v2\x15.yarnd.appmaster.ExitR\x05exits\x12\x10\n" +
 	"\x03web\x18\x12 \x01(\tR\x03web\x12<\n" +
 	"\fidle_timeout\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12\x14\n" +
-	"\x05final\x18\x14 \x01(\tR\x05final\"\xb0\x02\n" +
+	"\x05final\x18\x14 \x01(\tR\x05final\"\xdf\x02\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -2636,7 +3013,12 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x06vcores\x18\n" +
 	" \x01(\x05R\x06vcores\x12\x1d\n" +
 	"\n" +
-	"memory_mib\x18\v \x01(\x03R\tmemoryMib\"\xdd\x01\n" +
+	"memory_mib\x18\v \x01(\x03R\tmemoryMib\x12-\n" +
+	"\x05adapt\x18\f \x01(\v2\x17.yarnd.appmaster.LimitsR\x05adapt\"[\n" +
+	"\x06Limits\x12\x10\n" +
+	"\x03min\x18\x01 \x01(\x05R\x03min\x12\x10\n" +
+	"\x03max\x18\x02 \x01(\x05R\x03max\x12-\n" +
+	"\x04idle\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04idle\"\xdd\x01\n" +
 	"\tContainer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x12\n" +
@@ -2699,6 +3081,14 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"ScaleReply\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06before\x18\x02 \x01(\x05R\x06before\x12\x16\n" +
+	"\x06wanted\x18\x03 \x01(\x05R\x06wanted\"S\n" +
+	"\fAdaptRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12/\n" +
+	"\x06limits\x18\x02 \x01(\v2\x17.yarnd.appmaster.LimitsR\x06limits\"i\n" +
+	"\n" +
+	"AdaptReply\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12/\n" +
+	"\x06before\x18\x02 \x01(\v2\x17.yarnd.appmaster.LimitsR\x06before\x12\x16\n" +
 	"\x06wanted\x18\x03 \x01(\x05R\x06wanted\"]\n" +
 	"\vStopRequest\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12 \n" +
@@ -2738,10 +3128,11 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x04want\x18\x02 \x01(\v2\x15.yarnd.appmaster.WantH\x00R\x04want\x124\n" +
 	"\arelease\x18\x03 \x01(\v2\x18.yarnd.appmaster.ReleaseH\x00R\arelease\x121\n" +
 	"\x06report\x18\x04 \x01(\v2\x17.yarnd.appmaster.ReportH\x00R\x06reportB\t\n" +
-	"\amessage\":\n" +
+	"\amessage\"h\n" +
 	"\bAnnounce\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"H\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12,\n" +
+	"\x05pools\x18\x03 \x01(\v2\x16.yarnd.appmaster.PoolsR\x05pools\"H\n" +
 	"\x04Want\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x05R\x05count\x12\x16\n" +
@@ -2750,14 +3141,37 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\n" +
 	"containers\x18\x01 \x03(\tR\n" +
 	"containers\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xa0\x02\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xd0\x02\n" +
 	"\vToScheduler\x12:\n" +
 	"\x06exited\x18\x01 \x01(\v2 .yarnd.appmaster.ContainerExitedH\x00R\x06exited\x121\n" +
 	"\x06shrink\x18\x02 \x01(\v2\x17.yarnd.appmaster.ShrinkH\x00R\x06shrink\x12.\n" +
 	"\x05evict\x18\x03 \x01(\v2\x16.yarnd.appmaster.EvictH\x00R\x05evict\x127\n" +
 	"\bstopping\x18\x04 \x01(\v2\x19.yarnd.appmaster.StoppingH\x00R\bstopping\x12.\n" +
-	"\x05drain\x18\x05 \x01(\v2\x16.yarnd.appmaster.DrainH\x00R\x05drainB\t\n" +
-	"\amessage\"\xb1\x01\n" +
+	"\x05drain\x18\x05 \x01(\v2\x16.yarnd.appmaster.DrainH\x00R\x05drain\x12.\n" +
+	"\x05pools\x18\x06 \x01(\v2\x16.yarnd.appmaster.PoolsH\x00R\x05poolsB\t\n" +
+	"\amessage\"Q\n" +
+	"\x05Pools\x12.\n" +
+	"\x04pool\x18\x01 \x03(\v2\x1a.yarnd.appmaster.PoolStateR\x04pool\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\x05R\aattempt\"\xfc\x02\n" +
+	"\tPoolState\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12-\n" +
+	"\x05adapt\x18\x02 \x01(\v2\x17.yarnd.appmaster.LimitsR\x05adapt\x12\x14\n" +
+	"\x05round\x18\x03 \x01(\x04R\x05round\x12\x16\n" +
+	"\x06wanted\x18\x04 \x01(\x05R\x06wanted\x12\x14\n" +
+	"\x05asked\x18\x05 \x01(\x05R\x05asked\x12\x1e\n" +
+	"\n" +
+	"containers\x18\x06 \x01(\x05R\n" +
+	"containers\x12\x1a\n" +
+	"\bfailures\x18\a \x01(\x05R\bfailures\x12\x16\n" +
+	"\x06vcores\x18\b \x01(\x05R\x06vcores\x12\x1d\n" +
+	"\n" +
+	"memory_mib\x18\t \x01(\x03R\tmemoryMib\x12;\n" +
+	"\x05named\x18\n" +
+	" \x03(\v2%.yarnd.appmaster.PoolState.NamedEntryR\x05named\x1a8\n" +
+	"\n" +
+	"NamedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb1\x01\n" +
 	"\x0fContainerExited\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2791,11 +3205,12 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\bSTARTING\x10\x01\x12\v\n" +
 	"\aRUNNING\x10\x02\x12\f\n" +
 	"\bSTOPPING\x10\x03\x12\t\n" +
-	"\x05ENDED\x10\x042\xa3\x04\n" +
+	"\x05ENDED\x10\x042\xe8\x04\n" +
 	"\aSession\x12;\n" +
 	"\x04Info\x12\x1c.yarnd.appmaster.InfoRequest\x1a\x15.yarnd.appmaster.Info\x12?\n" +
 	"\x05Watch\x12\x1d.yarnd.appmaster.WatchRequest\x1a\x15.yarnd.appmaster.Info0\x01\x12C\n" +
-	"\x05Scale\x12\x1d.yarnd.appmaster.ScaleRequest\x1a\x1b.yarnd.appmaster.ScaleReply\x12@\n" +
+	"\x05Scale\x12\x1d.yarnd.appmaster.ScaleRequest\x1a\x1b.yarnd.appmaster.ScaleReply\x12C\n" +
+	"\x05Adapt\x12\x1d.yarnd.appmaster.AdaptRequest\x1a\x1b.yarnd.appmaster.AdaptReply\x12@\n" +
 	"\x04Stop\x12\x1c.yarnd.appmaster.StopRequest\x1a\x1a.yarnd.appmaster.StopReply\x12@\n" +
 	"\x04Kill\x12\x1c.yarnd.appmaster.KillRequest\x1a\x1a.yarnd.appmaster.KillReply\x12F\n" +
 	"\x06Retire\x12\x1e.yarnd.appmaster.RetireRequest\x1a\x1c.yarnd.appmaster.RetireReply\x12F\n" +
@@ -2820,104 +3235,121 @@ func file_yarnd_appmaster_appmaster_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_appmaster_appmaster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(State)(0),                    // 0: yarnd.appmaster.State
 	(*InfoRequest)(nil),           // 1: yarnd.appmaster.InfoRequest
 	(*WatchRequest)(nil),          // 2: yarnd.appmaster.WatchRequest
 	(*Info)(nil),                  // 3: yarnd.appmaster.Info
 	(*Pool)(nil),                  // 4: yarnd.appmaster.Pool
-	(*Container)(nil),             // 5: yarnd.appmaster.Container
-	(*Exit)(nil),                  // 6: yarnd.appmaster.Exit
-	(*Endpoint)(nil),              // 7: yarnd.appmaster.Endpoint
-	(*Report)(nil),                // 8: yarnd.appmaster.Report
-	(*Job)(nil),                   // 9: yarnd.appmaster.Job
-	(*WorkerRow)(nil),             // 10: yarnd.appmaster.WorkerRow
-	(*ScaleRequest)(nil),          // 11: yarnd.appmaster.ScaleRequest
-	(*ScaleReply)(nil),            // 12: yarnd.appmaster.ScaleReply
-	(*StopRequest)(nil),           // 13: yarnd.appmaster.StopRequest
-	(*StopReply)(nil),             // 14: yarnd.appmaster.StopReply
-	(*KillRequest)(nil),           // 15: yarnd.appmaster.KillRequest
-	(*KillReply)(nil),             // 16: yarnd.appmaster.KillReply
-	(*RetireRequest)(nil),         // 17: yarnd.appmaster.RetireRequest
-	(*RetireReply)(nil),           // 18: yarnd.appmaster.RetireReply
-	(*EventsRequest)(nil),         // 19: yarnd.appmaster.EventsRequest
-	(*EventsReply)(nil),           // 20: yarnd.appmaster.EventsReply
-	(*Event)(nil),                 // 21: yarnd.appmaster.Event
-	(*LogsRequest)(nil),           // 22: yarnd.appmaster.LogsRequest
-	(*LogChunk)(nil),              // 23: yarnd.appmaster.LogChunk
-	(*FromScheduler)(nil),         // 24: yarnd.appmaster.FromScheduler
-	(*Announce)(nil),              // 25: yarnd.appmaster.Announce
-	(*Want)(nil),                  // 26: yarnd.appmaster.Want
-	(*Release)(nil),               // 27: yarnd.appmaster.Release
-	(*ToScheduler)(nil),           // 28: yarnd.appmaster.ToScheduler
-	(*ContainerExited)(nil),       // 29: yarnd.appmaster.ContainerExited
-	(*Shrink)(nil),                // 30: yarnd.appmaster.Shrink
-	(*Evict)(nil),                 // 31: yarnd.appmaster.Evict
-	(*Stopping)(nil),              // 32: yarnd.appmaster.Stopping
-	(*Drain)(nil),                 // 33: yarnd.appmaster.Drain
-	(*SchedulerRequest)(nil),      // 34: yarnd.appmaster.SchedulerRequest
-	(*RenewRequest)(nil),          // 35: yarnd.appmaster.RenewRequest
-	(*RenewReply)(nil),            // 36: yarnd.appmaster.RenewReply
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
+	(*Limits)(nil),                // 5: yarnd.appmaster.Limits
+	(*Container)(nil),             // 6: yarnd.appmaster.Container
+	(*Exit)(nil),                  // 7: yarnd.appmaster.Exit
+	(*Endpoint)(nil),              // 8: yarnd.appmaster.Endpoint
+	(*Report)(nil),                // 9: yarnd.appmaster.Report
+	(*Job)(nil),                   // 10: yarnd.appmaster.Job
+	(*WorkerRow)(nil),             // 11: yarnd.appmaster.WorkerRow
+	(*ScaleRequest)(nil),          // 12: yarnd.appmaster.ScaleRequest
+	(*ScaleReply)(nil),            // 13: yarnd.appmaster.ScaleReply
+	(*AdaptRequest)(nil),          // 14: yarnd.appmaster.AdaptRequest
+	(*AdaptReply)(nil),            // 15: yarnd.appmaster.AdaptReply
+	(*StopRequest)(nil),           // 16: yarnd.appmaster.StopRequest
+	(*StopReply)(nil),             // 17: yarnd.appmaster.StopReply
+	(*KillRequest)(nil),           // 18: yarnd.appmaster.KillRequest
+	(*KillReply)(nil),             // 19: yarnd.appmaster.KillReply
+	(*RetireRequest)(nil),         // 20: yarnd.appmaster.RetireRequest
+	(*RetireReply)(nil),           // 21: yarnd.appmaster.RetireReply
+	(*EventsRequest)(nil),         // 22: yarnd.appmaster.EventsRequest
+	(*EventsReply)(nil),           // 23: yarnd.appmaster.EventsReply
+	(*Event)(nil),                 // 24: yarnd.appmaster.Event
+	(*LogsRequest)(nil),           // 25: yarnd.appmaster.LogsRequest
+	(*LogChunk)(nil),              // 26: yarnd.appmaster.LogChunk
+	(*FromScheduler)(nil),         // 27: yarnd.appmaster.FromScheduler
+	(*Announce)(nil),              // 28: yarnd.appmaster.Announce
+	(*Want)(nil),                  // 29: yarnd.appmaster.Want
+	(*Release)(nil),               // 30: yarnd.appmaster.Release
+	(*ToScheduler)(nil),           // 31: yarnd.appmaster.ToScheduler
+	(*Pools)(nil),                 // 32: yarnd.appmaster.Pools
+	(*PoolState)(nil),             // 33: yarnd.appmaster.PoolState
+	(*ContainerExited)(nil),       // 34: yarnd.appmaster.ContainerExited
+	(*Shrink)(nil),                // 35: yarnd.appmaster.Shrink
+	(*Evict)(nil),                 // 36: yarnd.appmaster.Evict
+	(*Stopping)(nil),              // 37: yarnd.appmaster.Stopping
+	(*Drain)(nil),                 // 38: yarnd.appmaster.Drain
+	(*SchedulerRequest)(nil),      // 39: yarnd.appmaster.SchedulerRequest
+	(*RenewRequest)(nil),          // 40: yarnd.appmaster.RenewRequest
+	(*RenewReply)(nil),            // 41: yarnd.appmaster.RenewReply
+	nil,                           // 42: yarnd.appmaster.PoolState.NamedEntry
+	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
 }
 var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	0,  // 0: yarnd.appmaster.Info.state:type_name -> yarnd.appmaster.State
-	37, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
+	43, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
 	4,  // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
-	5,  // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
-	7,  // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
-	8,  // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
-	6,  // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
-	38, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
-	38, // 8: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
-	37, // 9: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
-	37, // 10: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
-	9,  // 11: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
-	37, // 12: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
-	10, // 13: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
-	37, // 14: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	37, // 15: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
-	12, // 16: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
-	21, // 17: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
-	37, // 18: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
-	25, // 19: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
-	26, // 20: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
-	27, // 21: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
-	8,  // 22: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
-	29, // 23: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
-	30, // 24: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	31, // 25: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
-	32, // 26: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	33, // 27: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
-	1,  // 28: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
-	2,  // 29: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
-	11, // 30: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
-	13, // 31: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
-	15, // 32: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
-	17, // 33: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
-	19, // 34: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
-	22, // 35: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
-	24, // 36: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	34, // 37: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	35, // 38: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
-	3,  // 39: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
-	3,  // 40: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
-	12, // 41: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
-	14, // 42: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
-	16, // 43: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
-	18, // 44: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
-	20, // 45: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
-	23, // 46: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
-	28, // 47: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
-	7,  // 48: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	36, // 49: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
-	39, // [39:50] is the sub-list for method output_type
-	28, // [28:39] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	6,  // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
+	8,  // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
+	9,  // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
+	7,  // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
+	44, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
+	44, // 8: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
+	5,  // 9: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
+	44, // 10: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
+	43, // 11: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
+	43, // 12: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
+	10, // 13: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
+	43, // 14: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
+	11, // 15: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
+	43, // 16: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
+	43, // 17: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	5,  // 18: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
+	5,  // 19: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
+	13, // 20: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
+	24, // 21: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
+	43, // 22: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	28, // 23: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
+	29, // 24: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
+	30, // 25: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
+	9,  // 26: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
+	32, // 27: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
+	34, // 28: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
+	35, // 29: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
+	36, // 30: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
+	37, // 31: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	38, // 32: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	32, // 33: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
+	33, // 34: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
+	5,  // 35: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
+	42, // 36: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
+	1,  // 37: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
+	2,  // 38: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
+	12, // 39: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
+	14, // 40: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
+	16, // 41: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
+	18, // 42: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
+	20, // 43: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
+	22, // 44: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
+	25, // 45: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
+	27, // 46: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	39, // 47: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	40, // 48: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	3,  // 49: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
+	3,  // 50: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
+	13, // 51: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
+	15, // 52: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
+	17, // 53: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
+	19, // 54: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
+	21, // 55: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
+	23, // 56: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
+	26, // 57: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
+	31, // 58: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	8,  // 59: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
+	41, // 60: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	49, // [49:61] is the sub-list for method output_type
+	37, // [37:49] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_appmaster_appmaster_proto_init() }
@@ -2925,22 +3357,23 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 	if File_yarnd_appmaster_appmaster_proto != nil {
 		return
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[10].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[11].OneofWrappers = []any{
 		(*ScaleRequest_Count)(nil),
 		(*ScaleRequest_Delta)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[23].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[26].OneofWrappers = []any{
 		(*FromScheduler_Announce)(nil),
 		(*FromScheduler_Want)(nil),
 		(*FromScheduler_Release)(nil),
 		(*FromScheduler_Report)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[27].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[30].OneofWrappers = []any{
 		(*ToScheduler_Exited)(nil),
 		(*ToScheduler_Shrink)(nil),
 		(*ToScheduler_Evict)(nil),
 		(*ToScheduler_Stopping)(nil),
 		(*ToScheduler_Drain)(nil),
+		(*ToScheduler_Pools)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2948,7 +3381,7 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_appmaster_appmaster_proto_rawDesc), len(file_yarnd_appmaster_appmaster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

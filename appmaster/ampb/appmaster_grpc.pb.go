@@ -26,6 +26,7 @@ const (
 	Session_Info_FullMethodName   = "/yarnd.appmaster.Session/Info"
 	Session_Watch_FullMethodName  = "/yarnd.appmaster.Session/Watch"
 	Session_Scale_FullMethodName  = "/yarnd.appmaster.Session/Scale"
+	Session_Adapt_FullMethodName  = "/yarnd.appmaster.Session/Adapt"
 	Session_Stop_FullMethodName   = "/yarnd.appmaster.Session/Stop"
 	Session_Kill_FullMethodName   = "/yarnd.appmaster.Session/Kill"
 	Session_Retire_FullMethodName = "/yarnd.appmaster.Session/Retire"
@@ -47,6 +48,8 @@ type SessionClient interface {
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Info], error)
 	// Scale sets how many containers a pool shall have.
 	Scale(ctx context.Context, in *ScaleRequest, opts ...grpc.CallOption) (*ScaleReply, error)
+	// Adapt has a pool scale by itself between two numbers. Scale ends that.
+	Adapt(ctx context.Context, in *AdaptRequest, opts ...grpc.CallOption) (*AdaptReply, error)
 	// Stop ends the application. It returns when the end has begun.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopReply, error)
 	// Kill ends one container; it is replaced.
@@ -101,6 +104,16 @@ func (c *sessionClient) Scale(ctx context.Context, in *ScaleRequest, opts ...grp
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ScaleReply)
 	err := c.cc.Invoke(ctx, Session_Scale_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionClient) Adapt(ctx context.Context, in *AdaptRequest, opts ...grpc.CallOption) (*AdaptReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AdaptReply)
+	err := c.cc.Invoke(ctx, Session_Adapt_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +193,8 @@ type SessionServer interface {
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Info]) error
 	// Scale sets how many containers a pool shall have.
 	Scale(context.Context, *ScaleRequest) (*ScaleReply, error)
+	// Adapt has a pool scale by itself between two numbers. Scale ends that.
+	Adapt(context.Context, *AdaptRequest) (*AdaptReply, error)
 	// Stop ends the application. It returns when the end has begun.
 	Stop(context.Context, *StopRequest) (*StopReply, error)
 	// Kill ends one container; it is replaced.
@@ -209,6 +224,9 @@ func (UnimplementedSessionServer) Watch(*WatchRequest, grpc.ServerStreamingServe
 }
 func (UnimplementedSessionServer) Scale(context.Context, *ScaleRequest) (*ScaleReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Scale not implemented")
+}
+func (UnimplementedSessionServer) Adapt(context.Context, *AdaptRequest) (*AdaptReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Adapt not implemented")
 }
 func (UnimplementedSessionServer) Stop(context.Context, *StopRequest) (*StopReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
@@ -289,6 +307,24 @@ func _Session_Scale_Handler(srv interface{}, ctx context.Context, dec func(inter
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SessionServer).Scale(ctx, req.(*ScaleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Session_Adapt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdaptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServer).Adapt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Session_Adapt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServer).Adapt(ctx, req.(*AdaptRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -390,6 +426,10 @@ var Session_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Scale",
 			Handler:    _Session_Scale_Handler,
+		},
+		{
+			MethodName: "Adapt",
+			Handler:    _Session_Adapt_Handler,
 		},
 		{
 			MethodName: "Stop",

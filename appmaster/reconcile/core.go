@@ -135,6 +135,9 @@ func (c *Core) handle(ev Event) {
 	case Want:
 		if p := c.pool(ev.Pool); p != nil && ev.N >= 0 && c.ending == nil {
 			p.wanted = ev.N
+			if ev.Afresh {
+				p.failures, p.delay, p.hold = 0, 0, c.now
+			}
 		}
 	case Allocated:
 		c.allocated(ev)

@@ -12,6 +12,7 @@ type Want struct {
 	Pool   string
 	N      int
 	Reason string // for people
+	Afresh bool   // failed starts are forgiven: a person has seen to it
 }
 
 // Allocated tells that the provider has a container for a pool.

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"path"
@@ -72,6 +73,10 @@ type Pool struct {
 	Role  Role   `json:"role"`
 	Count int    `json:"count"` // how many to begin with; 0 is fine
 
+	// Adapt has the pool scale by itself, from Count on; nil: it is as large as a person
+	// says. For RoleWorker alone.
+	Adapt *Limits `json:"adapt,omitempty"`
+
 	// Args replaces the command's first argument, which is the role. Each may
 	// hold letters, digits and _ . / : = , @ % + - only.
 	Args []string `json:"args,omitempty"`
@@ -102,6 +107,30 @@ type Pool struct {
 	// NodeLabel is the node label expression to ask with; "" is the queue's default.
 	NodeLabel string `json:"nodeLabel,omitempty"`
 }
+
+// Limits are those between which a pool scales by itself.
+type Limits struct {
+	Min int `json:"min"`
+	Max int `json:"max"`
+	// Idle is how long fewer must have been enough before one goes; 0 is the default.
+	Idle Duration `json:"idle,omitempty"`
+}
+
+// Validate returns an error that tells what is wrong with the limits.
+func (l *Limits) Validate() error {
+	switch {
+	case l.Min < 0 || l.Max > maxCount:
+		return fmt.Errorf("must be 0 to %d", maxCount)
+	case l.Min > l.Max:
+		return fmt.Errorf("have a minimum of %d above the maximum of %d", l.Min, l.Max)
+	case l.Idle < 0:
+		return errors.New("have a negative idle time")
+	}
+	return nil
+}
+
+// Clamp returns n, or the limit that it is beyond.
+func (l *Limits) Clamp(n int) int { return min(max(n, l.Min), l.Max) }
 
 // Defaults of a pool.
 const (
@@ -290,6 +319,12 @@ func (p *Pool) validate(at string) error {
 		return invalid("must be 1: there is one scheduler", "%s.count", at)
 	case p.Role == RoleDriver && p.Count > 1:
 		return invalid("must be 1: there is one driver", "%s.count", at)
+	case p.Adapt != nil && p.Role != RoleWorker:
+		return invalid("is for workers alone", "%s.adapt", at)
+	case p.Adapt != nil && p.Adapt.Validate() != nil:
+		return invalid(p.Adapt.Validate().Error(), "%s.adapt", at)
+	case p.Adapt != nil && p.Adapt.Clamp(p.Count) != p.Count:
+		return invalid("is outside of the limits", "%s.count", at)
 	case p.Resource.VCores < 1:
 		return invalid("must be at least 1", "%s.resource.vcores", at)
 	case p.Resource.MemoryMiB < 1:

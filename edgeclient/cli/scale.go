@@ -14,7 +14,8 @@ func (c *command) scale() *cobra.Command {
 		Use:   "scale APP N",
 		Short: "Set how many workers an application has",
 		Long: `scale sets how many workers the application shall have, and returns at once: see
-yarnd status, or yarnd wait --for workers:N. Workers that go finish what they run
+yarnd status, or yarnd wait --for workers:N. An application that scaled by itself
+has as many from then on, until yarnd adapt. Workers that go finish what they run
 first, and hand on what only they hold.`,
 		Args: appArg(2, "an application and a number of workers"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -56,6 +56,8 @@ func setting(f *pflag.FlagSet, key string, target any) {
 // wait for it.
 func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "workers", &r.Workers)
+	setting(f, "adapt", (*limits)(&r.Adapt))
+	setting(f, "adapt-idle", &r.Adapt.Idle)
 	for role, res := range map[string]*edgeclient.Resources{"worker": &r.Worker, "scheduler": &r.Scheduler, "am": &r.AM, "driver": &r.DriverSize} {
 		setting(f, role+".vcores", (*cores)(&res.VCores))
 		setting(f, role+".memory", (*size)(&res.Memory))
@@ -80,6 +82,19 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 		setting(f, "wait", wait)
 	}
 }
+
+// limits is a flag MIN:MAX.
+type limits edgeclient.Limits
+
+func (l *limits) String() string { return edgeclient.Limits(*l).String() }
+
+func (l *limits) Set(text string) error {
+	parsed, err := edgeclient.ParseLimits(text)
+	l.Min, l.Max = parsed.Min, parsed.Max
+	return err
+}
+
+func (l *limits) Type() string { return "MIN:MAX" }
 
 // ports is a flag LOW-HIGH.
 type ports edgeclient.Ports

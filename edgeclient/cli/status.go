@@ -82,6 +82,16 @@ type poolStatus struct {
 	Starting int    `json:"starting"`
 	Running  int    `json:"running"`
 	Stopping int    `json:"stopping"`
+	Min      *int   `json:"min,omitempty"` // of a pool that scales by itself
+	Max      *int   `json:"max,omitempty"`
+}
+
+// limits are those of a pool that scales by itself, MIN:MAX.
+func (p poolStatus) limits() string {
+	if p.Max == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%d:%d", *p.Min, *p.Max)
 }
 
 type containerStatus struct {
@@ -138,7 +148,12 @@ func (st *status) ask(ctx context.Context, client *edgeclient.Client) error {
 
 func (st *status) fill(info *ampb.Info) {
 	for _, p := range info.GetPools() {
-		st.Pools = append(st.Pools, poolStatus{p.GetName(), int(p.GetWanted()), int(p.GetAsked()), int(p.GetStarting()), int(p.GetRunning()), int(p.GetStopping())})
+		row := poolStatus{Name: p.GetName(), Wanted: int(p.GetWanted()), Asked: int(p.GetAsked()), Starting: int(p.GetStarting()), Running: int(p.GetRunning()), Stopping: int(p.GetStopping())}
+		if l := p.GetAdapt(); l != nil {
+			least, most := int(l.GetMin()), int(l.GetMax())
+			row.Min, row.Max = &least, &most
+		}
+		st.Pools = append(st.Pools, row)
 	}
 	st.Containers = append(st.Containers, containerStatus{ID: info.GetContainer(), Pool: "appmaster", Node: info.GetNode(),
 		State: strings.ToLower(info.GetState().String()), Since: info.GetStarted().AsTime(), PID: int(info.GetPid())})
@@ -209,9 +224,9 @@ func (st *status) print(w io.Writer, wide bool) error {
 	}
 	if len(st.Pools) > 0 {
 		fmt.Fprintln(tw)
-		row("POOL", "WANTED", "ASKED", "STARTING", "RUNNING", "STOPPING")
+		row("POOL", "WANTED", "ASKED", "STARTING", "RUNNING", "STOPPING", "ADAPTS")
 		for _, p := range st.Pools {
-			row(p.Name, n(p.Wanted), n(p.Asked), n(p.Starting), n(p.Running), n(p.Stopping))
+			row(p.Name, n(p.Wanted), n(p.Asked), n(p.Starting), n(p.Running), n(p.Stopping), p.limits())
 		}
 	}
 	if len(st.Containers) > 0 {

@@ -121,6 +121,29 @@ func choice(values ...string) Kind {
 	}}
 }
 
+var limits = Kind{Name: "limits", Want: fmt.Sprintf("MIN:MAX, two numbers of workers in order from 0 to %d", MaxWorkers), check: func(s string) error {
+	_, _, err := ParseLimits(s)
+	return err
+}}
+
+// ParseLimits reads limits MIN:MAX of a number of workers.
+func ParseLimits(s string) (least, most int, err error) {
+	a, b, ok := strings.Cut(s, ":")
+	least, errLeast := strconv.Atoi(strings.TrimSpace(a))
+	most, errMost := strconv.Atoi(strings.TrimSpace(b))
+	switch {
+	case !ok || errLeast != nil || errMost != nil:
+		err = fmt.Errorf("%q is no minimum and maximum of workers: write it like 0:20", s)
+	case least < 0 || most > MaxWorkers:
+		err = fmt.Errorf("the limits %s are not within 0 to %d", s, MaxWorkers)
+	case least > most:
+		err = fmt.Errorf("the limits %s have a minimum above the maximum", s)
+	case most == 0:
+		err = errors.New("with a maximum of 0 there would never be a worker")
+	}
+	return least, most, err
+}
+
 var portRange = Kind{Name: "ports", Want: fmt.Sprintf("LOW-HIGH, at least %d ports from %d to %d", MinPorts, MinPort, MaxPort), check: func(s string) error {
 	_, _, err := ParsePorts(s)
 	return err

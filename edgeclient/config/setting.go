@@ -50,6 +50,8 @@ const pathForm = "PATH[#NAME]"
 // Settings is the table of all settings, in the order of the manual.
 var Settings = []Setting{
 	{Key: "workers", Kind: number(0, MaxWorkers), Default: "0", Help: "how many workers"},
+	{Key: "adapt", Kind: limits, Help: "have the cluster scale by itself, with the work, from MIN to MAX workers, such as 0:20; default as many as --workers says"},
+	{Key: "adapt-idle", Kind: duration, Default: "1m0s", Help: "with --adapt: how long fewer workers must have been enough before any go"},
 	{Key: "worker.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the worker"},
 	{Key: "worker.memory", Kind: size(MinMemory, MaxMemory), Default: "1GiB", Help: "memory of a container of the worker"},
 	{Key: "worker.env", Kind: table("a map of NAME: value", envName), Help: "environment variable of the workers; not for secrets; may be repeated"},

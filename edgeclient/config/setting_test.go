@@ -78,3 +78,16 @@ func TestCheckInterface(t *testing.T) {
 		}
 	}
 }
+
+func TestParseLimits(t *testing.T) {
+	for text, want := range map[string][2]int{"0:20": {0, 20}, "3:3": {3, 3}, " 1 : 10000 ": {1, 10000}} {
+		if least, most, err := ParseLimits(text); err != nil || [2]int{least, most} != want {
+			t.Errorf("%q: %d:%d, %v", text, least, most, err)
+		}
+	}
+	for text, words := range map[string]string{"": "write it like 0:20", "20": "write it like 0:20", "a:b": "write it like 0:20", "5:3": "above the maximum", "-1:3": "not within", "0:10001": "not within", "0:0": "never be a worker"} {
+		if least, most, err := ParseLimits(text); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q: %d:%d, %v", text, least, most, err)
+		}
+	}
+}

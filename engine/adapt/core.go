@@ -94,7 +94,11 @@ func (c *Core) decide(now time.Duration, m *pool, p *Pool, d *demand) Decision {
 	in.Goal = max(in.Path, c.cfg.Horizon, 3*in.Delay)
 	in.Finish = seconds(d.finish(m.want))
 	in.Enough = max(d.enough(in.Goal.Seconds()), m.probe(now, c.cfg.Step, d.unknownWidth()))
-	m.remember(now, c.cfg.Idle, in.Enough, p.Busy)
+	in.Idle = c.cfg.Idle
+	if p.Idle > 0 {
+		in.Idle = p.Idle
+	}
+	m.remember(now, in.Idle, in.Enough, p.Busy)
 	in.Peak, in.Busy = m.peak(), m.busy()
 	in.Unmet = m.unmet(now, c.cfg.Unmet, p)
 
@@ -104,6 +108,9 @@ func (c *Core) decide(now time.Duration, m *pool, p *Pool, d *demand) Decision {
 	case m.want < p.Min || m.want > p.Max:
 		out.Kind = Limit
 		out.Want = min(max(m.want, p.Min), p.Max)
+	case p.Failures >= c.cfg.GiveUp && m.want > max(p.Live+p.Starting, p.Min):
+		// What is wanted and not there would be asked for again and again.
+		out.Kind, out.Want = Withdraw, max(p.Live+p.Starting, p.Min)
 	case need > m.want:
 		out.Want = c.raised(m, p, d, &in, need)
 		out.Kind = kindOf(out.Want > m.want, Raise)
@@ -112,7 +119,7 @@ func (c *Core) decide(now time.Duration, m *pool, p *Pool, d *demand) Decision {
 		soonest := d.enough(max(in.Path, c.cfg.Horizon).Seconds())
 		out.Want = min(m.want, max(need, soonest, p.Live+p.Starting, p.Min))
 		out.Kind = kindOf(out.Want < m.want, Withdraw)
-	case c.farBelow(floor, m.want) && now-m.moved >= c.cfg.Idle && m.want > p.Min:
+	case c.farBelow(floor, m.want) && now-m.moved >= in.Idle && m.want > p.Min:
 		out.Want = max(floor, p.Min)
 		out.Kind = kindOf(out.Want < m.want, Lower)
 	}

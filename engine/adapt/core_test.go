@@ -195,7 +195,9 @@ func TestStopsAfterFailedStarts(t *testing.T) {
 	s.work(1000, 0, 0, 0)
 	s.want(s.after(0), 1, Raise, "")
 	s.pool().Failures = 3
-	s.want(s.after(time.Minute), 1, Hold, "3 starts in a row failed: no more are asked for")
+	s.want(s.after(0), 0, Withdraw, "3 starts in a row failed: no more are asked for")
+	s.view.Now += time.Second
+	s.want(s.after(time.Minute), 0, Hold, "3 starts in a row failed: no more are asked for")
 	s.pool().Failures, s.pool().Round = 0, 1 // somebody set the limits anew
 	if d := s.after(10 * time.Second); d.Want < 50 {
 		t.Errorf("%d wanted after the failures were forgiven: %s", d.Want, d.Reason)

@@ -17,7 +17,8 @@ type View struct {
 type Pool struct {
 	Name     string
 	Min, Max int
-	Round    uint64 // grows when somebody sets the limits anew: failed starts are forgiven
+	Idle     time.Duration // how long fewer must have been enough; 0: Config.Idle
+	Round    uint64        // grows when somebody sets the limits anew: failed starts are forgiven
 
 	// What one worker has.
 	Slots      int
@@ -72,6 +73,7 @@ type Inputs struct {
 	Peak                     int           // the most that were enough during Idle
 	Busy                     float64       // workers, over Idle
 	Memory                   int           // workers that hold the results
+	Idle                     time.Duration // how long fewer must have been enough before one goes
 	Delay                    time.Duration // from request to ready, for nine of ten
 	Unmet                    time.Duration // for how long asks have had no answer; 0: they have
 	Headroom                 int

@@ -15,9 +15,12 @@ func words(d *Decision, cfg Config) string {
 	case Raise:
 		return raise(d) + bounds(d, cfg)
 	case Withdraw:
+		if b := failed(d, cfg); b != "" {
+			return left(in) + b
+		}
 		return fmt.Sprintf("%s; %s that did not come yet %s not needed any more", left(in), plural(d.Before-d.Want, "worker"), isAre(d.Before-d.Want))
 	case Lower:
-		return lower(d, cfg)
+		return lower(d)
 	}
 	return left(in) + hold(d, cfg)
 }
@@ -44,15 +47,15 @@ func tries(n int) string {
 	return fmt.Sprintf("%d workers try", n)
 }
 
-func lower(d *Decision, cfg Config) string {
+func lower(d *Decision) string {
 	in := &d.Inputs
 	switch {
 	case d.Want == in.Memory && in.Memory > in.Peak:
-		return fmt.Sprintf("%s hold the results; no more were needed for %s", plural(in.Memory, "worker"), short(cfg.Idle))
+		return fmt.Sprintf("%s hold the results; no more were needed for %s", plural(in.Memory, "worker"), short(in.Idle))
 	case in.Peak == 0 && in.Busy < 0.05:
-		return fmt.Sprintf("nothing to do for %s", short(cfg.Idle))
+		return fmt.Sprintf("nothing to do for %s", short(in.Idle))
 	}
-	return fmt.Sprintf("no more than %d were needed during %s, %.1f were busy; %s", in.Peak, short(cfg.Idle), in.Busy, left(in))
+	return fmt.Sprintf("no more than %d were needed during %s, %.1f were busy; %s", in.Peak, short(in.Idle), in.Busy, left(in))
 }
 
 // hold says what keeps a number as it is.
@@ -66,11 +69,11 @@ func hold(d *Decision, cfg Config) string {
 	case in.Tasks > 0 && in.Enough == in.Width && in.Enough >= d.Want:
 		return fmt.Sprintf("; more than %d could not work at once", in.Width)
 	case in.Tasks > 0 && in.Enough < d.Want:
-		return fmt.Sprintf("; %s now, and fewer only when that lasts %s", enough(in), short(cfg.Idle))
+		return fmt.Sprintf("; %s now, and fewer only when that lasts %s", enough(in), short(in.Idle))
 	case in.Tasks > 0:
 		return fmt.Sprintf("; done in %s, the goal is %s", short(in.Finish), short(in.Goal))
 	case d.Want > in.Min:
-		return fmt.Sprintf("; fewer only when that lasts %s", short(cfg.Idle))
+		return fmt.Sprintf("; fewer only when that lasts %s", short(in.Idle))
 	}
 	return ""
 }
@@ -83,7 +86,7 @@ func bounds(d *Decision, cfg Config) string {
 	case need <= d.Want:
 		return ""
 	case in.Failures >= cfg.GiveUp:
-		return fmt.Sprintf("; %d would be of use, but %d starts in a row failed: no more are asked for (see yarnd events, then yarnd adapt)", need, in.Failures)
+		return failed(d, cfg)
 	case in.Unmet > 0:
 		text := fmt.Sprintf("; %d would be of use, but the cluster has given nothing for %s: little is asked for until it does", need, short(in.Unmet))
 		if in.Headroom >= 0 {
@@ -94,6 +97,15 @@ func bounds(d *Decision, cfg Config) string {
 		return fmt.Sprintf("; %d would be of use, the maximum is %d", need, in.Max)
 	}
 	return ""
+}
+
+// failed says that no more are asked for after failed starts.
+func failed(d *Decision, cfg Config) string {
+	in := &d.Inputs
+	if in.Failures < cfg.GiveUp {
+		return ""
+	}
+	return fmt.Sprintf("; %d would be of use, but %d starts in a row failed: no more are asked for. See yarnd events, and set the limits anew with yarnd adapt", max(in.Enough, in.Memory), in.Failures)
 }
 
 func enough(in *Inputs) string { return fmt.Sprintf("%s would do", number(in.Enough)) }

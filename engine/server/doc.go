@@ -38,6 +38,8 @@
 //   - mail: what actors are asked for, in mailboxes, each a small pure core too, and their
 //     checkpoints. A call is there until it was answered or its session ends; it is given to
 //     the one attempt that lives, by the session of that one's nest.
+//   - scaler: how large the pools are that scale by themselves (package adapt decides), why,
+//     and what the fleet says of them.
 //   - gates: locks, semaphores and events, a small pure core of their own; what a
 //     session holds of them ends with it.
 //   - worker: one incarnation. A connection that breaks leaves it "away" for

@@ -13,12 +13,20 @@ import (
 type fleet struct {
 	mu       sync.Mutex
 	released []string
+	wants    map[string]int // by pool
 	last     Report
 	reports  int
 	block    chan struct{} // if set, every call waits for it
 }
 
-func (f *fleet) Want(string, int, string) {}
+func (f *fleet) Want(pool string, n int, _ string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.wants == nil {
+		f.wants = map[string]int{}
+	}
+	f.wants[pool] = n
+}
 
 func (f *fleet) Release(workers []string, _ string) {
 	f.mu.Lock()

@@ -63,6 +63,7 @@ type loop struct {
 
 	past   pastWorkers
 	events chronicle
+	scaler scaler
 	drains map[string]string // workers that shall leave, by name, until their containers have ended: why
 
 	gates gateKeeper
@@ -105,7 +106,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		sessions: map[string]*session{}, clients: map[link]*session{},
 		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
-		owing: newOwing(),
+		owing: newOwing(), scaler: newScaler(o.Adapt),
 	}
 	l.turns, l.ticker, l.every = turns.New(l.turn), time.NewTicker(tickEvery), tickEvery
 	l.weigh()
@@ -238,6 +239,7 @@ func (l *loop) tick() {
 			l.endSession(s, "its client did not come back")
 		}
 	}
+	l.scale()
 	if l.fleet != nil && l.now.Sub(l.lastReport) >= reportEvery {
 		l.lastReport = l.now
 		l.fleet.report(l.report())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/yarnd/yarnd/engine/adapt"
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/identity"
 )
@@ -32,6 +33,7 @@ type Options struct {
 	MaxBundle  int64         // bytes of the largest bundle; 0 is 1 GiB
 	MaxBundles int64         // bytes of all bundles; 0 is 8 GiB
 	Memory     int64         // bytes that this process may take: tasks beyond are refused; 0 is no limit
+	Adapt      adapt.Config  // of pools that scale by themselves
 	Alone      bool          // this process is the scheduler and nothing else: it may set the garbage collector
 }
 
