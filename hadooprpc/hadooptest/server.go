@@ -51,6 +51,7 @@ type Server struct {
 	known    map[string]bool    // protocols
 	fault    func(*Call) Fault
 	listener net.Listener // nil while refusing
+	release  func()       // of the port, while refusing
 	conns    map[*serverConn]bool
 	closed   bool
 }
@@ -118,7 +119,9 @@ func (s *Server) Refuse(refuse bool) error {
 	case closed:
 		return errors.New("hadooptest: server is closed")
 	case refuse && l != nil:
-		return l.Close()
+		err := l.Close()
+		s.keep(reserve(s.addr))
+		return err
 	case refuse || l != nil:
 		return nil
 	}
@@ -126,8 +129,19 @@ func (s *Server) Refuse(refuse bool) error {
 	if err != nil {
 		return err
 	}
+	s.keep(nil)
 	s.serve(l)
 	return nil
+}
+
+// keep holds the port, or with nil lets it go.
+func (s *Server) keep(release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.release != nil {
+		s.release()
+	}
+	s.release = release
 }
 
 // CloseConns closes all connections, as a restart or an idle time-out does.
@@ -164,6 +178,7 @@ func (s *Server) Close() error {
 		l.Close()
 	}
 	s.CloseConns()
+	s.keep(nil)
 	s.wg.Wait()
 	return nil
 }

@@ -165,7 +165,9 @@ func (c *AMClient) Finish(ctx context.Context, status pb.FinalApplicationStatus,
 		switch {
 		case IsNotRegistered(err) && c.reg != nil:
 			// It restarted. Register, then finish. Source: AMRMClientImpl.unregisterApplicationMaster.
-			_, err = c.register(ctx)
+			if _, err = c.register(ctx); IsRegistered(err) {
+				err = nil
+			}
 			return false, err
 		case IsAttemptNotFound(err) && heard:
 			return true, nil // it has finished with us already

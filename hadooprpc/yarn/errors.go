@@ -22,9 +22,13 @@ func IsNotRegistered(err error) bool {
 	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationMasterNotRegisteredException")
 }
 
-// IsAttemptNotFound tells an application master that its attempt is over: exit.
+// IsAttemptNotFound tells an application master that its attempt is over: exit. Whoever has to connect anew hears it when
+// it shows its token.
+// Source: AMRMTokenSecretManager.retrievePassword.
 func IsAttemptNotFound(err error) bool {
-	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationAttemptNotFoundException")
+	var remote *ipc.RemoteError
+	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ApplicationAttemptNotFoundException") ||
+		IsInvalidToken(err) && errors.As(err, &remote) && strings.HasSuffix(remote.Message, " not found in AMRMTokenSecretManager.")
 }
 
 // IsRegistered tells an application master that it has registered already: that the answer to an earlier Register got
@@ -39,6 +43,15 @@ func IsRegistered(err error) bool {
 // second process of the same attempt.
 func IsInvalidRequest(err error) bool {
 	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.InvalidApplicationMasterRequestException")
+}
+
+// IsInvalidContainer tells that a NodeManager does not take a container that the ResourceManager gave before it
+// restarted or failed over, and forgot: one that was not started by then.
+// Source: ContainerManagerImpl.startContainerInternal.
+func IsInvalidContainer(err error) bool {
+	const class = "org.apache.hadoop.yarn.exceptions.InvalidContainerException"
+	var refused *ContainerError
+	return ipc.Is(err, class) || errors.As(err, &refused) && refused.Class == class
 }
 
 // IsInvalidResource tells that an ask passes the cluster's limits or names an unknown resource type.

@@ -88,8 +88,8 @@ func (p *Provider) start(b *box, tok token.Token, launch *pb.ContainerLaunchCont
 			p.wg.Go(func() { p.halt(b) })
 		}
 	case errors.As(err, &refused):
-		// The node's or the token's fault, or that of what was to be started?
-		p.giveUp(b, fmt.Sprintf("%s: %s", refused.Class, refused.Message), hadoop.IsInvalidToken(err))
+		// A container of before a failover, or the fault of what was to be started?
+		p.giveUp(b, fmt.Sprintf("%s: %s", refused.Class, refused.Message), hadoop.IsInvalidContainer(err))
 	default:
 		p.giveUp(b, fmt.Sprintf("node %s: %v", b.node, err), true)
 	}

@@ -49,6 +49,10 @@ type cluster struct {
 	resyncs    bool // it has told the application master to register again
 	superseded bool
 	refuse     bool // asks
+	stranger   bool // to all tokens
+	strange    int  // heartbeats whose count is found wrong
+	deaf       bool // releases are noted, and nothing comes of them
+	older      bool // containers are of before a failover, for their node
 	next       int64
 	last       *pb.AllocateResponse
 	asks       map[int32]int         // outstanding, by priority
@@ -70,7 +74,7 @@ const secret = "password"
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{say: &pb.AllocateResponse{}, asks: map[int32]int{}, launches: map[hadoop.ContainerID]*pb.ContainerLaunchContext{}}
-	o := hadooptest.Options{TokenOnly: true, Passwords: func([]byte) ([]byte, error) { return []byte(secret), nil }}
+	o := hadooptest.Options{TokenOnly: true, Passwords: c.password}
 	var err error
 	if c.rm, err = hadooptest.NewServer(o); err != nil {
 		t.Fatal(err)
@@ -86,6 +90,16 @@ func newCluster(t *testing.T) *cluster {
 	hadooptest.Handle(c.nm, hadoop.ContainerProtocol, "stopContainers", c.stop)
 	hadooptest.Handle(c.nm, hadoop.ContainerProtocol, "getContainerStatuses", c.statuses)
 	return c
+}
+
+func (c *cluster) password([]byte) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stranger {
+		return nil, &hadooptest.Exception{Class: "org.apache.hadoop.security.token.SecretManager$InvalidToken",
+			Message: hadoop.AttemptID{App: app, Attempt: 1}.String() + " not found in AMRMTokenSecretManager."}
+	}
+	return []byte(secret), nil
 }
 
 func (c *cluster) node() *pb.NodeId {
@@ -134,6 +148,9 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 		return nil, yarnException("ApplicationAttemptNotFoundException")
 	case c.forgotten:
 		return nil, yarnException("ApplicationMasterNotRegisteredException")
+	case c.strange > 0:
+		c.strange--
+		return nil, yarnException("InvalidApplicationMasterRequestException")
 	case c.last != nil && req.GetResponseId() == c.last.GetResponseId()-1:
 		return c.last, nil // a repetition
 	case req.GetResponseId() != c.last.GetResponseId(): // 0 after a registration
@@ -158,6 +175,9 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 	}
 	for _, id := range req.GetRelease() {
 		c.released = append(c.released, hadoop.ContainerIDFromPB(id))
+		if c.deaf {
+			continue
+		}
 		resp.CompletedContainerStatuses = append(resp.CompletedContainerStatuses, completed(id, reconcile.StatusAborted))
 	}
 	c.last = proto.CloneOf(resp)
@@ -193,6 +213,11 @@ func (c *cluster) start(_ context.Context, _ *hadooptest.Call, req *pb.StartCont
 			return nil, err
 		}
 		id := hadoop.ContainerIDFromPB(ident.GetContainerId())
+		if c.older {
+			resp.FailedRequests = append(resp.FailedRequests, &pb.ContainerExceptionMap{ContainerId: id.PB(), Exception: &pb.SerializedException{
+				ClassName: proto.String("org.apache.hadoop.yarn.exceptions.InvalidContainerException"), Message: proto.String("rejected as it is allocated by a previous RM")}})
+			continue
+		}
 		if c.launches[id] != nil {
 			resp.FailedRequests = append(resp.FailedRequests, &pb.ContainerExceptionMap{ContainerId: id.PB(),
 				Exception: &pb.SerializedException{ClassName: proto.String("org.apache.hadoop.yarn.exceptions.YarnException"), Message: proto.String("already started")}})
@@ -407,7 +432,11 @@ func TestResync(t *testing.T) {
 func TestSuperseded(t *testing.T) {
 	for name, say := range map[string]func(*cluster){
 		"exception": func(c *cluster) { c.superseded = true },
-		"command":   func(c *cluster) { c.say.AmCommand = pb.AMCommand_AM_SHUTDOWN.Enum() },
+		"token": func(c *cluster) {
+			c.stranger = true
+			c.rm.CloseConns()
+		},
+		"command": func(c *cluster) { c.say.AmCommand = pb.AMCommand_AM_SHUTDOWN.Enum() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t)

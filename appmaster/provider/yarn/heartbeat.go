@@ -18,7 +18,7 @@ func (p *Provider) heartbeat() {
 	defer close(p.beaten)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	failures := 0
+	failures, strange := 0, 0
 	for {
 		select {
 		case <-timer.C:
@@ -32,7 +32,7 @@ func (p *Provider) heartbeat() {
 		resp, err := p.am.Allocate(p.ctx, req)
 		switch {
 		case err == nil:
-			failures = 0
+			failures, strange = 0, 0
 			p.answered(sent)
 			p.take(resp)
 			if c := resp.GetAmCommand(); resp.AmCommand != nil && c == pb.AMCommand_AM_SHUTDOWN {
@@ -44,6 +44,10 @@ func (p *Provider) heartbeat() {
 		case p.ctx.Err() != nil:
 			return
 		case hadoop.IsNotRegistered(err):
+			err = p.resync()
+		case hadoop.IsInvalidRequest(err) && strange == 0:
+			// It counts our heartbeats otherwise than we do.
+			strange++
 			err = p.resync()
 		case hadoop.IsAttemptNotFound(err), hadoop.IsInvalidRequest(err):
 			p.superseded(fmt.Errorf("the ResourceManager does not know this attempt any more: %w", err))
@@ -130,6 +134,8 @@ func (p *Provider) answered(s sent) {
 	}
 	for _, id := range s.releases {
 		delete(p.releases, id)
+		bound(p.released)
+		p.released[id] = struct{}{}
 	}
 }
 
@@ -180,6 +186,7 @@ func (p *Provider) allocate(c *pb.Container) reconcile.Event {
 // complete forgets a container that has ended. One of an earlier attempt may have ended
 // before this attempt heard that it was there.
 func (p *Provider) complete(id hadoop.ContainerID, status int32, diagnostics string) reconcile.Event {
+	delete(p.released, id)
 	b := p.boxes[id]
 	if b == nil {
 		if _, told := p.past[id]; told || id.Attempt == p.opt.Attempt || p.opt.Attempt == (hadoop.AttemptID{}) {
@@ -192,8 +199,19 @@ func (p *Provider) complete(id hadoop.ContainerID, status int32, diagnostics str
 	return reconcile.Completed{ID: id.String(), Status: status, Diagnostics: diagnostics}
 }
 
-// maxPast bounds how many containers that have ended are remembered for their logs.
+// maxPast bounds how many containers that have ended are remembered, for their logs and their release.
 const maxPast = 10_000
+
+// bound makes room for one more.
+func bound[V any](past map[hadoop.ContainerID]V) {
+	if len(past) < maxPast {
+		return
+	}
+	for id := range past { // any
+		delete(past, id)
+		return
+	}
+}
 
 func (p *Provider) forget(b *box) {
 	delete(p.boxes, b.id)
@@ -207,12 +225,7 @@ func (p *Provider) forget(b *box) {
 // remember keeps a container that has ended, and its node's web address, "" if that is
 // not known.
 func (p *Provider) remember(id hadoop.ContainerID, web string) {
-	if len(p.past) >= maxPast {
-		for id := range p.past { // any
-			delete(p.past, id)
-			break
-		}
-	}
+	bound(p.past)
 	p.past[id] = web
 }
 
@@ -258,8 +271,10 @@ func (p *Provider) preempt(m *pb.PreemptionMessage) []reconcile.Event {
 	return events
 }
 
-// resync registers again with a ResourceManager that has restarted, and has all
-// asks and releases sent again.
+// resync registers again with a ResourceManager that has restarted, or with the
+// other one, and has all asks and releases sent again. Also releases that the
+// last one has heard: it may not have passed them on to the nodes, which then
+// tell the new one that the containers run.
 func (p *Provider) resync() error {
 	p.log.Info("the ResourceManager has forgotten this application master: registering again")
 	resp, err := p.registerOnce(p.ctx)
@@ -268,6 +283,8 @@ func (p *Provider) resync() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	maps.Copy(p.releases, p.released)
+	clear(p.released)
 	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
 	for _, pool := range p.pools {
 		pool.sent = -1

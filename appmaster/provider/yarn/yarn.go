@@ -72,6 +72,7 @@ type Provider struct {
 	past     map[hadoop.ContainerID]string // of containers that have ended: their nodes' web addresses, for their logs
 	tokens   map[hadoop.NodeID]token.Token
 	releases map[hadoop.ContainerID]struct{} // what the ResourceManager is to take back
+	released map[hadoop.ContainerID]struct{} // what it was told to, and has not said that it has
 	progress float32
 	changed  time.Time // when an ask was changed or answered
 	beating  bool      // there is a heartbeat to wait for
@@ -134,6 +135,7 @@ func New(o Options) (*Provider, error) {
 		done: make(chan struct{}), beat: make(chan struct{}), beaten: make(chan struct{}),
 		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]string{},
 		tokens: map[hadoop.NodeID]token.Token{}, releases: map[hadoop.ContainerID]struct{}{},
+		released: map[hadoop.ContainerID]struct{}{},
 	}, nil
 }
 

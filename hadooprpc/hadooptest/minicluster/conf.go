@@ -34,7 +34,24 @@ func (c *Cluster) properties(o Options) map[string]string {
 		"yarn.nodemanager.vmem-check-enabled":       "false",
 		"yarn.timeline-service.enabled":             "false",
 	}
+	if o.HA {
+		maps.Copy(p, c.pair())
+	}
 	maps.Copy(p, o.Site)
+	return p
+}
+
+// pair are the properties of two ResourceManagers, rm1 and rm2.
+func (c *Cluster) pair() map[string]string {
+	const prefix = "yarn.resourcemanager."
+	p := map[string]string{prefix + "ha.enabled": "true", prefix + "cluster-id": "embedded", prefix + "ha.rm-ids": "rm1,rm2"}
+	for key, addrs := range map[string][]string{
+		"address": c.RM.ClientAddrs(), "scheduler.address": c.RM.SchedulerAddrs(), "webapp.address": c.RM.WebAddrs(),
+	} {
+		for i, addr := range addrs {
+			p[fmt.Sprintf("%s%s.rm%d", prefix, key, i+1)] = addr
+		}
+	}
 	return p
 }
 

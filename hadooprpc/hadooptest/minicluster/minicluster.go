@@ -38,6 +38,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Cluster holds queues, limits and times. Its Max is the nodes' Capability when zero.
 	Cluster core.Config
+	// HA makes two ResourceManagers, of which one is active: see rm.RM's Failover.
+	HA bool
 	// ACLs lets nobody but its owner look into an application, or change it.
 	ACLs bool
 	// NoMemoryLimit lets containers take more memory than they asked for.
@@ -81,7 +83,7 @@ func (c *Cluster) start(ctx context.Context, o Options) (err error) {
 	if c.dir, err = makeDir(o.Dir); err != nil {
 		return err
 	}
-	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, ACLs: o.ACLs, Logger: o.Log}); err != nil {
+	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, Pair: o.HA, ACLs: o.ACLs, Logger: o.Log}); err != nil {
 		return err
 	}
 	launcher := o.Launcher

@@ -13,8 +13,8 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-func (m *RM) handleClients() {
-	s, p := m.client, yarn.ClientProtocol
+func (m *RM) handleClients(s *hadooptest.Server) {
+	const p = yarn.ClientProtocol
 	handle(m, s, p, "getNewApplication", m.newApplication)
 	handle(m, s, p, "submitApplication", m.submit)
 	handle(m, s, p, "getApplicationReport", m.getReport)
@@ -32,7 +32,7 @@ func (m *RM) handleClients() {
 	handle(m, s, p, "getDelegationToken", m.getDelegationToken)
 	handle(m, s, p, "renewDelegationToken", m.renewDelegationToken)
 	handle(m, s, p, "cancelDelegationToken", m.cancelDelegationToken)
-	m.handleClusterCalls()
+	m.handleClusterCalls(s)
 }
 
 // access checks the caller's right to look at an application, or to change it.
@@ -120,7 +120,7 @@ func (m *RM) kill(c *hadooptest.Call, req *pb.KillApplicationRequest, now time.T
 	if err := m.access(c, id, modify, now); err != nil {
 		return nil, err
 	}
-	why := "Application " + id.String() + " was killed by user " + user(c) + " at " + hostOf(m.client.Addr())
+	why := "Application " + id.String() + " was killed by user " + user(c) + " at " + hostOf(m.doors[m.active].client.Addr())
 	if d := strings.TrimSpace(req.GetDiagnostics()); d != "" {
 		why += " with diagnostic message: " + d
 	}

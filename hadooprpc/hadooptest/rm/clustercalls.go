@@ -13,8 +13,8 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-func (m *RM) handleClusterCalls() {
-	s, p := m.client, yarn.ClientProtocol
+func (m *RM) handleClusterCalls(s *hadooptest.Server) {
+	const p = yarn.ClientProtocol
 	handle(m, s, p, "getClusterMetrics", m.getMetrics)
 	handle(m, s, p, "getClusterNodes", m.getNodes)
 	handle(m, s, p, "getQueueInfo", m.getQueueInfo)

@@ -11,10 +11,10 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-func (m *RM) handleMasters() {
-	handle(m, m.scheduler, yarn.MasterProtocol, "registerApplicationMaster", m.register)
-	handle(m, m.scheduler, yarn.MasterProtocol, "allocate", m.allocate)
-	handle(m, m.scheduler, yarn.MasterProtocol, "finishApplicationMaster", m.finish)
+func (m *RM) handleMasters(s *hadooptest.Server) {
+	handle(m, s, yarn.MasterProtocol, "registerApplicationMaster", m.register)
+	handle(m, s, yarn.MasterProtocol, "allocate", m.allocate)
+	handle(m, s, yarn.MasterProtocol, "finishApplicationMaster", m.finish)
 }
 
 func (m *RM) register(c *hadooptest.Call, req *pb.RegisterApplicationMasterRequest, now time.Time) (*pb.RegisterApplicationMasterResponse, error) {

@@ -134,7 +134,7 @@ func (m *RM) forward(w http.ResponseWriter, r *http.Request, target string) erro
 		}
 	}
 	req.Header.Set("Cookie", "proxy-user="+url.QueryEscape(staticUser))
-	resp, err := m.web.client.Do(req)
+	resp, err := m.open().web.client.Do(req)
 	if err != nil {
 		return err
 	}

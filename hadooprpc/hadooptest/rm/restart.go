@@ -5,18 +5,16 @@ import (
 	"time"
 )
 
-// Stop ends the ResourceManager as kill -9 does: ports refuse, connections break, nodes find nobody. Start brings it
-// back. Stopping twice does no harm.
+// Stop ends the ResourceManager, of a pair the active one, as kill -9 does: ports refuse, connections break, nodes find
+// nobody. Start brings it back. Stopping twice does no harm.
 func (m *RM) Stop() {
 	m.mu.Lock()
 	m.down = true
 	m.incarnation++
+	d := m.doors[m.active]
 	m.mu.Unlock()
-	m.client.Refuse(true)
-	m.scheduler.Refuse(true)
-	m.client.CloseConns()
-	m.scheduler.CloseConns()
-	m.web.shut()
+	d.refuse(true) // to refuse cannot fail but after Close
+	d.web.shut()
 }
 
 // Start starts it again on the same ports. With keep it has a state store: applications, and the keys of application
@@ -42,22 +40,39 @@ func (m *RM) Start(keep bool) error {
 		m.newKeys()
 	}
 	m.started, m.down, m.standby = now, false, false
+	d := m.doors[m.active]
+	m.core.SetWebAddr(d.web.addr)
 	m.mu.Unlock()
-	err := errors.Join(m.client.Refuse(false), m.scheduler.Refuse(false), m.web.listen())
-	if err == nil {
-		m.web.open()
-	}
-	return err
+	return errors.Join(d.refuse(false), d.web.start())
 }
 
-// Restart is Stop, a pause, and Start.
-func (m *RM) Restart(keep bool, pause time.Duration) error {
+// Failover kills the active one of a pair; after a pause, in which there is none, the other one goes on with the state
+// of the first, and that is the standby from then on. See Start for what a state store has.
+func (m *RM) Failover(pause time.Duration) error {
+	if len(m.doors) < 2 {
+		return errors.New("rm: failover needs a pair")
+	}
 	m.Stop()
-	t := time.NewTimer(pause)
+	m.wait(pause)
+	m.mu.Lock()
+	standby := m.doors[m.active]
+	m.active = 1 - m.active
+	m.mu.Unlock()
+	return errors.Join(m.Start(true), standby.web.start())
+}
+
+func (m *RM) wait(d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-m.ctx.Done():
 	}
+}
+
+// Restart is Stop, a pause, and Start.
+func (m *RM) Restart(keep bool, pause time.Duration) error {
+	m.Stop()
+	m.wait(pause)
 	return m.Start(keep)
 }

@@ -25,6 +25,9 @@ type Options struct {
 	// ClientAddr, SchedulerAddr and WebAddr to listen on (8032, 8030 and 8088 of a real one); "" takes a free port of
 	// 127.0.0.1.
 	ClientAddr, SchedulerAddr, WebAddr string
+	// Pair makes two of it, with one state: the other one listens on free ports of 127.0.0.1, and takes over with
+	// Failover.
+	Pair bool
 	// ACLs refuse to let users other than the owner, Admins, and those of the application's own ACLs look at or change
 	// an application (yarn.acl.enable; off by default, as with the real one).
 	ACLs   bool
@@ -41,16 +44,16 @@ type Options struct {
 
 // RM is a ResourceManager. Its methods may be called by many goroutines.
 type RM struct {
-	opts              Options
-	log               *slog.Logger
-	client, scheduler *hadooptest.Server
-	web               *webServer
-	ctx               context.Context
-	stop              context.CancelFunc
-	wg                sync.WaitGroup
-	launching         chan struct{} // bounds the starts under way
+	opts      Options
+	log       *slog.Logger
+	doors     []*door // one, or of a pair two
+	ctx       context.Context
+	stop      context.CancelFunc
+	wg        sync.WaitGroup
+	launching chan struct{} // bounds the starts under way
 
 	mu          sync.Mutex
+	active      int // index of the door behind which we are
 	core        *core.Cluster
 	keys        tracker.Keys
 	amrm        amrmKeys
@@ -80,45 +83,13 @@ func New(o Options) (*RM, error) {
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.core = core.New(o.Cluster, m.started)
 	m.newKeys()
-	if err := m.listen(); err != nil {
+	if err := m.openDoors(); err != nil {
 		m.Close()
 		return nil, err
 	}
-	m.core.SetWebAddr(m.web.addr)
-	m.handleClients()
-	m.handleMasters()
-	m.web.open()
 	m.wg.Go(m.run)
 	return m, nil
 }
-
-func (m *RM) listen() (err error) {
-	m.client, err = hadooptest.NewServer(hadooptest.Options{Addr: m.opts.ClientAddr, Passwords: m.delegationPassword, Logger: m.opts.Logger})
-	if err != nil {
-		return err
-	}
-	m.scheduler, err = hadooptest.NewServer(hadooptest.Options{Addr: m.opts.SchedulerAddr, TokenOnly: true, Passwords: m.amrmPassword, Logger: m.opts.Logger})
-	if err != nil {
-		return err
-	}
-	m.web, err = newWeb(cmp.Or(m.opts.WebAddr, "127.0.0.1:0"), m)
-	return err
-}
-
-// ClientAddr is where clients connect (yarn.resourcemanager.address), host:port.
-func (m *RM) ClientAddr() string { return m.client.Addr() }
-
-// SchedulerAddr is where application masters connect (yarn.resourcemanager.scheduler.address), host:port.
-func (m *RM) SchedulerAddr() string { return m.scheduler.Addr() }
-
-// WebAddr is where the pages are (yarn.resourcemanager.webapp.address), host:port.
-func (m *RM) WebAddr() string { return m.web.addr }
-
-// ClientServer takes faults for single calls of clients.
-func (m *RM) ClientServer() *hadooptest.Server { return m.client }
-
-// SchedulerServer takes faults for single calls of application masters.
-func (m *RM) SchedulerServer() *hadooptest.Server { return m.scheduler }
 
 // Close stops everything and waits. It may be called twice. Containers live on.
 func (m *RM) Close() error {
@@ -126,13 +97,8 @@ func (m *RM) Close() error {
 	m.down = true
 	m.mu.Unlock()
 	m.stop()
-	for _, s := range []*hadooptest.Server{m.client, m.scheduler} {
-		if s != nil {
-			s.Close()
-		}
-	}
-	if m.web != nil {
-		m.web.shut()
+	for _, d := range m.doors {
+		d.close()
 	}
 	m.wg.Wait()
 	return nil

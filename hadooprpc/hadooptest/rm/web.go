@@ -19,9 +19,9 @@ const Version = "3.4.2"
 
 // webServer holds the pages' listener, which can be shut and opened again on the same port.
 type webServer struct {
-	addr   string
-	mux    *http.ServeMux
-	client *http.Client // of the proxy
+	addr    string
+	handler http.Handler
+	client  *http.Client // of the proxy
 
 	mu  sync.Mutex
 	l   net.Listener
@@ -29,19 +29,21 @@ type webServer struct {
 	wg  sync.WaitGroup
 }
 
-func newWeb(addr string, m *RM) (*webServer, error) {
-	w := &webServer{addr: addr, mux: http.NewServeMux(), client: newProxyClient()}
+// newWeb makes the pages of m's door i.
+func newWeb(addr string, m *RM, i int) (*webServer, error) {
+	mux := http.NewServeMux()
+	w := &webServer{addr: addr, handler: m.behind(i, mux), client: newProxyClient()}
 	if err := w.listen(); err != nil {
 		return nil, err
 	}
 	w.addr = w.l.Addr().String()
-	w.mux.HandleFunc("GET /ws/v1/cluster", m.serveInfo)
-	w.mux.HandleFunc("GET /ws/v1/cluster/info", m.serveInfo)
-	w.mux.HandleFunc("GET /ws/v1/cluster/apps", m.serveApps)
-	w.mux.HandleFunc("GET /ws/v1/cluster/apps/{id}", m.serveApp)
-	w.mux.HandleFunc("GET /cluster/app/{id}", m.servePage)
-	w.mux.HandleFunc("/proxy/{id}", m.serveProxy)
-	w.mux.HandleFunc("/proxy/{id}/{rest...}", m.serveProxy)
+	mux.HandleFunc("GET /ws/v1/cluster", m.serveInfo)
+	mux.HandleFunc("GET /ws/v1/cluster/info", m.serveInfo)
+	mux.HandleFunc("GET /ws/v1/cluster/apps", m.serveApps)
+	mux.HandleFunc("GET /ws/v1/cluster/apps/{id}", m.serveApp)
+	mux.HandleFunc("GET /cluster/app/{id}", m.servePage)
+	mux.HandleFunc("/proxy/{id}", m.serveProxy)
+	mux.HandleFunc("/proxy/{id}/{rest...}", m.serveProxy)
 	return w, nil
 }
 
@@ -56,10 +58,25 @@ func (w *webServer) listen() error {
 	return err
 }
 
+// start listens and serves, unless it does.
+func (w *webServer) start() error {
+	w.mu.Lock()
+	serving := w.srv != nil
+	w.mu.Unlock()
+	if serving {
+		return nil
+	}
+	if err := w.listen(); err != nil {
+		return err
+	}
+	w.open()
+	return nil
+}
+
 func (w *webServer) open() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	srv, l := &http.Server{Handler: w.mux, ReadHeaderTimeout: 30 * time.Second}, w.l
+	srv, l := &http.Server{Handler: w.handler, ReadHeaderTimeout: 30 * time.Second}, w.l
 	w.srv = srv
 	w.wg.Go(func() { srv.Serve(l) })
 }
@@ -88,7 +105,14 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 // serveInfo says who this is. Source: RMWebServices, ClusterInfo.
 func (m *RM) serveInfo(w http.ResponseWriter, _ *http.Request) {
 	m.mu.Lock()
-	started, stamp, standby := m.started, m.core.Timestamp(), m.standby
+	standby := m.standby
+	m.mu.Unlock()
+	m.info(w, standby)
+}
+
+func (m *RM) info(w http.ResponseWriter, standby bool) {
+	m.mu.Lock()
+	started, stamp := m.started, m.core.Timestamp()
 	m.mu.Unlock()
 	ha := "ACTIVE"
 	if standby {

@@ -1,0 +1,32 @@
+package hadooptest
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// reserve keeps a port from being given to others while nobody listens there: a socket that is bound and does not
+// listen. Connecting is refused, and who may share the address, as Go's listeners may, can listen. The returned
+// function lets it go. Only ports of IPv4 addresses are kept.
+func reserve(addr string) (release func()) {
+	nothing := func() {}
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil || !at.Addr().Is4() {
+		return nothing
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nothing
+	}
+	unix.CloseOnExec(fd)
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()})
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nothing
+	}
+	return func() { unix.Close(fd) }
+}
