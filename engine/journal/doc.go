@@ -2,8 +2,8 @@
 // followed by another on another host. Records are bytes; what they mean is the caller's. A record
 // that was told safe is given to every later writer, in order, once.
 //
-// The journal lies in a Store, a directory of append-only files, such as dirstore (a local disk). journaltest is the
-// contract of all of them.
+// The journal lies in a Store, a directory of append-only files: dirstore (a local disk), memstore
+// (tests), and in the root package HDFS. journaltest is the contract of all of them.
 //
 // # One writer
 //

@@ -8,12 +8,12 @@ import (
 // FencedError says that this epoch's time is over: a later one has opened the journal.
 type FencedError struct {
 	Own uint64
-	By  uint64 // the later one; the own one if two processes have the same number
+	By  uint64 // the later one; the own one if another process took the same number first
 }
 
 func (e *FencedError) Error() string {
 	if e.By == e.Own {
-		return fmt.Sprintf("another process opened the journal as epoch %d as well; start the scheduler with an epoch of its own", e.Own)
+		return fmt.Sprintf("another process has opened the journal as epoch %d already; give this one a higher number", e.Own)
 	}
 	return fmt.Sprintf("epoch %d of the journal is over: epoch %d has opened it, and goes on with all that was acknowledged; end this process", e.Own, e.By)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // waitFor waits for a condition.
-func waitFor(t *testing.T, cond func() bool) {
+func waitFor(t testing.TB, cond func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !cond() {
@@ -21,7 +21,7 @@ func waitFor(t *testing.T, cond func() bool) {
 }
 
 // files names the store's files of a kind.
-func files(t *testing.T, s journal.Store, kind string) []string {
+func files(t testing.TB, s journal.Store, kind string) []string {
 	t.Helper()
 	names, err := s.List(t.Context())
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 )
 
 // Options of a journal. Store and Epoch are needed. The callbacks come from goroutines of
-// the journal, which go on when they have returned; they must not call Close.
+// the journal, which go on when they have returned, and OnState also from within Open and Replay. They must not
+// call Close.
 type Options struct {
 	Store Store
 	// Epoch is this process's, from 1: higher than that of any process that has opened the
@@ -78,7 +79,6 @@ const (
 // called from any.
 type Journal struct {
 	opts  Options
-	marks map[uint32]bool // this process's markers
 	gen   uint32
 	plan  plan   // what is replayed
 	begun uint64 // the epoch's first position
@@ -86,6 +86,8 @@ type Journal struct {
 
 	ctx    context.Context // of the goroutines
 	cancel context.CancelFunc
+	left   context.Context // of files that are being closed: ends with Close, or its context
+	leave  context.CancelFunc
 	tasks  sync.WaitGroup
 	kick   chan struct{} // there is something for the writer
 
@@ -94,10 +96,11 @@ type Journal struct {
 	mu       sync.Mutex
 	phase    phase
 	q        queue
-	wanted   uint64 // asked for by Commit
-	rollAt   uint64 // the next segment is to begin here, if the present one begins before
-	snapSafe uint64 // a snapshot is safe that stands for the records before
-	snapping bool   // one is being written
+	wanted   uint64        // asked for by Commit
+	rollAt   uint64        // the next segment is to begin here, if the present one begins before
+	rolled   chan struct{} // closed when it has; nil if nobody waits
+	snapSafe uint64        // a snapshot is safe that stands for the records before
+	snapping bool          // one is being written
 	snapSize int64
 	grown    int64
 	seq      uint32    // of the last file of this epoch
@@ -113,8 +116,9 @@ type ownFile struct {
 }
 
 func newJournal(o Options) *Journal {
-	j := &Journal{opts: o.withDefaults(), marks: map[uint32]bool{}, kick: make(chan struct{}, 1)}
+	j := &Journal{opts: o.withDefaults(), kick: make(chan struct{}, 1)}
 	j.ctx, j.cancel = context.WithCancel(context.Background())
+	j.left, j.leave = context.WithCancel(context.Background())
 	j.state = state{tell: j.opts.OnState, slow: j.opts.SlowAfter}
 	return j
 }
@@ -198,10 +202,10 @@ func (j *Journal) Close(ctx context.Context) error {
 	j.phase = closed
 	j.mu.Unlock()
 	j.wake()
-	stop := context.AfterFunc(ctx, j.cancel)
-	defer stop()
+	defer context.AfterFunc(ctx, func() { j.cancel(); j.leave() })()
 	j.tasks.Wait()
 	j.cancel()
+	j.leave()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {

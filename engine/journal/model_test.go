@@ -45,7 +45,7 @@ func TestModel(t *testing.T) {
 			})
 		})
 		if t.Failed() {
-			t.Fatalf("schedule %d failed; play it alone with -schedules 1 -from %d", seed, seed)
+			t.Fatalf("again: go test ./engine/journal -run TestModel -schedules 1 -from %d", seed)
 		}
 	}
 	t.Logf("%+v", sum)
@@ -76,6 +76,7 @@ func (a *tally) add(b tally) {
 // game is one schedule.
 type game struct {
 	t       *testing.T
+	seed    uint64
 	rnd     *rand.Rand
 	dir     *memstore.Dir
 	players []*player
@@ -144,13 +145,18 @@ func newGame(t *testing.T, seed uint64) *game {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	pick := func(n ...int) int { return n[rnd.IntN(len(n))] }
 	return &game{
-		t: t, rnd: rnd, dir: memstore.New(seed, pick(0, 0, 1) == 1), calls: make(chan *pending, 1000), badness: pick(0, 5, 30),
+		t: t, seed: seed, rnd: rnd, dir: memstore.New(seed, pick(0, 0, 1) == 1), calls: make(chan *pending, 1000), badness: pick(0, 5, 30),
 		habits: habits{
 			answer: pick(30, 60, 120), append: pick(5, 20, 50), snapshot: pick(1, 4, 20, 40),
 			settle: pick(0, 5), stop: pick(0, 2, 6), sleep: pick(1, 6), commit: pick(1, 2, 4, 100), block: pick(40, 100, 400),
 			slow: []string{"-", "segment", "snapshot"}[pick(0, 0, 1, 2)],
 		},
 	}
+}
+
+func (g *game) fail(format string, args ...any) {
+	g.t.Helper()
+	g.t.Errorf("schedule %d: %s", g.seed, fmt.Sprintf(format, args...))
 }
 
 func (g *game) play() {
@@ -325,7 +331,7 @@ func (p *player) begin() {
 		p.g.mu.Unlock()
 		return
 	case err != nil:
-		p.g.t.Errorf("epoch %d: %v", p.epoch, err)
+		p.g.fail("epoch %d: %v", p.epoch, err)
 		return
 	}
 	p.g.mu.Lock()
@@ -334,7 +340,7 @@ func (p *player) begin() {
 	p.content, p.offset, p.heard.told = slices.Clone(found), j.Appended(), j.Appended()
 	p.g.mu.Unlock()
 	if err := j.Start(); err != nil {
-		p.g.t.Error(err)
+		p.g.fail("%v", err)
 	}
 	p.ready <- j
 }
@@ -346,9 +352,9 @@ func (p *player) flushed(pos uint64) {
 	switch h := &p.heard; {
 	case h.closed:
 	case h.fenced:
-		p.g.t.Errorf("epoch %d was fenced, and told %d safe", p.epoch, pos)
+		p.g.fail("epoch %d was fenced, and told %d safe", p.epoch, pos)
 	case pos < h.told || pos > appended:
-		p.g.t.Errorf("epoch %d told %d safe, after %d of %d", p.epoch, pos, h.told, appended)
+		p.g.fail("epoch %d told %d safe, after %d of %d", p.epoch, pos, h.told, appended)
 	default:
 		h.told = pos
 		p.g.Told++
@@ -359,7 +365,7 @@ func (p *player) onFenced(err error) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if p.heard.fenced {
-		p.g.t.Errorf("epoch %d was fenced twice: %v", p.epoch, err)
+		p.g.fail("epoch %d was fenced twice: %v", p.epoch, err)
 	}
 	p.heard.fenced = true
 	p.g.Fenced++
@@ -369,7 +375,7 @@ func (p *player) onState(err error) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if (err != nil) == p.heard.away {
-		p.g.t.Errorf("epoch %d: the state is told twice: %v", p.epoch, err)
+		p.g.fail("epoch %d: the state is told twice: %v", p.epoch, err)
 	}
 	p.heard.away = err != nil
 	p.g.Away++
@@ -457,7 +463,7 @@ func (g *game) heal() {
 		}
 	}
 	if err := g.closing(last); err != nil {
-		g.t.Errorf("close: %v", err)
+		g.fail("close: %v", err)
 	}
 	g.check()
 }
@@ -493,22 +499,25 @@ func (g *game) until(what string, cond func() bool) {
 			time.Sleep(time.Second)
 		}
 	}
-	g.t.Errorf("it does not come to be that %s; there is %q", what, g.dir.Files())
+	g.fail("it does not come to be that %s; there is %q", what, g.dir.Files())
 }
 
-// tidy says that nothing is left that nobody needs.
+// tidy says that nothing is left that nobody needs: of the last epoch, a snapshot and the segment that follows.
 func (g *game) tidy(epoch uint64) bool {
-	snapshots := 0
+	snapshots, segments := 0, 0
 	for _, name := range g.dir.Files() {
 		kind, rest, _ := strings.Cut(name, "-")
 		if kind != "epoch" && !strings.HasPrefix(rest, fmt.Sprintf("%020d", epoch)) {
 			return false
 		}
-		if kind == "snapshot" {
+		switch kind {
+		case "snapshot":
 			snapshots++
+		case "segment":
+			segments++
 		}
 	}
-	return snapshots == 1
+	return snapshots == 1 && segments == 1
 }
 
 // check compares what each epoch has found with what earlier ones have told and found.
@@ -523,15 +532,15 @@ func (g *game) check() {
 				continue
 			}
 			if !prefix(q.safe(), p.replay) {
-				g.t.Errorf("epoch %d told safe\n%q, and epoch %d found\n%q", q.epoch, q.safe(), p.epoch, p.replay)
+				g.fail("epoch %d told safe\n%q, and epoch %d found\n%q", q.epoch, q.safe(), p.epoch, p.replay)
 			}
 			if !prefix(q.replay, p.replay) {
-				g.t.Errorf("epoch %d found\n%q, and epoch %d\n%q", q.epoch, q.replay, p.epoch, p.replay)
+				g.fail("epoch %d found\n%q, and epoch %d\n%q", q.epoch, q.replay, p.epoch, p.replay)
 			}
 			from = from || prefix(p.replay, q.content)
 		}
 		if !from {
-			g.t.Errorf("epoch %d found what nobody has appended so: %q", p.epoch, p.replay)
+			g.fail("epoch %d found what nobody has appended so: %q", p.epoch, p.replay)
 		}
 	}
 }

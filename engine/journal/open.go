@@ -44,11 +44,12 @@ func (j *Journal) try(ctx context.Context, what, file string, f func(context.Con
 	})
 }
 
-// begin puts the marker, and lists.
+// begin puts the marker, lists, and returns the files of earlier epochs.
 func (j *Journal) begin(ctx context.Context) ([]fileID, error) {
+	mine := map[uint32]bool{} // markers; one whose Create failed may be there
 	err := j.try(ctx, "create", "a marker", func(ctx context.Context) error {
 		m := fileID{marker, j.opts.Epoch, j.opts.nonce()}
-		j.marks[m.seq] = true
+		mine[m.seq] = true
 		f, err := j.opts.Store.Create(ctx, m.String())
 		if err != nil {
 			return err
@@ -69,7 +70,9 @@ func (j *Journal) begin(ctx context.Context) ([]fileID, error) {
 	var earlier []fileID
 	for _, f := range ids {
 		switch {
-		case f.epoch >= j.opts.Epoch: // its own markers
+		case f.epoch == j.opts.Epoch && !mine[f.seq]:
+			return nil, &FencedError{Own: f.epoch, By: f.epoch}
+		case f.epoch == j.opts.Epoch:
 		case f.kind == marker:
 			before[f.epoch] = true
 		default:
@@ -99,16 +102,14 @@ func (j *Journal) fencedRather(ctx context.Context, err error) error {
 	return err
 }
 
-// later returns a *FencedError if one of the files is of a later epoch, or a marker of this one
-// and not of this process.
+// later returns a *FencedError if one of the files is of a later epoch. Who takes the same number later sees this
+// epoch's marker, and gives up.
 func (j *Journal) later(ids []fileID) error {
-	by := uint64(0)
+	by := j.opts.Epoch
 	for _, f := range ids {
-		if f.epoch > j.opts.Epoch || f.epoch == j.opts.Epoch && f.kind == marker && !j.marks[f.seq] {
-			by = max(by, f.epoch)
-		}
+		by = max(by, f.epoch)
 	}
-	if by == 0 {
+	if by == j.opts.Epoch {
 		return nil
 	}
 	return &FencedError{Own: j.opts.Epoch, By: by}

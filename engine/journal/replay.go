@@ -101,11 +101,8 @@ func (r *replay) file(ctx context.Context, h header, f func(pos uint64, rec []by
 		}
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		if h.kind == snapshot {
-			return &DamageError{File: name, Why: "it is not there any more"}
-		}
-		return nil // it was not needed; if it was, the next one begins behind a gap
+	if errors.Is(err, fs.ErrNotExist) { // a later epoch has removed it: see Replay
+		return &DamageError{File: name, Why: "it is not there any more"}
 	}
 	return err
 }

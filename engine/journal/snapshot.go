@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"time"
 )
 
 // Snapshot records a whole state, which stands for all records before it: state emits it,
@@ -28,17 +27,28 @@ func (j *Journal) Snapshot(state func(emit func(rec []byte))) bool {
 	}
 	j.q.cut()
 	j.rollAt, j.grown, j.snapping = j.q.next, 0, true
-	k := &keeper{Journal: j, at: j.q.next, recs: recs}
+	j.tellRolled() // a keeper that still waits has nothing to wait for
+	j.rolled = make(chan struct{})
+	k := &keeper{Journal: j, at: j.q.next, recs: recs, rolled: j.rolled}
 	j.tasks.Go(k.run)
 	j.wake()
 	return true
 }
 
+// tellRolled lets the keeper go on that waits for a segment. Call it with mu held.
+func (j *Journal) tellRolled() {
+	if j.rolled != nil {
+		close(j.rolled)
+		j.rolled = nil
+	}
+}
+
 // keeper writes one snapshot, and removes what it makes needless.
 type keeper struct {
 	*Journal
-	at   uint64 // the position that it stands for
-	recs queue
+	at     uint64 // the position that it stands for
+	recs   queue
+	rolled chan struct{} // closed when a segment has begun there
 }
 
 func (k *keeper) run() {
@@ -46,7 +56,11 @@ func (k *keeper) run() {
 	for {
 		names, id, err := k.save()
 		if err == nil {
-			k.tidy(names, id)
+			select {
+			case <-k.rolled:
+				k.tidy(names, id)
+			case <-k.ctx.Done():
+			}
 			return
 		}
 		if k.ctx.Err() != nil {
@@ -153,7 +167,7 @@ func (j *Journal) remove(f fileID) {
 // closeLater closes a file in the background.
 func (j *Journal) closeLater(file File, name string) {
 	j.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), min(j.opts.CallTimeout, 5*time.Second))
+		ctx, cancel := context.WithTimeout(j.left, j.opts.CallTimeout)
 		defer cancel()
 		if err := file.Close(ctx); err != nil {
 			j.opts.Log.Debug("a file of the journal was not closed", "file", name, "err", err)

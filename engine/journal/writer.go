@@ -154,6 +154,9 @@ func (w *writer) begin() error {
 	}
 	w.mu.Lock()
 	w.own = append(w.own, ownFile{id.seq, w.first})
+	if w.first >= w.rollAt {
+		w.tellRolled()
+	}
 	w.mu.Unlock()
 	w.fresh = true
 	if err := w.write(appendHeader(nil, header{fileID: id, id: w.plan.id, epochFirst: w.begun, first: w.first})); err != nil {

@@ -1,11 +1,11 @@
 // Command mutate puts faults into the cores of the scheduler and the workers, one at a
 // time, and sees whether the simulator finds them; and faults into what lies around the
-// cores, for package livetest to find. Nothing of the tree is changed: the faults are given
+// cores, for package livetest to find; and into the journal, for its model check. Nothing of the tree is changed: the faults are given
 // to the compiler by -overlay.
 //
 //	go run ./engine/schedtest/mutate [-hand] [-mechanical] [-all] [-only NAME] [-schedules N] [-sampled N]
 //
-// Those made by hand are in hand.txt and, for livetest, in live.txt, each a text that is replaced by another
+// Those made by hand are in hand.txt, for livetest in live.txt, and for the journal in journal.txt, each a text that is replaced by another
 // (hand.go); the tool says so when a text is not there exactly once any more. The
 // mechanical ones are made from the syntax of the cores (mechanical.go): conditions
 // negated, statements left out, limits moved by one. A sample of them is listed in
@@ -72,7 +72,7 @@ func run(out io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	bad := 0
-	for _, g := range []*game{simulator, live} {
+	for _, g := range []*game{simulator, live, journal} {
 		if *mechanical || *list {
 			break
 		}
@@ -216,6 +216,7 @@ type game struct {
 var (
 	simulator = &game{"engine/schedtest", "^TestSimulation$", "hand.txt", schedules, []string{"-shrink=false"}}
 	live      = &game{"engine/livetest", "^TestLive$", "live.txt", lives, nil}
+	journal   = &game{"engine/journal", "^TestModel$", "journal.txt", schedules, nil}
 )
 
 var failure = regexp.MustCompile(`schedule (\d+): (.*)`)

@@ -1,0 +1,233 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/yarnd/yarnd/engine/journal"
+	"github.com/yarnd/yarnd/engine/journal/memstore"
+)
+
+// weather is a hook of memstore that a test changes.
+var good = fine
+
+type weather struct{ atomic.Pointer[string] }
+
+const (
+	fine  = "fine"
+	fails = "fails" // each call
+	hangs = "hangs" // each call, until its context ends
+	once  = "once"  // the next flush, after it has worked
+)
+
+func (w *weather) is(s string) { w.Store(&s) }
+
+func (w *weather) hook(ctx context.Context, c memstore.Call) memstore.Verdict {
+	switch s := w.Load(); *s {
+	case fails:
+		return memstore.Verdict{Effect: memstore.Never, Err: errFault}
+	case hangs:
+		<-ctx.Done()
+		return memstore.Verdict{Effect: memstore.Never, Err: ctx.Err()}
+	case once:
+		if c.Op == "flush" && w.CompareAndSwap(s, &good) {
+			return memstore.Verdict{Err: errFault}
+		}
+	}
+	return memstore.Verdict{}
+}
+
+// under starts an epoch in fine weather, in virtual time.
+func under(t *testing.T, test func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &weather{}
+		w.is(fine)
+		dir := memstore.New(1, false)
+		e := begin(t, dir.Process(w.hook), 1)
+		e.add("one")
+		e.settle(t)
+		test(t, w, dir, e)
+	})
+}
+
+// An hour without the store: it is told once, in words for people; records gather; nothing is told
+// safe; and when the store is back, all is.
+func TestStoreIsAwayForAnHour(t *testing.T) {
+	for _, how := range []string{fails, hangs} {
+		t.Run(how, func(t *testing.T) {
+			under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+				w.is(how)
+				began := time.Now()
+				want := []string{"one"}
+				for i := range 60 {
+					want = append(want, fmt.Sprint(i))
+					e.add(want[i+1])
+					time.Sleep(time.Minute)
+				}
+				if len(e.states) != 1 || len(e.flushed) != 0 || e.Pending() < 60 {
+					t.Fatalf("%d states were told, %d positions, and %d bytes are pending", len(e.states), len(e.flushed), e.Pending())
+				}
+				err := <-e.states
+				var away *journal.AwayError
+				if !errors.As(err, &away) || away.Since.Sub(began) > 10*time.Second {
+					t.Errorf("away: %v", err)
+				}
+				for _, say := range []string{"segment-", away.Since.Format(time.TimeOnly), "nothing new is acknowledged"} {
+					if !strings.Contains(err.Error(), say) {
+						t.Errorf("%q does not say %q", err, say)
+					}
+				}
+				w.is(fine)
+				e.settle(t)
+				if err := <-e.states; err != nil {
+					t.Errorf("well again: %v", err)
+				}
+				if e.Pending() != 0 {
+					t.Errorf("%d bytes are pending", e.Pending())
+				}
+				e.close(t)
+				if n := len(files(t, dir.Process(nil), "segment")); how == fails && n > 3 {
+					t.Errorf("the outage left %d segments", n)
+				}
+				begin(t, dir.Process(nil), 2).holds(t, want...)
+			})
+		})
+	}
+}
+
+// One file that fails is no news: the next one takes over.
+func TestOneFileFails(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		w.is(once)
+		e.add("two")
+		e.settle(t)
+		if len(e.states) != 0 {
+			t.Errorf("it was told: %v", <-e.states)
+		}
+		e.close(t)
+		begin(t, dir.Process(nil), 2).holds(t, "one", "two")
+	})
+}
+
+// A snapshot that cannot be written is tried again, and records go on.
+func TestSnapshotIsTriedAgain(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		w.is(fails)
+		e.Snapshot(func(emit func([]byte)) { emit([]byte("all")) })
+		if e.Snapshot(func(func([]byte)) {}) {
+			t.Error("two snapshots at once")
+		}
+		time.Sleep(time.Minute)
+		w.is(fine)
+		e.add("two")
+		e.settle(t)
+		time.Sleep(time.Minute)
+		if e.Size() == 0 {
+			t.Error("there is no snapshot")
+		}
+		e.close(t)
+		begin(t, dir.Process(nil), 2).holds(t, "all", "two")
+	})
+}
+
+// What a snapshot stands for is safe with it, though its own segment never was.
+func TestSnapshotMakesSafe(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		e.Append([]byte("two")) // nobody asks for it
+		e.Snapshot(func(emit func([]byte)) { emit([]byte("one+two")) })
+		e.settle(t)
+		e.kill(t)
+		begin(t, dir.Process(nil), 2).holds(t, "one+two")
+	})
+}
+
+func TestCloseSaysWhatIsNotSafe(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		w.is(hangs)
+		e.add("two", "three")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for range 2 {
+			err := e.Close(ctx)
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "last 2 records") {
+				t.Errorf("close: %v", err)
+			}
+		}
+	})
+}
+
+// Open waits for the store, as long as its context lets it.
+func TestOpenWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &weather{}
+		w.is(fails)
+		dir := memstore.New(1, false)
+		o, e := options(dir.Process(w.hook), 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := journal.Open(ctx, o); !errors.Is(err, errFault) {
+			t.Errorf("open: %v", err)
+		}
+		if len(e.states) != 1 {
+			t.Errorf("%d states were told", len(e.states))
+		}
+		time.AfterFunc(time.Minute, func() { w.is(fine) })
+		o.Epoch = 2
+		start(t, o, e).close(t)
+	})
+}
+
+// The files that were to be replayed may be gone by then, segments and snapshots, for a later epoch has a newer
+// snapshot.
+func TestReplayIsTooLate(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		for i := range uint64(2) {
+			if i == 1 {
+				e = begin(t, dir.Process(nil), 4)
+				e.Snapshot(func(emit func([]byte)) { emit([]byte("all")) })
+				time.Sleep(time.Minute)
+			}
+			e.close(t)
+			o, _ := options(dir.Process(nil), 5*i+2)
+			late, err := journal.Open(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := begin(t, dir.Process(nil), 5*i+3)
+			c.Snapshot(func(emit func([]byte)) { emit([]byte("all")) })
+			time.Sleep(time.Minute)
+			c.close(t)
+			var fenced *journal.FencedError
+			if err := late.Replay(t.Context(), func([]byte) error { return nil }); !errors.As(err, &fenced) {
+				t.Errorf("replay: %v", err)
+			}
+			if err := late.Start(); err == nil {
+				t.Error("it was started")
+			}
+		}
+	})
+}
+
+// The caller's error ends the replay, and is what comes back.
+func TestReplayOfUnknownRecords(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		e.close(t)
+		o, _ := options(dir.Process(nil), 2)
+		j, err := journal.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Replay(t.Context(), func([]byte) error { return errFault }); err != errFault {
+			t.Error(err)
+		}
+		if err := j.Replay(t.Context(), func([]byte) error { return nil }); err == nil {
+			t.Error("it was replayed twice")
+		}
+	})
+}
