@@ -214,6 +214,30 @@ func TestReplayIsTooLate(t *testing.T) {
 	})
 }
 
+// A segment in which nothing is may go while it is to be read: who made it had no use for it.
+func TestReplayWithoutABlankSegment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := memstore.New(1, false)
+		a := begin(t, dir.Process(nil), 1)
+		a.settle(t)
+		a.close(t)
+		o, _ := options(dir.Process(nil), 2)
+		j, err := journal.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := dir.Process(nil)
+		for _, name := range files(t, s, "segment") {
+			if err := s.Remove(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.Replay(t.Context(), func([]byte) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // The caller's error ends the replay, and is what comes back.
 func TestReplayOfUnknownRecords(t *testing.T) {
 	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {

@@ -62,6 +62,9 @@
 // was written when it was safe is the proof of damage, and so is the next file, if it goes on behind a gap.
 // Otherwise it is what a writer had not flushed when it died.
 //
+// When all is read the reader looks for a later epoch's marker: if there is none, nobody has removed what counts
+// while it was being read.
+//
 // A snapshot counts if its end mark is there, which is written when all before it is flushed. One
 // without is removed with the next snapshot of a later epoch.
 //

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"errors"
@@ -92,14 +93,13 @@ func (j *Journal) list(ctx context.Context) (ids []fileID, err error) {
 	return ids, err
 }
 
-// fencedRather explains an error that may come from a later epoch's tidying.
+// fencedRather looks for a later epoch, whose tidying explains an error, and makes a success none.
 func (j *Journal) fencedRather(ctx context.Context, err error) error {
-	if ids, err2 := j.list(ctx); err2 == nil {
-		if fenced := j.later(ids); fenced != nil {
-			return fenced
-		}
+	ids, failed := j.list(ctx)
+	if failed != nil {
+		return cmp.Or(err, failed)
 	}
-	return err
+	return cmp.Or(j.later(ids), err)
 }
 
 // later returns a *FencedError if one of the files is of a later epoch. Who takes the same number later sees this

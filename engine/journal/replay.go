@@ -10,7 +10,8 @@ import (
 // Replay gives the records of the newest snapshot, then all that were appended after it, in
 // order, each once. It is called once, before Start. A record is valid during the call; an error of
 // f ends the replay and is returned. While the store fails Replay tries again, until ctx ends.
-// A *DamageError or a *GapError says that records that were safe cannot be had.
+// A *FencedError says that a later epoch has opened the journal meanwhile, a *DamageError or a *GapError
+// that records that were safe cannot be had.
 func (j *Journal) Replay(ctx context.Context, f func(rec []byte) error) error {
 	j.mu.Lock()
 	first := j.phase == opened
@@ -20,11 +21,14 @@ func (j *Journal) Replay(ctx context.Context, f func(rec []byte) error) error {
 		return errors.New("the journal was replayed already: Open it anew, with a higher epoch")
 	}
 	r := &replay{Journal: j, f: f}
-	if err := r.all(ctx); err != nil {
-		if user := (userError{}); errors.As(err, &user) {
-			return user.error
-		}
-		return j.fencedRather(ctx, err)
+	err := r.all(ctx)
+	if user := (userError{}); errors.As(err, &user) {
+		return user.error
+	}
+	// A later epoch may have removed what was to be read, at any time since Open listed it. Its marker
+	// was there before.
+	if err := j.fencedRather(ctx, err); err != nil {
+		return err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -101,10 +105,13 @@ func (r *replay) file(ctx context.Context, h header, f func(pos uint64, rec []by
 		}
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) { // a later epoch has removed it: see Replay
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	case h.kind == snapshot:
 		return &DamageError{File: name, Why: "it is not there any more"}
 	}
-	return err
+	return nil // unless a later epoch has removed it nothing was in it: see writer.discard
 }
 
 // blocks reads a file's blocks up to its end, torn or not.

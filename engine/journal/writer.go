@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math"
 	"time"
 )
@@ -179,10 +180,16 @@ func (w *writer) abandon() {
 }
 
 // discard removes the segment that was just given up, in which no record can be. Where others fill the
-// disk it would be one of many.
+// disk it would be one of many, and when the epoch is over nobody else might.
 func (w *writer) discard() {
-	id, _ := parseName(w.name)
-	w.tasks.Go(func() { w.remove(id) })
+	name := w.name
+	w.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(w.left, w.opts.CallTimeout)
+		defer cancel()
+		if err := w.opts.Store.Remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.opts.Log.Debug("an empty file of the journal stays for now", "file", name, "err", err)
+		}
+	})
 }
 
 // tellSafe tells a position, unless the epoch is over.
