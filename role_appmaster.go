@@ -177,6 +177,27 @@ func (s staging) Read(ctx context.Context, name string) ([]byte, error) {
 	return hdfs.ReadFile(ctx, s.fs, path.Join(dir, name), maxStaged)
 }
 
+func (s staging) List(ctx context.Context) ([]string, error) {
+	dir, err := s.dir()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.fs.ReadDir(ctx, dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, path.Base(e.Path))
+	}
+	return names, err
+}
+
+func (s staging) Discard(ctx context.Context, name string) error {
+	dir, err := s.dir()
+	if err == nil {
+		err = s.fs.RemoveAll(ctx, path.Join(dir, name))
+	}
+	return err
+}
+
 func (s staging) Remove(ctx context.Context) error {
 	dir, err := s.dir()
 	if err == nil {

@@ -17,14 +17,15 @@ import (
 
 // Who says how large a pool of workers is: a person, with Scale, or the scheduler, with
 // Want, between limits that a person set. What persons said is told to the scheduler,
-// which tells it to the next application master in turn: so it is known as long as one
-// of the two lives.
+// which tells it to the next application master in turn, and saved, so that the next
+// application master knows it before it is told. Of the two the later word counts.
 
 // scaling is who says how large a pool is.
 type scaling struct {
 	limits *spec.Limits // nil: a person
 	round  uint64       // grows with each word of a person's
 	said   bool         // one was said to this attempt of the application master
+	saved  bool         // limits and round are as an earlier attempt saved them
 }
 
 func newScaling(app *spec.Application) map[string]*scaling {
@@ -78,7 +79,14 @@ func limitsIn(m *ampb.Limits) (*spec.Limits, error) {
 func (s session) Adapt(ctx context.Context, req *ampb.AdaptRequest) (*ampb.AdaptReply, error) {
 	var reply *ampb.AdaptReply
 	var err error = errEnding
-	s.call(ctx, func() { reply, err = s.adapt(req, caller(ctx).Name) })
+	var seq uint64
+	s.call(ctx, func() {
+		reply, err = s.adapt(req, caller(ctx).Name)
+		seq = s.remember(true)
+	})
+	if err == nil {
+		err = s.kept(ctx, seq)
+	}
 	return reply, err
 }
 
@@ -126,7 +134,7 @@ func (l *loop) remembered(told *ampb.Pools) {
 	}
 	for _, m := range told.GetPool() {
 		s := l.scaling[m.Pool]
-		if s == nil || s.said {
+		if s == nil || s.said || s.saved && m.Round <= s.round {
 			continue
 		}
 		limits, err := limitsIn(m.Adapt)

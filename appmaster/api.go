@@ -2,7 +2,6 @@ package appmaster
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"slices"
 	"strings"
@@ -37,13 +36,13 @@ func (l *loop) newServer() *grpc.Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-			if err := authorize(ctx, info.FullMethod); err != nil {
+			if err := l.admitCall(ctx, info.FullMethod); err != nil {
 				return nil, err
 			}
 			return handler(ctx, req)
 		}),
 		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			if err := authorize(ss.Context(), info.FullMethod); err != nil {
+			if err := l.admitCall(ss.Context(), info.FullMethod); err != nil {
 				return err
 			}
 			return handler(srv, ss)
@@ -53,6 +52,15 @@ func (l *loop) newServer() *grpc.Server {
 	ampb.RegisterControlServer(s, control{loop: l})
 	ampb.RegisterMembersServer(s, members{loop: l})
 	return s
+}
+
+// admitCall lets a call in from somebody who may make it, while this is the application's
+// only master.
+func (l *loop) admitCall(ctx context.Context, method string) error {
+	if err := authorize(ctx, method); err != nil {
+		return err
+	}
+	return l.alone()
 }
 
 // authorize checks the caller's role against the service.
@@ -88,11 +96,11 @@ func caller(ctx context.Context) identity.Subject {
 type shaken struct{}
 
 func (shaken) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	tc, ok := conn.(*tls.Conn)
+	c, ok := conn.(*guest)
 	if !ok {
 		return nil, nil, status.Error(codes.Internal, "a connection came past the gate")
 	}
-	info := credentials.TLSInfo{State: tc.ConnectionState(), CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
+	info := credentials.TLSInfo{State: c.ConnectionState(), CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
 	return conn, info, nil
 }
 

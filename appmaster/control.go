@@ -81,14 +81,18 @@ func (s control) Attach(stream grpc.BidiStreamingServer[ampb.FromScheduler, ampb
 func (l *loop) attach(a *attachment, announce *ampb.Announce) error {
 	m := l.members[a.name]
 	switch {
-	case m == nil || m.pool.Role != spec.RoleScheduler:
-		return status.Errorf(codes.PermissionDenied, "container %s is not one that should run", a.name)
+	case m == nil:
+		return l.stranger(a.name)
+	case m.pool.Role != spec.RoleScheduler:
+		return status.Errorf(codes.PermissionDenied, "container %s is no scheduler's", a.name)
 	case l.endpoint != nil && announce.Epoch < l.endpoint.Epoch:
 		return status.Errorf(codes.FailedPrecondition, "a scheduler of epoch %d has attached, this is %d", l.endpoint.Epoch, announce.Epoch)
 	}
 	if l.sched != nil {
 		l.detach(l.sched)
 	}
+	m.proven = true
+	l.step(reconcile.Adopted{Containers: []reconcile.Adoptee{{ID: a.name, Pool: m.pool.Name}}}) // who speaks is not missing
 	l.sched = a
 	l.endpoint = &ampb.Endpoint{Address: announce.Address, Epoch: announce.Epoch, Container: a.name}
 	l.note("scheduler.attached", a.name, "at %s, epoch %d", announce.Address, announce.Epoch)
@@ -135,6 +139,21 @@ func progress(r *ampb.Report) float32 {
 	return float32(over) / float32(all)
 }
 
+// proveMembers notes which containers work, as the scheduler says: these are not missing,
+// whether the cluster has told of them yet or not.
+func (l *loop) proveMembers(r *ampb.Report) {
+	var found reconcile.Adopted
+	for _, row := range r.Rows {
+		if m := l.members[row.Container]; m != nil && !m.proven {
+			m.proven = true
+			found.Containers = append(found.Containers, reconcile.Adoptee{ID: row.Container, Pool: m.pool.Name})
+		}
+	}
+	if l.attempt > 1 && len(found.Containers) > 0 {
+		l.step(found)
+	}
+}
+
 // hear takes a scheduler's message. It runs on the loop.
 func (l *loop) hear(a *attachment, m *ampb.FromScheduler) {
 	if l.sched != a {
@@ -162,6 +181,7 @@ func (l *loop) hear(a *attachment, m *ampb.FromScheduler) {
 	case *ampb.FromScheduler_Report:
 		m.Report.When = timestamppb.Now()
 		l.report, l.dirty = m.Report, true
+		l.proveMembers(m.Report)
 		l.prov.Progress(progress(m.Report))
 		l.presence()
 	case *ampb.FromScheduler_Announce:

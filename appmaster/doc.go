@@ -31,7 +31,14 @@
 //
 // The application ends when a client asks for it, when it is idle for too long,
 // when a pool's containers do not stay up, or when the process is told to end.
-// Scheduler and workers are stopped, the staging directory is removed, and the
-// cluster is told the final status, in this order, so that whoever sees the end
-// finds nothing left behind.
+// Scheduler and workers are stopped, the cluster is told the final status, and the
+// staging directory is removed, in this order: until the cluster knows, it may start
+// another attempt, which needs the files. Clients that see the end remove them too.
+//
+// # Its successor
+//
+// It may die at any moment. What the next attempt cannot learn from the cluster is
+// saved in the staging directory (package memory, keeper.go), before a person's request
+// is answered. The next attempt begins with that (recall.go). An attempt that the cluster
+// may have given up serves nobody (fence.go).
 package appmaster

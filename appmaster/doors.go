@@ -52,6 +52,7 @@ func (l *loop) open() (*doors, error) {
 	})
 	d.wg.Go(func() { d.http.Serve(web) })
 	d.close = sync.OnceFunc(d.shut)
+	l.doors = d
 	return d, nil
 }
 

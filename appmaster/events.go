@@ -86,10 +86,24 @@ func (l *loop) noteEvent(ev reconcile.Event) {
 		for _, id := range ev.IDs {
 			l.note("worker.draining", id, "%s", ev.Reason)
 		}
+	case reconcile.Recalled:
+		l.note("app.taken", l.opt.Spec.ID, "by attempt %d of the application master; an earlier one had %d containers", l.attempt, len(ev.Memory.Containers))
+		l.noteAdopted(ev.Adopted)
 	case reconcile.Adopted:
-		for _, a := range ev.Containers {
-			l.note("container.adopted", a.ID, "of pool %q on %s, from an earlier attempt", a.Pool, a.Node)
+		l.noteAdopted(ev.Containers)
+	}
+}
+
+func (l *loop) noteAdopted(list []reconcile.Adoptee) {
+	known := map[string]bool{}
+	for _, v := range l.core.Containers() {
+		known[v.ID] = v.State != reconcile.Missing
+	}
+	for _, a := range list {
+		if known[a.ID] {
+			continue
 		}
+		l.note("container.adopted", a.ID, "of pool %q on %s, from an earlier attempt", a.Pool, a.Node)
 	}
 }
 

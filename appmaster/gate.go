@@ -34,9 +34,42 @@ type gate struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu    sync.Mutex
-	total int
-	from  map[string]int
+	mu     sync.Mutex
+	total  int
+	from   map[string]int
+	guests map[*guest]bool // handed on, and open
+	shut   bool            // nobody is let in
+}
+
+// guest is a connection that is authenticated.
+type guest struct {
+	*tls.Conn
+	gate *gate
+}
+
+// Close ends the connection. It can be called twice.
+func (c *guest) Close() error {
+	c.gate.mu.Lock()
+	delete(c.gate.guests, c)
+	c.gate.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// fence closes the gate, with all connections, or opens it again.
+func (g *gate) fence(shut bool) {
+	g.mu.Lock()
+	g.shut = shut
+	var list []*guest
+	for c := range g.guests {
+		list = append(list, c)
+	}
+	g.mu.Unlock()
+	if !shut {
+		return
+	}
+	for _, c := range list {
+		c.NetConn().Close() // at once: a TLS goodbye may wait for the other side
+	}
 }
 
 func newGate(ln net.Listener, id *identity.Identity, join func(context.Context, *tls.Conn), log *slog.Logger) *gate {
@@ -53,7 +86,7 @@ func newGate(ln net.Listener, id *identity.Identity, join func(context.Context, 
 		},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &gate{ln: ln, tls: cfg, join: join, log: log, conns: make(chan net.Conn), ctx: ctx, cancel: cancel, from: map[string]int{}}
+	g := &gate{ln: ln, tls: cfg, join: join, log: log, conns: make(chan net.Conn), ctx: ctx, cancel: cancel, from: map[string]int{}, guests: map[*guest]bool{}}
 	g.wg.Go(g.accept)
 	return g
 }
@@ -76,7 +109,7 @@ func (g *gate) accept() {
 		}
 		host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
 		if !g.enter(host) {
-			g.log.Warn("too many connections without authentication", "from", host)
+			g.log.Warn("a connection is turned away: there are too many without authentication, or nobody is let in", "from", host)
 			conn.Close()
 			continue
 		}
@@ -94,7 +127,7 @@ func (g *gate) accept() {
 
 // greet makes the handshake and serves a joining process. It returns a connection
 // that is authenticated and ready for gRPC.
-func (g *gate) greet(conn net.Conn) net.Conn {
+func (g *gate) greet(conn net.Conn) *guest {
 	ctx, cancel := context.WithTimeout(g.ctx, strangerTime)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
@@ -112,7 +145,7 @@ func (g *gate) greet(conn net.Conn) net.Conn {
 			return nil // its time was up, or ours is
 		}
 		conn.SetDeadline(time.Time{})
-		return tc
+		return &guest{tc, g}
 	case identity.JoinProtocol:
 		g.join(ctx, tc)
 		tc.Close()
@@ -120,7 +153,15 @@ func (g *gate) greet(conn net.Conn) net.Conn {
 	return nil
 }
 
-func (g *gate) hand(conn net.Conn) {
+func (g *gate) hand(conn *guest) {
+	g.mu.Lock()
+	g.guests[conn] = true
+	shut := g.shut
+	g.mu.Unlock()
+	if shut { // it was closed during the handshake
+		conn.Close()
+		return
+	}
 	select {
 	case g.conns <- conn:
 	case <-g.ctx.Done():
@@ -131,7 +172,7 @@ func (g *gate) hand(conn net.Conn) {
 func (g *gate) enter(host string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.total >= strangersTotal || g.from[host] >= strangersFrom {
+	if g.shut || g.total >= strangersTotal || g.from[host] >= strangersFrom {
 		return false
 	}
 	g.total++

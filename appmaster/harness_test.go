@@ -28,6 +28,23 @@ func (s dirStaging) Publish(_ context.Context, name string, data []byte) error {
 	return os.WriteFile(filepath.Join(s.dir, name), data, 0o600)
 }
 
+func (s dirStaging) Read(_ context.Context, name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(s.dir, name))
+}
+
+func (s dirStaging) List(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, err
+}
+
+func (s dirStaging) Discard(_ context.Context, name string) error {
+	return os.RemoveAll(filepath.Join(s.dir, name))
+}
+
 func (s dirStaging) Remove(context.Context) error { return os.RemoveAll(s.dir) }
 
 // world is a running application with an owner's client.

@@ -83,7 +83,7 @@ func (l *loop) info() *ampb.Info {
 		}
 		info.Containers = append(info.Containers, &ampb.Container{
 			Id: v.ID, Pool: v.Pool, Role: string(s.Pool(v.Pool).Role), Node: v.Node, State: state,
-			Since: timestamppb.New(l.began.Add(v.Since)), Pid: int32(d.PID), Logs: d.Logs, Joined: m != nil && m.cert != nil,
+			Since: timestamppb.New(l.began.Add(v.Since)), Pid: int32(d.PID), Logs: d.Logs, Joined: m != nil && m.proven,
 		})
 	}
 	return info

@@ -14,6 +14,7 @@ import (
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/listen"
+	"github.com/yarnd/yarnd/appmaster/memory"
 	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -39,6 +40,8 @@ type loop struct {
 	calls   chan func()
 	ended   chan struct{} // closed when the loop is over: calls are refused
 	closed  chan struct{} // closed when the last Info is published
+	doors   *doors
+	keep    *keeper // nil without a staging directory; set before run
 
 	published atomic.Pointer[published]
 
@@ -58,6 +61,9 @@ type loop struct {
 	saidEnd   bool
 	revision  uint64
 	dirty     bool
+	forgetful bool // there is something that the next attempt should know
+	fenced    bool // there may be another application master
+	endKept   bool // the beginning of the end is being saved
 	finish    *reconcile.Finish
 }
 
@@ -65,7 +71,9 @@ type loop struct {
 type member struct {
 	pool *spec.Pool
 	key  [sha256.Size]byte // of the public key that it joined with
-	cert []byte            // nil until it has joined
+	cert []byte            // nil until it has joined this attempt
+	// proven tells that it has a certificate, from this attempt or an earlier one.
+	proven bool
 }
 
 // ending is how the loop ended: with the application, or without.
@@ -132,12 +140,17 @@ func nodeName(o Options) (string, error) {
 
 // run is the loop. It returns when the application has nothing left that runs, or
 // when this attempt has to go.
-func (l *loop) run(ctx context.Context, r provider.Registered) ending {
+func (l *loop) run(ctx context.Context, r provider.Registered, last *memory.State) ending {
 	defer close(l.ended)
 	if err := fits(l.opt.Spec.Pools, r.Maximum); err != nil {
 		l.step(reconcile.Stop{Status: reconcile.Failed, Why: err.Error(), Quick: true})
 	}
-	l.step(reconcile.Adopted{Containers: l.adopt(r.Adopted)})
+	l.recall(last, r)
+	var past <-chan struct{}
+	if l.keep != nil {
+		past = l.keep.past
+		l.remember(false)
+	}
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	cancelled := ctx.Done()
@@ -152,10 +165,9 @@ func (l *loop) run(ctx context.Context, r provider.Registered) ending {
 		case call := <-l.calls:
 			call()
 		case <-ticker.C:
-			l.step(reconcile.Tick{})
-			if l.dirty {
-				l.publish()
-			}
+			l.tick()
+		case <-past:
+			return ending{left: fmt.Errorf("%w: a later one has begun", ErrLeft)}
 		case <-l.prov.Done():
 			return ending{left: l.prov.Err()}
 		case <-cancelled:
@@ -167,7 +179,22 @@ func (l *loop) run(ctx context.Context, r provider.Registered) ending {
 		}
 	}
 	l.publish()
+	l.keepEnd(ctx)
 	return ending{Finish: *l.finish}
+}
+
+// tick lets time pass, and publishes and saves what has changed.
+func (l *loop) tick() {
+	l.watchTrust()
+	if !l.fenced {
+		l.step(reconcile.Tick{})
+		if l.forgetful {
+			l.remember(false)
+		}
+	}
+	if l.dirty {
+		l.publish()
+	}
 }
 
 // fits tells which pool asks for containers larger than there can be.
@@ -184,7 +211,7 @@ func fits(pools []spec.Pool, most spec.Resource) error {
 
 func (l *loop) adopt(list []reconcile.Adoptee) []reconcile.Adoptee {
 	for _, a := range list {
-		if pool := l.opt.Spec.Pool(a.Pool); pool != nil {
+		if pool := l.opt.Spec.Pool(a.Pool); pool != nil && l.members[a.ID] == nil {
 			l.members[a.ID] = &member{pool: pool}
 		}
 	}
@@ -218,14 +245,18 @@ func (l *loop) step(ev reconcile.Event) {
 		l.allocated[ev.Pool]++
 		l.dirty = true
 	default:
-		l.dirty = true
+		l.dirty, l.forgetful = true, true
 		l.log.Debug("event", "event", fmt.Sprintf("%T%+v", ev, ev))
 	}
 	l.noteEvent(ev)
 	actions := l.core.Step(time.Since(l.began), ev)
 	l.notePools(reasonOf(ev))
+	if l.core.Ending() && !l.endKept { // what has been done must not be done again
+		l.endKept = true
+		l.remember(true)
+	}
 	for _, a := range actions {
-		l.dirty = true
+		l.dirty, l.forgetful = true, true
 		l.noteAction(a)
 		l.act(a)
 	}
@@ -291,9 +322,6 @@ func (l *loop) joinToken(container string) (token [spec.JoinTokenSize]byte) {
 	return token
 }
 
-// maxExits is how many ends of containers are remembered.
-const maxExits = 50
-
 func (l *loop) noteExit(a reconcile.NoteExit) {
 	delete(l.members, a.ID)
 	level := slog.LevelInfo
@@ -306,7 +334,7 @@ func (l *loop) noteExit(a reconcile.NoteExit) {
 		l.publish()
 	}
 	l.exits = append(l.exits, l.exitInfo(a))
-	if len(l.exits) > maxExits {
+	if len(l.exits) > memory.MaxExits {
 		l.exits = l.exits[1:]
 	}
 	if pool := l.opt.Spec.Pool(a.Pool); pool.Role == spec.RoleWorker {

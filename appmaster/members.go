@@ -64,7 +64,11 @@ func (l *loop) admit(req *join.Request) join.Answer {
 	}
 	m := l.members[req.Container]
 	if m == nil {
-		return refuse("container %s is not one that should run", req.Container)
+		err := status.Convert(l.stranger(req.Container))
+		if err.Code() == codes.Unavailable {
+			return join.Answer{Verdict: join.Later, Text: []byte(err.Message())}
+		}
+		return refuse("%s", err.Message())
 	}
 	pub, err := identity.RequestKey(req.CSR)
 	if err != nil {
@@ -78,14 +82,14 @@ func (l *loop) admit(req *join.Request) join.Answer {
 	switch {
 	case m.cert != nil && m.key == key:
 		return join.Answer{Verdict: join.Granted, Text: m.cert}
-	case m.cert != nil:
+	case m.proven:
 		return refuse("container %s has its certificate already", req.Container)
 	}
 	cert, err := l.ca.Issue(identity.Subject{App: l.opt.Spec.ID, Role: identity.Role(m.pool.Role), Name: req.Container}, pub, 0)
 	if err != nil {
 		return refuse("%v", err)
 	}
-	m.key, m.cert, l.dirty = key, cert, true
+	m.key, m.cert, m.proven, l.dirty = key, cert, true, true
 	return join.Answer{Verdict: join.Granted, Text: cert}
 }
 
@@ -132,12 +136,19 @@ func (l *loop) follow(ctx context.Context, f func(*ampb.Info) error) error {
 
 func (s members) Renew(ctx context.Context, req *ampb.RenewRequest) (*ampb.RenewReply, error) {
 	who := caller(ctx)
-	var live bool
-	if !s.do(ctx, func() { live = s.loop.members[who.Name] != nil }) {
+	var stranger error
+	known := func() {
+		if m := s.loop.members[who.Name]; m != nil {
+			m.proven = true
+		} else {
+			stranger = s.stranger(who.Name)
+		}
+	}
+	if !s.do(ctx, known) {
 		return nil, errEnding
 	}
-	if !live {
-		return nil, status.Errorf(codes.PermissionDenied, "container %s is not one that should run", who.Name)
+	if stranger != nil {
+		return nil, stranger
 	}
 	cert, err := s.ca.Sign(req.Csr, who, 0)
 	if err != nil {

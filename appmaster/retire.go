@@ -16,7 +16,14 @@ import (
 func (s session) Retire(ctx context.Context, req *ampb.RetireRequest) (*ampb.RetireReply, error) {
 	var reply *ampb.RetireReply
 	var err error = errEnding
-	s.call(ctx, func() { reply, err = s.retire(req, caller(ctx).Name) })
+	var seq uint64
+	s.call(ctx, func() {
+		reply, err = s.retire(req, caller(ctx).Name)
+		seq = s.remember(true)
+	})
+	if err == nil {
+		err = s.kept(ctx, seq)
+	}
 	return reply, err
 }
 

@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/yarnd/yarnd/appmaster/memory"
 	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -50,8 +52,7 @@ type Web struct {
 // Staging is the application's owner-only directory. Methods may be called
 // concurrently.
 type Staging interface {
-	// Publish writes a file, owner-only, in one step, in place of an earlier one.
-	Publish(ctx context.Context, name string, data []byte) error
+	memory.Files
 	// Remove removes the directory and all that is in it. Removing it twice is no
 	// error.
 	Remove(ctx context.Context) error
@@ -96,11 +97,30 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("application master: cannot register: %w", err)
 	}
 	l.log.Info("registered", "address", l.address(), "adopted", len(registered.Adopted))
-	publishing := l.publishAddress(ctx)
-	defer publishing()
-	end := l.run(ctx, registered)
-	publishing()
+	last, err := l.openMemory(ctx)
+	if err != nil {
+		return err
+	}
+	background := l.work(ctx)
+	defer background()
+	end := l.run(ctx, registered, last)
+	background()
 	return l.conclude(end)
+}
+
+// work starts what goes on beside the loop. The function that it returns ends that and
+// waits; it can be called twice.
+func (l *loop) work(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	if l.opt.Staging != nil {
+		wg.Go(func() { l.publishAddress(ctx) })
+		wg.Go(func() { l.keep.run(ctx) })
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 // conclude does what remains when the loop has ended.
@@ -115,17 +135,19 @@ func (l *loop) conclude(end ending) error {
 	if end.Culprit != "" {
 		why += l.lastWords(ctx, end.Culprit)
 	}
+	// First the cluster, then the files: a next attempt, should this one end between
+	// the two, needs them for as long as the cluster would start it.
+	bounded, cancel := context.WithTimeout(ctx, unregisterTimeout)
+	defer cancel()
+	if err := l.prov.Unregister(bounded, provider.Final{Status: end.Status, Diagnostics: why}); err != nil {
+		return fmt.Errorf("the application has ended %s, and the cluster could not be told: %w", end.Status, err)
+	}
 	if l.opt.Staging != nil {
-		ctx, cancel := context.WithTimeout(ctx, removeTimeout)
-		if err := l.opt.Staging.Remove(ctx); err != nil {
+		bounded, cancel := context.WithTimeout(ctx, removeTimeout)
+		defer cancel()
+		if err := l.opt.Staging.Remove(bounded); err != nil {
 			l.log.Warn("cannot remove the staging directory", "err", err)
 		}
-		cancel()
-	}
-	ctx, cancel := context.WithTimeout(ctx, unregisterTimeout)
-	defer cancel()
-	if err := l.prov.Unregister(ctx, provider.Final{Status: end.Status, Diagnostics: why}); err != nil {
-		l.log.Error("cannot unregister", "err", err)
 	}
 	l.publishEnd(end.Status, why)
 	l.log.Info("ended", "status", end.Status, "why", why)
@@ -152,39 +174,29 @@ func (l *loop) lastWords(ctx context.Context, id string) string {
 }
 
 // publishAddress writes where this attempt is, for containers and clients of an
-// earlier one, until it has worked once. The function that it returns ends that
-// and waits; it can be called twice.
-func (l *loop) publishAddress(ctx context.Context) (stop func()) {
-	if l.opt.Staging == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
+// earlier one, until it has worked once.
+func (l *loop) publishAddress(ctx context.Context) {
 	addr := spec.Address{Version: spec.Version, Attempt: l.attempt, AM: []string{l.address()}, Web: l.web}
 	if l.prov.Name() == "local" {
 		addr.PID = os.Getpid()
 	}
-	go func() {
-		defer close(done)
-		data, err := addr.Encode()
-		for pause := 200 * time.Millisecond; err == nil; pause = min(2*pause, 30*time.Second) {
-			if err := l.opt.Staging.Publish(ctx, spec.AddressFile, data); err == nil || ctx.Err() != nil {
-				return
-			} else {
-				l.log.Warn("cannot publish the address yet", "err", err)
-			}
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-				return
-			}
+	data, err := addr.Encode()
+	for pause := 200 * time.Millisecond; err == nil; pause = min(2*pause, 5*time.Second) {
+		err := l.alone() // else the address in the file may be that of a later attempt
+		if err == nil {
+			err = l.opt.Staging.Publish(ctx, spec.AddressFile, data)
 		}
-		l.log.Error("cannot publish the address", "err", err)
-	}()
-	return func() {
-		cancel()
-		<-done
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		l.log.Warn("cannot publish the address yet", "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
 	}
+	l.log.Error("cannot publish the address", "err", err)
 }
 
 func (l *loop) address() string { return net.JoinHostPort(l.node, strconv.Itoa(l.port)) }

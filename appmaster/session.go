@@ -53,7 +53,14 @@ func (s session) Watch(_ *ampb.WatchRequest, stream grpc.ServerStreamingServer[a
 func (s session) Scale(ctx context.Context, req *ampb.ScaleRequest) (*ampb.ScaleReply, error) {
 	var reply *ampb.ScaleReply
 	var err error = errEnding
-	s.call(ctx, func() { reply, err = s.scale(req, caller(ctx).Name) })
+	var seq uint64
+	s.call(ctx, func() {
+		reply, err = s.scale(req, caller(ctx).Name)
+		seq = s.remember(true)
+	})
+	if err == nil {
+		err = s.kept(ctx, seq)
+	}
 	return reply, err
 }
 
@@ -128,18 +135,31 @@ func (s session) Stop(ctx context.Context, req *ampb.StopRequest) (*ampb.StopRep
 	if why == "" {
 		why = "stopped by " + caller(ctx).Name
 	}
-	if !s.do(ctx, func() { s.step(reconcile.Stop{Status: final, Why: why, Quick: req.Quick}) }) && ctx.Err() != nil {
+	var seq uint64
+	begun := s.do(ctx, func() {
+		s.step(reconcile.Stop{Status: final, Why: why, Quick: req.Quick})
+		seq = s.remember(true)
+	})
+	if !begun && ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if begun {
+		// The end goes on whether it is saved or not, and may be over before it is.
+		if err := s.kept(ctx, seq); err != nil {
+			s.log.Warn("the end has begun, and the next attempt would not know", "err", err)
+		}
 	}
 	return &ampb.StopReply{}, nil
 }
 
 func (s session) Kill(ctx context.Context, req *ampb.KillRequest) (*ampb.KillReply, error) {
 	known := false
+	var seq uint64
 	ok := s.call(ctx, func() {
 		if known = s.members[req.Container] != nil; known {
 			s.log.Info("kill", "container", req.Container, "by", caller(ctx).Name)
 			s.step(reconcile.Kill{ID: req.Container})
+			seq = s.remember(true)
 		}
 	})
 	switch {
@@ -147,6 +167,9 @@ func (s session) Kill(ctx context.Context, req *ampb.KillRequest) (*ampb.KillRep
 		return nil, errEnding
 	case !known:
 		return nil, status.Errorf(codes.NotFound, "there is no container %s", req.Container)
+	}
+	if err := s.kept(ctx, seq); err != nil {
+		return nil, err
 	}
 	return &ampb.KillReply{}, nil
 }

@@ -147,6 +147,7 @@ func (c *Client) Wait(ctx context.Context, id string, wait Wait, n int) (Report,
 			return false, err
 		}
 		last, heard = r, time.Now()
+		c.tidy(ctx, r)
 		if s := string(r.State); s != said {
 			said = s
 			c.opts.Progress("%s: %s", id, describe(r))

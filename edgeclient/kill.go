@@ -19,6 +19,17 @@ func (c *Client) Kill(ctx context.Context, r Report, why string) error {
 	return c.unstage(ctx, r.ID)
 }
 
+// tidy removes what an application staged that has ended. Its application master does
+// so, unless it is killed in its last moment.
+func (c *Client) tidy(ctx context.Context, r Report) {
+	if !r.State.Ended() || r.User != c.cluster.User() || IsLocalID(r.ID) {
+		return
+	}
+	if err := c.unstage(ctx, r.ID); err != nil {
+		c.opts.Log.Debug("cannot remove what an ended application staged", "app", r.ID, "err", err)
+	}
+}
+
 // The final status of an application that ends in order.
 const (
 	FinalSucceeded = "SUCCEEDED"

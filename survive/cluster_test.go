@@ -191,12 +191,10 @@ func (a *app) processes() []string {
 // final waits for the end and returns the final status.
 func (a *app) final() edgeclient.Report {
 	a.Helper()
-	var last edgeclient.Report
-	a.await("the application has ended", func() bool {
-		r, err := a.edge.Report(a.Context(), a.id)
-		last = r
-		return err == nil && r.State.Ended()
-	})
+	last, err := a.edge.Wait(a.withTime(), a.id, edgeclient.WaitFinished, 0)
+	if err != nil {
+		a.Error(err)
+	}
 	return last
 }
 

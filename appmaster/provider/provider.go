@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -58,6 +59,10 @@ type Provider interface {
 	// Err then tells which. The application master exits and touches nothing.
 	Done() <-chan struct{}
 	Err() error
+
+	// Trusted is until when the cluster is sure to count on this application master:
+	// until then it starts no other. The zero time is for ever.
+	Trusted() time.Time
 
 	// Ask sets how many more containers of a pool are to be allocated, beyond
 	// those whose Allocated the caller had received when it decided; seen is how

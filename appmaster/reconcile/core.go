@@ -17,6 +17,8 @@ type Options struct {
 	BackoffBase  time.Duration // 1 s: the delay after the first failed round
 	BackoffCap   time.Duration // 1 min
 	OrphanGrace  time.Duration // 30 s: how long a shrink waits for a scheduler that is not there
+	AdoptGrace   time.Duration // 15 s: how long a worker that an earlier attempt had may go unreported
+	SoleGrace    time.Duration // 2 min: the same of a scheduler or driver, beside which no second may run
 	AskAgain     time.Duration // 1 min: an ask without any answer is repeated
 	StopGrace    time.Duration // 5 s: how long the scheduler may outlive its workers at the end
 	StopDeadline time.Duration // 15 s: how long the end may take altogether
@@ -28,7 +30,7 @@ func (o Options) withDefaults() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 30 * time.Second}, {&o.AskAgain, time.Minute},
+		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 30 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.AskAgain, time.Minute},
 		{&o.StopGrace, 5 * time.Second}, {&o.StopDeadline, 15 * time.Second}, {&o.GiveUp, time.Minute},
 	} {
 		if *d.field == 0 {
@@ -46,9 +48,10 @@ const (
 	Starting State = iota // allocated, its process is being started
 	Running               // its process was started
 	Stopping              // asked to end; counts for nothing
+	Missing               // an earlier attempt had it, and the cluster has not told of it yet
 )
 
-func (s State) String() string { return [...]string{"starting", "running", "stopping"}[s] }
+func (s State) String() string { return [...]string{"starting", "running", "stopping", "missing"}[s] }
 
 // container is one that we were given and whose end we have not seen.
 type container struct {
@@ -173,6 +176,9 @@ func (c *Core) handle(ev Event) {
 		c.drainAgain()
 	case SchedulerDetached:
 		c.attached, c.orphaned = false, c.now
+	case Recalled:
+		c.recall(ev.Memory)
+		c.adopt(ev.Adopted)
 	case Adopted:
 		c.adopt(ev.Containers)
 	case Presence:
@@ -215,28 +221,10 @@ func (c *Core) take(id, node string, p *pool) *container {
 	return ct
 }
 
-// adopt takes over what an earlier attempt started. What is too much is found by
-// the ordinary way of shrinking.
-func (c *Core) adopt(list []Adoptee) {
-	for _, a := range list {
-		if c.containers[a.ID] != nil || c.seen.has(a.ID) {
-			continue
-		}
-		c.seen.add(a.ID, true)
-		p := c.pool(a.Pool)
-		if p == nil || c.ending != nil {
-			c.do(StopContainer{a.ID})
-			continue
-		}
-		ct := c.take(a.ID, a.Node, p)
-		c.enter(ct, Running)
-	}
-}
-
 func (c *Core) completed(ev Completed) {
 	ct := c.containers[ev.ID]
+	c.seen.add(ev.ID, ct != nil)
 	if ct == nil {
-		c.seen.add(ev.ID, false)
 		return
 	}
 	c.remove(ev.ID, CauseOf(ev.Status, ct.state == Stopping), ev.Status, ev.Diagnostics)
@@ -266,12 +254,18 @@ func (c *Core) preempt(ev Preempt) {
 	}
 }
 
-// stop begins the end of a container.
+// stop begins the end of a container. Where one is missing nobody but the resource
+// manager can end it.
 func (c *Core) stop(ct *container) {
 	if ct == nil || !ct.live() {
 		return
 	}
+	missing := ct.state == Missing
 	c.enter(ct, Stopping)
+	if missing {
+		c.do(ReleaseContainer{ct.id})
+		return
+	}
 	c.do(StopContainer{ct.id})
 }
 

@@ -19,6 +19,14 @@
 // its way out and counts for nothing; if its end is never reported it is handed
 // back to the resource manager and forgotten.
 //
+// Containers of an earlier attempt of the application master begin otherwise:
+//
+//	Recalled: missing ──Adopted──► running          Adopted, not recalled: running
+//	             │
+//	             └── Completed, NodeLost, or nothing for a while: gone
+//
+// Missing containers are live, so that nothing is asked for in their place.
+//
 // # Exact counts
 //
 // After every step and for every pool

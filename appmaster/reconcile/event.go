@@ -89,9 +89,9 @@ type Presence struct {
 
 // Stop ends the application. Quick skips all waiting for the scheduler.
 type Stop struct {
-	Status Status
-	Why    string
-	Quick  bool
+	Status Status `json:"status"`
+	Why    string `json:"why"`
+	Quick  bool   `json:"quick,omitempty"`
 }
 
 func (Tick) event()              {}

@@ -84,6 +84,8 @@ func (c *Core) pass() {
 			if p := ct.pool; ct.round == p.round {
 				p.failures, p.delay = 0, 0
 			}
+		case ct.state == Missing:
+			c.giveUpMissing(ct)
 		case ct.state == Stopping && c.now-ct.since >= c.opt.GiveUp:
 			c.do(ReleaseContainer{ct.id})
 			c.remove(ct.id, StoppedByUs, StatusAborted, "its end was never reported")

@@ -29,6 +29,9 @@ type sim struct {
 	acts     []Action           // on their way to the resource manager
 	finished *Finish
 	trace    []string
+	disk     Memory // what the core has saved; what a person was answered is in it
+	crashes  int
+	restarts int // of the resource manager
 }
 
 type simBox struct {
@@ -46,10 +49,14 @@ var simPools = []spec.Pool{
 func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), twin: newTwin(simPools), evil: true,
-		core: New(Options{Pools: simPools, Seed: seed, OrphanGrace: 5 * time.Second, AskAgain: 10 * time.Second, BackoffCap: 8 * time.Second, GiveUp: 20 * time.Second}),
-		asks: map[string]int{}, alive: map[string]*simBox{},
+		core: newSimCore(seed), asks: map[string]int{}, alive: map[string]*simBox{},
 	}
 	return s
+}
+
+func newSimCore(seed uint64) *Core {
+	return New(Options{Pools: simPools, Seed: seed, OrphanGrace: 5 * time.Second, AskAgain: 10 * time.Second, BackoffCap: 8 * time.Second,
+		GiveUp: 20 * time.Second, AdoptGrace: 6 * time.Second, SoleGrace: 12 * time.Second})
 }
 
 func (s *sim) chance(percent int) bool { return s.rng.IntN(100) < percent }
@@ -60,7 +67,9 @@ func (s *sim) step(ev Event) {
 	if n, ok := ev.(Allocated); ok && s.alive[n.ID] != nil {
 		s.alive[n.ID].told = true
 	}
+	s.tellOf(ev)
 	acts := s.core.Step(s.now, ev)
+	s.save(ev)
 	s.trace = append(s.trace, fmt.Sprintf("%v %T%+v → %+v", s.now, ev, ev, acts))
 	s.twin.event(ev)
 	for _, a := range acts {
@@ -92,8 +101,8 @@ func (s *sim) check() {
 		}
 	}
 	for _, v := range s.core.Pools() {
-		if v.Starting+v.Running != live[v.Name] {
-			s.fail("pool %s: the core counts %d live, the twin %d", v.Name, v.Starting+v.Running, live[v.Name])
+		if n := v.Starting + v.Running + v.Missing; n != live[v.Name] {
+			s.fail("pool %s: the core counts %d live, the twin %d", v.Name, n, live[v.Name])
 		}
 		if v.Wanted != s.twin.wanted[v.Name] || v.Asked != s.twin.asked[v.Name] {
 			s.fail("pool %s: the core wants %d and asks %d, the twin %d and %d", v.Name, v.Wanted, v.Asked, s.twin.wanted[v.Name], s.twin.asked[v.Name])
@@ -187,6 +196,8 @@ func (s *sim) obey(a Action) {
 	case StartContainer:
 		box := s.alive[a.ID]
 		switch {
+		case box != nil && box.launched:
+			s.fail("%s is started twice", a.ID)
 		case box == nil:
 			s.inbox = append(s.inbox, LaunchFailed{ID: a.ID, Why: "no such container"})
 		case s.evil && s.chance(5):
@@ -225,17 +236,23 @@ func (s *sim) obey(a Action) {
 	}
 }
 
-func (s *sim) fault() {
+// boxes are the containers that live, oldest first.
+func (s *sim) boxes() []*simBox {
 	var boxes []*simBox
 	for _, box := range s.alive {
 		boxes = append(boxes, box)
 	}
 	slices.SortFunc(boxes, func(a, b *simBox) int { return len(a.id)*1000000 + cmpString(a.id, b.id) - len(b.id)*1000000 })
+	return boxes
+}
+
+func (s *sim) fault() {
+	boxes := s.boxes()
 	var box *simBox
 	if len(boxes) > 0 {
 		box = boxes[s.rng.IntN(len(boxes))]
 	}
-	switch s.rng.IntN(12) {
+	switch s.rng.IntN(14) {
 	case 0, 1:
 		if box != nil {
 			s.complete(box, []int32{1, 0, 137, StatusMemory, StatusPreempted, StatusAborted, StatusDisks, StatusInvalid}[s.rng.IntN(8)])
@@ -269,6 +286,12 @@ func (s *sim) fault() {
 	case 9:
 		pool := simPools[1+s.rng.IntN(2)].Name
 		s.step(Want{Pool: pool, N: s.rng.IntN(15)})
+	case 12:
+		if !s.core.Ending() { // the end has its crashes in its beginning, so that it comes
+			s.crash()
+		}
+	case 13:
+		s.restartManager()
 	case 10, 11:
 		if box != nil {
 			s.step(Retire{IDs: []string{box.id, "nobody", box.id}, Replace: s.chance(50), Reason: "test"})
@@ -309,7 +332,7 @@ func (s *sim) heal() {
 
 func (s *sim) settled() bool {
 	for _, v := range s.core.Pools() {
-		if v.Running != v.Wanted || v.Starting+v.Stopped+v.Asked != 0 {
+		if v.Running != v.Wanted || v.Starting+v.Stopped+v.Asked+v.Missing != 0 {
 			return false
 		}
 	}
@@ -317,6 +340,7 @@ func (s *sim) settled() bool {
 }
 
 func TestSimulation(t *testing.T) {
+	crashes, restarts := 0, 0
 	for seed := range uint64(300) {
 		s := newSim(t, seed)
 		for range 3 {
@@ -329,6 +353,9 @@ func TestSimulation(t *testing.T) {
 		for i := 0; s.finished == nil; i++ {
 			if i > 500 {
 				s.fail("the end never comes")
+			}
+			if s.evil && i < 100 && s.chance(3) {
+				s.crash() // the next attempt knows that it is the end
 			}
 			s.run(1)
 		}
@@ -344,7 +371,12 @@ func TestSimulation(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
+		crashes, restarts = crashes+s.crashes, restarts+s.restarts
 	}
+	if crashes < 300 || restarts < 300 {
+		t.Errorf("only %d crashes and %d restarts of the resource manager", crashes, restarts)
+	}
+	t.Logf("%d crashes of the core, %d restarts of the resource manager", crashes, restarts)
 }
 
 // The same events give the same actions, whatever the order of maps.
@@ -378,14 +410,16 @@ type twin struct {
 	drained       map[string]bool // somebody said that it may go, or shall
 	attached      bool
 	roles         map[string]spec.Role
-	lowered       map[string]bool // wanted went down, and live has not followed yet
+	lowered       map[string]bool // wanted went down, or more was adopted, and live has not followed yet
+	heard         map[string]bool // allocated, adopted or ended: whatever comes of it again is no news
+	gone          map[string]bool // the core has said that it is gone
 	over          bool
 }
 
 func newTwin(pools []spec.Pool) *twin {
 	w := &twin{wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, given: map[string]bool{},
 		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{},
-		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}}
+		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}, heard: map[string]bool{}, gone: map[string]bool{}}
 	for _, p := range pools {
 		w.wanted[p.Name] = p.Count
 		w.roles[p.Name] = p.Role
@@ -404,8 +438,13 @@ func (w *twin) event(ev Event) {
 		if !w.given[ev.ID] && w.asked[ev.Pool] > 0 {
 			w.asked[ev.Pool]--
 		}
-		w.given[ev.ID] = true
+		w.given[ev.ID], w.heard[ev.ID] = true, true
 		w.nodes[ev.ID] = ev.Node
+	case Recalled:
+		w.recall(ev.Memory)
+		w.adopt(ev.Adopted)
+	case Adopted:
+		w.adopt(ev.Containers)
 	case Launched:
 		w.launched[ev.ID] = w.live[ev.ID] != ""
 	case Release:
@@ -421,6 +460,7 @@ func (w *twin) event(ev Event) {
 	case Retire:
 		w.retire(ev)
 	case Completed:
+		w.heard[ev.ID] = true
 		w.end(ev.ID)
 	case LaunchFailed:
 		w.end(ev.ID)
@@ -464,6 +504,9 @@ func (w *twin) end(id string) {
 
 func (w *twin) action(s *sim, a Action) {
 	switch a := a.(type) {
+	case NoteExit:
+		w.gone[a.ID] = true
+		delete(w.live, a.ID)
 	case Ask:
 		if a.N < 0 {
 			s.fail("asked for %d", a.N)
@@ -481,7 +524,7 @@ func (w *twin) action(s *sim, a Action) {
 		if !w.given[a.ID] {
 			s.fail("stopped %s, which was never given", a.ID)
 		}
-		if w.leaving[a.ID] && w.attached && !w.drained[a.ID] && !w.over {
+		if w.leaving[a.ID] && w.attached && !w.drained[a.ID] && !w.let[a.ID] && !w.over {
 			s.fail("stopped %s before it was drained", a.ID)
 		}
 		w.let[a.ID] = true

@@ -7,6 +7,7 @@ type PoolView struct {
 	Name                       string
 	Wanted, Asked              int
 	Starting, Running, Stopped int           // Stopped: on the way out
+	Missing                    int           // an earlier attempt had them, and the cluster has not told of them yet
 	Failures                   int           // rounds in a row that failed
 	Leaving                    int           // of those that run: drained one by one, not counted in what is wanted
 	HeldFor                    time.Duration // how much longer asks are not raised
@@ -36,6 +37,8 @@ func (c *Core) Pools() []PoolView {
 				v.Running++
 			case Stopping:
 				v.Stopped++
+			case Missing:
+				v.Missing++
 			}
 		}
 		list = append(list, v)

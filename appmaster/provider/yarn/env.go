@@ -2,7 +2,10 @@ package yarn
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/token"
 	hadoop "github.com/yarnd/yarnd/hadooprpc/yarn"
@@ -43,7 +46,30 @@ func FromEnv(c Config) (Options, Self, error) {
 	if err != nil {
 		return Options{}, Self{}, err
 	}
+	expiry, err := expiryOf(c)
+	if err != nil {
+		return Options{}, Self{}, err
+	}
 	auth, _ := c.Get("hadoop.security.authentication")
-	o := Options{Attempt: s.Container.Attempt, Scheduler: addrs.Scheduler, Credentials: creds, User: s.User, Secure: auth != "" && auth != "simple"}
+	o := Options{Attempt: s.Container.Attempt, Expiry: expiry, Scheduler: addrs.Scheduler, Credentials: creds, User: s.User, Secure: auth != "" && auth != "simple"}
 	return o, s, nil
+}
+
+// expiryOf is the shorter of the times after which a silent application master, and a
+// silent node, is given up. A Hadoop configuration on the client's side may lack what the
+// ResourceManager's has; then it is YARN's default.
+func expiryOf(c Config) (time.Duration, error) {
+	least := defaultExpiry
+	for _, key := range []string{"yarn.am.liveness-monitor.expiry-interval-ms", "yarn.nm.liveness-monitor.expiry-interval-ms"} {
+		text, ok := c.Get(key)
+		if !ok {
+			continue
+		}
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || ms <= 0 || ms > math.MaxInt64/int64(time.Millisecond) {
+			return 0, fmt.Errorf("%s: %q is no number of milliseconds", key, text)
+		}
+		least = min(least, time.Duration(ms)*time.Millisecond)
+	}
+	return least, nil
 }

@@ -29,10 +29,12 @@ func (p *Provider) heartbeat() {
 			return
 		}
 		req, sent := p.request()
+		began := time.Now()
 		resp, err := p.am.Allocate(p.ctx, req)
 		switch {
 		case err == nil:
 			failures, strange = 0, 0
+			p.hear(began)
 			p.answered(sent)
 			p.take(resp)
 			if c := resp.GetAmCommand(); resp.AmCommand != nil && c == pb.AMCommand_AM_SHUTDOWN {

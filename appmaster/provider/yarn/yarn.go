@@ -37,6 +37,10 @@ type Options struct {
 	// person wrote.
 	Env map[string]string
 
+	// Expiry is the silence of an application master, or of its node, after which the
+	// ResourceManager starts another attempt; 0 is 10 min, as YARN has it.
+	Expiry time.Duration
+
 	Heartbeat time.Duration // 0 is 1 s
 	Eager     time.Duration // the shortest time between heartbeats; 0 is 100 ms
 	Parallel  int           // containers started or stopped at a time; 0 is 32
@@ -75,6 +79,7 @@ type Provider struct {
 	released map[hadoop.ContainerID]struct{} // what it was told to, and has not said that it has
 	progress float32
 	changed  time.Time // when an ask was changed or answered
+	heard    time.Time // when that was sent which the ResourceManager answered last
 	beating  bool      // there is a heartbeat to wait for
 	closed   bool
 }
@@ -119,6 +124,7 @@ func New(o Options) (*Provider, error) {
 	if !ok {
 		return nil, errors.New("yarn provider: the credentials hold no AMRM token: this process was not started as an application master by YARN")
 	}
+	o.Expiry = cmp.Or(o.Expiry, defaultExpiry)
 	o.Heartbeat = cmp.Or(o.Heartbeat, time.Second)
 	o.Eager = cmp.Or(o.Eager, 100*time.Millisecond)
 	o.Parallel = cmp.Or(o.Parallel, 32)
@@ -155,6 +161,19 @@ func (p *Provider) Err() error {
 	return p.err
 }
 
+// defaultExpiry is that of yarn.am.liveness-monitor.expiry-interval-ms and of
+// yarn.nm.liveness-monitor.expiry-interval-ms.
+const defaultExpiry = 10 * time.Minute
+
+// Trusted is until when the ResourceManager cannot have given this attempt up: it
+// counts from what it hears of the application master and of its node, and that was not
+// before we sent it. (Of a node that falls silent alone it tells with its answers.)
+func (p *Provider) Trusted() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.heard.Add(p.opt.Expiry)
+}
+
 // Register registers with the ResourceManager and starts the heartbeat. It tries
 // until it has an answer or the context ends.
 func (p *Provider) Register(ctx context.Context, r provider.Registration) (provider.Registered, error) {
@@ -166,7 +185,11 @@ func (p *Provider) Register(ctx context.Context, r provider.Registration) (provi
 	blind := false
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		var err error
-		if resp, err = p.registerOnce(ctx); err == nil {
+		sent := time.Now()
+		if resp, err = p.registerOnce(ctx); err == nil || hadoop.IsRegistered(err) {
+			p.hear(sent)
+		}
+		if err == nil {
 			break
 		}
 		if hadoop.IsRegistered(err) {
@@ -198,6 +221,13 @@ func (p *Provider) Register(ctx context.Context, r provider.Registration) (provi
 		Maximum: spec.Resource{VCores: int(most.GetVirtualCores()), MemoryMiB: most.GetMemory()},
 		Adopted: p.adopt(resp.GetContainersFromPreviousAttempts()), Blind: blind,
 	}, nil
+}
+
+// hear notes that the ResourceManager has answered what was sent at a time.
+func (p *Provider) hear(sent time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = sent
 }
 
 func (p *Provider) registerOnce(ctx context.Context) (*pb.RegisterApplicationMasterResponse, error) {
