@@ -92,10 +92,10 @@ type game struct {
 
 // habits differ from game to game, so that what is rare in most is common in some.
 type habits struct {
-	answer, append, snapshot, settle, stop, sleep int    // how often, in proportion
-	commit                                        int    // one in so many appends does not ask for a flush
-	block                                         int    // bytes
-	slow                                          string // files that are: their names begin so
+	answer, append, snapshot, enter, settle, stop, sleep int    // how often, in proportion
+	commit                                               int    // one in so many appends does not ask for a flush
+	block                                                int    // bytes
+	slow                                                 string // files that are: their names begin so
 }
 
 // player is a process.
@@ -144,14 +144,22 @@ var errFault = errors.New("a fault of the store")
 func newGame(t *testing.T, seed uint64) *game {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	pick := func(n ...int) int { return n[rnd.IntN(len(n))] }
-	return &game{
+	g := &game{
 		t: t, seed: seed, rnd: rnd, dir: memstore.New(seed, pick(0, 0, 1) == 1), calls: make(chan *pending, 1000), badness: pick(0, 5, 30),
 		habits: habits{
-			answer: pick(30, 60, 120), append: pick(5, 20, 50), snapshot: pick(1, 4, 20, 40),
+			answer: pick(30, 60, 120), append: pick(5, 20, 50), snapshot: pick(1, 4, 20, 40), enter: pick(2, 2, 6),
 			settle: pick(0, 5), stop: pick(0, 2, 6), sleep: pick(1, 6), commit: pick(1, 2, 4, 100), block: pick(40, 100, 400),
 			slow: []string{"-", "segment", "snapshot"}[pick(0, 0, 1, 2)],
 		},
 	}
+	switch rnd.IntN(10) { // two narrow corners
+	case 0: // a snapshot is safe before what it stands for, and the next one is taken
+		g.badness, g.habits = 0, habits{answer: 120, append: 10, snapshot: 20, enter: 3, commit: 2, block: 400, slow: "segment"}
+	case 1: // a snapshot ends anywhere
+		g.badness, g.dir = 0, memstore.New(seed, true)
+		g.habits = habits{answer: 60, append: 10, snapshot: 20, enter: 6, commit: 1, block: 40, slow: "snapshot"}
+	}
+	return g
 }
 
 func (g *game) fail(format string, args ...any) {
@@ -187,7 +195,7 @@ func (g *game) step() {
 		{h.stop, func() { g.some(func(p *player) { p.stopped = !p.stopped }) }},
 		{h.sleep, func() { time.Sleep(time.Duration(g.rnd.IntN(1<<g.rnd.IntN(15))) * time.Millisecond) }},
 		{2, func() { g.badness = []int{0, 5, 30, 90}[g.rnd.IntN(4)] }},
-		{2, func() {
+		{h.enter, func() {
 			if len(g.players) < 7 {
 				g.enter()
 			}
