@@ -215,3 +215,44 @@ func TestResourceManagerForgets(t *testing.T) {
 		t.Errorf("after a restart without: %v", err)
 	}
 }
+
+// The same command again gives the same application, as long as that has not ended.
+func TestIfNotExists(t *testing.T) {
+	bundle := staticProgram(t)
+	m := newMini(t)
+	m.RM.Hold("default", true)
+	r := Request{Workers: 1, Bundle: bundle, Name: "night", IfNotExists: true}
+	first, err := m.c.Submit(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := m.c.Submit(t.Context(), r); err != nil || again.ID != first.ID {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if err := m.c.Kill(t.Context(), first, "test"); err != nil {
+		t.Fatal(err)
+	}
+	second, err := m.c.Submit(t.Context(), r)
+	if err != nil || second.ID == first.ID {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	r.IfNotExists = false
+	third, err := m.c.Submit(t.Context(), r)
+	if err != nil || third.ID == second.ID {
+		t.Fatalf("%+v, %v", third, err)
+	}
+	r.IfNotExists = true
+	if got, err := m.c.Submit(t.Context(), r); CodeOf(err) != Refused || !strings.Contains(err.Error(), second.ID) || !strings.Contains(err.Error(), third.ID) {
+		t.Errorf("of two: %+v, %v", got, err)
+	}
+	r.Name = ""
+	if _, err := m.c.Submit(t.Context(), r); CodeOf(err) != Usage {
+		t.Errorf("without a name: %v", err)
+	}
+	for _, app := range []Report{second, third} {
+		if err := m.c.Kill(t.Context(), app, "test"); err != nil {
+			t.Error(err)
+		}
+	}
+	m.leftNothing(t)
+}

@@ -39,7 +39,10 @@ type Request struct {
 	DriverArgs []string
 	DriverSize Resources // default 1 vcore, 1 GiB
 
-	Name        string // default "yarnd"
+	Name string // default "yarnd"
+	// IfNotExists returns the one application of this user and name that has not ended,
+	// if there is one, instead of another. It needs a Name.
+	IfNotExists bool
 	Queue       string // default "default"
 	Tags        []string
 	Priority    int
@@ -115,6 +118,9 @@ func (p Ports) String() string {
 	return fmt.Sprintf("%d-%d", p.Min, p.Max)
 }
 
+// defaultName is that of an application that nobody named.
+const defaultName = "yarnd"
+
 // DefaultAttemptWindow is how long a failure of the application master counts.
 const DefaultAttemptWindow = 10 * time.Minute
 
@@ -165,7 +171,7 @@ func (r Request) withDefaults() Request {
 	def(&r.AM, 512*MiB)
 	def(&r.DriverSize, 1024*MiB)
 	if r.Name == "" {
-		r.Name = "yarnd"
+		r.Name = defaultName
 	}
 	if r.Queue == "" {
 		r.Queue = "default"
@@ -184,6 +190,9 @@ func (r Request) Check() error { return r.withDefaults().check() }
 
 // check is Check of a request with its defaults.
 func (r Request) check() error {
+	if r.IfNotExists && r.Name == defaultName {
+		return usagef("Give it a name with --name", "whether an application exists is told by its name, and none is given")
+	}
 	if r.Workers < 0 || r.Workers > MaxWorkers {
 		return usagef(fmt.Sprintf("Use --workers 0 to %d", MaxWorkers), "%d workers are out of range", r.Workers)
 	}

@@ -19,6 +19,11 @@ func (c *Client) Submit(ctx context.Context, r Request) (Report, error) {
 	if err := r.check(); err != nil {
 		return Report{}, err
 	}
+	if r.IfNotExists {
+		if there, err := c.namesake(ctx, r.Name); err != nil || there.ID != "" {
+			return c.waitFor(ctx, there, r, err)
+		}
+	}
 	p, err := r.prepare(ctx, packaging.NewExaminer(packaging.CacheOptions{}))
 	if err != nil {
 		return Report{}, err
@@ -37,9 +42,32 @@ func (c *Client) Submit(ctx context.Context, r Request) (Report, error) {
 		return Report{}, err
 	}
 	c.opts.Progress("submitted %s to %s in %s", id, c.cluster.Name(), time.Since(start).Round(time.Millisecond))
-	report, err := c.Wait(ctx, id, r.Wait, r.WaitWorkers)
-	report.ID, report.User = id, c.cluster.User() // also where no report came any more
+	return c.waitFor(ctx, Report{ID: id}, r, nil)
+}
+
+// waitFor waits for an application as far as the request says, unless there is an error
+// already.
+func (c *Client) waitFor(ctx context.Context, app Report, r Request, err error) (Report, error) {
+	if err != nil {
+		return Report{}, err
+	}
+	report, err := c.Wait(ctx, app.ID, r.Wait, r.WaitWorkers)
+	report.ID, report.User = app.ID, c.cluster.User() // also where no report came any more
 	return report, err
+}
+
+// namesake finds this user's application of a name that has not ended; the zero Report is
+// none. Which of several is meant nobody can say.
+func (c *Client) namesake(ctx context.Context, name string) (Report, error) {
+	list, err := c.List(ctx, Filter{User: c.cluster.User(), Name: name})
+	switch {
+	case err != nil || len(list) == 0:
+		return Report{}, err
+	case len(list) > 1:
+		return Report{}, &Fault{Code: Refused, What: fmt.Sprintf("%d applications are called %q: %s", len(list), name, ids(list)), Next: "End all but one with yarnd kill"}
+	}
+	c.opts.Progress("%s is called %q, and is there already", list[0].ID, name)
+	return list[0], nil
 }
 
 // preflight makes every check that needs the cluster. It changes nothing.

@@ -68,6 +68,7 @@ with #!, is put beside yarnd in the driver's container.`,
 	f := cmd.Flags()
 	f.StringVarP(&c.file, "config", "f", "", "read settings from this YAML file; flags and the environment come before it")
 	f.BoolVar(&dry, "dry-run", false, "make every check and show what would be submitted; change nothing")
+	f.BoolVar(&r.IfNotExists, "if-not-exists", false, "print the id of the application that has this --name and has not ended, if there is one, instead of starting another")
 	requestFlags(f, &r, &wait)
 	return cmd
 }
