@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static binaries: they run on any node of a cluster, whatever its libc.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
 
-.PHONY: help build demo demo-hadoop test test-fast sim-long mutants test-matrix bench-submit bench-peers release lint generate clean
+.PHONY: help build demo demo-hadoop test test-fast sim-long mutants test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.
 
 bench-peers: ## the engine beside dask.distributed, Ray, HyperQueue and Spark, on this machine; RUNS=5
 	scripts/bench-peers.sh
+
+bench-adaptive: ## how many workers there are when, beside dask's Adaptive and an oracle, in virtual time; SEEDS=5
+	@scripts/bench-adaptive.sh
 
 bench-submit: build cluster-up ## what a start and a word count cost on real Hadoop, beside YARN's distributed shell and MapReduce; RUNS=5
 	$(GO) test -tags 'hadoop bench' -v -count=1 -timeout 90m ./dockertest/e2e -run '^TestBenchSubmit$$' -runs $(or $(RUNS),5)

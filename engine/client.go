@@ -20,7 +20,10 @@ type (
 	TaskRow    = client.TaskRow
 	TaskDetail = client.TaskDetail
 	Event      = client.Event
-	Retried    = client.Retried
+
+	Scaling     = client.Scaling
+	Explanation = client.Explanation
+	Retried     = client.Retried
 )
 
 // Client is a connection to a cluster. When it breaks, it is made again, and what was
@@ -73,6 +76,21 @@ func wrapJob(j *client.Job, err error) (*Job, error) {
 
 // Jobs lists the cluster's jobs.
 func (c *Client) Jobs(ctx context.Context) ([]JobInfo, error) { return c.c.Jobs(ctx) }
+
+// Scaling tells how large the pools of workers are and why, with the decisions that led
+// there.
+func (c *Client) Scaling(ctx context.Context) (*Scaling, error) { return c.c.Scaling(ctx) }
+
+// WhyTask tells why a task, of any job, is where it is.
+func (c *Client) WhyTask(ctx context.Context, t graph.TaskID) (Explanation, error) {
+	return c.c.WhyTask(ctx, t)
+}
+
+// WhyWorker tells what became of a worker, by its container's id or an end of it, as far as
+// the scheduler remembers.
+func (c *Client) WhyWorker(ctx context.Context, name string) (Explanation, error) {
+	return c.c.WhyWorker(ctx, name)
+}
 
 // Workers lists the workers that have joined.
 func (c *Client) Workers(ctx context.Context) ([]WorkerInfo, error) { return c.c.Workers(ctx) }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine/client"
 	"github.com/yarnd/yarnd/engine/graph"
 )
@@ -123,5 +124,43 @@ func TestTopForms(t *testing.T) {
 	shot.rate(&topShot{Time: testTime.Add(-time.Second), Tasks: taskCounts{Done: 100}})
 	if shot.PerSecond != 0 {
 		t.Errorf("%v a second", shot.PerSecond)
+	}
+}
+
+func TestScalingForms(t *testing.T) {
+	held := client.Decision{Time: testTime, Pool: "worker", Kind: "hold", Before: 4, Want: 4, Reason: "90 tasks can run, 3m of one worker's time; 60 would be of use, the maximum is 4",
+		Inputs: client.Inputs{Running: 4, Tasks: 90, Work: 3 * time.Minute, Width: 90, Goal: 15 * time.Second, Finish: 45 * time.Second, Enough: 12, Peak: 12, Busy: 3.5, Delay: 2 * time.Second}}
+	raised := held
+	raised.Kind, raised.Before, raised.Reason = "raise", 1, "nobody knows yet how long 90 tasks take: 4 workers try"
+	s := &client.Scaling{
+		Explanation: client.Explanation{Answer: "Pool worker shall have 4 workers, between 0 and 4: " + held.Reason + "."},
+		Pools: []client.PoolNow{
+			{Name: "worker", Adapts: true, Max: 4, Target: 4, Running: 3, Starting: 1, Latest: &held},
+			{Name: "pinned", Target: 2, Running: 1, Requested: 1},
+		},
+		Decisions: []client.Decision{raised}, DrainedWorkers: 7,
+	}
+	golden(t, "scaling", func(b *bytes.Buffer, format string) error {
+		c := &command{output: format, Streams: Streams{Out: b}}
+		return c.showScaling(newScalingRow(s))
+	})
+	golden(t, "explained", func(b *bytes.Buffer, format string) error {
+		c := &command{output: format, Streams: Streams{Out: b}}
+		return c.showExplained(explained{Of: "1/7", State: "ready", Answer: "All 4 workers that can run it are busy.", Detail: []string{"it takes turns with 90 others"}})
+	})
+}
+
+func TestExplainedContainer(t *testing.T) {
+	x := explained{Of: "_07"}
+	addContainer(&x, []edgeclient.Event{
+		{When: testTime, Kind: "container.allocated", Object: "c_07", Text: "for pool worker on nm1"},
+		{When: testTime, Kind: "container.exited", Object: "c_08", Text: "another"},
+	})
+	if x.Of != "c_07" || x.State != "starting" || x.Answer != "Its container was allocated for pool worker on nm1; its worker has not joined." {
+		t.Errorf("%+v", x)
+	}
+	addContainer(&x, []edgeclient.Event{{When: testTime, Kind: "container.exited", Object: "c_07", Text: "of pool worker on nm1: was preempted"}})
+	if x.State != "left" || len(x.Detail) != 2 || !strings.HasSuffix(x.Answer, "Its container: of pool worker on nm1: was preempted.") {
+		t.Errorf("%+v", x)
 	}
 }

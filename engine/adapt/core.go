@@ -94,11 +94,13 @@ func (c *Core) decide(now time.Duration, m *pool, p *Pool, d *demand) Decision {
 	in.Goal = max(in.Path, c.cfg.Horizon, 3*in.Delay)
 	in.Finish = seconds(d.finish(m.want))
 	in.Enough = max(d.enough(in.Goal.Seconds()), m.probe(now, c.cfg.Step, d.unknownWidth()))
+	in.Stream = m.stream(now, d.work, p.Busy)
+	in.Enough = max(in.Enough, min(int(math.Ceil(in.Stream)), in.Width))
 	in.Idle = c.cfg.Idle
 	if p.Idle > 0 {
 		in.Idle = p.Idle
 	}
-	m.remember(now, in.Idle, in.Enough, p.Busy)
+	m.remember(now, in.Idle, in.Enough, d.work, p.Busy)
 	in.Peak, in.Busy = m.peak(), m.busy()
 	in.Unmet = m.unmet(now, c.cfg.Unmet, p)
 
@@ -138,7 +140,7 @@ func kindOf(moved bool, k Kind) Kind {
 
 // raised is how many a pool shall have that needs more than it wants.
 func (c *Core) raised(m *pool, p *Pool, d *demand, in *Inputs, need int) int {
-	missed := in.Enough > m.want && d.missed(m.want, in.Goal.Seconds(), c.cfg.Band)
+	missed := in.Enough > m.want && (d.missed(m.want, in.Goal.Seconds(), c.cfg.Band) || in.Stream > float64(m.want)*(1+c.cfg.Band/3))
 	if !missed && in.Memory <= m.want && m.want > 0 {
 		return m.want
 	}

@@ -153,13 +153,32 @@ func TestGapsMoveNothing(t *testing.T) {
 	}
 }
 
+// What comes all the time is kept up with, however far the goal is; what came at once is
+// no stream.
+func TestStreamIsKeptUpWith(t *testing.T) {
+	s := tell(t, Config{Delay: 40 * time.Second}, 0, 100)
+	s.come(5)
+	s.pool().Wanted = 5
+	s.work(100, 5, 0, time.Second) // at once
+	s.want(s.after(3*time.Second), 5, Hold, "")
+	for range 30 { // 8 tasks of 1 s a second, of which 5 are done
+		s.view.Work[0].Ready += 3
+		s.view.Now += time.Second
+		s.after(0)
+	}
+	if d := s.after(0); d.Want < 8 || d.Want > 10 || !strings.Contains(d.Reason, "8.0 of them are kept busy by what comes all the time") && d.Kind == Raise {
+		t.Errorf("%s to %d because %q", d.Kind, d.Want, d.Reason)
+	}
+	s.want(s.after(0), 8, "", "")
+}
+
 // Workers that are half busy all the time are too many, and only half of them go.
 func TestWhatIsBusyStays(t *testing.T) {
 	s := tell(t, Config{}, 0, 100)
 	s.come(20)
 	s.pool().Wanted, s.pool().Busy = 20, 9.5
 	s.work(0, 10, 0, 100*time.Millisecond) // enough for the goal: 1
-	s.want(s.after(time.Minute), 10, Lower, "no more than 1 were needed during 1m0s, 9.5 were busy")
+	s.want(s.after(time.Minute), 10, Lower, "no more than 10 were needed during 1m0s, 9.5 were busy")
 }
 
 func TestResultsNeedRoom(t *testing.T) {

@@ -13,7 +13,8 @@
 //	goal = the longest chain, or the horizon if that is longer
 //	horizon = 5 s, or three times what nine of ten workers took from request to ready
 //
-// and never more than the width. Tasks of which none has ended are as long as the first
+// and never more than the width. Where work comes all the time it is also as many as that
+// keeps busy: a goal that is far away would let it pile up first. Tasks of which none has ended are as long as the first
 // of them has run by now, at least; and while nothing more is known 1, 2, 4, 8 … workers
 // try, one step a second. What is known is asked for at once.
 //

@@ -37,6 +37,7 @@ type pool struct {
 type moment struct {
 	at     time.Duration
 	enough int
+	work   float64 // seconds of one worker that remained
 	busy   float64
 }
 
@@ -161,8 +162,8 @@ func (m *pool) probe(now, step time.Duration, width int) int {
 }
 
 // remember keeps how many were enough, and how many were busy.
-func (m *pool) remember(now, idle time.Duration, enough int, busy float64) {
-	m.past = append(m.past, moment{now, enough, busy})
+func (m *pool) remember(now, idle time.Duration, enough int, work, busy float64) {
+	m.past = append(m.past, moment{now, enough, work, busy})
 	old := 0
 	for old < len(m.past)-1 && (m.past[old].at < now-idle || len(m.past)-old > keptPast) {
 		old++
@@ -185,4 +186,32 @@ func (m *pool) busy() float64 {
 		sum += x.busy
 	}
 	return sum / float64(len(m.past))
+}
+
+// Work comes as a stream when it came in nearly all parts of the last while.
+const (
+	streamPart  = 5 * time.Second
+	streamParts = 4
+)
+
+// stream is how many workers are kept busy by what comes: what was done in a while, and
+// what there is more to do after it. It is the second smallest of the last parts, so that
+// what comes at once is no stream. 0: there was no such while yet.
+func (m *pool) stream(now time.Duration, work, busy float64) float64 {
+	var rates []float64
+	end, at := moment{at: now, work: work, busy: busy}, len(m.past)-1
+	for range streamParts {
+		begin, sum, n := end, end.busy, 1.0
+		for ; at >= 0 && end.at-begin.at < streamPart; at-- {
+			begin = m.past[at]
+			sum, n = sum+begin.busy, n+1
+		}
+		if end.at-begin.at < streamPart {
+			return 0
+		}
+		rates = append(rates, sum/n+(end.work-begin.work)/(end.at-begin.at).Seconds())
+		end = begin
+	}
+	slices.Sort(rates)
+	return max(0, rates[1])
 }

@@ -69,7 +69,8 @@ type Inputs struct {
 	Width                    int           // workers that could have something to do
 	Goal                     time.Duration // within which the work shall be done
 	Finish                   time.Duration // when those of Before would be done; 0: never
-	Enough                   int           // workers for the goal
+	Stream                   float64       // workers that are kept busy by what comes all the time
+	Enough                   int           // workers for the goal, or for the stream
 	Peak                     int           // the most that were enough during Idle
 	Busy                     float64       // workers, over Idle
 	Memory                   int           // workers that hold the results

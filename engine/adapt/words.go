@@ -37,6 +37,9 @@ func raise(d *Decision) string {
 	if d.Before == 0 {
 		now = "there is no worker"
 	}
+	if in.Stream > float64(in.Enough)-1 {
+		return fmt.Sprintf("%s; %s, %.1f of them are kept busy by what comes all the time", left(in), now, in.Stream)
+	}
 	return fmt.Sprintf("%s; %s, %s meet the goal of %s", left(in), now, number(in.Enough), short(in.Goal))
 }
 

@@ -8,5 +8,5 @@
 //	           Policy ── how many ──► Containers: asks, allocations, starts, preemptions
 //
 // A [Policy] is asked once a second. [Ours] is package adapt; [NewOracle] knows the
-// trace. Everything follows from the trace and the seed.
+// trace; [Dask] asks dask.distributed's own code. Everything follows from the trace and the seed.
 package adapttest

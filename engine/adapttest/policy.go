@@ -55,8 +55,8 @@ type Oracle struct {
 	busy []int // by second
 }
 
-// lead is how long before they are of use the oracle asks for workers.
-const lead = 6
+// lead is how many seconds before they are of use the oracle asks for workers.
+func lead(t *Trace) int { return int((allocateMost + t.Start*3/2 + time.Second) / time.Second) }
 
 // NewOracle looks into the future.
 func NewOracle(t *Trace, seed uint64) (*Oracle, error) {
@@ -71,7 +71,7 @@ func NewOracle(t *Trace, seed uint64) (*Oracle, error) {
 func (o *Oracle) Decide(w *World) error {
 	now := int(w.Now / time.Second)
 	n := 0
-	for s := now; s <= now+lead && s < len(o.busy); s++ {
+	for s := now; s <= now+lead(w.Trace) && s < len(o.busy); s++ {
 		n = max(n, o.busy[s])
 	}
 	if len(w.Trace.Cuts) > 0 && w.left > 0 {

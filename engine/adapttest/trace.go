@@ -9,10 +9,11 @@ import (
 // Trace is work that comes at known times, and what the cluster does meanwhile.
 type Trace struct {
 	Name  string
-	Title string // in words
-	Max   int    // workers
-	Jobs  []Job  // in the order of At
-	Cuts  []Cut  // in the order of At
+	Title string        // in words
+	Max   int           // workers
+	Start time.Duration // of a worker in its container, about
+	Jobs  []Job         // in the order of At
+	Cuts  []Cut         // in the order of At
 }
 
 // Job is tasks that come together.
@@ -40,11 +41,18 @@ func (t *Trace) work() (sum time.Duration) {
 	return sum
 }
 
-// Traces are those of the benchmark. They follow from the seed.
-func Traces(seed uint64) []Trace {
+// Traces are those of the benchmark. They follow from the seed. Start is what starts take.
+func Traces(seed uint64, start time.Duration) []Trace {
 	r := rand.New(rand.NewPCG(seed, 1))
-	return []Trace{burst(r), steps(r), longTail(r), sine(r), giant(r), storm(r), gusts(r)}
+	all := []Trace{burst(r), steps(r), longTail(r), sine(r), giant(r), storm(r), gusts(r)}
+	for i := range all {
+		all[i].Start = start
+	}
+	return all
 }
+
+// Quick is how long the start of a worker takes that is a program and nothing else.
+const Quick = 2500 * time.Millisecond
 
 // about is n durations around one, by a fifth more or less.
 func about(r *rand.Rand, n int, d time.Duration) []time.Duration {

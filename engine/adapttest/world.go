@@ -47,6 +47,8 @@ type World struct {
 	most    int
 
 	lastWorker graph.WorkerID
+	lastBox    int
+	took       float64 // as Dask averages: half of it is the last one's; -1: unknown
 
 	classes map[string]graph.ClassID
 	tasks   []*task // by index: all are of one job
@@ -65,9 +67,11 @@ type task struct {
 
 // box is a container.
 type box struct {
+	number    int
 	id        graph.WorkerID // once it is a worker
 	allocated time.Duration
 	ready     time.Duration // 0: not yet
+	leaving   bool          // by name, on a policy's wish
 	gone      bool
 }
 
@@ -84,16 +88,14 @@ type ask struct{ since time.Duration }
 
 const job = graph.JobID(1)
 
-// Delays of the model of YARN: from an ask to a container, and from that to a worker.
-const (
-	allocateLeast, allocateMost = 800 * time.Millisecond, 2200 * time.Millisecond
-	startLeast, startMost       = 1500 * time.Millisecond, 3500 * time.Millisecond
-)
+// Delays of the model of YARN, from an ask to a container. From that to a worker it takes
+// half of Trace.Start, up to one and a half of it.
+const allocateLeast, allocateMost = 800 * time.Millisecond, 2200 * time.Millisecond
 
 // Run plays a trace.
 func Run(t *Trace, p Policy, seed uint64) (Result, error) {
 	w := &World{Trace: t, Core: sched.New(sched.Config{}), policy: p, random: rand.New(rand.NewPCG(seed, 2)), workers: map[graph.WorkerID]*machine{},
-		most: t.Max, classes: map[string]graph.ClassID{}, coming: len(t.Jobs), idle: true}
+		most: t.Max, classes: map[string]graph.ClassID{}, coming: len(t.Jobs), idle: true, took: -1}
 	w.Core.Step(sched.OpenJob{Job: job})
 	for i := range t.Jobs {
 		w.at(t.Jobs[i].At, func() error { return w.submit(&t.Jobs[i]) })
@@ -273,6 +275,10 @@ func (w *World) begin(m *machine) *sched.Started {
 func (w *World) end(m *machine, took time.Duration) {
 	a := m.run
 	m.run = nil
+	if w.took < 0 {
+		w.took = took.Seconds()
+	}
+	w.took = (w.took + took.Seconds()) / 2
 	w.Core.Step(sched.Done{Worker: m.box.id, Tasks: []sched.Finished{{TaskAttempt: sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}, Size: 1, Inline: true, Duration: uint32(took.Microseconds())}}})
 	if t := w.tasks[a.Task.Index]; !t.ended {
 		t.ended = true
@@ -312,10 +318,11 @@ func (w *World) allocateLater(a *ask) {
 }
 
 func (w *World) allocate() {
-	b := &box{allocated: w.Now}
+	w.lastBox++
+	b := &box{number: w.lastBox, allocated: w.Now}
 	w.boxes = append(w.boxes, b)
 	w.result.Peak = max(w.result.Peak, len(w.boxes))
-	w.at(w.Now+w.between(startLeast, startMost), func() error {
+	w.at(w.Now+w.between(w.Trace.Start/2, w.Trace.Start*3/2), func() error {
 		if !b.gone {
 			w.lastWorker++
 			b.id, b.ready = w.lastWorker, w.Now
@@ -357,8 +364,25 @@ func (w *World) Shrink(to int) {
 
 // Retire has certain workers drained.
 func (w *World) Retire(ids []graph.WorkerID) {
+	for _, b := range w.boxes {
+		b.leaving = b.leaving || b.ready != 0 && slices.Contains(ids, b.id)
+	}
 	w.Core.Step(sched.Retire{Workers: ids})
 }
+
+// staying counts the containers that are not to leave.
+func (w *World) staying() (n int) {
+	for _, b := range w.boxes {
+		if !b.leaving {
+			n++
+		}
+	}
+	return n
+}
+
+// average is how long tasks took, in seconds, the later ones counting more; -1: none has
+// ended.
+func (w *World) average() float64 { return w.took }
 
 // giveBack ends a container by choice.
 func (w *World) giveBack(b *box) {

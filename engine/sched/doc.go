@@ -76,5 +76,6 @@
 //	fill.go rebalance.go who gets what, and who gives it back
 //	duration.go          how long tasks of a class take
 //	reject.go            why events changed nothing
+//	why.go               what keeps a task from going on
 //	query.go check.go    looking, and counting everything again
 package sched

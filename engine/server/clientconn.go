@@ -121,7 +121,7 @@ func (in *request) bulky() bool {
 		return len(m.Payload)+8*(len(m.Class)+len(m.DepIndex)+len(m.Host)) > largeSubmit
 	case *wire.Request_Call:
 		return len(b.Call.Payload) > largeCall
-	case *wire.Request_Locate, *wire.Request_ListEvents, *wire.Request_ListJobs, *wire.Request_ListNames, *wire.Request_ListTasks, *wire.Request_ListWorkers, *wire.Request_Retry, *wire.Request_Watch:
+	case *wire.Request_Locate, *wire.Request_Explain, *wire.Request_ListEvents, *wire.Request_ListJobs, *wire.Request_ListNames, *wire.Request_ListTasks, *wire.Request_ListWorkers, *wire.Request_Retry, *wire.Request_Watch:
 		return true
 	}
 	return false

@@ -109,6 +109,8 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 		l.listNames(reply)
 	case *wire.Request_ListEvents:
 		l.listEvents(b.ListEvents, reply)
+	case *wire.Request_Explain:
+		return false, l.explain(b.Explain, reply)
 	case *wire.Request_ListJobs:
 		l.listJobs(reply)
 	case *wire.Request_ListWorkers:

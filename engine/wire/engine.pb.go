@@ -1866,6 +1866,7 @@ type Request struct {
 	//	*Request_Serve
 	//	*Request_Answer
 	//	*Request_Checkpoint
+	//	*Request_Explain
 	Body          isRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2149,6 +2150,15 @@ func (x *Request) GetCheckpoint() *Checkpoint {
 	return nil
 }
 
+func (x *Request) GetExplain() *Explain {
+	if x != nil {
+		if x, ok := x.Body.(*Request_Explain); ok {
+			return x.Explain
+		}
+	}
+	return nil
+}
+
 type isRequest_Body interface {
 	isRequest_Body()
 }
@@ -2257,6 +2267,10 @@ type Request_Checkpoint struct {
 	Checkpoint *Checkpoint `protobuf:"bytes,27,opt,name=checkpoint,proto3,oneof"`
 }
 
+type Request_Explain struct {
+	Explain *Explain `protobuf:"bytes,40,opt,name=explain,proto3,oneof"`
+}
+
 func (*Request_OpenJob) isRequest_Body() {}
 
 func (*Request_Submit) isRequest_Body() {}
@@ -2309,6 +2323,8 @@ func (*Request_Answer) isRequest_Body() {}
 
 func (*Request_Checkpoint) isRequest_Body() {}
 
+func (*Request_Explain) isRequest_Body() {}
+
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2331,6 +2347,7 @@ type Reply struct {
 	//	*Reply_Answered
 	//	*Reply_Delivery
 	//	*Reply_Checkpoint
+	//	*Reply_Explanation
 	Body          isReply_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2531,6 +2548,15 @@ func (x *Reply) GetCheckpoint() *Checkpoint {
 	return nil
 }
 
+func (x *Reply) GetExplanation() *Explanation {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_Explanation); ok {
+			return x.Explanation
+		}
+	}
+	return nil
+}
+
 type isReply_Body interface {
 	isReply_Body()
 }
@@ -2599,6 +2625,10 @@ type Reply_Checkpoint struct {
 	Checkpoint *Checkpoint `protobuf:"bytes,18,opt,name=checkpoint,proto3,oneof"` // of Checkpoint
 }
 
+type Reply_Explanation struct {
+	Explanation *Explanation `protobuf:"bytes,40,opt,name=explanation,proto3,oneof"` // of Explain
+}
+
 func (*Reply_Job) isReply_Body() {}
 
 func (*Reply_Ended) isReply_Body() {}
@@ -2630,6 +2660,8 @@ func (*Reply_Answered) isReply_Body() {}
 func (*Reply_Delivery) isReply_Body() {}
 
 func (*Reply_Checkpoint) isReply_Body() {}
+
+func (*Reply_Explanation) isReply_Body() {}
 
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5579,6 +5611,547 @@ func (x *Event) GetText() string {
 	return ""
 }
 
+// Explain asks why a task is where it is, what became of a worker (its container's id,
+// or an end of it), or, with neither, why there are as many workers as there are.
+type Explain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Task          bool                   `protobuf:"varint,1,opt,name=task,proto3" json:"task,omitempty"`
+	Job           uint32                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Index         uint32                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	Worker        string                 `protobuf:"bytes,4,opt,name=worker,proto3" json:"worker,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Explain) Reset() {
+	*x = Explain{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Explain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Explain) ProtoMessage() {}
+
+func (x *Explain) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Explain.ProtoReflect.Descriptor instead.
+func (*Explain) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *Explain) GetTask() bool {
+	if x != nil {
+		return x.Task
+	}
+	return false
+}
+
+func (x *Explain) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Explain) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Explain) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+type Explanation struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Answer   string                 `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"` // a sentence or two, for people
+	Detail   []string               `protobuf:"bytes,2,rep,name=detail,proto3" json:"detail,omitempty"`
+	State    string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`   // of the task or worker
+	Worker   string                 `protobuf:"bytes,4,opt,name=worker,proto3" json:"worker,omitempty"` // its whole id
+	Pool     []*PoolNow             `protobuf:"bytes,5,rep,name=pool,proto3" json:"pool,omitempty"`
+	Decision []*Decision            `protobuf:"bytes,6,rep,name=decision,proto3" json:"decision,omitempty"` // those that changed something, oldest first
+	// What planned shrinks cost.
+	DrainedWorkers  uint32 `protobuf:"varint,7,opt,name=drained_workers,json=drainedWorkers,proto3" json:"drained_workers,omitempty"`
+	DrainedAttempts uint32 `protobuf:"varint,8,opt,name=drained_attempts,json=drainedAttempts,proto3" json:"drained_attempts,omitempty"` // that they still had: none
+	DrainedResults  uint32 `protobuf:"varint,9,opt,name=drained_results,json=drainedResults,proto3" json:"drained_results,omitempty"`    // that nobody took over
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Explanation) Reset() {
+	*x = Explanation{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Explanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Explanation) ProtoMessage() {}
+
+func (x *Explanation) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
+func (*Explanation) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *Explanation) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+func (x *Explanation) GetDetail() []string {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
+func (x *Explanation) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Explanation) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *Explanation) GetPool() []*PoolNow {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
+
+func (x *Explanation) GetDecision() []*Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *Explanation) GetDrainedWorkers() uint32 {
+	if x != nil {
+		return x.DrainedWorkers
+	}
+	return 0
+}
+
+func (x *Explanation) GetDrainedAttempts() uint32 {
+	if x != nil {
+		return x.DrainedAttempts
+	}
+	return 0
+}
+
+func (x *Explanation) GetDrainedResults() uint32 {
+	if x != nil {
+		return x.DrainedResults
+	}
+	return 0
+}
+
+type PoolNow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Adapts        bool                   `protobuf:"varint,2,opt,name=adapts,proto3" json:"adapts,omitempty"`
+	Min           uint32                 `protobuf:"varint,3,opt,name=min,proto3" json:"min,omitempty"`
+	Max           uint32                 `protobuf:"varint,4,opt,name=max,proto3" json:"max,omitempty"`
+	Wanted        uint32                 `protobuf:"varint,5,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	Asked         uint32                 `protobuf:"varint,6,opt,name=asked,proto3" json:"asked,omitempty"` // not allocated yet
+	Starting      uint32                 `protobuf:"varint,7,opt,name=starting,proto3" json:"starting,omitempty"`
+	Running       uint32                 `protobuf:"varint,8,opt,name=running,proto3" json:"running,omitempty"` // workers that take tasks
+	Draining      uint32                 `protobuf:"varint,9,opt,name=draining,proto3" json:"draining,omitempty"`
+	Latest        *Decision              `protobuf:"bytes,10,opt,name=latest,proto3" json:"latest,omitempty"` // whether it changed something or not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolNow) Reset() {
+	*x = PoolNow{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolNow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolNow) ProtoMessage() {}
+
+func (x *PoolNow) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolNow.ProtoReflect.Descriptor instead.
+func (*PoolNow) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *PoolNow) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PoolNow) GetAdapts() bool {
+	if x != nil {
+		return x.Adapts
+	}
+	return false
+}
+
+func (x *PoolNow) GetMin() uint32 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *PoolNow) GetMax() uint32 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *PoolNow) GetWanted() uint32 {
+	if x != nil {
+		return x.Wanted
+	}
+	return 0
+}
+
+func (x *PoolNow) GetAsked() uint32 {
+	if x != nil {
+		return x.Asked
+	}
+	return 0
+}
+
+func (x *PoolNow) GetStarting() uint32 {
+	if x != nil {
+		return x.Starting
+	}
+	return 0
+}
+
+func (x *PoolNow) GetRunning() uint32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *PoolNow) GetDraining() uint32 {
+	if x != nil {
+		return x.Draining
+	}
+	return 0
+}
+
+func (x *PoolNow) GetLatest() *Decision {
+	if x != nil {
+		return x.Latest
+	}
+	return nil
+}
+
+// Decision is how many workers a pool shall have, why, and what that follows from; see
+// package adapt's Inputs.
+type Decision struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtUs          int64                  `protobuf:"varint,1,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"` // since 1970
+	Pool          string                 `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // hold, raise, withdraw, lower, limit
+	Before        uint32                 `protobuf:"varint,4,opt,name=before,proto3" json:"before,omitempty"`
+	Want          uint32                 `protobuf:"varint,5,opt,name=want,proto3" json:"want,omitempty"`
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Running       uint32                 `protobuf:"varint,7,opt,name=running,proto3" json:"running,omitempty"`
+	Starting      uint32                 `protobuf:"varint,8,opt,name=starting,proto3" json:"starting,omitempty"`
+	Draining      uint32                 `protobuf:"varint,9,opt,name=draining,proto3" json:"draining,omitempty"`
+	Pending       uint32                 `protobuf:"varint,10,opt,name=pending,proto3" json:"pending,omitempty"`
+	Tasks         uint64                 `protobuf:"varint,11,opt,name=tasks,proto3" json:"tasks,omitempty"`
+	Waiting       uint64                 `protobuf:"varint,12,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Unknown       uint64                 `protobuf:"varint,13,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	WorkUs        int64                  `protobuf:"varint,14,opt,name=work_us,json=workUs,proto3" json:"work_us,omitempty"`
+	PathUs        int64                  `protobuf:"varint,15,opt,name=path_us,json=pathUs,proto3" json:"path_us,omitempty"`
+	Width         uint64                 `protobuf:"varint,16,opt,name=width,proto3" json:"width,omitempty"`
+	GoalUs        int64                  `protobuf:"varint,17,opt,name=goal_us,json=goalUs,proto3" json:"goal_us,omitempty"`
+	FinishUs      int64                  `protobuf:"varint,18,opt,name=finish_us,json=finishUs,proto3" json:"finish_us,omitempty"`
+	Enough        uint64                 `protobuf:"varint,19,opt,name=enough,proto3" json:"enough,omitempty"`
+	Peak          uint64                 `protobuf:"varint,20,opt,name=peak,proto3" json:"peak,omitempty"`
+	Busy          float64                `protobuf:"fixed64,21,opt,name=busy,proto3" json:"busy,omitempty"`
+	Memory        uint32                 `protobuf:"varint,22,opt,name=memory,proto3" json:"memory,omitempty"`
+	DelayUs       int64                  `protobuf:"varint,23,opt,name=delay_us,json=delayUs,proto3" json:"delay_us,omitempty"`
+	UnmetUs       int64                  `protobuf:"varint,24,opt,name=unmet_us,json=unmetUs,proto3" json:"unmet_us,omitempty"`
+	Failures      uint32                 `protobuf:"varint,25,opt,name=failures,proto3" json:"failures,omitempty"`
+	Stream        float64                `protobuf:"fixed64,26,opt,name=stream,proto3" json:"stream,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decision) Reset() {
+	*x = Decision{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decision) ProtoMessage() {}
+
+func (x *Decision) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decision.ProtoReflect.Descriptor instead.
+func (*Decision) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *Decision) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+func (x *Decision) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *Decision) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Decision) GetBefore() uint32 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *Decision) GetWant() uint32 {
+	if x != nil {
+		return x.Want
+	}
+	return 0
+}
+
+func (x *Decision) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Decision) GetRunning() uint32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *Decision) GetStarting() uint32 {
+	if x != nil {
+		return x.Starting
+	}
+	return 0
+}
+
+func (x *Decision) GetDraining() uint32 {
+	if x != nil {
+		return x.Draining
+	}
+	return 0
+}
+
+func (x *Decision) GetPending() uint32 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
+}
+
+func (x *Decision) GetTasks() uint64 {
+	if x != nil {
+		return x.Tasks
+	}
+	return 0
+}
+
+func (x *Decision) GetWaiting() uint64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *Decision) GetUnknown() uint64 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
+func (x *Decision) GetWorkUs() int64 {
+	if x != nil {
+		return x.WorkUs
+	}
+	return 0
+}
+
+func (x *Decision) GetPathUs() int64 {
+	if x != nil {
+		return x.PathUs
+	}
+	return 0
+}
+
+func (x *Decision) GetWidth() uint64 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Decision) GetGoalUs() int64 {
+	if x != nil {
+		return x.GoalUs
+	}
+	return 0
+}
+
+func (x *Decision) GetFinishUs() int64 {
+	if x != nil {
+		return x.FinishUs
+	}
+	return 0
+}
+
+func (x *Decision) GetEnough() uint64 {
+	if x != nil {
+		return x.Enough
+	}
+	return 0
+}
+
+func (x *Decision) GetPeak() uint64 {
+	if x != nil {
+		return x.Peak
+	}
+	return 0
+}
+
+func (x *Decision) GetBusy() float64 {
+	if x != nil {
+		return x.Busy
+	}
+	return 0
+}
+
+func (x *Decision) GetMemory() uint32 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+func (x *Decision) GetDelayUs() int64 {
+	if x != nil {
+		return x.DelayUs
+	}
+	return 0
+}
+
+func (x *Decision) GetUnmetUs() int64 {
+	if x != nil {
+		return x.UnmetUs
+	}
+	return 0
+}
+
+func (x *Decision) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Decision) GetStream() float64 {
+	if x != nil {
+		return x.Stream
+	}
+	return 0
+}
+
 // PutBundle announces a bundle by its hash and carries a piece of it, in order.
 // Without data it asks how much the scheduler has. The answer is a BundleState.
 type PutBundle struct {
@@ -5593,7 +6166,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5605,7 +6178,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5618,7 +6191,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{64}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -5660,7 +6233,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5672,7 +6245,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5685,7 +6258,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{65}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -5870,8 +6443,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x03ack\x18\x05 \x01(\rR\x03ack\x12\x12\n" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12\x10\n" +
 	"\x03end\x18\a \x01(\tR\x03end\x12\x12\n" +
-	"\x04code\x18\b \x01(\rR\x04code\"\xf5\n" +
-	"\n" +
+	"\x04code\x18\b \x01(\rR\x04code\"\xa8\v\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x122\n" +
 	"\bopen_job\x18\x02 \x01(\v2\x15.yarnd.engine.OpenJobH\x00R\aopenJob\x12.\n" +
@@ -5907,8 +6479,9 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06answer\x18\x1a \x01(\v2\x14.yarnd.engine.AnswerH\x00R\x06answer\x12:\n" +
 	"\n" +
 	"checkpoint\x18\x1b \x01(\v2\x18.yarnd.engine.CheckpointH\x00R\n" +
-	"checkpointB\x06\n" +
-	"\x04body\"\xdc\x06\n" +
+	"checkpoint\x121\n" +
+	"\aexplain\x18( \x01(\v2\x15.yarnd.engine.ExplainH\x00R\aexplainB\x06\n" +
+	"\x04body\"\x9b\a\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12)\n" +
 	"\x05error\x18\x02 \x01(\v2\x13.yarnd.engine.ErrorR\x05error\x12)\n" +
@@ -5930,7 +6503,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\bdelivery\x18\x11 \x01(\v2\x16.yarnd.engine.DeliveryH\x00R\bdelivery\x12:\n" +
 	"\n" +
 	"checkpoint\x18\x12 \x01(\v2\x18.yarnd.engine.CheckpointH\x00R\n" +
-	"checkpointB\x06\n" +
+	"checkpoint\x12=\n" +
+	"\vexplanation\x18( \x01(\v2\x19.yarnd.engine.ExplanationH\x00R\vexplanationB\x06\n" +
 	"\x04body\"5\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
@@ -6165,7 +6739,62 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06object\x18\x04 \x01(\tR\x06object\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"c\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"]\n" +
+	"\aExplain\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\bR\x04task\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\rR\x03job\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\rR\x05index\x12\x16\n" +
+	"\x06worker\x18\x04 \x01(\tR\x06worker\"\xc7\x02\n" +
+	"\vExplanation\x12\x16\n" +
+	"\x06answer\x18\x01 \x01(\tR\x06answer\x12\x16\n" +
+	"\x06detail\x18\x02 \x03(\tR\x06detail\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x16\n" +
+	"\x06worker\x18\x04 \x01(\tR\x06worker\x12)\n" +
+	"\x04pool\x18\x05 \x03(\v2\x15.yarnd.engine.PoolNowR\x04pool\x122\n" +
+	"\bdecision\x18\x06 \x03(\v2\x16.yarnd.engine.DecisionR\bdecision\x12'\n" +
+	"\x0fdrained_workers\x18\a \x01(\rR\x0edrainedWorkers\x12)\n" +
+	"\x10drained_attempts\x18\b \x01(\rR\x0fdrainedAttempts\x12'\n" +
+	"\x0fdrained_results\x18\t \x01(\rR\x0edrainedResults\"\x89\x02\n" +
+	"\aPoolNow\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06adapts\x18\x02 \x01(\bR\x06adapts\x12\x10\n" +
+	"\x03min\x18\x03 \x01(\rR\x03min\x12\x10\n" +
+	"\x03max\x18\x04 \x01(\rR\x03max\x12\x16\n" +
+	"\x06wanted\x18\x05 \x01(\rR\x06wanted\x12\x14\n" +
+	"\x05asked\x18\x06 \x01(\rR\x05asked\x12\x1a\n" +
+	"\bstarting\x18\a \x01(\rR\bstarting\x12\x18\n" +
+	"\arunning\x18\b \x01(\rR\arunning\x12\x1a\n" +
+	"\bdraining\x18\t \x01(\rR\bdraining\x12.\n" +
+	"\x06latest\x18\n" +
+	" \x01(\v2\x16.yarnd.engine.DecisionR\x06latest\"\x81\x05\n" +
+	"\bDecision\x12\x13\n" +
+	"\x05at_us\x18\x01 \x01(\x03R\x04atUs\x12\x12\n" +
+	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06before\x18\x04 \x01(\rR\x06before\x12\x12\n" +
+	"\x04want\x18\x05 \x01(\rR\x04want\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x18\n" +
+	"\arunning\x18\a \x01(\rR\arunning\x12\x1a\n" +
+	"\bstarting\x18\b \x01(\rR\bstarting\x12\x1a\n" +
+	"\bdraining\x18\t \x01(\rR\bdraining\x12\x18\n" +
+	"\apending\x18\n" +
+	" \x01(\rR\apending\x12\x14\n" +
+	"\x05tasks\x18\v \x01(\x04R\x05tasks\x12\x18\n" +
+	"\awaiting\x18\f \x01(\x04R\awaiting\x12\x18\n" +
+	"\aunknown\x18\r \x01(\x04R\aunknown\x12\x17\n" +
+	"\awork_us\x18\x0e \x01(\x03R\x06workUs\x12\x17\n" +
+	"\apath_us\x18\x0f \x01(\x03R\x06pathUs\x12\x14\n" +
+	"\x05width\x18\x10 \x01(\x04R\x05width\x12\x17\n" +
+	"\agoal_us\x18\x11 \x01(\x03R\x06goalUs\x12\x1b\n" +
+	"\tfinish_us\x18\x12 \x01(\x03R\bfinishUs\x12\x16\n" +
+	"\x06enough\x18\x13 \x01(\x04R\x06enough\x12\x12\n" +
+	"\x04peak\x18\x14 \x01(\x04R\x04peak\x12\x12\n" +
+	"\x04busy\x18\x15 \x01(\x01R\x04busy\x12\x16\n" +
+	"\x06memory\x18\x16 \x01(\rR\x06memory\x12\x19\n" +
+	"\bdelay_us\x18\x17 \x01(\x03R\adelayUs\x12\x19\n" +
+	"\bunmet_us\x18\x18 \x01(\x03R\aunmetUs\x12\x1a\n" +
+	"\bfailures\x18\x19 \x01(\rR\bfailures\x12\x16\n" +
+	"\x06stream\x18\x1a \x01(\x01R\x06stream\"c\n" +
 	"\tPutBundle\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
@@ -6197,7 +6826,7 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_engine_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(GateOp)(0),         // 0: yarnd.engine.GateOp
 	(*Hello)(nil),       // 1: yarnd.engine.Hello
@@ -6264,8 +6893,12 @@ var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*ListEvents)(nil),  // 62: yarnd.engine.ListEvents
 	(*Events)(nil),      // 63: yarnd.engine.Events
 	(*Event)(nil),       // 64: yarnd.engine.Event
-	(*PutBundle)(nil),   // 65: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 66: yarnd.engine.BundleState
+	(*Explain)(nil),     // 65: yarnd.engine.Explain
+	(*Explanation)(nil), // 66: yarnd.engine.Explanation
+	(*PoolNow)(nil),     // 67: yarnd.engine.PoolNow
+	(*Decision)(nil),    // 68: yarnd.engine.Decision
+	(*PutBundle)(nil),   // 69: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 70: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	3,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
@@ -6287,7 +6920,7 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	51, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
 	53, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
 	49, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	65, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	69, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
 	35, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
 	56, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
 	58, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
@@ -6300,40 +6933,45 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	41, // 29: yarnd.engine.Request.serve:type_name -> yarnd.engine.Serve
 	44, // 30: yarnd.engine.Request.answer:type_name -> yarnd.engine.Answer
 	45, // 31: yarnd.engine.Request.checkpoint:type_name -> yarnd.engine.Checkpoint
-	23, // 32: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
-	25, // 33: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
-	34, // 34: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	48, // 35: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	52, // 36: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	54, // 37: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	50, // 38: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	66, // 39: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	57, // 40: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	59, // 41: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	60, // 42: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	63, // 43: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	61, // 44: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
-	37, // 45: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
-	40, // 46: yarnd.engine.Reply.answered:type_name -> yarnd.engine.Answered
-	42, // 47: yarnd.engine.Reply.delivery:type_name -> yarnd.engine.Delivery
-	45, // 48: yarnd.engine.Reply.checkpoint:type_name -> yarnd.engine.Checkpoint
-	12, // 49: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
-	18, // 50: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
-	0,  // 51: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
-	18, // 52: yarnd.engine.Answered.failure:type_name -> yarnd.engine.Failure
-	43, // 53: yarnd.engine.Delivery.call:type_name -> yarnd.engine.Delivered
-	18, // 54: yarnd.engine.Answer.failure:type_name -> yarnd.engine.Failure
-	48, // 55: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	25, // 56: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	55, // 57: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	19, // 58: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	18, // 59: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	64, // 60: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	61, // [61:61] is the sub-list for method output_type
-	61, // [61:61] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	65, // 32: yarnd.engine.Request.explain:type_name -> yarnd.engine.Explain
+	23, // 33: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
+	25, // 34: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
+	34, // 35: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
+	48, // 36: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	52, // 37: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	54, // 38: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	50, // 39: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	70, // 40: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	57, // 41: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	59, // 42: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	60, // 43: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	63, // 44: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	61, // 45: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	37, // 46: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
+	40, // 47: yarnd.engine.Reply.answered:type_name -> yarnd.engine.Answered
+	42, // 48: yarnd.engine.Reply.delivery:type_name -> yarnd.engine.Delivery
+	45, // 49: yarnd.engine.Reply.checkpoint:type_name -> yarnd.engine.Checkpoint
+	66, // 50: yarnd.engine.Reply.explanation:type_name -> yarnd.engine.Explanation
+	12, // 51: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
+	18, // 52: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
+	0,  // 53: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
+	18, // 54: yarnd.engine.Answered.failure:type_name -> yarnd.engine.Failure
+	43, // 55: yarnd.engine.Delivery.call:type_name -> yarnd.engine.Delivered
+	18, // 56: yarnd.engine.Answer.failure:type_name -> yarnd.engine.Failure
+	48, // 57: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	25, // 58: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	55, // 59: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	19, // 60: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	18, // 61: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	64, // 62: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	67, // 63: yarnd.engine.Explanation.pool:type_name -> yarnd.engine.PoolNow
+	68, // 64: yarnd.engine.Explanation.decision:type_name -> yarnd.engine.Decision
+	68, // 65: yarnd.engine.PoolNow.latest:type_name -> yarnd.engine.Decision
+	66, // [66:66] is the sub-list for method output_type
+	66, // [66:66] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -6372,6 +7010,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Request_Serve)(nil),
 		(*Request_Answer)(nil),
 		(*Request_Checkpoint)(nil),
+		(*Request_Explain)(nil),
 	}
 	file_yarnd_engine_engine_proto_msgTypes[21].OneofWrappers = []any{
 		(*Reply_Job)(nil),
@@ -6390,6 +7029,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Reply_Answered)(nil),
 		(*Reply_Delivery)(nil),
 		(*Reply_Checkpoint)(nil),
+		(*Reply_Explanation)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -6397,7 +7037,7 @@ func file_yarnd_engine_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   66,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
