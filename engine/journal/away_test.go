@@ -147,6 +147,24 @@ func TestSnapshotMakesSafe(t *testing.T) {
 	})
 }
 
+// A snapshot without any new record lets earlier epochs' files go as well.
+func TestSnapshotAtTheStart(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		e.close(t)
+		b := begin(t, dir.Process(nil), 2)
+		b.settle(t)
+		b.Snapshot(func(emit func([]byte)) { emit([]byte("one")) })
+		time.Sleep(time.Minute)
+		for _, name := range append(files(t, dir.Process(nil), "segment"), files(t, dir.Process(nil), "snapshot")...) {
+			if !strings.Contains(name, "-00000000000000000002-") {
+				t.Errorf("there still is %s", name)
+			}
+		}
+		b.close(t)
+		begin(t, dir.Process(nil), 3).holds(t, "one")
+	})
+}
+
 func TestCloseSaysWhatIsNotSafe(t *testing.T) {
 	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
 		w.is(hangs)

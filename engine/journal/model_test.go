@@ -498,7 +498,7 @@ func (g *game) closing(p *player) (err error) {
 
 // until answers calls until a condition holds.
 func (g *game) until(what string, cond func() bool) {
-	for range 2000 {
+	for range 20_000 { // a large snapshot in small blocks takes many calls
 		g.gather()
 		if cond() || g.t.Failed() {
 			return

@@ -30,6 +30,9 @@ func (j *Journal) Snapshot(state func(emit func(rec []byte))) bool {
 	j.tellRolled() // a keeper that still waits has nothing to wait for
 	j.rolled = make(chan struct{})
 	k := &keeper{Journal: j, at: j.q.next, recs: recs, rolled: j.rolled}
+	if n := len(j.own); n > 0 && j.own[n-1].first >= k.at { // nothing was appended since it began
+		j.tellRolled()
+	}
 	j.tasks.Go(k.run)
 	j.wake()
 	return true
