@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static binaries: they run on any node of a cluster, whatever its libc.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
 
-.PHONY: help build demo demo-hadoop test test-fast sim-long mutants test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
+.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos-hadoop test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,10 @@ sim-long: ## the simulator for hours: SCHEDULES=10000000, from a FROM of its own
 mutants: ## put faults into the cores, one at a time, and see whether the simulator finds them
 	$(GO) run ./engine/schedtest/mutate
 
+chaos-hadoop: build ## faults on real Hadoop, in a cluster with two ResourceManagers; FAILOVERS=3
+	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 60m ./dockertest -run '^TestFaults$$'
+	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 120m ./dockertest/e2e -run '^TestChaos' -failovers $(or $(FAILOVERS),3)
+
 test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.0 in turn
 	@scripts/test-matrix.sh
 
@@ -53,6 +57,7 @@ lint: ## gofmt, vet
 	$(GO) vet ./...
 	$(GO) vet -tags hadoop ./...
 	$(GO) vet -tags 'hadoop bench' ./dockertest/e2e
+	$(GO) vet -tags 'hadoop chaos' ./dockertest/...
 
 generate: ## the code made from .proto files
 	$(GO) generate ./...

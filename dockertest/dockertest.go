@@ -80,9 +80,18 @@ func use(t testing.TB, composition string, lock func(cache.Dir, context.Context,
 	return &Cluster{c}
 }
 
-// RMWeb returns the base URL of the ResourceManager's pages and REST API, without a slash at the end. Fetch it with
-// any client; to follow links and redirects to other hosts take HTTP's.
-func (c *Cluster) RMWeb() string { return c.Web("rm", layout.ResourceManager) }
+// RMWeb returns the base URL of the pages and the REST API of a ResourceManager, the active one where one is, without a
+// slash at the end. Fetch it with any client; to follow links and redirects to other hosts take HTTP's.
+func (c *Cluster) RMWeb() string {
+	hosts := c.Composition().With(layout.ResourceManager)
+	host := hosts[0].Name
+	if len(hosts) > 1 {
+		if active, err := c.ActiveRM(context.Background()); err == nil {
+			host = active
+		}
+	}
+	return c.Web(host, layout.ResourceManager)
+}
 
 // Edge returns edge1 as seen by a user: "alice" or "bob".
 func (c *Cluster) Edge(user string) Edge { return Edge{Cluster: c, Node: "edge1", User: user} }

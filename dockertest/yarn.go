@@ -75,6 +75,12 @@ func (c *Cluster) AwaitApp(t testing.TB, id string, timeout time.Duration, wante
 // ResourceManager gives it up after 30 s, and FAILED is its end.
 func (c *Cluster) RunCommand(t testing.TB, user string, memoryMB int, command string) string {
 	t.Helper()
+	return c.RunCommandIn(t, "default", user, memoryMB, command)
+}
+
+// RunCommandIn is RunCommand in a queue.
+func (c *Cluster) RunCommandIn(t testing.TB, queue, user string, memoryMB int, command string) string {
+	t.Helper()
 	var fresh struct {
 		ID string `json:"application-id"`
 	}
@@ -84,7 +90,7 @@ func (c *Cluster) RunCommand(t testing.TB, user string, memoryMB int, command st
 	}
 	type object = map[string]any
 	submission := object{
-		"application-id": fresh.ID, "application-name": t.Name(), "max-app-attempts": 1,
+		"application-id": fresh.ID, "application-name": t.Name(), "max-app-attempts": 1, "queue": queue,
 		"resource":          object{"memory": memoryMB, "vCores": 1},
 		"am-container-spec": object{"commands": object{"command": command + " 1><LOG_DIR>/stdout 2><LOG_DIR>/stderr"}},
 	}

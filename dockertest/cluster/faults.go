@@ -51,6 +51,17 @@ func (c *Cluster) SignalDaemon(ctx context.Context, host, name, signal string) e
 	return err
 }
 
+// PauseDaemon stops the daemon's process (SIGSTOP): connections to it stay open and nothing answers, and its host and its
+// children go on.
+func (c *Cluster) PauseDaemon(ctx context.Context, host, name string) error {
+	return c.SignalDaemon(ctx, host, name, "STOP")
+}
+
+// ResumeDaemon lets a paused daemon go on.
+func (c *Cluster) ResumeDaemon(ctx context.Context, host, name string) error {
+	return c.SignalDaemon(ctx, host, name, "CONT")
+}
+
 // KillDaemon kills the daemon (SIGKILL) and returns when its process is gone. Its children, such as the containers of
 // a NodeManager, are left as they are.
 func (c *Cluster) KillDaemon(ctx context.Context, host, name string) error {
@@ -95,7 +106,7 @@ func (c *Cluster) StartDaemon(ctx context.Context, host, name string) error {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}
 	}
-	return c.detach(ctx, host, d.User, layout.BinDir+"/daemon", d.Name, d.Main)
+	return c.detach(ctx, host, d.User, slices.Concat([]string{layout.BinDir + "/daemon", d.Name, d.Main}, d.Args)...)
 }
 
 // StopHost ends all processes of a host at once, as a power failure would. Its disk stays.

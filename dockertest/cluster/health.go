@@ -89,21 +89,32 @@ func (c *Cluster) deadDaemons() error {
 func (c *Cluster) hdfsHealth(ctx context.Context) error {
 	want := len(c.spec.Composition.With(layout.DataNode))
 	return c.any(layout.NameNode, func(web string) error {
-		var answer struct {
-			Beans []struct {
-				FSState          string
-				NumLiveDataNodes int
-			} `json:"beans"`
+		state, err := c.nameNodeState(ctx, web)
+		if err == nil && (state.FSState != "Operational" || state.NumLiveDataNodes != want) {
+			err = fmt.Errorf("the NameNode has state %+v; wanted Operational with %d live DataNodes", state, want)
 		}
-		query := url.Values{"qry": {"Hadoop:service=NameNode,name=FSNamesystemState"}}
-		if err := c.getJSON(ctx, web+"/jmx?"+query.Encode(), &answer); err != nil {
-			return err
-		}
-		if len(answer.Beans) != 1 || answer.Beans[0].FSState != "Operational" || answer.Beans[0].NumLiveDataNodes != want {
-			return fmt.Errorf("the NameNode has state %+v; wanted Operational with %d live DataNodes", answer.Beans, want)
-		}
-		return nil
+		return err
 	})
+}
+
+// nameNodeState is what a NameNode says of itself.
+type nameNodeState struct {
+	FSState          string // "Operational" or "safeMode"
+	NumLiveDataNodes int
+}
+
+func (c *Cluster) nameNodeState(ctx context.Context, web string) (nameNodeState, error) {
+	var answer struct {
+		Beans []nameNodeState `json:"beans"`
+	}
+	query := url.Values{"qry": {"Hadoop:service=NameNode,name=FSNamesystemState"}}
+	if err := c.getJSON(ctx, web+"/jmx?"+query.Encode(), &answer); err != nil {
+		return nameNodeState{}, err
+	}
+	if len(answer.Beans) != 1 { // it is starting
+		return nameNodeState{}, fmt.Errorf("the NameNode at %s does not say how it is", web)
+	}
+	return answer.Beans[0], nil
 }
 
 // rmNode is what the ResourceManager says of one NodeManager.
@@ -116,21 +127,30 @@ type rmNode struct {
 // yarnHealth asks the ResourceManagers in turn; one that is active and complete is enough.
 func (c *Cluster) yarnHealth(ctx context.Context) error {
 	return c.any(layout.ResourceManager, func(web string) error {
-		var answer struct {
-			Nodes struct {
-				Node []rmNode `json:"node"`
-			} `json:"nodes"`
-		}
-		if err := c.getJSON(ctx, web+"/ws/v1/cluster/nodes", &answer); err != nil {
+		nodes, err := c.rmNodes(ctx, web)
+		if err != nil {
 			return err
 		}
 		for _, h := range c.spec.Composition.With(layout.NodeManager) {
-			if err := c.registered(ctx, h, answer.Nodes.Node); err != nil {
+			if err := c.registered(ctx, h, nodes); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// allStates are those of nodes that are there and of those that are not.
+const allStates = "new,running,unhealthy,decommissioning,decommissioned,lost,rebooted,shutdown"
+
+func (c *Cluster) rmNodes(ctx context.Context, web string) ([]rmNode, error) {
+	var answer struct {
+		Nodes struct {
+			Node []rmNode `json:"node"`
+		} `json:"nodes"`
+	}
+	err := c.getJSON(ctx, web+"/ws/v1/cluster/nodes?states="+allStates, &answer)
+	return answer.Nodes.Node, err
 }
 
 // registered returns nil if the ResourceManager's list has h's NodeManager running, and means the process that runs

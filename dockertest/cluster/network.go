@@ -93,6 +93,9 @@ func (c *Cluster) readAddrs() error {
 	return nil
 }
 
+// Addr returns the address of a host, by its short name.
+func (c *Cluster) Addr(host string) string { return c.addrs[host].String() }
+
 // extraHosts are the lines of every host's /etc/hosts, in Docker's form "name:address".
 func (c *Cluster) extraHosts() []string {
 	var lines []string

@@ -49,6 +49,7 @@ func (s Spec) files() (map[string][]byte, error) {
 		for name, text := range s.Composition.HostConf(h).Files() {
 			files[filepath.Join("conf", h.Name, name)] = text
 		}
+		files[filepath.Join("conf", h.Name, layout.ExcludeFile)] = nil
 	}
 	scripts, err := guest.ReadDir("guest")
 	if err != nil {

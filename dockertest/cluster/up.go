@@ -113,8 +113,9 @@ func (c *Cluster) build(ctx context.Context, fingerprint string) error {
 	return c.Repair(ctx)
 }
 
-// Repair lets paused hosts and stopped processes go on, starts hosts and daemons that do not run, and returns when the
-// cluster is healthy. It does not create hosts that are missing: Up does.
+// Repair undoes every fault: it lets paused hosts and stopped processes go on, starts hosts and daemons that do not run,
+// heals the network, empties small disks, takes nodes back into service and HDFS out of safe mode, and returns when the cluster is healthy.
+// It does not create hosts that are missing: Up does.
 func (c *Cluster) Repair(ctx context.Context) error {
 	boxes, err := containers(c.pool, c.spec.Name)
 	if err != nil {
@@ -131,6 +132,14 @@ func (c *Cluster) Repair(ctx context.Context) error {
 			if err := c.StartHost(hostsCtx, h.Name); err != nil {
 				return err
 			}
+			if err := c.healHost(hostsCtx, h); err != nil {
+				return err
+			}
+			if h.SmallDiskMB > 0 {
+				if err := c.FreeDisk(hostsCtx, h.Name); err != nil {
+					return err
+				}
+			}
 			for _, d := range h.Daemons {
 				if _, err := c.Exec(hostsCtx, Command{Host: h.Name, Argv: []string{"pkill", "-CONT", "-f", d.Pattern()}}); err != nil {
 					return err
@@ -142,7 +151,53 @@ func (c *Cluster) Repair(ctx context.Context) error {
 	if err := hosts.Wait(); err != nil {
 		return err
 	}
-	return c.AwaitHealth(ctx, healthTimeout)
+	if err := c.repairState(ctx); err != nil {
+		return err
+	}
+	return c.awaitOrRevive(ctx)
+}
+
+// reviveAfter is how long daemons may take before those that have ended are started again. On a busy machine one can
+// give up, because another that it needs is late.
+const reviveAfter = time.Minute
+
+// awaitOrRevive waits for health as a person would, who looks from time to time whether all daemons still run.
+func (c *Cluster) awaitOrRevive(ctx context.Context) error {
+	deadline := time.Now().Add(healthTimeout)
+	for {
+		err := c.AwaitHealth(ctx, min(reviveAfter, time.Until(deadline)))
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		for _, h := range c.spec.Composition.Hosts {
+			for _, d := range h.Daemons {
+				if err := c.StartDaemon(ctx, h.Name, d.Name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// repairState undoes what masters keep in mind.
+func (c *Cluster) repairState(ctx context.Context) error {
+	if on, err := c.inSafeMode(ctx); err == nil && on { // one that starts leaves it by itself
+		if err := c.SafeMode(ctx, false); err != nil {
+			return err
+		}
+	}
+	if !c.sentAway(ctx) {
+		return nil
+	}
+	if err := c.Recommission(ctx); err != nil {
+		return err
+	}
+	for _, h := range c.spec.Composition.With(layout.NodeManager) { // one that was sent away has ended
+		if err := c.StartDaemon(ctx, h.Name, layout.NodeManager.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // discardOthers removes the cluster when any container is of another fingerprint or when the files that the containers
@@ -162,7 +217,7 @@ func (c *Cluster) discardOthers(fingerprint string) error {
 }
 
 // recipe is to be counted up whenever create makes containers differently, so that older ones are replaced.
-const recipe = 1
+const recipe = 3
 
 // create makes the container of one host, stopped.
 func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerprint string) error {
@@ -177,6 +232,10 @@ func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerpr
 		mounts = append(mounts,
 			docker.HostMount{Type: "bind", Source: c.root, Target: layout.SourceDir, ReadOnly: true},
 			docker.HostMount{Type: "bind", Source: c.Exchange(), Target: layout.ExchangeDir})
+	}
+	tmpfs := map[string]string{}
+	if h.SmallDiskMB > 0 {
+		tmpfs[layout.SmallDisk] = fmt.Sprintf("size=%dm,mode=1777", h.SmallDiskMB)
 	}
 	network := networkName(c.spec.Name)
 	_, err := c.pool.Client.CreateContainer(docker.CreateContainerOptions{
@@ -193,7 +252,7 @@ func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerpr
 			},
 		},
 		HostConfig: &docker.HostConfig{
-			NetworkMode: network, Mounts: mounts, ExtraHosts: c.extraHosts(),
+			NetworkMode: network, Mounts: mounts, Tmpfs: tmpfs, ExtraHosts: c.extraHosts(),
 			// Root may cut a host off with iptables, and look into the environment of other accounts' processes.
 			CapAdd: []string{"NET_ADMIN", "SYS_PTRACE"},
 		},

@@ -16,6 +16,11 @@ const (
 	SourceDir = "/opt/yarnd/src"
 	// ExchangeDir is writable by everybody, on edge nodes only, and a folder of the host: for large files.
 	ExchangeDir = "/exchange"
+	// SmallDisk is where a host's small file system is, if it has one.
+	SmallDisk = "/small"
+	// ExcludeFile lists, in ConfDir, the nodes that the ResourceManager is to decommission. It is no site file: it is empty at first and
+	// changes while the cluster runs.
+	ExcludeFile = "yarn.exclude"
 )
 
 // NodeMemoryMB and NodeVcores are what each NodeManager offers.

@@ -29,6 +29,9 @@ type Host struct {
 	Edge bool
 	// Conf is laid over the composition's on this host alone.
 	Conf Conf
+	// SmallDiskMB, if not 0, is the size of a file system of its own at SmallDisk, writable by everybody, which can be
+	// filled. It is empty after a restart of the host.
+	SmallDiskMB int
 }
 
 // Simple is the cluster that most tests use: no authentication beyond the caller's word, memory limits enforced by
@@ -61,7 +64,7 @@ func SimpleVmem() Composition {
 }
 
 // All lists every composition.
-func All() []Composition { return []Composition{Simple(), SimpleVmem()} }
+func All() []Composition { return []Composition{Simple(), SimpleVmem(), HA()} }
 
 // ByName returns the composition called name.
 func ByName(name string) (Composition, error) {

@@ -6,6 +6,8 @@ type Daemon struct {
 	Name string
 	// Main is the Java class that is run.
 	Main string
+	// Args are its arguments.
+	Args []string
 	// User is the account it runs as. HDFS takes the NameNode's account for its superuser.
 	User string
 	// Prepare, if not empty, is a shell command run as User before each start. It must be idempotent. `hadoop-java` is on
@@ -15,7 +17,7 @@ type Daemon struct {
 	WebPort int
 }
 
-// The daemons of Hadoop itself.
+// The daemons of Hadoop itself, and ZooKeeper, which ResourceManagers that are two need.
 var (
 	NameNode = Daemon{
 		Name: "namenode", Main: "org.apache.hadoop.hdfs.server.namenode.NameNode", User: "hdfs", WebPort: 9870,
@@ -31,6 +33,10 @@ var (
 	}
 	NodeManager = Daemon{
 		Name: "nodemanager", Main: "org.apache.hadoop.yarn.server.nodemanager.NodeManager", User: "yarn", WebPort: 8042,
+	}
+	ZooKeeper = Daemon{
+		Name: "zookeeper", Main: "org.apache.zookeeper.server.ZooKeeperServerMain", User: "yarn",
+		Args: []string{"2181", "/data/yarn/zookeeper", "1000"},
 	}
 )
 

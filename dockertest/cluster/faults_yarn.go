@@ -1,0 +1,154 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/yarnd/yarnd/dockertest/layout"
+)
+
+// haState asks a ResourceManager whether it is "ACTIVE" or "STANDBY". One that is alone is ACTIVE.
+func (c *Cluster) haState(ctx context.Context, host string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var answer struct {
+		ClusterInfo struct {
+			HAState string `json:"haState"`
+		} `json:"clusterInfo"`
+	}
+	err := c.getJSON(ctx, c.Web(host, layout.ResourceManager)+"/ws/v1/cluster/info", &answer)
+	return answer.ClusterInfo.HAState, err
+}
+
+// ActiveRM returns the host of the ResourceManager that is active, and an error while none is.
+func (c *Cluster) ActiveRM(ctx context.Context) (string, error) {
+	var all []error
+	for _, h := range c.spec.Composition.With(layout.ResourceManager) {
+		state, err := c.haState(ctx, h.Name)
+		if err == nil && state == "ACTIVE" {
+			return h.Name, nil
+		}
+		if err == nil {
+			err = fmt.Errorf("the ResourceManager on %s is %s", h.Name, state)
+		}
+		all = append(all, err)
+	}
+	return "", fmt.Errorf("no ResourceManager is active: %w", errors.Join(all...))
+}
+
+// AwaitActiveRM waits until a ResourceManager on another host than not is active, and returns its host.
+func (c *Cluster) AwaitActiveRM(ctx context.Context, not string) (string, error) {
+	for {
+		host, err := c.ActiveRM(ctx)
+		if err == nil && host != not {
+			return host, nil
+		}
+		if waited := pause(ctx, 2*poll); waited != nil {
+			return "", fmt.Errorf("%w: %w", waited, err)
+		}
+	}
+}
+
+// Failover kills the active ResourceManager, waits until the other one is active, and starts the killed one again, as a
+// standby. It returns the host of the new one, and how long there was none.
+func (c *Cluster) Failover(ctx context.Context) (active string, gap time.Duration, err error) {
+	old, err := c.ActiveRM(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	if err := c.KillDaemon(ctx, old, layout.ResourceManager.Name); err != nil {
+		return "", 0, err
+	}
+	killed := time.Now()
+	if active, err = c.AwaitActiveRM(ctx, old); err != nil {
+		return "", 0, err
+	}
+	return active, time.Since(killed), c.StartDaemon(ctx, old, layout.ResourceManager.Name)
+}
+
+// Decommission takes a NodeManager out of service. With grace above 0 its containers may run on for that long, and
+// application masters are told; otherwise they are killed. It holds until Recommission.
+func (c *Cluster) Decommission(ctx context.Context, host string, grace time.Duration) error {
+	h, err := c.spec.Composition.Host(host)
+	if err != nil {
+		return err
+	}
+	if err := c.exclude(c.spec.Composition.HostName(h)); err != nil {
+		return err
+	}
+	args := []string{"-refreshNodes"}
+	if grace > 0 {
+		args = append(args, "-g", strconv.Itoa(int(grace.Seconds())), "-server")
+	}
+	return c.rmAdmin(ctx, args...)
+}
+
+// Recommission takes all nodes back into service. One that was out of it has to be started again.
+func (c *Cluster) Recommission(ctx context.Context) error {
+	if err := c.exclude(); err != nil {
+		return err
+	}
+	return c.rmAdmin(ctx, "-refreshNodes")
+}
+
+// exclude writes the ResourceManagers' exclude files. They are in folders that the hosts mount.
+func (c *Cluster) exclude(names ...string) error {
+	text := strings.Join(append(names, ""), "\n")
+	for _, h := range c.spec.Composition.With(layout.ResourceManager) {
+		if err := os.WriteFile(filepath.Join(c.dir("conf", h.Name), layout.ExcludeFile), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sentAway says whether any node is out of service, or about to be.
+func (c *Cluster) sentAway(ctx context.Context) bool {
+	for _, h := range c.spec.Composition.With(layout.NodeManager) {
+		if state, err := c.NodeState(ctx, h.Name); err == nil && strings.HasPrefix(state, "DECOMMISSION") {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Cluster) rmAdmin(ctx context.Context, args ...string) error {
+	host, err := c.AwaitActiveRM(ctx, "")
+	if err != nil {
+		return err
+	}
+	_, err = c.Output(ctx, host, layout.ResourceManager.User,
+		slices.Concat([]string{"hadoop-java", "org.apache.hadoop.yarn.client.cli.RMAdminCLI"}, args)...)
+	return err
+}
+
+// NodeState returns what the active ResourceManager says of a host's NodeManager: "RUNNING", "DECOMMISSIONING",
+// "LOST", …, and "" if it does not know it. Of several under one name, of which all but one are past, the live one counts.
+func (c *Cluster) NodeState(ctx context.Context, host string) (string, error) {
+	h, err := c.spec.Composition.Host(host)
+	if err != nil {
+		return "", err
+	}
+	rm, err := c.ActiveRM(ctx)
+	if err != nil {
+		return "", err
+	}
+	nodes, err := c.rmNodes(ctx, c.Web(rm, layout.ResourceManager))
+	if err != nil {
+		return "", err
+	}
+	state := ""
+	for _, n := range nodes {
+		if n.NodeHostName == c.spec.Composition.HostName(h) && (state == "" || n.State == "RUNNING") {
+			state = n.State
+		}
+	}
+	return state, nil
+}

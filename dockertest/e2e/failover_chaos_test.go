@@ -1,0 +1,75 @@
+//go:build hadoop && chaos
+
+package e2e
+
+import (
+	"context"
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/dockertest"
+)
+
+var failovers = flag.Int("failovers", 3, "how often the ResourceManagers take over from each other")
+
+// TestFailoverChangesNothing, for longer: the keys of the application master's tokens roll meanwhile, each minute.
+func TestChaosFailovers(t *testing.T) { surviveFailovers(t, *failovers) }
+
+// Another queue wants what is its own: workers are drained and given up, nobody is blamed, and when the other queue is idle
+// there are as many again.
+func TestChaosPreemption(t *testing.T) {
+	c := dockertest.Exclusive(t, "ha")
+	alice, bob := c.Edge("alice"), c.Edge("bob")
+	a := submit(t, alice, "--workers", "10", "--worker-memory", "1536MiB", "--wait", "workers:10")
+	job := a.squares(t, 80)
+	b := submit(t, bob, "--queue", "etl", "--workers", "4", "--worker-memory", "1536MiB", "--wait", "workers:4")
+	st := a.status(t)
+	t.Logf("while the other queue works: %+v, %+v", st.Pools, st.Work)
+	if st.Work.Workers >= 10 {
+		t.Errorf("all %d workers are there: nothing was preempted", st.Work.Workers)
+	}
+	t.Log(a.must(t, "events"))
+	b.must(t, "kill")
+	await(t, "ten workers again", 3*time.Minute, func() bool { return a.status(t).Work.Workers == 10 })
+	job.finish(t)
+	a.must(t, "kill", "--graceful")
+}
+
+// A node is to leave the cluster: its workers are drained, others take their place elsewhere, and then it goes.
+func TestChaosDecommission(t *testing.T) {
+	c := dockertest.Exclusive(t, "ha")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	a := submit(t, c.Edge("alice"), "--workers", "6", "--worker-memory", "256MiB", "--wait", "workers:6")
+	job := a.squares(t, 60)
+	busy := map[string]string{} // a role on each node; a worker only where nothing else is
+	for _, line := range a.roles(t) {
+		if node, role := strings.Fields(line)[0], strings.Fields(line)[3]; role != "worker" || busy[node] == "" {
+			busy[node] = role
+		}
+	}
+	leaves := slices.IndexFunc(nodes, func(n string) bool { return busy[n] == "worker" })
+	if leaves < 0 {
+		t.Skipf("no node has workers alone: %v", busy)
+	}
+	node := nodes[leaves]
+	if err := c.Decommission(ctx, node, 5*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := job.open(ctx); err != nil { // so that what runs there ends
+		t.Fatal(err)
+	}
+	await(t, "six workers, none of them on "+node, 3*time.Minute, func() bool {
+		st := a.status(t)
+		return st.Work.Workers == 6 && !slices.ContainsFunc(st.Containers, func(b struct{ ID, Pool, Node, State string }) bool { return b.Node == node })
+	})
+	await(t, node+" is out of service", 2*time.Minute, func() bool {
+		state, err := c.NodeState(ctx, node)
+		return err == nil && state == "DECOMMISSIONED"
+	})
+	job.finish(t)
+	a.must(t, "kill", "--graceful")
+}
