@@ -83,15 +83,29 @@ func (p *Provider) start(b *box, tok token.Token, launch *pb.ContainerLaunchCont
 	case p.boxes[b.id] != b || p.closed:
 	case err == nil:
 		b.state = running
+		p.bad.started(b.node.Host)
 		p.queue.Put(reconcile.Launched{ID: b.id.String()})
 		if b.stop {
 			p.wg.Go(func() { p.halt(b) })
 		}
 	case errors.As(err, &refused):
-		// A container of before a failover, or the fault of what was to be started?
-		p.giveUp(b, fmt.Sprintf("%s: %s", refused.Class, refused.Message), hadoop.IsInvalidContainer(err))
+		// A container of before a failover, or the fault of the node, or of what was to be started?
+		blameless := hadoop.IsInvalidContainer(err)
+		if !blameless {
+			p.suspect(b.node)
+		}
+		p.giveUp(b, fmt.Sprintf("%s: %s", refused.Class, refused.Message), blameless)
 	default:
+		p.suspect(b.node)
 		p.giveUp(b, fmt.Sprintf("node %s: %v", b.node, err), true)
+	}
+}
+
+// suspect notes that a node did not start a container, under mu.
+func (p *Provider) suspect(node hadoop.NodeID) {
+	if p.bad.failed(node.Host, time.Now()) {
+		p.log.Warn("a node starts no containers: no more are wanted there for a while", "node", node.Host, "for", suspectTime)
+		p.signal()
 	}
 }
 

@@ -24,6 +24,12 @@
 // Pools are told apart by priority: the first pool has priority 1, and so on; lower
 // is served first. A container of an earlier attempt is known by it too.
 //
+// # Nodes that start nothing
+//
+// A node on which three starts in a row failed gets no more containers for ten
+// minutes (blacklist.go): the ResourceManager is told with a heartbeat, and again
+// when it has forgotten us.
+//
 // # The ResourceManager's moods
 //
 //	ApplicationMasterNotRegistered, AM_RESYNC   register again, send everything again

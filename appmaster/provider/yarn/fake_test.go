@@ -52,6 +52,8 @@ type cluster struct {
 	stranger   bool // to all tokens
 	strange    int  // heartbeats whose count is found wrong
 	deaf       bool // releases are noted, and nothing comes of them
+	broken     bool // no container starts
+	blacklist  []string
 	older      bool // containers are of before a failover, for their node
 	next       int64
 	last       *pb.AllocateResponse
@@ -169,6 +171,7 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 		}
 		c.asks[priority] = 0
 	}
+	c.note(req.GetBlacklistRequest())
 	for _, ask := range req.GetAsk() {
 		c.asks[ask.GetPriority().GetPriority()] = int(ask.GetNumContainers())
 		c.asked = append(c.asked, ask)
@@ -213,6 +216,11 @@ func (c *cluster) start(_ context.Context, _ *hadooptest.Call, req *pb.StartCont
 			return nil, err
 		}
 		id := hadoop.ContainerIDFromPB(ident.GetContainerId())
+		if c.broken {
+			resp.FailedRequests = append(resp.FailedRequests, &pb.ContainerExceptionMap{ContainerId: id.PB(), Exception: &pb.SerializedException{
+				ClassName: proto.String("org.apache.hadoop.yarn.exceptions.YarnException"), Message: proto.String("no")}})
+			continue
+		}
 		if c.older {
 			resp.FailedRequests = append(resp.FailedRequests, &pb.ContainerExceptionMap{ContainerId: id.PB(), Exception: &pb.SerializedException{
 				ClassName: proto.String("org.apache.hadoop.yarn.exceptions.InvalidContainerException"), Message: proto.String("rejected as it is allocated by a previous RM")}})

@@ -87,10 +87,11 @@ func (p *Provider) pause(failures int) time.Duration {
 	return p.opt.Heartbeat
 }
 
-// sent is what a heartbeat carries: asks by pool, releases.
+// sent is what a heartbeat carries: asks by pool, releases, changes of the blacklist.
 type sent struct {
 	asks     map[*pool]int
 	releases []hadoop.ContainerID
+	bad      *pb.ResourceBlacklistRequest
 }
 
 // request makes a heartbeat of all orders that wait.
@@ -98,7 +99,8 @@ func (p *Provider) request() (*pb.AllocateRequest, sent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	req := &pb.AllocateRequest{Progress: proto.Float32(p.progress)}
-	s := sent{asks: map[*pool]int{}}
+	s := sent{asks: map[*pool]int{}, bad: p.bad.request(time.Now())}
+	req.BlacklistRequest = s.bad
 	for _, pool := range p.pools {
 		if n := pool.missing(); n != pool.sent {
 			req.Ask = append(req.Ask, ask(pool, n))
@@ -134,6 +136,7 @@ func (p *Provider) answered(s sent) {
 	for pool, n := range s.asks {
 		pool.sent = n
 	}
+	p.bad.answered(s.bad)
 	for _, id := range s.releases {
 		delete(p.releases, id)
 		bound(p.released)
@@ -146,6 +149,7 @@ func (p *Provider) take(resp *pb.AllocateResponse) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.learnTokens(resp.GetNmTokens())
+	p.bad.size = int(resp.GetNumClusterNodes())
 	var events []reconcile.Event
 	for _, c := range resp.GetAllocatedContainers() {
 		if ev := p.allocate(c); ev != nil {
@@ -233,14 +237,17 @@ func (p *Provider) remember(id hadoop.ContainerID, web string) {
 
 // nodeChanged ends the containers of a node that is lost. The ResourceManager will
 // report each of them as well, perhaps; in case the node comes back they are
-// released, too.
+// released, too. Those of a node that is to leave the cluster are told of like
+// those that others are to have.
 func (p *Provider) nodeChanged(n *pb.NodeReport) []reconcile.Event {
+	node := hadoop.NodeIDFromPB(n.GetNodeId())
 	switch n.GetNodeState() {
 	case pb.NodeState_NS_LOST, pb.NodeState_NS_DECOMMISSIONED, pb.NodeState_NS_SHUTDOWN:
+	case pb.NodeState_NS_DECOMMISSIONING:
+		return p.leaving(node)
 	default:
 		return nil
 	}
-	node := hadoop.NodeIDFromPB(n.GetNodeId())
 	p.nm.Forget(node)
 	var events []reconcile.Event
 	for id, b := range maps.Clone(p.boxes) {
@@ -250,6 +257,21 @@ func (p *Provider) nodeChanged(n *pb.NodeReport) []reconcile.Event {
 		}
 	}
 	return events
+}
+
+// leaving tells of the containers of a node that finishes what it has and gets no more.
+func (p *Provider) leaving(node hadoop.NodeID) []reconcile.Event {
+	var ids []string
+	for _, b := range p.boxes {
+		if b.node == node && b.warn == 0 {
+			b.warn = 1
+			ids = append(ids, b.id.String())
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return []reconcile.Event{reconcile.Preempt{IDs: ids}}
 }
 
 // preempt tells of containers that will be taken, each once for each degree of
@@ -287,6 +309,7 @@ func (p *Provider) resync() error {
 	defer p.mu.Unlock()
 	maps.Copy(p.releases, p.released)
 	clear(p.released)
+	p.bad.forgotten()
 	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
 	for _, pool := range p.pools {
 		pool.sent = -1

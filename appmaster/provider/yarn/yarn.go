@@ -77,6 +77,7 @@ type Provider struct {
 	tokens   map[hadoop.NodeID]token.Token
 	releases map[hadoop.ContainerID]struct{} // what the ResourceManager is to take back
 	released map[hadoop.ContainerID]struct{} // what it was told to, and has not said that it has
+	bad      *blacklist
 	progress float32
 	changed  time.Time // when an ask was changed or answered
 	heard    time.Time // when that was sent which the ResourceManager answered last
@@ -141,7 +142,7 @@ func New(o Options) (*Provider, error) {
 		done: make(chan struct{}), beat: make(chan struct{}), beaten: make(chan struct{}),
 		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]string{},
 		tokens: map[hadoop.NodeID]token.Token{}, releases: map[hadoop.ContainerID]struct{}{},
-		released: map[hadoop.ContainerID]struct{}{},
+		released: map[hadoop.ContainerID]struct{}{}, bad: newBlacklist(),
 	}, nil
 }
 
