@@ -222,7 +222,7 @@ func tryDecommission(t *testing.T, ctx context.Context, c *dockertest.Cluster) {
 
 func tryDiskFull(t *testing.T, ctx context.Context, c *dockertest.Cluster) {
 	write := func() error {
-		_, err := c.Output(ctx, "nm3", "yarn", "sh", "-c", "head -c 1M /dev/zero > "+layout.SmallDisk+"/probe")
+		_, err := c.Output(ctx, "nm3", "yarn", "sh", "-c", "head -c 1M /dev/zero >> "+layout.SmallDisk+"/probe")
 		return err
 	}
 	must(t, write())
