@@ -35,8 +35,31 @@ func (t TaskID) Compare(u TaskID) int {
 // ClassID numbers the classes of one job, from 0.
 type ClassID uint32
 
-// Attempt counts the assignments of one task, from 1; 0 is no attempt.
+// Attempt names an assignment of one task; 0 is none. Those of one generation of the
+// scheduler are counted from 1. A scheduler that takes over does not know what the one
+// before it gave out last, so its own begin anew above all of those (FirstAttempt): an
+// attempt is never given twice.
 type Attempt uint32
+
+// attemptBits is how many bits count the attempts of one generation. That is enough for
+// 262,143 attempts of one task, and for 16,384 generations.
+const attemptBits = 18
+
+// FirstAttempt is the number below the first attempt of a generation, which counts from 0.
+func FirstAttempt(generation uint32) Attempt { return Attempt(generation << attemptBits) }
+
+// String returns the number for people: "3", or of a scheduler that took over "2.3", the
+// third attempt that the second scheduler gave out.
+func (a Attempt) String() string {
+	n := strconv.FormatUint(uint64(a&(1<<attemptBits-1)), 10)
+	if g := a.Generation(); g > 0 {
+		return strconv.FormatUint(uint64(g)+1, 10) + "." + n
+	}
+	return n
+}
+
+// Generation returns which scheduler gave the attempt out.
+func (a Attempt) Generation() uint32 { return uint32(a >> attemptBits) }
 
 // WorkerID is a worker's incarnation number: it grows with each worker that
 // joins and is never reused. 0 is no worker; as the holder of a result it means

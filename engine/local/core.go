@@ -68,6 +68,10 @@ type Core struct {
 	returning fifo // attempts that were parked and want their slots again
 	parked    int  // attempts that are, those included
 
+	// What ended while nobody could be told, results in the store aside.
+	unsaidDone   []Done
+	unsaidFailed []Failed
+
 	held     map[Key]uint64 // results in the store, with their sizes
 	borrowed map[Key]*loan  // results in the store that stay the scheduler's
 	fetches  map[Key]*fetch
@@ -157,6 +161,7 @@ func (c *Core) Step(e Event) {
 // call. It is valid until the next call.
 func (c *Core) Output() *Output {
 	c.attempts.reuse()
+	c.sayUnsaid()
 	if c.resume() {
 		c.startReady()
 	}
@@ -197,39 +202,6 @@ func (c *Core) Running(k Key) *Assignment {
 		return &a.Assignment
 	}
 	return nil
-}
-
-func (c *Core) joined(e Joined) {
-	c.self = e.Self
-	if e.Fresh {
-		for _, h := range c.AppendHeld(nil) {
-			c.freed(h.Key)
-		}
-		c.dropLoans()
-	}
-	for _, k := range c.attempts.sorted() {
-		c.stop(k)
-	}
-}
-
-func (c *Core) left() {
-	c.self = 0
-	for _, k := range c.attempts.sorted() {
-		if a := c.attempts.get(k); a.state < running {
-			c.forget(a)
-		} else {
-			a.next, a.asked = nil, false
-		}
-	}
-	for _, f := range c.sortedFetches() {
-		f.keep = false
-		c.unwanted(f)
-	}
-	// What the last turn had to say has nobody to hear it.
-	o := &c.out
-	o.Started, o.Done, o.Failed = nil, nil, nil
-	o.Retracted, o.Missing, o.Copied = nil, nil, nil
-	o.Parked, o.Unparked = nil, nil
 }
 
 func (c *Core) assign(t *Assignment) {
@@ -388,9 +360,13 @@ func (c *Core) ended(e *End) {
 		c.caughtUp(a, e)
 	}
 	switch {
-	case c.self == 0: // nobody to tell; what is held goes into the inventory
+	case c.self == 0 && (e.Kept || e.Input != (Key{})): // the inventory tells of a result; what could not be read is fetched anew
+	case e.Failure == nil && c.self == 0:
+		c.keepUnsaid(Done{Key: e.Key, Size: e.Size, Inline: e.Inline, Took: e.Took})
 	case e.Failure == nil:
 		c.out.Done = append(c.out.Done, Done{Key: e.Key, Size: e.Size, Kept: e.Kept, Inline: e.Inline, Took: e.Took})
+	case c.self == 0:
+		c.unsaidFailed = append(c.unsaidFailed, Failed{Key: e.Key, Failure: e.Failure})
 	default:
 		f := Failed{Key: e.Key, Failure: e.Failure}
 		if e.Input != (Key{}) {

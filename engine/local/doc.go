@@ -46,9 +46,10 @@
 // # Connections
 //
 // Each connection is a new incarnation of the worker (Joined). A lost one (Left)
-// forgets all that did not run yet; what runs goes on until the next Joined,
-// because its result can be told in the inventory then. What still runs at that
-// point is stopped: the scheduler has given it up. A scheduler of a new epoch knows
-// no task of the old one and numbers its own from the beginning: then nothing of
-// before may be taken for something of now (Joined.Fresh).
+// forgets all that did not run yet; what runs goes on. With the next one the scheduler
+// is told what there is: the attempts (AppendRunning) and the results (AppendHeld); then
+// which of those have begun or wait, and how those ended that nobody could be told of. It
+// stops what it does not want any more. A scheduler that knows no task of the last one
+// numbers its own from the beginning: then nothing of before may be taken for something
+// of now, and all of it is dropped (Joined.Fresh).
 package local

@@ -50,9 +50,10 @@ func (in *Input) IsInline() bool { return len(in.Holders) == 0 }
 type Event interface{ event() }
 
 type (
-	// Joined begins a connection, under a new worker id. Fresh says that it is to a
-	// scheduler that knows nothing of its predecessor's jobs and gives their numbers
-	// to others: what is held has lost its meaning and is dropped.
+	// Joined begins a connection, under a new worker id. What has been handed out goes on,
+	// and how it ended meanwhile is said now: AppendRunning names both. Fresh says that
+	// it is to a scheduler that knows nothing of its predecessor's jobs and gives their
+	// numbers to others: what is held or runs has lost its meaning and is dropped.
 	Joined struct {
 		Self  graph.WorkerID
 		Fresh bool

@@ -216,11 +216,53 @@ func TestReconnect(t *testing.T) {
 	}})
 	expect(t, turn(c, Left{}), Output{Abandon: []Key{key(9, 1)}})
 	expect(t, turn(c, ended(End{Key: key(1, 1), Size: 8, Kept: true}), ended(End{Key: key(2, 1), Inline: []byte("x")}), FetchFailed{Key: key(9, 1)}), Output{})
-	expect(t, turn(c, Joined{Self: 8}), Output{Cancel: named(key(3, 1))})
+	c.Step(Joined{Self: 8})
 	if got, want := c.AppendHeld(nil), []Held{{key(1, 1), 8}}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}
-	expect(t, turn(c, ended(End{Key: key(3, 1)})), Output{})
+	if got, want := c.AppendRunning(nil), []Key{key(2, 1), key(3, 1)}; !slices.Equal(got, want) {
+		t.Errorf("it has %v, want %v", got, want)
+	}
+	expect(t, turn(c), Output{Started: []Key{key(3, 1)}, Done: []Done{{Key: key(2, 1), Inline: []byte("x")}}})
+	expect(t, turn(c, ended(End{Key: key(3, 1)})), Output{Done: []Done{{Key: key(3, 1)}}})
+}
+
+// TestReconnectUnsaid: what a turn had to say when the connection broke is said on the next
+// one, and on the one after that if it breaks as well.
+func TestReconnectUnsaid(t *testing.T) {
+	c := joined(Config{Slots: 4})
+	turn(c, Assigned{[]Assignment{
+		assignment(key(1, 1), class(0, 0)), assignment(key(2, 1), class(0, 0)),
+		assignment(key(3, 1), class(0, 0)), assignment(key(4, 1), class(0, 0)),
+	}})
+	failure := &graph.Failure{Kind: graph.FailUser}
+	read := End{Key: key(3, 1), Failure: &graph.Failure{Kind: graph.FailInput}, Input: key(9, 1)}
+	small := []byte("x")
+	expect(t, turn(c, ended(End{Key: key(1, 1), Inline: small}, End{Key: key(2, 1), Failure: failure}, read), Park{[]Key{key(4, 1)}}, Left{}), Output{})
+	small[0] = 'y' // its memory is used again
+	c.Step(Joined{Self: 8})
+	if got, want := c.AppendRunning(nil), []Key{key(1, 1), key(2, 1), key(4, 1)}; !slices.Equal(got, want) {
+		t.Errorf("it has %v, want %v", got, want)
+	}
+	expect(t, turn(c, Left{}), Output{})
+	expect(t, turn(c, Joined{Self: 9}), Output{
+		Started: []Key{key(4, 1)}, Parked: []Key{key(4, 1)},
+		Done: []Done{{Key: key(1, 1), Inline: []byte("x")}}, Failed: []Failed{{Key: key(2, 1), Failure: failure}},
+	})
+	if got, want := c.AppendRunning(nil), []Key{key(4, 1)}; !slices.Equal(got, want) {
+		t.Errorf("it has %v, want %v", got, want)
+	}
+}
+
+// TestFreshDropsUnsaid: nobody wants to hear how tasks of another scheduler ended.
+func TestFreshDropsUnsaid(t *testing.T) {
+	c := joined(Config{Slots: 2})
+	turn(c, Assigned{[]Assignment{assignment(key(1, 1), class(0, 0)), assignment(key(2, 1), class(0, 0))}})
+	turn(c, Left{}, ended(End{Key: key(1, 1)}, End{Key: key(2, 1), Failure: &graph.Failure{Kind: graph.FailUser}}))
+	expect(t, turn(c, Joined{Self: 1, Fresh: true}), Output{})
+	if got := c.AppendRunning(nil); len(got) > 0 {
+		t.Errorf("it has %v, want nothing", got)
+	}
 }
 
 // TestFreshScheduler: its tasks have the numbers of old ones, and are others.

@@ -30,11 +30,14 @@ type world struct {
 	flying   map[Key]Fetch
 	abandon  map[Key]bool
 	store    map[Key]uint64
-	ends     map[Key]int // reports of each attempt
-	loans    int         // seen
-	aheads   int         // handed out ahead
-	recalls  int         // that were answered yes
-	resumes  int         // of parked ones
+	ends     map[Key]int  // reports of each attempt
+	unsaid   map[Key]bool // ended while nobody could be told, and must be told
+	started  map[Key]bool // said to have begun on this connection
+	loans    int          // seen
+	kept     int          // went on with a new connection
+	aheads   int          // handed out ahead
+	recalls  int          // that were answered yes
+	resumes  int          // of parked ones
 }
 
 // exec is a model of an executor.
@@ -109,9 +112,15 @@ func (w *world) resumed(o *Output) {
 			w.t.Fatalf("%v is said to go on, which does not", k)
 		}
 	}
-	for _, k := range o.Parked {
+	for _, k := range o.Started {
 		if w.assigned[k] == nil {
-			w.t.Fatalf("%v is said to be parked, which is not assigned", k)
+			w.t.Fatalf("%v is said to have begun, which is not assigned", k)
+		}
+		w.started[k] = true
+	}
+	for _, k := range o.Parked {
+		if w.assigned[k] == nil || !w.started[k] {
+			w.t.Fatalf("%v is said to be parked, which is not assigned or was not said to have begun", k)
 		}
 	}
 }
@@ -150,10 +159,7 @@ func (w *world) die() {
 			break
 		}
 		w.leaves(k)
-		if w.self == 0 && !w.ghosts[k] {
-			w.unassign(k)
-		}
-		delete(w.ghosts, k)
+		w.untold(k)
 		ends = append(ends, End{Key: k, Failure: &graph.Failure{Kind: graph.FailDied}, Died: true})
 	}
 	w.step(Ended{ends})
@@ -280,6 +286,8 @@ func (w *world) end(k Key) {
 		w.t.Fatalf("end of %v, which is not assigned", k)
 	}
 	delete(w.assigned, k)
+	delete(w.unsaid, k)
+	delete(w.started, k)
 	w.ends[k]++
 	if w.ends[k] > 1 {
 		w.t.Fatalf("%v ended %d times", k, w.ends[k])
@@ -357,10 +365,10 @@ func (w *world) finish() {
 		e.Kept, e.Size = true, 10
 		w.store[k] = 10
 	}
-	if w.self == 0 && !w.ghosts[k] {
-		w.unassign(k) // nobody is told
+	if e.Kept && w.self == 0 && !w.ghosts[k] {
+		w.unassign(k) // the inventory tells
 	}
-	delete(w.ghosts, k)
+	w.untold(k)
 	w.step(ended(e))
 }
 
@@ -382,26 +390,6 @@ func (w *world) answerFetch() {
 	}
 	w.store[k] = f.Size
 	w.step(Fetched{k})
-}
-
-func (w *world) leave() {
-	w.turn()
-	w.self = 0
-	w.step(Left{})
-	for k := range w.assigned {
-		if w.running[k] == nil || w.ghosts[k] {
-			w.unassign(k)
-		}
-	}
-}
-
-func (w *world) join() {
-	w.self = graph.WorkerID(1 + w.rnd.IntN(8))
-	fresh := w.rnd.IntN(3) == 0
-	w.step(Joined{Self: w.self, Fresh: fresh})
-	for k := range w.running {
-		w.unassign(k)
-	}
 }
 
 func (w *world) random() {
@@ -469,12 +457,13 @@ func (w *world) someUnassigned() Key {
 }
 
 func TestSimulation(t *testing.T) {
-	loans, aheads, recalls, resumes := 0, 0, 0, 0
+	loans, aheads, recalls, resumes, kept := 0, 0, 0, 0, 0
 	for seed := range uint64(300) {
 		w := &world{
 			t: t, rnd: rand.New(rand.NewPCG(seed, 1)), cfg: Config{Slots: 1 + int(seed%4), Fetches: 1 + int(seed%5), FetchBytes: 80},
 			assigned: map[Key]*Assignment{}, running: map[Key]*Assignment{}, ghosts: map[Key]bool{}, cancel: map[Key]bool{},
 			flying: map[Key]Fetch{}, abandon: map[Key]bool{}, store: map[Key]uint64{}, ends: map[Key]int{}, recall: map[Key]bool{}, parked: map[Key]bool{},
+			unsaid: map[Key]bool{}, started: map[Key]bool{},
 		}
 		for i := range w.execs {
 			w.execs[i].begun = map[Key]bool{}
@@ -493,6 +482,9 @@ func TestSimulation(t *testing.T) {
 		}
 		// Quiescence: everything that is under way ends, and nothing is left.
 		w.turn()
+		if w.self == 0 {
+			w.join()
+		}
 		for i := 0; len(w.running)+len(w.flying) > 0; i++ {
 			if i > 100_000 {
 				t.Fatalf("seed %d: it does not come to rest", seed)
@@ -525,10 +517,13 @@ func TestSimulation(t *testing.T) {
 		if d := cmp.Diff(w.store, held); d != "" {
 			t.Fatalf("seed %d: store and core differ:\n%s", seed, d)
 		}
-		loans, aheads, recalls, resumes = loans+w.loans, aheads+w.aheads, recalls+w.recalls, resumes+w.resumes
+		loans, aheads, recalls, resumes, kept = loans+w.loans, aheads+w.aheads, recalls+w.recalls, resumes+w.resumes, kept+w.kept
 	}
 	if aheads < 1000 || recalls < 100 || resumes < 1000 {
 		t.Errorf("only %d were handed out ahead, %d given back, %d parked went on", aheads, recalls, resumes)
+	}
+	if kept < 1000 {
+		t.Errorf("only %d attempts went on with a new connection", kept)
 	}
 	if loans < 1000 {
 		t.Errorf("only %d times was anything on loan", loans)

@@ -24,7 +24,7 @@ func (c *Core) live(w graph.WorkerID, a TaskAttempt) (*job, *task) {
 func (c *Core) give(w *worker, j *job, i uint32, m move) {
 	c.apply(j, i, m)
 	t, cl := j.task(i), j.classOf(j.task(i))
-	t.attempt = max(t.attempt, j.top[i]) + 1
+	t.attempt = c.nextAttempt(j, i)
 	if j.top != nil {
 		delete(j.top, i)
 	}
@@ -41,6 +41,11 @@ func (c *Core) give(w *worker, j *job, i uint32, m move) {
 	c.crew.hungry.put(w, false)
 
 	c.assign(w, j, i, t.attempt)
+}
+
+// nextAttempt numbers the next attempt of i.
+func (c *Core) nextAttempt(j *job, i uint32) graph.Attempt {
+	return max(j.task(i).attempt, j.top[i], graph.FirstAttempt(c.cfg.Generation)) + 1
 }
 
 // assign tells w of an attempt and its inputs.
@@ -219,10 +224,12 @@ func (c *Core) finish(j *job, i uint32, m move, holder graph.WorkerID, size uint
 	} else {
 		c.hold(c.workers[holder], j.name(i), t.size)
 	}
-	if j.held(i) {
+	held := j.held(i)
+	if held {
 		t.flags |= flagSeen
 		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Size: t.size, Inline: holder == 0})
 	}
+	c.note(Fact{Kind: FactDone, Task: j.name(i), Attempt: t.attempt, Size: t.size, Inline: holder == 0, Told: held})
 	for jk, k := range c.consumers(j, i) {
 		switch tk := jk.task(k); {
 		case tk.state == StateWaiting:
@@ -330,7 +337,7 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 		return
 	}
 	if y != j.tallies[i] {
-		j.tally(i, y)
+		c.tally(j, i, y)
 	}
 	c.goBack(j, i)
 }

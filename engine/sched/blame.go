@@ -19,7 +19,7 @@ func (c *Core) died(j *job, i uint32) {
 		c.fail(j, i, graph.FailDied, j.name(i))
 		return
 	}
-	j.tally(i, y)
+	c.tally(j, i, y)
 	c.goBackSuspect(j, i)
 }
 
@@ -30,11 +30,12 @@ func (c *Core) stoodBy(j *job, i uint32) {
 		c.fail(j, i, graph.FailDied, j.name(i))
 		return
 	}
-	j.tally(i, y)
+	c.tally(j, i, y)
 	c.goBack(j, i)
 }
 
-func (j *job) tally(i uint32, y tally) {
+func (c *Core) tally(j *job, i uint32, y tally) {
+	c.note(Fact{Kind: FactTally, Task: j.name(i), Size: y.pack()})
 	if j.tallies == nil {
 		j.tallies = map[uint32]tally{}
 	}

@@ -184,7 +184,9 @@ func (k *checker) inputs(j *job, i uint32) error {
 	for e, to := j.edgesOf(i); e < to; e++ {
 		jd, d := k.c.dep(j, i, e)
 		if jd == nil {
-			if t.state == StateWaiting || t.state == StateReady {
+			if t.state == StateWaiting && k.c.awaiting {
+				waiting++
+			} else if t.state == StateWaiting || t.state == StateReady {
 				return fmt.Errorf("input of a job that is gone")
 			}
 			continue
@@ -193,7 +195,7 @@ func (k *checker) inputs(j *job, i uint32) error {
 		case s == StateDone:
 		case s.Active():
 			waiting++
-		case t.state.Given() && s.Final():
+		case t.state.Given() && s.Final(), t.state == StateWaiting && s.Final() && k.c.awaiting:
 			waiting++
 		case t.state.Active():
 			return fmt.Errorf("input %v is %v", jd.name(d), s)
@@ -344,7 +346,7 @@ func (k *checker) crew(w *worker) error {
 		if r == ofMemory {
 			kept, has = w.taken.memory, w.has.memory
 		}
-		if kept != n || n > has && (r != ofMemory || has > 0) {
+		if kept != n || n > has && (r != ofMemory || has > 0) && !w.brought {
 			return fmt.Errorf("takes %d of resource %d, has %d, counted %d", kept, r, has, n)
 		}
 	}

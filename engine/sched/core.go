@@ -26,6 +26,14 @@ type Config struct {
 	// CopyTimeout is how long a Copy may take before another is tried, in
 	// milliseconds. Default 60,000.
 	CopyTimeout int64
+
+	// Durable has the core collect Facts, for a journal.
+	Durable bool
+	// Restore has it begin with what a journal tells, until Restored (restore.go).
+	Restore bool
+	// Generation is how many schedulers there were before this one, whose attempts are
+	// known by their numbers.
+	Generation uint32
 }
 
 func (c Config) withDefaults() Config {
@@ -86,12 +94,21 @@ type Core struct {
 	rejected [reasons]uint64
 	shrunk   Shrunk
 
+	facts     []Fact // since they were last asked for
+	era       uint32 // the generation of the core that took in what is told now
+	restoring bool   // until Restored
+	awaiting  bool   // from then until Resume: nothing is given out, nor fails because of an input
+
+	// unused are, until then, tasks that were let go of before anybody wanted them: what
+	// they need may be fresh yet.
+	unused map[graph.TaskID]struct{}
+
 	out, spare *Output
 }
 
 // New returns a core without jobs or workers.
 func New(cfg Config) *Core {
-	return &Core{
+	c := &Core{
 		cfg:       cfg.withDefaults(),
 		jobs:      map[graph.JobID]*job{},
 		workers:   map[graph.WorkerID]*worker{},
@@ -100,7 +117,13 @@ func New(cfg Config) *Core {
 		claims:    map[graph.TaskID]graph.WorkerID{},
 		out:       &Output{},
 		spare:     &Output{},
+		restoring: cfg.Restore,
+		unused:    map[graph.TaskID]struct{}{},
 	}
+	if !cfg.Restore {
+		c.era = cfg.Generation
+	}
+	return c
 }
 
 // Step takes one event in. What follows from it is seen in the next Output.
@@ -154,6 +177,14 @@ func (c *Core) Step(ev Event) {
 		c.stepClose(ev)
 	case Retire:
 		c.stepRetire(ev)
+	case Recall:
+		c.stepRecall(ev)
+	case Restored:
+		c.stepRestored()
+	case Adopt:
+		c.stepAdopt(ev)
+	case Resume:
+		c.stepResume()
 	default:
 		panic(fmt.Sprintf("sched: event of type %T", ev))
 	}
@@ -163,12 +194,14 @@ func (c *Core) Step(ev Event) {
 // Output gives ready tasks to workers and returns all that is to be done since
 // the last call. It is the caller's until the next call.
 func (c *Core) Output() *Output {
-	c.wake()
-	c.fill()
-	c.rebalance()
-	c.speculate()
-	c.drain()
-	c.settle()
+	if !c.restoring && !c.awaiting {
+		c.wake()
+		c.fill()
+		c.rebalance()
+		c.speculate()
+		c.drain()
+		c.settle()
+	}
 	c.out.Free = slices.DeleteFunc(c.out.Free, c.isHeld)
 	out := c.out
 	c.out, c.spare = c.spare, out
@@ -274,12 +307,12 @@ func (c *Core) settle() {
 			}
 		case len(q.wanted) > 0:
 			id := pop(&q.wanted)
-			if j, t := c.find(id); j != nil && t.state == StateReleased && j.wanted(id.Index) {
+			if j, t := c.find(id); j != nil && t.state == StateReleased && j.wanted(id.Index) && !c.restoring {
 				c.activate(j, id.Index)
 			}
 		case len(q.fails) > 0:
 			f := pop(&q.fails)
-			if j, t := c.find(f.task); j != nil && t.state.Active() {
+			if j, t := c.find(f.task); j != nil && t.state.Active() && !c.awaiting {
 				c.fail(j, f.task.Index, f.kind, f.cause)
 			}
 		default:

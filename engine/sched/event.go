@@ -167,6 +167,26 @@ type (
 		Workers []graph.WorkerID
 	}
 
+	// Recall has a core that restores take in a fact of its predecessor's.
+	Recall struct {
+		Fact Fact
+	}
+
+	// Restored says that all was told that the journal has.
+	Restored struct{}
+
+	// Resume ends the time in which workers come back: from now on attempts are given
+	// out again, and tasks fail whose inputs will have no result.
+	Resume struct{}
+
+	// Adopt says which attempts a worker has that it was given before it came back, by
+	// another incarnation's number or by a scheduler before this one. Those that are
+	// still wanted go on as its own; the others are stopped.
+	Adopt struct {
+		Worker graph.WorkerID
+		Tasks  []TaskAttempt // Started and Parked follow for those of which that is known
+	}
+
 	// Tick tells the time, in milliseconds of a clock that never goes backwards.
 	Tick struct {
 		Now int64
@@ -224,4 +244,8 @@ func (Retracted) event()    {}
 func (Copied) event()       {}
 func (Missing) event()      {}
 func (Retire) event()       {}
+func (Recall) event()       {}
+func (Restored) event()     {}
+func (Resume) event()       {}
+func (Adopt) event()        {}
 func (Tick) event()         {}

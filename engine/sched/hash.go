@@ -19,7 +19,7 @@ func (c *Core) Hash() uint64 {
 	v := reflect.ValueOf(c).Elem()
 	for i := range v.NumField() {
 		switch v.Type().Field(i).Name {
-		case "out", "spare", "scratch", "spoils", "last", "tomb", "revived":
+		case "out", "spare", "scratch", "spoils", "last", "tomb", "revived", "facts":
 		default:
 			w.value(v.Field(i))
 		}

@@ -19,6 +19,7 @@ type job struct {
 	starts []uint32       // by chunk of tasks: first edge
 	counts [states]uint32 // tasks by state
 	kept   uint32         // failed tasks that can be retried: those without flagCut
+	eras   []era          // which generation tasks were submitted in, later ones than the first
 
 	// What few tasks have is kept aside.
 	foreign map[uint32]abroad         // edge → its dependency elsewhere
@@ -27,7 +28,7 @@ type job struct {
 	copies  holders                   // further holders, beyond task.where
 	tallies map[uint32]tally          // task → failures so far
 	lost    map[uint32]graph.Attempt  // task without a result → the attempt whose result was lost
-	top     map[uint32]graph.Attempt  // Done task with an older attempt's result → last attempt given
+	top     map[uint32]graph.Attempt  // task that speaks of an older attempt than the last one given → that one
 	hosts   map[uint32][]uint32       // task → hosts on which its input lies
 	runs    map[uint32]run            // Running task that may get a second attempt → its first
 	seconds map[uint32]second         // task → its second attempt

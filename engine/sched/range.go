@@ -51,6 +51,7 @@ func (c *Core) stepRange(ev SubmitRange) {
 		return
 	}
 	j.makeLast()
+	c.enterEra(j)
 	i, end := ev.First, ev.First+ev.N
 	for ; i < end && i&(chunkLen-1) != 0; i++ {
 		j.tasks.add(task{class: ev.Class, flags: flagHeld, state: StateReady, edgeEnd: j.edges.n})
@@ -196,6 +197,7 @@ func (c *Core) cancelRun(r graph.Run) {
 		j.cancelSpan(lo, hi)
 		ended := graph.Run{Job: j.id, First: lo, N: hi - lo}
 		c.out.Cancelled, c.out.Forgotten = append(c.out.Cancelled, ended), append(c.out.Forgotten, ended)
+		c.note(Fact{Kind: FactCancelled, Task: j.name(lo), N: hi - lo, Told: true})
 	}, func(i uint32) { c.cancelOne(j.name(i)) })
 }
 

@@ -33,9 +33,18 @@ func (c *Core) releaseOne(id graph.TaskID) {
 		c.reject(NotHeld)
 		return
 	}
-	t.flags &^= flagHeld | flagFresh
+	c.letGo(j, id.Index)
 	c.dropUnwanted(j, id.Index)
 	c.settle()
+}
+
+// letGo ends the job's hold on i.
+func (c *Core) letGo(j *job, i uint32) {
+	t := j.task(i)
+	if c.restoring && t.flags&flagFresh != 0 {
+		c.unused[j.name(i)] = struct{}{}
+	}
+	t.flags &^= flagHeld | flagFresh
 }
 
 func (c *Core) stepPin(ev Pin) {
@@ -49,6 +58,9 @@ func (c *Core) stepPin(ev Pin) {
 			j.pins = map[uint32]uint32{}
 		}
 		j.pins[i]++
+		if c.restoring {
+			c.wantLike(ev.Task)
+		}
 		c.wantLater(j, i)
 	case ev.Delta == -1 && j.pins[i] > 0:
 		if j.pins[i]--; j.pins[i] == 0 {
@@ -107,22 +119,26 @@ func (c *Core) countInputs(j *job, i uint32) {
 	t := j.task(i)
 	t.waiting = 0
 	for e, to := j.edgesOf(i); e < to; e++ {
-		jd, d := c.dep(j, i, e)
-		if jd == nil {
-			c.failLater(j, i, graph.FailUpstream, j.depID(i, e))
+		if jd, d := c.dep(j, i, e); jd == nil || jd.task(d).state != StateDone {
 			t.waiting++
-			continue
-		}
-		td := jd.task(d)
-		if td.state != StateDone {
-			t.waiting++
-		}
-		if td.state.Final() {
-			c.failLater(j, i, graph.FailUpstream, jd.causeOf(d))
 		}
 	}
 	if t.waiting == 0 {
 		c.becomeReady(j, i)
+		return
+	}
+	c.failHopeless(j, i)
+}
+
+// failHopeless has a Waiting task fail if one of its inputs will have no result.
+func (c *Core) failHopeless(j *job, i uint32) {
+	for e, to := j.edgesOf(i); e < to; e++ {
+		switch jd, d := c.dep(j, i, e); {
+		case jd == nil:
+			c.failLater(j, i, graph.FailUpstream, j.depID(i, e))
+		case jd.task(d).state.Final():
+			c.failLater(j, i, graph.FailUpstream, jd.causeOf(d))
+		}
 	}
 }
 
@@ -259,6 +275,7 @@ func (c *Core) fail(j *job, i uint32, kind graph.FailKind, cause graph.TaskID) {
 	if !j.closed {
 		c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Kind: kind, Cause: cause})
 	}
+	c.note(Fact{Kind: FactFailed, Task: j.name(i), Attempt: t.attempt, Fail: kind, Cause: cause, Told: !j.closed})
 	cause = j.causeOf(i)
 	for jk, k := range c.consumers(j, i) {
 		if jk.task(k).state == StateWaiting {

@@ -19,7 +19,8 @@ func (c *Core) nowHolds(w *worker, h Held) {
 		}
 		c.transferArrived(w, h.Task)
 		return
-	case t.state.Active() && h.Attempt != 0 && (h.Attempt == j.lost[i] || h.Attempt == max(t.attempt, j.top[i]) || h.Attempt == t.attempt):
+	case c.mayTakeOver(j, i, t, h.Attempt) && (j.lost[i] == 0 || t.flags&flagSeen == 0), t.state.Active() && h.Attempt != 0 && (h.Attempt == j.lost[i] || h.Attempt == max(t.attempt, j.top[i]) || h.Attempt == t.attempt):
+		c.find(h.Task) // makes the row
 		c.recover(j, i, w, h)
 		return
 	}
@@ -120,10 +121,7 @@ func (c *Core) dropCopy(j *job, i uint32, w *worker) bool {
 func (c *Core) lose(j *job, i uint32) {
 	t := j.task(i)
 	c.apply(j, i, moveLose)
-	if j.lost == nil {
-		j.lost = map[uint32]graph.Attempt{}
-	}
-	j.lost[i] = t.attempt
+	c.noteLost(j, i, t.attempt)
 	c.dropTransfers(j.name(i))
 	c.doubt(j, i)
 	for jk, k := range c.consumers(j, i) {
@@ -138,6 +136,14 @@ func (c *Core) lose(j *job, i uint32) {
 	}
 	c.dropLater(j, i)
 	c.wantLater(j, i)
+}
+
+// noteLost remembers which attempt's result is the accepted one, though nobody has it.
+func (c *Core) noteLost(j *job, i uint32, a graph.Attempt) {
+	if j.lost == nil {
+		j.lost = map[uint32]graph.Attempt{}
+	}
+	j.lost[i] = a
 }
 
 // freeCopies tells all holders that a result is not needed any more.

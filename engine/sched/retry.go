@@ -173,6 +173,7 @@ func (c *Core) revive(j *job, i uint32) {
 	t.size, t.took = 0, 0
 	t.flags &^= flagSeen | flagSuspect
 	c.out.Ended = append(c.out.Ended, Ended{Task: j.name(i), Attempt: t.attempt, Again: true})
+	c.note(Fact{Kind: FactAgain, Task: j.name(i), Told: true})
 	c.revived = append(c.revived, j.name(i))
 	c.wantLater(j, i)
 }

@@ -122,7 +122,7 @@ func (c *Core) otherWorker(j *job, i uint32) (out *worker) {
 func (c *Core) giveSecond(w *worker, j *job, i uint32) {
 	t := j.task(i)
 	cl := j.classOf(t)
-	s := second{attempt: max(t.attempt, j.top[i]) + 1, where: w.id, took: bucket(cl.took.micros())}
+	s := second{attempt: c.nextAttempt(j, i), where: w.id, took: bucket(cl.took.micros())}
 	if j.seconds == nil {
 		j.seconds = map[uint32]second{}
 	}

@@ -92,6 +92,7 @@ const (
 	moveCancel              // a client ended it
 	moveForget              // nothing can want it again
 	moveRetry               // a client wants it to be tried again
+	moveAdopt               // an attempt of an earlier generation goes on
 	moveSecond              // the first attempt ended, a second one takes its place
 )
 
@@ -118,6 +119,7 @@ var moves = [...]struct {
 	moveCancel:  {"cancel", active | 1<<StateReleased, StateCancelled},
 	moveForget:  {"forget", 1 << StateReleased, StateForgotten},
 	moveRetry:   {"retry", 1 << StateFailed, StateReleased},
+	moveAdopt:   {"adopt", 1<<StateWaiting | 1<<StateReady, StateAssigned},
 	moveSecond:  {"go on as second", 1<<StateAssigned | 1<<StateRunning, StateAssigned},
 }
 

@@ -50,6 +50,7 @@ func (c *Core) stepSubmit(ev Submit) {
 		return
 	}
 	j.makeLast()
+	c.enterEra(j)
 	hosts := c.hostNumbers(b.HostNames)
 	for n, cl := range b.Class {
 		i := b.First + uint32(n)
@@ -68,6 +69,10 @@ func (c *Core) stepSubmit(ev Submit) {
 		j.addHosts(i, b.HostsOf(n), hosts)
 	}
 	j.counts[StateReleased] += uint32(b.Len())
+	if c.restoring {
+		c.wantAll(j, b.First)
+		return
+	}
 	for i := b.First; i < j.tasks.n; i++ {
 		if t := j.task(i); t.flags&flagHeld != 0 && t.state == StateReleased {
 			c.activate(j, i)
@@ -157,10 +162,12 @@ func (c *Core) stepClose(ev CloseJob) {
 			continue
 		}
 		t := j.task(i - 1)
-		t.flags &^= flagHeld | flagFresh
-		if t.state.Active() {
+		c.letGo(j, i-1)
+		switch {
+		case t.state.Active() && !c.restoring: // else facts tell of what was cancelled
+
 			c.fail(j, i-1, graph.FailCancelled, j.name(i-1))
-		} else {
+		default:
 			c.dropLater(j, i-1)
 		}
 		c.settle()

@@ -125,7 +125,8 @@ func (w *worker) offers(l *lane, taken *goods) bool {
 		return false
 	}
 	for _, n := range l.named {
-		if n.count > w.has.of(n.resource)-taken.of(n.resource) {
+		has := w.has.of(n.resource)
+		if n.count > has-min(taken.of(n.resource), has) {
 			return false
 		}
 	}

@@ -21,6 +21,9 @@ type worker struct {
 	phase  phase
 	solo   bool // kept free for a suspect, or running one
 	alone  bool // running one
+	// brought says that attempts came with it: with what it was given before it said so,
+	// they may take more than it has.
+	brought bool
 
 	sick    int   // executors that did not start, since one did
 	resting bool  // gets nothing new until rested
@@ -133,7 +136,7 @@ func (w *worker) unhold(size uint64) {
 }
 
 func (c *Core) stepJoined(ev WorkerJoined) {
-	if ev.Worker <= c.newestWorker || ev.Slots < 1 || ev.Slots > maxSlots {
+	if ev.Worker <= c.newestWorker || ev.Slots < 1 || ev.Slots > maxSlots || c.restoring {
 		c.reject(BadWorker)
 		return
 	}

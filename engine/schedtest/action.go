@@ -79,20 +79,25 @@ const (
 	OpRead  // a client reads a result where the core says that it is
 	OpLeave // job J's client disconnects: all that it pinned is unpinned
 
-	OpJoin    // machine M connects, as W; it is started if there is none
-	OpCut     // connection W is lost; How: "late": the scheduler still hears what was said; "amid": as an attempt ends
-	OpNotice  // the scheduler gives W up; How: "blame"
-	OpPart    // nothing passes on W, nor between its machine and others
-	OpMend    // until now
-	OpCrash   // machine M ends with all that it holds; How: "blame"
-	OpDie     // machine M's executor dies with all that runs; How: "memory"
-	OpLose    // machine M's N-th result is gone from its store; How: "told", "silent"
-	OpLie     // somebody says wrongly that a result is missing on machine M
-	OpAgain   // the N-th last report on W is made again; How: "next": on the machine's next connection; "other": by another machine
-	OpRedown  // the N-th last order on W comes again
-	OpRetire  // a pool shrinks to N, or W is to leave
-	OpSlow    // machine M is slow from now on
-	OpRestart // the scheduler's process is replaced by one that knows nothing
+	OpJoin   // machine M connects, as W; it is started if there is none
+	OpCut    // connection W is lost; How: "late": the scheduler still hears what was said; "amid": as an attempt ends
+	OpNotice // the scheduler gives W up; How: "blame"
+	OpPart   // nothing passes on W, nor between its machine and others
+	OpMend   // until now
+	OpCrash  // machine M ends with all that it holds; How: "blame"
+	OpDie    // machine M's executor dies with all that runs; How: "memory"
+	OpLose   // machine M's N-th result is gone from its store; How: "told", "silent"
+	OpLie    // somebody says wrongly that a result is missing on machine M
+	OpAgain  // the N-th last report on W is made again; How: "next": on the machine's next connection; "other": by another machine
+	OpRedown // the N-th last order on W comes again
+	OpRetire // a pool shrinks to N, or W is to leave
+	OpSlow   // machine M is slow from now on
+	// OpRestart: the scheduler's process is replaced by one that knows nothing; How
+	// "journal": by one that knows what the journal has, less its last N records, as far as
+	// nobody was told what came of them
+	OpRestart
+	OpResume // such a scheduler does not wait for workers to come back any more
+	OpShadow // such a scheduler is made aside, and compared with the one that lives
 
 	ops = iota
 )
@@ -136,7 +141,9 @@ var opFields = [ops]struct{ word, keys string }{
 	OpRedown:     {"redown", "w n"},
 	OpRetire:     {"retire", "w pool n"},
 	OpSlow:       {"slow", "m"},
-	OpRestart:    {"restart", ""},
+	OpRestart:    {"restart", "n how"},
+	OpResume:     {"resume", ""},
+	OpShadow:     {"shadow", ""},
 }
 
 // isFault reports whether an action is something that goes wrong.

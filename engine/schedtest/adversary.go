@@ -23,7 +23,7 @@ type Plan struct {
 var Features = []string{
 	"cancel", "retry", "release", "pin", "close", "loose", "foreign", "hosts", "slots", "pools",
 	"fail", "flaky", "poison", "setup", "crash", "cut", "part", "die", "retire", "scale", "missing",
-	"again", "slow", "resubmit", "small", "restart", "needs", "only", "twice", "park", "range",
+	"again", "slow", "resubmit", "small", "restart", "needs", "only", "twice", "park", "range", "journal",
 }
 
 // String returns the flags that replay the plan.
@@ -109,6 +109,9 @@ func (a *adversary) start() {
 
 // choose picks the next action.
 func (a *adversary) choose() Action {
+	if a.w.awaiting && a.chance(3) {
+		return a.comeBack()
+	}
 	switch n := a.IntN(100); {
 	case n < 26:
 		return a.up()
@@ -142,6 +145,15 @@ func pick[T any](a *adversary, from []T, ok func(T) bool) (out T) {
 		}
 	}
 	return out
+}
+
+// comeBack connects a machine to a scheduler that took over, or ends the time for that.
+func (a *adversary) comeBack() Action {
+	m := pick(a, a.w.machines, func(m *machine) bool { return m.conn == nil })
+	if m == nil || a.chance(6) {
+		return Action{Op: OpResume}
+	}
+	return a.rejoin(m)
 }
 
 // batch is how many messages are taken at a time: mostly one.
@@ -296,6 +308,14 @@ func (a *adversary) mischief() Action {
 			}
 			return Action{Op: OpRestart}
 		}},
+		{"journal", func() Action {
+			act := Action{Op: OpRestart, How: "journal"}
+			if a.chance(2) {
+				act.N = a.Int64N(12)
+			}
+			return act
+		}},
+		{"journal", func() Action { return Action{Op: OpShadow} }},
 	}
 	if c := all[a.IntN(len(all))]; a.on[c.feature] {
 		return c.make()

@@ -36,6 +36,10 @@ const (
 	kindRetracted
 	kindCopied
 	kindMissing
+	kindAdopt    // about what the worker brings along
+	kindRecall   // about the fact's task
+	kindRestored // about all tasks, as is Resume
+	kindResume
 	kindRetire // about what the workers that are named, or of the pool, were given or hold
 	kindTick   // about all tasks, as is the next
 	kindOutput
@@ -47,7 +51,7 @@ const taskStates = int(sched.StateForgotten) + 1
 
 var kindNames = [eventKinds]string{
 	"OpenJob", "DeclareClass", "Submit", "Release", "Pin", "Unpin", "Cancel", "Retry", "CloseJob", "WorkerJoined",
-	"WorkerLeft", "Started", "Parked", "Unparked", "Done", "Failed", "Retracted", "Copied", "Missing", "Retire", "Tick", "Output",
+	"WorkerLeft", "Started", "Parked", "Unparked", "Done", "Failed", "Retracted", "Copied", "Missing", "Adopt", "Recall", "Restored", "Resume", "Retire", "Tick", "Output",
 }
 
 // Add adds what another run covered.
@@ -126,6 +130,8 @@ func (v *Coverage) see(c *sched.Core, tw *twin, ev sched.Event) {
 			k = kindUnpin
 		}
 		v.of(c, k, ev.Task)
+	case sched.Resume:
+		v.all(c, tw, kindResume, func(*twinTask) bool { return true })
 	case sched.Tick:
 		v.all(c, tw, kindTick, func(*twinTask) bool { return true })
 	default:
@@ -175,6 +181,8 @@ func (v *Coverage) seeWorker(c *sched.Core, tw *twin, ev sched.Event) {
 		attempts(kindRetracted, ev.Tasks)
 	case sched.Missing:
 		attempts(kindMissing, ev.Tasks)
+	case sched.Adopt:
+		attempts(kindAdopt, ev.Tasks)
 	case sched.Copied:
 		held(kindCopied, ev.Tasks)
 	case sched.Done:

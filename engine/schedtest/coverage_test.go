@@ -14,7 +14,11 @@ var impossible = map[eventKind]struct {
 }{
 	kindWorkerLeft: {elsewhere, "a worker has attempts of tasks that are assigned or running, and results of those that are done"},
 	kindRetire:     {elsewhere, "a worker has attempts of tasks that are assigned or running, and results of those that are done"},
+	kindRecall:     {atWork, "nothing is wanted while a core is told what there was; tasks of ranges are ready from the start"},
+	kindRestored:   {atWork, "nothing is wanted while a core is told what there was; tasks of ranges are ready from the start"},
 }
+
+var atWork = []sched.State{sched.StateWaiting, sched.StateAssigned, sched.StateRunning}
 
 var elsewhere = []sched.State{
 	sched.StateReleased, sched.StateWaiting, sched.StateReady, sched.StateFailed, sched.StateCancelled, sched.StateForgotten,

@@ -19,7 +19,6 @@ func (w *World) do(a *Action) bool {
 	switch {
 	case a.Op == OpConfig:
 		w.conf = a.Conf
-		w.epoch--
 		w.begin()
 	case a.Op <= OpLand:
 		did = w.doWork(a)
@@ -147,10 +146,7 @@ func (w *World) join(a *Action) bool {
 	m.conn = c
 	w.conns = append(w.conns, c)
 	w.byID[c.id] = c
-	ev := sched.WorkerJoined{Worker: c.id, Host: hostName(m.host), Pool: m.pool, Slots: m.slots, Memory: m.mem, TaskMemory: m.needs}
-	if m.gpus > 0 {
-		ev.Named = graph.Amounts{{Name: gpu, Count: m.gpus}}
-	}
+	ev := m.joins(c.id)
 	if a.How == "held" { // the inventory comes at once
 		for _, h := range m.core.AppendHeld(nil) {
 			if m.epoch == w.epoch {
@@ -161,6 +157,17 @@ func (w *World) join(a *Action) bool {
 	c.send(welcome{})
 	w.step(ev)
 	return true
+}
+
+// joins is how the machine presents itself.
+func (m *machine) joins(id graph.WorkerID) sched.WorkerJoined {
+	ev := sched.WorkerJoined{
+		Worker: id, Name: fmt.Sprint("m", m.name), Host: hostName(m.host), Pool: m.pool, Slots: m.slots, Memory: m.mem, TaskMemory: m.needs,
+	}
+	if m.gpus > 0 {
+		ev.Named = graph.Amounts{{Name: gpu, Count: m.gpus}}
+	}
+	return ev
 }
 
 // cut loses a connection with all that is on its way to the machine; with late, what
@@ -207,14 +214,20 @@ func (w *World) retired(id graph.WorkerID) {
 	w.notice(c, false)
 }
 
-func (w *World) restart() {
+// restart ends the scheduler's process and begins another.
+func (w *World) restart(journal bool, lost int) {
 	for _, m := range w.machines {
 		if m.conn != nil {
 			m.conn.open = false
 			m.lose(w)
 		}
 	}
-	w.begin()
+	if journal {
+		w.takeOver(lost)
+	} else {
+		w.epoch++
+		w.begin()
+	}
 	w.step(sched.Tick{Now: w.now})
 }
 
@@ -256,7 +269,13 @@ func (w *World) doFault(a *Action) bool {
 	case a.Op == OpSlow && m != nil:
 		m.slow = true
 	case a.Op == OpRestart:
-		w.restart()
+		w.restart(a.How == "journal", int(a.N))
+	case a.Op == OpResume && w.awaiting:
+		w.awaiting = false
+		w.step(sched.Resume{})
+	case a.Op == OpShadow:
+		w.turn()
+		w.shadow()
 	default:
 		return false
 	}
@@ -306,6 +325,9 @@ func (w *World) lie(m *machine, n int, anyAttempt bool) bool {
 // one, or from another machine.
 func (w *World) again(c *conn, n int, how string) bool {
 	r := c.said[len(c.said)-1-n%len(c.said)]
+	if _, ok := r.ev.(sched.Adopt); ok {
+		return false // a scheduler hears that once, at the beginning
+	}
 	r.inventory = false
 	to := c
 	switch how {

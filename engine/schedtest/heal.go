@@ -90,6 +90,9 @@ func (w *World) round(rng *rand.Rand) (did bool) {
 			}
 		}
 	}
+	if w.awaiting && w.allBack() {
+		did = w.do(&Action{Op: OpResume})
+	}
 	w.turn()
 	w.now += roundMillis
 	if !did {
@@ -97,6 +100,16 @@ func (w *World) round(rng *rand.Rand) (did bool) {
 	}
 	w.step(sched.Tick{Now: w.now})
 	return did
+}
+
+// allBack reports whether every machine has said what it has.
+func (w *World) allBack() bool {
+	for _, m := range w.machines {
+		if !m.welcomed() || slices.ContainsFunc(m.conn.up, func(r report) bool { return r.inventory }) {
+			return false
+		}
+	}
+	return true
 }
 
 // staff keeps a worker in each pool that can run anything, and on each host that some
@@ -129,7 +142,7 @@ func (w *World) mayRunAnything(m *machine, pool string, host int, onHost bool) b
 }
 
 func (w *World) still() bool {
-	if w.core.Busy() {
+	if w.core.Busy() || w.awaiting {
 		return false
 	}
 	for _, c := range w.conns {

@@ -2,7 +2,6 @@ package schedtest
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -173,42 +172,6 @@ func (m *machine) hear(w *World, msg any) {
 	}
 }
 
-// greet begins a connection: what is held is told first.
-func (m *machine) greet(w *World) {
-	m.conn.welcomed = true
-	for k := range m.watch.live {
-		m.watch.unlive(m, k)
-	}
-	m.step(w, local.Joined{Self: m.conn.id, Fresh: m.epoch != 0 && m.epoch != w.epoch})
-	m.epoch = w.epoch
-	ev := sched.Copied{Worker: m.conn.id}
-	held := m.core.AppendHeld(nil)
-	if !slices.IsSortedFunc(held, func(a, b local.Held) int { return a.Key.Compare(b.Key) }) {
-		w.must(fmt.Errorf("machine %d tells what it holds out of order: %v", m.name, held))
-	}
-	for _, h := range held {
-		ev.Tasks = append(ev.Tasks, sched.Held{TaskAttempt: attemptOf(h.Key), Size: h.Size})
-	}
-	m.conn.say(report{ev: ev, inventory: true})
-}
-
-// lose tells the machine that its connection is lost.
-func (m *machine) lose(w *World) {
-	welcomed := m.welcomed()
-	m.conn = nil
-	if !welcomed {
-		return
-	}
-	for k, l := range m.watch.live {
-		if !l.running || !m.watch.haunted(m, l) { // it has not begun, or has just ended
-			m.watch.unlive(m, k)
-		}
-	}
-	clear(m.watch.keeps)
-	m.step(w, local.Left{})
-	m.act(w)
-}
-
 // act does what the machine's core wants, in the order in which a worker does.
 func (m *machine) act(w *World) {
 	for again := true; again; {
@@ -346,7 +309,7 @@ func (m *machine) resume(o *local.Output) {
 // ended tells the core that an attempt ended.
 func (m *machine) ended(w *World, r *run, e local.End) {
 	e.Key = r.Key
-	m.watch.ended(m, r)
+	m.watch.ended(m, r, &e)
 	m.step(w, local.Ended{Attempts: []local.End{e}})
 }
 
@@ -422,8 +385,9 @@ func (m *machine) die(w *World, kind graph.FailKind) {
 	m.running = nil
 	var ev local.Ended
 	for _, r := range dead {
-		m.watch.ended(m, r)
-		ev.Attempts = append(ev.Attempts, local.End{Key: r.Key, Failure: &graph.Failure{Kind: kind}, Died: true})
+		e := local.End{Key: r.Key, Failure: &graph.Failure{Kind: kind}, Died: true}
+		m.watch.ended(m, r, &e)
+		ev.Attempts = append(ev.Attempts, e)
 	}
 	m.step(w, ev)
 	m.act(w)

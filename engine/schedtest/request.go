@@ -42,7 +42,10 @@ func (w *World) doRequest(a *Action) bool {
 	case a.Op == OpOpen && j == nil:
 		w.nextJob++
 		w.jobs = append(w.jobs, &job{name: a.J, id: w.nextJob, tasks: map[int]uint32{}})
-		w.step(sched.OpenJob{Job: w.nextJob})
+		w.request(sched.OpenJob{Job: w.nextJob}, func() {
+			w.nextJob--
+			w.jobs = w.jobs[:len(w.jobs)-1]
+		})
 	case a.Op == OpOpen: // asked again
 		w.step(sched.OpenJob{Job: j.id})
 	case a.Op == OpClass && j != nil:
@@ -68,8 +71,9 @@ func (w *World) doRequest(a *Action) bool {
 	case a.Op == OpRetry && len(ids) > 0:
 		w.step(sched.Retry{Tasks: ids})
 	case a.Op == OpClose && j != nil:
+		closed := j.closed
 		j.closed = true
-		w.step(sched.CloseJob{Job: j.id})
+		w.request(sched.CloseJob{Job: j.id}, func() { j.closed = closed })
 	case a.Op == OpRead && len(ids) > 0:
 		w.read(ids[0])
 	case a.Op == OpLeave && j != nil && len(j.pinned) > 0:
@@ -87,7 +91,30 @@ func (w *World) declare(j *job, b *behaviour) {
 	if !j.closed {
 		j.classes = append(j.classes, b)
 	}
-	w.step(sched.DeclareClass{Job: j.id, Class: k, Spec: b.spell()})
+	w.request(sched.DeclareClass{Job: j.id, Class: k, Spec: b.spell()}, func() { j.classes = j.classes[:k] })
+}
+
+// request is step for what a client asks for. Should it be lost with a scheduler before it
+// was acknowledged, forget has the client ask for it, or for something else, anew.
+func (w *World) request(ev sched.Event, forget func()) {
+	w.forget = forget
+	w.step(ev)
+}
+
+// submitted is request for tasks from first on, by their numbers in scripts.
+func (w *World) submitted(j *job, ev sched.Event, first uint32, numbers []int) {
+	last, held, closed := j.last, j.held, j.closed
+	j.last = ev
+	w.request(ev, func() {
+		j.last, j.held = last, held
+		for k, n := range numbers {
+			if id := (graph.TaskID{Job: j.id, Index: first + uint32(k)}); !closed {
+				delete(j.tasks, n)
+				delete(w.oracle.specs, id)
+				delete(w.oracle.values, id)
+			}
+		}
+	})
 }
 
 // submit adds tasks. Dependencies that were never submitted become ones that do not
@@ -103,8 +130,10 @@ func (w *World) submit(j *job, tasks []taskSpec) bool {
 	n, first := len(tasks), uint32(len(j.tasks))
 	b := &graph.Batch{Job: j.id, First: first, Class: make([]graph.ClassID, n), HostNames: []string{"host0", "host1", "host2", "host3"}}
 	b.Loose = make([]byte, (n+7)/8)
+	var numbers []int
 	for k, t := range tasks {
 		id := graph.TaskID{Job: j.id, Index: first + uint32(k)}
+		numbers = append(numbers, t.Task)
 		b.Class[k] = graph.ClassID(t.Class)
 		var deps []graph.TaskID
 		for _, d := range t.Deps {
@@ -131,8 +160,7 @@ func (w *World) submit(j *job, tasks []taskSpec) bool {
 			w.oracle.specs[id] = &spec{Name{j.name, t.Task}, j.classes[t.Class], deps}
 		}
 	}
-	j.last = sched.Submit{Batch: b}
-	w.step(j.last)
+	w.submitted(j, sched.Submit{Batch: b}, first, numbers)
 	return true
 }
 
@@ -147,7 +175,9 @@ func (w *World) submitRange(j *job, first taskSpec, n int) bool {
 		return false
 	}
 	ev := sched.SubmitRange{Job: j.id, First: uint32(len(j.tasks)), N: uint32(n), Class: graph.ClassID(first.Class)}
+	var numbers []int
 	for k := range n {
+		numbers = append(numbers, first.Task+k)
 		if !j.closed {
 			id := graph.TaskID{Job: j.id, Index: ev.First + uint32(k)}
 			j.tasks[first.Task+k] = id.Index
@@ -155,8 +185,7 @@ func (w *World) submitRange(j *job, first taskSpec, n int) bool {
 		}
 	}
 	j.held += n
-	j.last = ev
-	w.step(ev)
+	w.submitted(j, ev, ev.First, numbers)
 	return true
 }
 
@@ -176,18 +205,20 @@ func (w *World) jobOf(id graph.TaskID) *job {
 
 func (w *World) pin(id graph.TaskID) {
 	j := w.jobOf(id)
+	before := slices.Clone(j.pinned)
 	if t, ok := w.core.Task(id); ok && t.State != sched.StateForgotten {
 		j.pinned = append(j.pinned, id)
 	}
-	w.step(sched.Pin{Task: id, Delta: 1})
+	w.request(sched.Pin{Task: id, Delta: 1}, func() { j.pinned = before })
 }
 
 func (w *World) unpin(id graph.TaskID) {
 	j := w.jobOf(id)
+	before := slices.Clone(j.pinned)
 	if n := slices.Index(j.pinned, id); n >= 0 {
 		j.pinned = slices.Delete(j.pinned, n, n+1)
 	}
-	w.step(sched.Pin{Task: id, Delta: -1})
+	w.request(sched.Pin{Task: id, Delta: -1}, func() { j.pinned = before })
 }
 
 // read does what a client does that gathers: it asks where a result is, fetches it

@@ -173,8 +173,7 @@ func (w *World) letGo() {
 			w.unpin(id)
 		}
 		if !j.closed {
-			j.closed = true
-			w.step(sched.CloseJob{Job: j.id})
+			w.do(&Action{Op: OpClose, J: j.name})
 		}
 	}
 	w.quiesce()

@@ -130,7 +130,7 @@ func (tw *twin) left(id graph.WorkerID, blame bool) {
 		slots -= slotsOf(t.class)
 	}
 	for _, t := range live {
-		parked := t.parked
+		parked, moved := t.parked, t.moved
 		t.endAttempt()
 		s := &t.setbacks
 		must, may := false, false
@@ -145,11 +145,11 @@ func (tw *twin) left(id graph.WorkerID, blame bool) {
 		case !slices.Contains(candidates, t):
 		case len(candidates) > 1 || company || running == 0 && !tw.suspected: // nobody knows which, or whether any ran
 			s.suspect, tw.suspected = true, true
-		case running == 1 || s.suspect:
+		case running == 1 || s.suspect && !moved:
 			s.deaths++
 			must, may = s.deaths >= deathsOf(t.class), s.deaths+s.mayBeDeaths >= deathsOf(t.class)
 			s.suspect, tw.suspected = true, true
-		default: // it may have been left from before the worker was kept free for a suspect
+		default: // it may have been left from before the worker was kept free for a suspect, or have come with it
 			s.mayBeDeaths++
 			may = s.deaths+s.mayBeDeaths >= deathsOf(t.class)
 			s.suspect, tw.suspected = true, true

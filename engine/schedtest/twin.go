@@ -24,7 +24,13 @@ type twin struct {
 	slots     map[graph.WorkerID]int    // of each worker
 	lonely    map[graph.WorkerID]bool   // workers that had nobody to copy to
 	revived   int                       // tasks that run again by the last Retry
+	names     map[graph.WorkerID]string
 	err       error
+
+	generation uint32 // of the scheduler
+	restoring  bool   // it is being told what there was
+	awaiting   bool   // workers come back to it
+	era        uint32 // the generation that took in what is told now
 
 	scratch []graph.WorkerID
 }
@@ -32,7 +38,7 @@ type twin struct {
 func newTwin(c *sched.Core, o *oracle) *twin {
 	return &twin{
 		byID: map[graph.TaskID]*twinTask{}, core: c, oracle: o,
-		copies: map[sched.TaskAttempt]int{}, stops: map[sched.Order]bool{}, slots: map[graph.WorkerID]int{}, lonely: map[graph.WorkerID]bool{},
+		copies: map[sched.TaskAttempt]int{}, stops: map[sched.Order]bool{}, slots: map[graph.WorkerID]int{}, lonely: map[graph.WorkerID]bool{}, names: map[graph.WorkerID]string{},
 	}
 }
 
@@ -52,9 +58,11 @@ type twinTask struct {
 	follows  []sched.TaskAttempt // on the same worker, which live was assigned before the end of
 	parked   bool                // live waits for others
 	strayed  bool                // it did, ever
+	moved    bool                // its worker brought live along on a new connection
 	second   secondAttempt
 	row      graph.Attempt // the last that was live
 	last     graph.Attempt // highest attempt ever given
+	born     uint32        // the generation in which it was submitted
 	done     bool
 	inline   bool
 	attempt  graph.Attempt  // whose result counts
@@ -90,7 +98,7 @@ type secondAttempt struct {
 func (t *twinTask) endAttempt() {
 	t.follows = nil
 	t.live, t.worker, t.started, t.seq = t.second.TaskAttempt, t.second.worker, t.second.started, t.second.seq
-	t.parked, t.strayed = t.second.parked, t.second.strayed
+	t.parked, t.strayed, t.moved = t.second.parked, t.second.strayed, false
 	t.second = secondAttempt{}
 	if t.worker != 0 {
 		t.row = t.live.Attempt
@@ -112,7 +120,7 @@ func (tw *twin) settle() {
 		if t.wanted {
 			t.fresh = false
 		}
-		if t.open() && t.wanted && t.worker == 0 && slices.ContainsFunc(t.deps, tw.hopeless) {
+		if !tw.restoring && !tw.awaiting && t.open() && t.wanted && t.worker == 0 && slices.ContainsFunc(t.deps, tw.hopeless) {
 			t.fail(graph.FailUpstream)
 			if t.told {
 				t.failed = graph.FailLost
@@ -162,6 +170,9 @@ func (tw *twin) letGo(t *twinTask) bool {
 		tw.stop(t)
 		t.endAttempts()
 	case t.done && !(t.inline && kin):
+		if tw.restoring && !t.inline {
+			t.lost = t.attempt // no worker was told yet
+		}
 		t.done, t.inline, t.holders = false, false, nil
 	case t.open() && !t.fresh && !kin:
 		t.gone, t.unlinked = true, true
@@ -249,6 +260,8 @@ func (tw *twin) assigned(a sched.Assign, inputs []sched.Input) error {
 		return fmt.Errorf("%v assigned, which nobody waits for", a.Task)
 	case t.worker != 0 && !t.mayHaveSecond(a.Worker):
 		return fmt.Errorf("%v assigned to %d while attempt %d lives on %d", a.Task, a.Worker, t.live.Attempt, t.worker)
+	case a.Attempt.Generation() != tw.generation:
+		return fmt.Errorf("%v assigned as attempt %d of generation %d, this is %d", a.Task, a.Attempt, a.Attempt.Generation(), tw.generation)
 	case a.Attempt <= t.last:
 		return fmt.Errorf("%v assigned as attempt %d after %d", a.Task, a.Attempt, t.last)
 	case len(inputs) != len(t.deps):
@@ -290,11 +303,11 @@ func (t *twinTask) mayHaveSecond(on graph.WorkerID) bool {
 	return t.class.Idempotent && t.started && t.second.worker == 0 && t.worker != on
 }
 
-// strayed counts the attempts of a worker that wait, or have waited, for others: what it
-// has besides is bounded.
+// strayed counts the attempts of a worker that wait, or have waited, for others, and those
+// that it brought along: what it has besides is bounded.
 func (tw *twin) strayed(id graph.WorkerID) (n int) {
 	for _, t := range tw.tasks {
-		if t.worker == id && t.strayed || t.second.worker == id && t.second.strayed {
+		if t.worker == id && (t.strayed || t.moved) || t.second.worker == id && t.second.strayed {
 			n++
 		}
 	}
@@ -331,6 +344,7 @@ func (tw *twin) compare() error {
 		switch must := t.must(); {
 		case must == "failed" && (s == sched.StateFailed || s == sched.StateCancelled) && got.Kind == t.failed:
 		case must == "forgotten" && s == sched.StateForgotten:
+		case must == "forgotten" && t.closed && tw.generation > 0 && s == sched.StateCancelled: // nobody looks
 		case must == "done" && s == sched.StateDone && got.Attempt == t.attempt:
 		case must == "given" && s.Given() && (s == sched.StateRunning) == t.started && got.Attempt == t.live.Attempt && got.Worker == t.worker:
 		case must == "active" && (s == sched.StateWaiting || s == sched.StateReady):

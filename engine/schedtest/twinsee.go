@@ -42,8 +42,13 @@ func (tw *twin) see(ev sched.Event) {
 		}
 	case sched.CloseJob:
 		tw.closeJob(ev.Job)
+	case sched.Adopt:
+		tw.adopted(ev)
+	case sched.Resume:
+		tw.awaiting = false
+		tw.settle()
 	case sched.WorkerJoined:
-		tw.slots[ev.Worker] = ev.Slots
+		tw.slots[ev.Worker], tw.names[ev.Worker] = ev.Slots, ev.Name
 		for _, h := range ev.Held {
 			tw.holds(ev.Worker, h)
 			tw.settle()
@@ -149,6 +154,7 @@ func (tw *twin) submit(b *graph.Batch) {
 }
 
 func (tw *twin) add(t *twinTask) {
+	t.born = tw.era
 	t.name, t.class = tw.oracle.specs[t.id].name, &tw.oracle.specs[t.id].does.class
 	tw.tasks = append(tw.tasks, t)
 	tw.byID[t.id] = t
@@ -188,7 +194,7 @@ func (tw *twin) closeJob(id graph.JobID) {
 		}
 		t.held, t.fresh = false, false
 		t.unlinked = t.unlinked || t.failed != 0
-		if t.open() && t.wanted {
+		if t.open() && t.wanted && !tw.restoring {
 			tw.stop(t)
 			t.fail(graph.FailCancelled)
 		}
@@ -244,13 +250,14 @@ func (tw *twin) holds(w graph.WorkerID, h sched.Held) {
 	case t == nil:
 	case t.done && !t.inline && t.attempt == h.Attempt && !slices.Contains(t.holders, w):
 		t.holders = append(t.holders, w)
-	case t.open() && t.wanted && h.Attempt != 0 && (t.lost == h.Attempt || t.last == h.Attempt || t.row == h.Attempt):
+	case t.open() && t.wanted && h.Attempt != 0 && (t.lost == h.Attempt || t.last == h.Attempt || t.row == h.Attempt ||
+		tw.mayTakeOver(t, h.Attempt) && (t.lost == 0 || !t.told)):
 		if t.live.Attempt != h.Attempt {
 			tw.stopFirst(t)
 		}
 		tw.stopSecond(t)
 		t.endAttempts()
-		t.row, t.from = h.Attempt, 0
+		t.row, t.last, t.from = h.Attempt, max(t.last, h.Attempt), 0
 		t.setbacks.suspect = false
 		t.done, t.attempt, t.lost, t.holders = true, h.Attempt, 0, []graph.WorkerID{w}
 		t.told = t.told || t.held || t.pins > 0

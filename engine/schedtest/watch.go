@@ -23,6 +23,9 @@ type watch struct {
 	tried    map[try]bool       // whom it has ever asked for what
 	missing  []local.Key        // in this turn: what the scheduler must hear is missing
 	arrived  map[local.Key]bool // in this turn: whether the scheduler must hear of it
+	unsaid   map[local.Key]bool // ended without a connection, and must be told on the next one
+	goOn     []local.Key        // at the beginning of one: what must be said to run
+	wait     []local.Key        // and to wait for others
 }
 
 // try is a holder that was asked for a result.
@@ -37,6 +40,7 @@ type lived struct {
 	seq     int
 	spec    *spec
 	running bool
+	end     *local.End         // how it ended in this turn
 	stays   bool               // it did not fail in the turn in which it came
 	led     map[local.Key]bool // inputs that others of the machine's attempts are about to give
 	here    map[local.Key]bool // inputs that have been here; what is freed then is missed at its turn
@@ -57,7 +61,7 @@ func (l *lived) note(m *machine) {
 
 func (v *watch) init() {
 	v.live, v.unlived = map[local.Key]*lived{}, map[local.Key]bool{}
-	v.tried = map[try]bool{}
+	v.tried, v.unsaid = map[try]bool{}, map[local.Key]bool{}
 	v.copies, v.keeps, v.arrived = map[local.Key]bool{}, map[local.Key]bool{}, map[local.Key]bool{}
 }
 
@@ -122,15 +126,19 @@ func (v *watch) stays(k local.Key) bool {
 }
 
 // ended notes that an attempt executes no more.
-func (v *watch) ended(m *machine, r *run) {
+func (v *watch) ended(m *machine, r *run, e *local.End) {
 	l := v.live[r.Key]
+	if l != nil {
+		l.end = e
+	}
 	switch {
 	case l == nil:
 	case r.ghost: // another of the same number may begin now
 		v.seq++
 		l.seq = v.seq
-	case !m.welcomed(): // nobody is told
+	case !m.welcomed():
 		delete(v.live, r.Key)
+		v.untold(r.Key, e)
 	}
 }
 
@@ -193,10 +201,11 @@ func (v *watch) reports(m *machine, o *local.Output) error {
 		ends = append(ends, f.Key)
 	}
 	for _, k := range ends {
-		if v.live[k] == nil && !v.unlived[k] {
+		if v.live[k] == nil && !v.unlived[k] && !v.unsaid[k] {
 			return fmt.Errorf("machine %d tells the end of %v, which it was not given", m.name, k)
 		}
 		delete(v.live, k)
+		delete(v.unsaid, k)
 	}
 	for k, due := range v.retracts {
 		// What failed before it was asked for is not given back.
@@ -244,10 +253,7 @@ func (v *watch) runs(m *machine, o *local.Output) error {
 			}
 		}
 	}
-	if m.welcomed() && len(o.Started) != len(o.Run) {
-		return fmt.Errorf("machine %d says that %d attempts started, not %d", m.name, len(o.Started), len(o.Run))
-	}
-	return nil
+	return v.begins(m, o)
 }
 
 // fetches objects to fetches that must not begin, or are too many.

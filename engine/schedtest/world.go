@@ -19,7 +19,14 @@ type World struct {
 	twin   *twin
 	oracle *oracle
 	now    int64
-	epoch  int // of the scheduler
+
+	epoch      int // of the scheduler; those that take over from one another have the same
+	generation uint32
+	journal    []record
+	safe       int    // how many records were there when clients were last told something
+	forget     func() // of the request that is made just now
+	awaiting   bool   // the scheduler waits for workers to come back
+	given      map[sched.TaskAttempt]bool
 
 	machines   []*machine // those that live
 	conns      []*conn    // those of which anything may still come
@@ -66,22 +73,32 @@ func newWorld(trace bool) *World {
 		trace: trace, cover: &Coverage{},
 		flaked: map[Name]int{}, cured: map[Name]bool{},
 	}
+	w.epoch = 1
 	w.begin()
 	return w
 }
 
 // begin makes a scheduler that knows nothing.
 func (w *World) begin() {
-	w.epoch++
+	w.oracle = newOracle()
+	w.jobs, w.nextJob = nil, 0
+	w.told, w.given = map[graph.TaskID]graph.FailKind{}, map[sched.TaskAttempt]bool{}
+	w.journal, w.safe, w.generation = nil, 0, 0
+	w.empty(false)
+}
+
+// empty makes a scheduler's process that has not heard of anything yet.
+func (w *World) empty(restore bool) {
 	w.core = sched.New(sched.Config{
 		Prefill: w.conf.Prefill, MaxPrefill: int(w.conf.MaxPrefill), LocalityWait: w.conf.LocalityWait, CopyTimeout: w.conf.CopyTimeout,
+		Durable: true, Restore: restore, Generation: w.generation,
 	})
-	w.oracle = newOracle()
 	w.twin = newTwin(w.core, w.oracle)
+	w.twin.restoring, w.twin.generation = restore, w.generation
 	w.byID, w.conns, w.nextWorker = map[graph.WorkerID]*conn{}, nil, 0
-	w.jobs, w.nextJob = nil, 0
 	w.inline, w.sent = map[sched.TaskAttempt]uint64{}, map[sched.TaskAttempt]uint64{}
-	w.payload, w.gone, w.told = map[graph.TaskID]bool{}, map[graph.JobID]bool{}, map[graph.TaskID]graph.FailKind{}
+	w.payload, w.gone = map[graph.TaskID]bool{}, map[graph.JobID]bool{}
+	w.awaiting = restore
 }
 
 // fault is how a violated expectation is raised; who runs a world catches it.
@@ -116,6 +133,7 @@ func (w *World) step(ev sched.Event) {
 	retire, must := w.leavers(ev)
 	w.cover.see(w.core, w.twin, ev)
 	w.core.Step(ev)
+	w.record(ev)
 	if w.every {
 		w.must(w.core.Check())
 	}
@@ -176,7 +194,15 @@ func (w *World) turn() {
 	w.cover.turn(w.core, w.twin)
 	w.noteLonely()
 	out := w.core.Output()
+	w.record(nil)
 	w.hashOutput(out)
+	if len(out.Ended)+len(out.Cancelled) > 0 {
+		w.safe = len(w.journal)
+	}
+	if w.awaiting && len(out.Assign)+len(out.Copy)+len(out.Retired) > 0 {
+		w.must(fmt.Errorf("while workers come back %d attempts are given, %d results copied, %d workers retired",
+			len(out.Assign), len(out.Copy), len(out.Retired)))
+	}
 	for _, a := range out.Assign {
 		w.assign(a, out.Inputs[a.From:a.To])
 	}
@@ -200,15 +226,7 @@ func (w *World) turn() {
 	for _, id := range idsOf(out.Cancelled) {
 		w.ended(sched.Ended{Task: id, Kind: graph.FailCancelled, Cause: id}, false)
 	}
-	for _, id := range slices.Concat(out.Forget, idsOf(out.Forgotten)) {
-		if !w.payload[id] {
-			w.must(fmt.Errorf("%v forgotten twice", id))
-		}
-		delete(w.payload, id)
-	}
-	for _, id := range out.Gone {
-		w.jobGone(id)
-	}
+	w.forgotten(out)
 	retired := slices.Clone(out.Retired)
 	w.must(w.core.Check())
 	w.must(w.twin.compare())
@@ -279,6 +297,11 @@ func (w *World) assign(a sched.Assign, inputs []sched.Input) {
 		w.note("assign %+v %+v", a, inputs)
 	}
 	w.must(w.twin.assigned(a, inputs))
+	at := sched.TaskAttempt{Task: a.Task, Attempt: a.Attempt}
+	if w.given[at] {
+		w.must(fmt.Errorf("%v attempt %d is given twice", a.Task, a.Attempt))
+	}
+	w.given[at] = true
 	if !w.payload[a.Task] {
 		w.must(fmt.Errorf("%v assigned after it was forgotten", a.Task))
 	}

@@ -271,7 +271,7 @@ func samples() map[Kind]proto.Message {
 		KindStop: tasks, KindRetract: tasks, KindFree: tasks, KindCopy: cp, KindRetire: &Retire{},
 		KindInventory: held, KindDone: done, KindStarted: tasks, KindRetracted: retracted, KindMissing: tasks,
 		KindCopied: held, KindFailed: failed, KindLoad: &Load{Cpu: 0.5},
-		KindParked: tasks, KindUnparked: tasks, KindNested: &Nested{Job: 1, Index: 2, Attempt: 3, Stream: 1, Ack: 9, Data: []byte{1}, End: "over", Code: 5},
+		KindParked: tasks, KindUnparked: tasks, KindKept: tasks, KindNested: &Nested{Job: 1, Index: 2, Attempt: 3, Stream: 1, Ack: 9, Data: []byte{1}, End: "over", Code: 5},
 		KindRequest: &Request{Id: 1, Body: &Request_Submit{submit}},
 		KindReply:   &Reply{Id: 1, Body: &Reply_Ended{ended}},
 	}

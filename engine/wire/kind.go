@@ -68,6 +68,7 @@ const (
 	KindLoad      Kind = 37 // Load: a worker's state, about once a second
 	KindParked    Kind = 38 // Tasks: attempts that wait for tasks of their own
 	KindUnparked  Kind = 39 // Tasks: attempts that go on
+	KindKept      Kind = 41 // Tasks: attempts that a worker brings along, before Inventory
 	KindNested    Kind = 40 // Nested: what a client within a task says, and is told
 	KindRequest   Kind = 50 // Request: of a client
 	KindReply     Kind = 51 // Reply: to a client
@@ -127,6 +128,7 @@ var kinds = [...]kindInfo{
 	KindParked:    {name: "Parked", from: SideWorker, message: (*Tasks)(nil)},
 	KindUnparked:  {name: "Unparked", from: SideWorker, message: (*Tasks)(nil)},
 	KindNested:    {name: "Nested", from: SideWorker | SideScheduler, message: (*Nested)(nil)},
+	KindKept:      {name: "Kept", from: SideWorker, message: (*Tasks)(nil)},
 	KindRequest:   {name: "Request", from: SideClient, message: (*Request)(nil)},
 	KindReply:     {name: "Reply", from: SideScheduler, message: (*Reply)(nil)},
 }

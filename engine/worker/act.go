@@ -140,6 +140,8 @@ type work struct {
 	quit  context.CancelFunc       // ends them
 	reads reading                  // of results that are no inputs
 
+	nested atomic.Bool // there is a client within it
+
 	up, waiting int // bytes and pieces of its client's that were taken; under reports.mu
 }
 

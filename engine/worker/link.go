@@ -113,8 +113,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// connected is a new connection. The scheduler counts the worker as joined when the
-// inventory is complete.
+// connected is a new connection. The worker says what it has, attempts first; the scheduler
+// counts it as joined when the inventory is complete.
 type connected struct {
 	conn    *wire.Conn
 	welcome *wire.Welcome
@@ -128,10 +128,13 @@ func (e connected) handle(w *worker) {
 	w.large = nil
 	w.conn, w.self, w.done = e.conn, graph.WorkerID(e.welcome.Id), 0
 	w.scheduler.Store(&transfer.Peer{Role: identity.Scheduler, Address: e.conn.NetConn().RemoteAddr().String()})
-	// Schedulers do not hand their state on yet: one of a new epoch begins anew.
-	fresh := w.epoch != 0 && w.epoch != e.welcome.Epoch
-	w.epoch = e.welcome.Epoch
+	fresh := w.epoch != 0 && w.epoch != e.welcome.Epoch && (w.journal == "" || w.journal != e.welcome.Journal)
+	w.epoch, w.journal = e.welcome.Epoch, e.welcome.Journal
+	w.endNested()
 	w.core.Step(local.Joined{Self: w.self, Fresh: fresh})
+	if kept := w.core.AppendRunning(nil); len(kept) > 0 {
+		w.push(wire.KindKept, tasks(kept))
+	}
 	held := w.core.AppendHeld(nil)
 	for {
 		m := &wire.Held{}

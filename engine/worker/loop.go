@@ -42,6 +42,7 @@ type worker struct {
 	conn    *wire.Conn // nil: not connected
 	self    graph.WorkerID
 	epoch   uint64 // of the last scheduler; 0: none yet
+	journal string // that it had: whoever has the same knows what it knew
 	classes map[graph.JobID]map[graph.ClassID]*local.Class
 	peers   map[graph.WorkerID]graph.Location
 	fetches map[local.Key]context.CancelFunc

@@ -38,6 +38,7 @@ func (w *worker) nested(t *executor.Task, n executor.Nested) {
 		return
 	}
 	of := t.Owner.(*work)
+	of.nested.Store(true)
 	w.results.give(func(s *said) {
 		of.up += len(m.Data)
 		if of.waiting++; of.waiting > maxNestUp || of.up > 2*wire.NestedWindow {
@@ -45,6 +46,20 @@ func (w *worker) nested(t *executor.Task, n executor.Nested) {
 		}
 		s.nested = append(s.nested, nestUp{of, m})
 	})
+}
+
+// endNested ends attempts whose clients spoke to the scheduler on the connection that was
+// lost: their sessions are over, and with these the jobs that they wait for.
+func (w *worker) endNested() {
+	for _, k := range w.core.AppendRunning(nil) {
+		a := w.core.Running(k)
+		if a == nil {
+			continue
+		}
+		if t, ok := a.Owner.(*work); ok && t.nested.Load() {
+			w.core.Step(local.Stop{Tasks: []local.Key{k}})
+		}
+	}
 }
 
 // passUp sends pieces to the scheduler.
