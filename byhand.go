@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ import (
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/journal"
+	"github.com/yarnd/yarnd/engine/journal/dirstore"
 	"github.com/yarnd/yarnd/engine/server"
 	"github.com/yarnd/yarnd/engine/wire"
 	engineworker "github.com/yarnd/yarnd/engine/worker"
@@ -36,6 +39,10 @@ type SchedulerOptions struct {
 	Ports     edgeclient.Ports
 	Interface string
 	Dir       string // scratch; "" is the temporary directory
+	// Journal is a directory, made when there is none, for what a scheduler has to know
+	// that starts there again after this one: jobs, results, programs. "" is none: they
+	// end with the process.
+	Journal string
 	// Ready is told host:port when clients and workers can come, and the path of
 	// credentials that were made; nil is nobody.
 	Ready func(address, made string)
@@ -46,7 +53,8 @@ type SchedulerOptions struct {
 }
 
 // RunScheduler is the life of a scheduler that is started by hand. It returns nil when
-// ctx has ended, with everything that it started ended. Its jobs end with it.
+// ctx has ended, with everything that it started ended. Without a journal its jobs end with
+// it.
 func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 	ln, err := handListener(o)
 	if err != nil {
@@ -62,8 +70,12 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 		return err
 	}
 	defer m.remove()
+	wal, err := handJournal(o.Journal, m.dir)
+	if err != nil {
+		return err
+	}
 	srv, err := server.New(server.Options{
-		Identity: m.id, Listener: ln, Log: o.Log, Dir: m.dir, Version: Version, Bundle: m.bundle, Alone: o.Alone,
+		Identity: m.id, Listener: ln, Log: o.Log, Dir: wal.dir, Journal: wal.store, Version: Version, Bundle: m.bundle, Alone: o.Alone,
 		// Of two schedulers at one address the later one counts; where clocks are apart
 		// workers come when this one's has caught up.
 		Epoch: uint64(time.Now().UnixMilli()),
@@ -82,6 +94,30 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 		return err
 	}
 	return nil
+}
+
+// handWAL is where a scheduler started by hand keeps what outlives it.
+type handWAL struct {
+	store journal.Store // nil: nowhere
+	dir   string        // for programs
+}
+
+func handJournal(dir, scratch string) (handWAL, error) {
+	if dir == "" {
+		return handWAL{dir: scratch}, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return handWAL{}, journalFault(dir, err)
+	}
+	store, err := dirstore.New(filepath.Join(dir, "journal"))
+	if err != nil {
+		return handWAL{}, journalFault(dir, err)
+	}
+	return handWAL{store, dir}, nil
+}
+
+func journalFault(dir string, err error) error {
+	return &edgeclient.Fault{Code: edgeclient.Usage, What: "cannot keep a journal in " + dir, Why: err, Next: "Name a directory of your own on a disk of this host by --journal"}
 }
 
 // means are what a process needs that is started by hand, of either role.

@@ -26,11 +26,16 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	kept, err := openKept(ctx, m.launch, log)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
 	memory := m.launch.Resource.MemoryMiB << 20
 	fleet := &fleet{}
 	srv, err := server.New(server.Options{
 		Identity: m.id, Listener: ln, Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
-		Epoch: m.launch.Epoch, Bundle: m.bundle, Memory: memory, Alone: true,
+		Epoch: m.launch.Epoch, Journal: kept.journal, Bundles: kept.bundles, Bundle: m.bundle, Memory: memory, Alone: true,
 	})
 	if err != nil {
 		return err

@@ -111,7 +111,7 @@ func (e *TaskError) Error() string {
 	case e.Kind == FailUpstream:
 		b.WriteString(", and with it what depends on it")
 	case e.Attempt > 1:
-		fmt.Fprintf(&b, " in attempt %d", e.Attempt)
+		fmt.Fprintf(&b, " in attempt %s", graph.Attempt(e.Attempt))
 	}
 	if e.Message != "" {
 		b.WriteString(": " + e.Message)

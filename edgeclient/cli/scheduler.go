@@ -24,7 +24,9 @@ address, which is the cluster's APP for every command:
 
 The credentials file is made when there is none, readable by its owner alone. Whoever
 has it can join and use the cluster: copy it to every host, by a safe way. It runs
-until it is interrupted or terminated; its jobs end with it.`,
+until it is interrupted or terminated. Its jobs end with it, unless it has a journal:
+then the one that is started next in the same directory has them, workers and clients
+find it, and what was acknowledged is there.`,
 		Example: `  yarnd scheduler --listen :8786
   scp ~/.yarnd/credentials node2:.yarnd/      then, there: yarnd worker node1:8786`,
 		Args:        noArgs,
@@ -51,6 +53,7 @@ until it is interrupted or terminated; its jobs end with it.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Listen, "listen", "", "listen on HOST:PORT, or on :PORT; default one of --port-range on --interface")
 	f.StringVar(&o.Dir, "dir", "", "keep programs of clients below this directory while it runs; default the temporary one")
+	f.StringVar(&o.Journal, "journal", "", "keep in this directory what the next scheduler has to know; default: nothing outlives this one")
 	setting(f, "port-range", (*ports)(&o.Ports))
 	setting(f, "interface", &o.Interface)
 	return cmd

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/client"
+	"github.com/yarnd/yarnd/engine/graph"
 )
 
 // taskRow is the JSON form of a task in a list.
@@ -55,7 +55,7 @@ func taskListing(rows []taskRow) listing[taskRow] {
 			{title: "JOB", value: func(t taskRow) string { return dash(t.Job) }},
 			{title: "WHAT", value: func(t taskRow) string { return dash(t.What) }},
 			{title: "STATE", value: func(t taskRow) string { return t.State }},
-			{title: "ATTEMPT", value: func(t taskRow) string { return strconv.Itoa(t.Attempt) }},
+			{title: "ATTEMPT", value: func(t taskRow) string { return graph.Attempt(t.Attempt).String() }},
 			{title: "WORKER", value: func(t taskRow) string { return dash(t.Worker) }},
 			{title: "TOOK", value: taskRow.took},
 			{title: "HOST", wide: true, value: func(t taskRow) string { return dash(t.Host) }},
@@ -114,7 +114,7 @@ func (c *command) showTask(t taskDetail) error {
 	row("JOB", dash(t.Job))
 	row("WHAT", t.Kind+" "+dash(t.What))
 	row("STATE", t.State)
-	row("ATTEMPT", fmt.Sprintf("%d (%d retries allowed)", t.Attempt, t.Retries))
+	row("ATTEMPT", fmt.Sprintf("%s (%d retries allowed)", graph.Attempt(t.Attempt), t.Retries))
 	row("WORKER", dash(t.Worker))
 	row("HOST", dash(t.Host))
 	row("SUBMITTED", stamp(t.Submitted))

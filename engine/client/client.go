@@ -213,6 +213,9 @@ func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
 	c.mu.Lock()
 	resumed := c.session == w.Session
 	first := c.session == ""
+	// A scheduler that took over knows the session, but not who held what, nor which
+	// calls of actors were under way.
+	same := resumed && c.epoch == w.Epoch
 	c.conn, c.endpoint, c.session, c.epoch = conn, endpoint, w.Session, w.Epoch
 	c.workers = graph.Digest{}
 	copy(c.workers[:], w.Bundle)
@@ -222,10 +225,10 @@ func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
 		for _, j := range jobs {
 			j.suspended = true
 		}
-		c.loseHolds()
 	}
 	var cut []*call
-	if !resumed {
+	if !same {
+		c.loseHolds()
 		cut = c.cutCalls()
 	}
 	c.sendAll(func(*call) bool { return true })

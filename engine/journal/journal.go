@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -240,3 +241,6 @@ func (j *Journal) fence(err error) {
 		j.cancel()
 	}
 }
+
+// ID names the journal: every epoch that opens it has the same, and no other journal has it.
+func (j *Journal) ID() string { return hex.EncodeToString(j.plan.id[:]) }

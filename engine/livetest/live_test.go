@@ -29,7 +29,7 @@ func TestLive(t *testing.T) {
 		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			log := &syncBuffer{}
 			t.Cleanup(func() {
-				if t.Failed() {
+				if t.Failed() || os.Getenv("LIVELOG") != "" {
 					file := filepath.Join(os.TempDir(), fmt.Sprintf("livetest-%d.log", seed))
 					os.WriteFile(file, log.buf.Bytes(), 0o600)
 					t.Logf("its log is %s; again: go test ./engine/livetest -run TestLive -schedules 1 -seed %d", file, seed)

@@ -2,7 +2,6 @@ package livetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/yarnd/yarnd/engine/client"
 	"github.com/yarnd/yarnd/engine/graph"
-	"github.com/yarnd/yarnd/engine/server"
+	"github.com/yarnd/yarnd/engine/journal/memstore"
 	"github.com/yarnd/yarnd/engine/worker"
 	"github.com/yarnd/yarnd/identity"
 )
@@ -25,13 +24,15 @@ type world struct {
 	ca  *identity.CA
 	log *slog.Logger
 	dir string
-	srv *server.Server
+
+	wal *memstore.Dir // the schedulers' journal
 
 	serving sync.WaitGroup
 	mending sync.WaitGroup // hosts that are separated for a while
 	workers []*machine     // all there ever were
 
 	mu   sync.Mutex
+	now  *incarnation             // of the scheduler
 	away map[string]time.Duration // how long hosts were out of reach or stopped, all in all
 }
 
@@ -43,26 +44,17 @@ type machine struct {
 	gone bool // it was killed or told to leave
 }
 
-const scheduler = "scheduler"
-
 func newWorld(t *testing.T, seed uint64, log *slog.Logger) *world {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	ca, err := identity.NewCA(identity.NewSeed(), "local_1_0001")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, rnd: rnd, net: NewNetwork(rand.New(rand.NewPCG(seed, 2))), ca: ca, log: log, dir: t.TempDir(), away: map[string]time.Duration{}}
-	w.srv, err = server.New(server.Options{
-		Identity: w.identity(identity.Scheduler, scheduler), Listener: w.net.Listen(scheduler), Log: log.With("who", scheduler),
-	})
-	if err != nil {
-		t.Fatal(err)
+	w := &world{
+		t: t, rnd: rnd, net: NewNetwork(rand.New(rand.NewPCG(seed, 2))), ca: ca, log: log, dir: t.TempDir(),
+		wal: memstore.New(seed, false), away: map[string]time.Duration{},
 	}
-	w.serving.Go(func() {
-		if err := w.srv.Serve(context.Background()); !errors.Is(err, server.ErrClosed) {
-			t.Errorf("the scheduler ended: %v", err)
-		}
-	})
+	w.schedule()
 	return w
 }
 
@@ -75,7 +67,8 @@ func (w *world) identity(role identity.Role, name string) *identity.Identity {
 }
 
 func (w *world) endpoint(context.Context) (string, uint64, error) {
-	return w.srv.Addr().String(), 1, nil
+	s := w.scheduler()
+	return s.srv.Addr().String(), s.epoch, nil
 }
 
 // join starts a worker on a new host.
@@ -121,7 +114,7 @@ func (w *world) kill(m *machine) {
 	w.net.Continue(m.name)
 	m.stop()
 	if w.rnd.IntN(2) == 0 {
-		w.srv.ContainerExited(m.name, w.rnd.IntN(2) == 0, "killed")
+		w.scheduler().srv.ContainerExited(m.name, w.rnd.IntN(2) == 0, "killed")
 	}
 }
 
@@ -141,7 +134,7 @@ func (w *world) end() {
 		m.stop()
 		<-m.done
 	}
-	w.srv.Close()
+	w.scheduler().srv.Close()
 	w.serving.Wait()
 	if n := w.net.Open(); n > 0 {
 		w.t.Errorf("%d connections are left", n)
@@ -164,9 +157,9 @@ func (w *world) adversary(users []*user, quit <-chan struct{}) {
 		case 0, 1:
 			victim = users[w.rnd.IntN(len(users))].host()
 		case 2:
-			victim = scheduler
+			victim = w.scheduler().host
 		}
-		switch w.rnd.IntN(9) {
+		switch w.rnd.IntN(10) {
 		case 0, 1:
 			w.net.Cut(victim)
 			w.note("cut", victim)
@@ -185,7 +178,7 @@ func (w *world) adversary(users []*user, quit <-chan struct{}) {
 			}
 		case 6:
 			w.join()
-			w.srv.Drain([]string{m.name}, "it is old")
+			w.scheduler().srv.Drain([]string{m.name}, "it is old")
 			m.gone = true
 			w.note("drained", m.name)
 		case 7:
@@ -198,6 +191,9 @@ func (w *world) adversary(users []*user, quit <-chan struct{}) {
 			u.dies = true
 			u.mu.Unlock()
 			w.note("to die", u.name)
+		case 9:
+			w.note("killed", w.scheduler().host)
+			w.crash()
 		}
 	}
 }
@@ -230,12 +226,12 @@ func (w *world) forAWhile(what, host string, do, undo func(string)) {
 func (w *world) forgotten(host string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.away[host]+w.away[scheduler] > 25*time.Second
+	return w.away[host]+w.outages() > 25*time.Second
 }
 
 func (w *world) heal(users []*user) {
 	w.mending.Wait()
-	hosts := []string{scheduler}
+	hosts := []string{w.scheduler().host}
 	for _, m := range w.present() {
 		hosts = append(hosts, m.name)
 	}

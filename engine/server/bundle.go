@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type bundleStore struct {
 	dir            string
 	maxOne, maxAll int64
 	idle           time.Duration // after which an upload of which nothing comes makes room
+	shelf          *shelf        // nil: what is here ends with this host
 
 	mu       sync.Mutex
 	complete map[graph.Digest]int64   // sizes
@@ -127,7 +129,7 @@ func (s *bundleStore) has(d graph.Digest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.complete[d]
-	return ok
+	return ok || s.shelf.has(d)
 }
 
 // open returns a complete bundle; transfer.ErrNotFound if there is none.
@@ -136,6 +138,11 @@ func (s *bundleStore) open(d graph.Digest) (*os.File, int64, error) {
 		return nil, 0, transfer.ErrNotFound
 	}
 	f, err := os.Open(s.path(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = s.takeDown(d); err == nil {
+			f, err = os.Open(s.path(d))
+		}
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -171,8 +178,8 @@ func (s *bundleStore) put(d graph.Digest, size, offset int64, data []byte) (have
 func (s *bundleStore) upload(d graph.Digest, size int64, begin bool) (u *upload, have int64, complete bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n, ok := s.complete[d]; ok {
-		return nil, n, true, nil
+	if n, ok := s.complete[d]; ok || s.shelf.has(d) {
+		return nil, max(n, size), true, nil
 	}
 	if u := s.uploads[d]; u != nil || !begin {
 		return u, 0, false, nil
@@ -233,6 +240,9 @@ func (s *bundleStore) end(d graph.Digest, u *upload, why error) error {
 		why = diskError(err)
 	}
 	if why == nil {
+		why = s.keep(d, part)
+	}
+	if why == nil {
 		if err := os.Rename(part, s.path(d)); err != nil {
 			why = diskError(err)
 		}
@@ -250,6 +260,22 @@ func (s *bundleStore) end(d graph.Digest, u *upload, why error) error {
 		s.bytes -= u.size
 	}
 	return why
+}
+
+// keep puts a bundle that came whole on the shelf, if there is one.
+func (s *bundleStore) keep(d graph.Digest, path string) error {
+	if s.shelf == nil {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return diskError(err)
+	}
+	defer f.Close()
+	if err := s.shelf.put(d, f); err != nil {
+		return wire.Errorf(wire.Unavailable, "the bundle cannot be kept for a scheduler that takes over: %v", err)
+	}
+	return nil
 }
 
 // dropIdle ends uploads whose clients seem to be gone. One that comes back begins

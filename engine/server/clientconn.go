@@ -32,7 +32,8 @@ func (s *Server) serveClient(conn *wire.Conn, hello *wire.Hello, peer identity.S
 	case <-opened:
 	case <-s.loop.done:
 		return
-	case <-conn.Done(): // the loop panicked over it
+	case <-conn.Done(): // it broke before its session was safe, or the loop panicked over it
+		s.loop.send(clientGone{conn: conn, why: fmt.Sprint(conn.Err())})
 		return
 	}
 	err := s.readClient(conn)

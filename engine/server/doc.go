@@ -46,6 +46,14 @@
 //     Options.Grace; the same worker coming back is a new incarnation, which says
 //     what it holds before the old one leaves, so no result is lost between.
 //
+// # What outlives it
+//
+// With a journal (Options.Journal) the loop records what a scheduler must know that takes
+// over: see ledger.go. Replies are held until what they stand on is safe, so the loop itself
+// never waits for a disk. replay.go reads what write.go wrote, takeover.go is the rest of
+// a beginning, snapshot.go says everything anew. Bundles go to a store of their own
+// (shelf.go).
+//
 // # Errors
 //
 // A panic while one input is handled costs that connection, and is logged with its

@@ -80,7 +80,7 @@ func (l *loop) tellFailure(e *sched.Ended, f *graph.Failure) {
 			text += " (on " + f.Host + ")"
 		}
 	}
-	remember(&l.events.failed, &l.events.atEnd, maxFailed, l.event("task.failed", e.Task.String(), "attempt %d: %s", e.Attempt, text))
+	remember(&l.events.failed, &l.events.atEnd, maxFailed, l.event("task.failed", e.Task.String(), "attempt %s: %s", e.Attempt, text))
 }
 
 // tellEnd notes the end of a job, with what became of its tasks.

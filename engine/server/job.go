@@ -42,6 +42,8 @@ type job struct {
 // chunk is what one Submit or SubmitRange brought.
 type chunk struct {
 	first, n uint32
+	seq      uint64         // which of all the jobs' chunks it is
+	era      uint32         // generation of the scheduler that took it
 	by       graph.ClientID // so that a repeated Submit is known
 	live     uint32         // tasks that may yet run: 0 frees the columns
 	at       time.Time      // when it came
@@ -137,8 +139,8 @@ func (j *job) forgetRun(r graph.Run) {
 	}
 }
 
-// submit adds a checked batch.
-func (l *loop) submit(j *job, b *graph.Batch, by graph.ClientID) error {
+// submit adds a checked batch, which m is.
+func (l *loop) submit(j *job, b *graph.Batch, m *wire.Submit, by graph.ClientID) error {
 	n := uint32(b.Len())
 	if again, err := j.submitted(b.First, n, by); again || err != nil || n == 0 {
 		return err
@@ -148,11 +150,11 @@ func (l *loop) submit(j *job, b *graph.Batch, by graph.ClientID) error {
 	}
 	c := chunk{first: b.First, n: n, by: by, classes: classRuns(b.Class), payEnd: b.PayEnd, payload: b.Payload}
 	b.PayEnd, b.Payload = nil, nil // the core gets the other columns
-	return l.add(j, c, sched.Submit{Batch: b})
+	return l.add(j, c, sched.Submit{Batch: b}, &wire.Record{Body: &wire.Record_Submit{Submit: m}})
 }
 
-// submitRange adds a checked range.
-func (l *loop) submitRange(j *job, r *graph.Range, by graph.ClientID) error {
+// submitRange adds a checked range, which m is.
+func (l *loop) submitRange(j *job, r *graph.Range, m *wire.SubmitRange, by graph.ClientID) error {
 	if again, err := j.submitted(r.First, r.N, by); again || err != nil {
 		return err
 	}
@@ -164,7 +166,8 @@ func (l *loop) submitRange(j *job, r *graph.Range, by graph.ClientID) error {
 	}
 	c := chunk{first: r.First, n: r.N, by: by, classes: []classRun{{r.N, r.Class}}, ranged: true, base: r.Base}
 	c.payload = append(make([]byte, 0, len(r.Payload)+codec.MaxInt), r.Payload...)
-	return l.add(j, c, sched.SubmitRange{Job: j.id, First: r.First, N: r.N, Class: r.Class})
+	ev := sched.SubmitRange{Job: j.id, First: r.First, N: r.N, Class: r.Class}
+	return l.add(j, c, ev, &wire.Record{Body: &wire.Record_SubmitRange{SubmitRange: m}})
 }
 
 // submitted reports whether the same client has sent a submission before (its
@@ -180,11 +183,14 @@ func (j *job) submitted(first, n uint32, by graph.ClientID) (bool, error) {
 	return false, wire.Errorf(wire.Conflict, "%s has %d tasks already: the next index is not %d", j.title(), j.tasks, first)
 }
 
-// add has the core take the tasks of a chunk, which ev is about.
-func (l *loop) add(j *job, c chunk, ev sched.Event) error {
-	c.live, c.at = c.n, l.now
+// add has the core take the tasks of a chunk, which ev is about, and records it.
+func (l *loop) add(j *job, c chunk, ev sched.Event, r *wire.Record) error {
+	l.lastChunk++
+	c.live, c.at, c.seq, c.era = c.n, l.now, l.lastChunk, l.era
+	l.recordOf(j, c.by, r) // before what follows from it
 	l.step(ev)
 	if info, _ := l.core.Job(j.id); info.Tasks != j.tasks+c.n {
+		l.unrecord(r)
 		return wire.Errorf(wire.TooLarge, "%s cannot take %d more tasks: it has %d", j.title(), c.n, j.tasks)
 	}
 	j.chunks = append(j.chunks, c)
@@ -195,6 +201,12 @@ func (l *loop) add(j *job, c chunk, ev sched.Event) error {
 
 // declare interns classes. One that is there already must be the same.
 func (l *loop) declare(j *job, classes []*wire.Class) error {
+	known := len(j.classes)
+	defer func() {
+		if fresh := classes[max(0, len(classes)-(len(j.classes)-known)):]; len(fresh) > 0 {
+			l.recordOf(j, 0, &wire.Record{Body: &wire.Record_Classes{Classes: &wire.Classes{Job: uint32(j.id), Class: fresh}}})
+		}
+	}()
 	for _, m := range classes {
 		id, c := wire.ClassFromWire(m)
 		if c.Bundle == l.opts.Bundle {
@@ -208,7 +220,7 @@ func (l *loop) declare(j *job, classes []*wire.Class) error {
 			continue
 		case int(id) > len(j.classes):
 			return wire.Errorf(wire.Invalid, "class %d of %s: the next one is %d", id, j.title(), len(j.classes))
-		case !c.Bundle.IsZero() && !l.bundles.has(c.Bundle):
+		case !c.Bundle.IsZero() && !l.bundles.has(c.Bundle) && !l.replaying:
 			return wire.Errorf(wire.NotFound, "class %q needs bundle %s, which the scheduler does not have: send it first", c.Name, c.Bundle)
 		}
 		j.classes = append(j.classes, c)
@@ -241,6 +253,7 @@ func (l *loop) openJob(name string, s *session) *job {
 		s.jobs[j.id] = j
 		j.quiet = s.nested
 	}
+	l.recordOf(j, s.id, &wire.Record{Body: &wire.Record_Job{Job: &wire.JobRecord{Job: uint32(j.id), Name: name, Owner: j.owner, OpenedMs: j.opened.UnixMilli()}}})
 	l.step(sched.OpenJob{Job: j.id})
 	if !j.quiet {
 		l.tell("job.opened", j.title(), "by %s", j.owner)
@@ -252,6 +265,7 @@ func (l *loop) openJob(name string, s *session) *job {
 // closeJob ends a job for its clients. Published results keep what they need of
 // it: the rest is released, and the job ends with the last name.
 func (l *loop) closeJob(j *job, why string) {
+	l.recordOf(j, 0, &wire.Record{Body: &wire.Record_CloseJob{CloseJob: &wire.CloseJob{Job: uint32(j.id)}}})
 	defer l.mailOfJob(j.id)
 	if j.holder != nil {
 		delete(j.holder.jobs, j.id)

@@ -49,9 +49,10 @@ type loop struct {
 	now    time.Time     // of this turn
 	every  time.Duration // of ticker
 
-	jobs     map[graph.JobID]*job
-	jobNames map[string]*job // without those being closed
-	lastJob  graph.JobID
+	jobs      map[graph.JobID]*job
+	jobNames  map[string]*job // without those being closed
+	lastJob   graph.JobID
+	lastChunk uint64
 
 	workers     map[graph.WorkerID]*worker
 	workerNames map[string]*worker // the newest incarnation of each
@@ -84,6 +85,12 @@ type loop struct {
 	overNests []*nest                              // whose attempts are stopped
 
 	owing owing
+
+	ledger    *ledger                     // nil without a journal
+	era       uint32                      // generation of the scheduler whose doings these are
+	replaying bool                        // the journal
+	ids       map[graph.ClientID]*session // while replaying
+	back      returning
 
 	heap    uint64 // bytes, at the last tick
 	percent int    // that the heap may grow between collections, 0: not set
@@ -165,6 +172,7 @@ func (l *loop) turn() bool {
 	if ticked {
 		l.tick()
 	}
+	l.pumpEased()
 drain:
 	for range inboxSize {
 		select {
@@ -219,6 +227,7 @@ func (l *loop) step(ev sched.Event) {
 	l.inCore = true
 	l.core.Step(ev)
 	l.inCore = false
+	l.noteFacts()
 }
 
 // tick is what happens because time passes.
@@ -240,6 +249,9 @@ func (l *loop) tick() {
 		}
 	}
 	l.scale()
+	l.lookForReturn()
+	l.sayAway()
+	l.snapshotWhen()
 	if l.fleet != nil && l.now.Sub(l.lastReport) >= reportEvery {
 		l.lastReport = l.now
 		l.fleet.report(l.report())
@@ -252,6 +264,7 @@ func (l *loop) finish() {
 		l.inCore = true
 		out := l.core.Output()
 		l.inCore = false
+		l.noteFacts()
 		l.apply(out)
 	}
 	for _, w := range l.touched {
@@ -266,6 +279,7 @@ func (l *loop) finish() {
 	}
 	l.news = l.news[:0]
 	l.deliverAll()
+	l.settleLedger()
 	for _, c := range l.spoken {
 		l.owing.forget(c)
 		c.Depart()
@@ -278,6 +292,9 @@ func (l *loop) finish() {
 
 // say queues a reply, which leaves at the end of the turn.
 func (l *loop) say(c link, r *wire.Reply) error {
+	if conn, ok := c.(*wire.Conn); ok && l.ledger != nil {
+		return l.ledger.hold(conn, wire.KindReply, r)
+	}
 	l.departs(c)
 	return c.Put(wire.KindReply, r)
 }

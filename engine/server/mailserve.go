@@ -103,7 +103,9 @@ func (l *loop) requestCheckpoint(s *session, m *wire.Checkpoint, reply *wire.Rep
 	if err := l.mayTake(0); err != nil {
 		return err
 	}
-	l.mail.open(n.at.Task).checkpoint = append([]byte{}, m.Data...)
+	t := n.at.Task
+	l.recordOf(l.jobs[t.Job], 0, &wire.Record{Body: &wire.Record_Checkpoint{Checkpoint: &wire.CheckpointRecord{Job: uint32(t.Job), Index: t.Index, Data: m.Data}}})
+	l.mail.open(t).checkpoint = append([]byte{}, m.Data...)
 	return nil
 }
 

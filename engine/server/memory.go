@@ -74,6 +74,9 @@ const rowBytes = 48 + 32
 // mayTake reports why no more tasks can be taken, by the heap's size at the last tick and
 // the rows that are to be made besides.
 func (l *loop) mayTake(rows int) error {
+	if err := l.mayRecord(); err != nil {
+		return err
+	}
 	if l.opts.Memory == 0 || l.heap+uint64(rows)*rowBytes < uint64(float64(l.opts.Memory)*fullShare) {
 		return nil
 	}

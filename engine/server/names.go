@@ -45,6 +45,7 @@ func (l *loop) publish(m *wire.Publish) error {
 	if info, ok := l.core.Task(t); !ok || info.State == sched.StateForgotten {
 		return wire.Errorf(wire.NotFound, "the result of task %s was released", t)
 	}
+	l.recordOf(j, 0, &wire.Record{Body: &wire.Record_Publish{Publish: m}})
 	l.names[m.Name] = &publication{task: t, typ: m.Type}
 	l.publishedAs[t] = m.Name
 	j.published++
@@ -53,13 +54,14 @@ func (l *loop) publish(m *wire.Publish) error {
 }
 
 func (l *loop) unpublish(name string, p *publication) {
+	l.recordOf(l.jobs[p.task.Job], 0, &wire.Record{Body: &wire.Record_Publish{Publish: &wire.Publish{Name: name, Remove: true}}})
 	delete(l.names, name)
 	if l.publishedAs[p.task] == name {
 		delete(l.publishedAs, p.task)
 	}
 	l.step(sched.Pin{Task: p.task, Delta: -1})
 	j := l.jobs[p.task.Job]
-	if j.published--; j.published == 0 && j.detached {
+	if j.published--; j.published == 0 && j.detached && !l.replaying {
 		l.closeJob(j, "its last published result was taken back")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yarnd/yarnd/engine/adapt"
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/journal"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -24,6 +25,19 @@ type Options struct {
 	Epoch    uint64             // grows with each scheduler of the application; 0 is 1
 	Version  string             // of the library, for people
 	Bundle   graph.Digest       // of the workers' own binary, if known
+
+	// Journal is where the scheduler writes what one that takes over has to know; nil: with
+	// the process everything is lost. One of a higher Epoch takes it over.
+	Journal journal.Store
+	// Bundles is where clients' bundles are kept for a scheduler that takes over on another
+	// host; nil: Dir is all there is.
+	Bundles journal.Store
+	// JournalGrowth is how many bytes the journal grows before all state is written anew; 0 is
+	// 64 MiB. It is more when the state is large.
+	JournalGrowth int64
+	// Return is how long workers may take to come back after a takeover: so long if none
+	// does, else a quarter of it from one to the next; 0 is 40 s.
+	Return time.Duration
 
 	Lease      time.Duration // a silent connection is lost after it; 0 is 30 s
 	Grace      time.Duration // a worker whose connection broke may come back for so long; 0 is 1 s
@@ -49,6 +63,8 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	orDefault(&o.Address, ":0")
 	orDefault(&o.Epoch, 1)
+	orDefault(&o.JournalGrowth, 64<<20)
+	orDefault(&o.Return, 40*time.Second)
 	orDefault(&o.Lease, 30*time.Second)
 	orDefault(&o.Grace, time.Second)
 	orDefault(&o.Session, 60*time.Second)

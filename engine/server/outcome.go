@@ -45,7 +45,6 @@ func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
 	if r.keeps == keepsSize {
 		r.put(e.Size)
 	}
-	o.log.Add(i)
 	if e.Kind == graph.FailUpstream {
 		if o.cause == nil {
 			o.cause = map[uint32]graph.TaskID{}
@@ -110,6 +109,7 @@ func (l *loop) recordEnd(j *job, e *sched.Ended) {
 		f = l.unsaid(e)
 	}
 	j.ends.record(e, f)
+	j.ends.log.Add(e.Task.Index)
 	l.tellFailure(e, f)
 	j.ends.make(e.Task.Index).when.end = j.mark(l.now)
 }

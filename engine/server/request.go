@@ -27,7 +27,7 @@ func (in request) origin() *wire.Conn {
 
 func (in request) handle(l *loop) {
 	if in.done != nil {
-		defer close(in.done)
+		defer l.then(func() { close(in.done) })
 	}
 	s := l.clients[in.conn]
 	if s == nil {
@@ -40,7 +40,7 @@ func (in request) handle(l *loop) {
 	} else if answered {
 		return
 	}
-	if err == nil && submits(in.req) && l.owing.wait(in.conn) {
+	if err == nil && l.ledger == nil && submits(in.req) && l.owing.wait(in.conn) {
 		in.conn.Put(wire.KindReply, reply) //nolint:errcheck // the reader notices
 		return
 	}
@@ -62,7 +62,7 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 			if int(in.classes) > len(j.classes) {
 				return wire.Errorf(wire.Invalid, "submit: class %d of %s is not declared", in.classes-1, j.title())
 			}
-			return l.submit(j, in.batch, s.id)
+			return l.submit(j, in.batch, b.Submit, s.id)
 		})
 	case *wire.Request_SubmitRange:
 		return false, l.withJob(b.SubmitRange.Job, func(j *job) error {
@@ -70,7 +70,7 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 			if err != nil {
 				return err
 			}
-			return l.submitRange(j, r, s.id)
+			return l.submitRange(j, r, b.SubmitRange, s.id)
 		})
 	case *wire.Request_Release:
 		return true, l.release(b.Release)

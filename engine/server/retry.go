@@ -50,9 +50,16 @@ func (l *loop) retry(s *session, m *wire.Retry, reply *wire.Reply) error {
 		l.log.Info("tasks retried", "job", j.id, "name", j.name, "tasks", n, "user", s.user)
 	}
 	reply.Body = &wire.Reply_Retried{Retried: out}
+	if !s.nested {
+		l.record(s.id, &wire.Record{Body: &wire.Record_Retried{Retried: &wire.RetriedRecord{Request: reply.Id, Retried: out}}})
+	}
+	s.keepRetried(reply)
+	return nil
+}
+
+func (s *session) keepRetried(reply *wire.Reply) {
 	s.retried = append(s.retried, reply)
 	s.retried = s.retried[max(0, len(s.retried)-maxRetries):]
-	return nil
 }
 
 // retryAgain answers a Retry that was carried out: its client did not get the answer, as

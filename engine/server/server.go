@@ -33,6 +33,7 @@ type Server struct {
 	wg      sync.WaitGroup // connections' goroutines
 	quit    chan struct{}  // closed by Close
 	ended   chan struct{}  // closed when Serve has returned
+	fatal   chan error     // capacity 1: why it has to end
 }
 
 // New listens and returns a scheduler that Serve runs.
@@ -41,18 +42,28 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, conns: map[net.Conn]struct{}{}, quit: make(chan struct{}), ended: make(chan struct{})}
+	s := &Server{opts: o, conns: map[net.Conn]struct{}{}, quit: make(chan struct{}), ended: make(chan struct{}), fatal: make(chan error, 1)}
 	if o.Dir != "" {
 		if s.bundles, err = openBundles(o.Dir, o.MaxBundle, o.MaxBundles); err != nil {
+			return nil, fmt.Errorf("scheduler: %w", err)
+		}
+		if o.Bundles != nil {
+			if s.bundles.shelf, err = openShelf(o.Bundles); err != nil {
+				return nil, fmt.Errorf("scheduler: %w", err)
+			}
+		}
+	}
+	s.loop = newLoop(o, s.bundles)
+	if o.Journal != nil {
+		if err := s.loop.takeOver(o, func(err error) { s.fatal <- err }); err != nil {
 			return nil, fmt.Errorf("scheduler: %w", err)
 		}
 	}
 	if s.listener = o.Listener; s.listener == nil {
 		if s.listener, err = net.Listen("tcp", o.Address); err != nil {
-			return nil, fmt.Errorf("scheduler: %w", err)
+			return nil, errors.Join(fmt.Errorf("scheduler: %w", err), s.loop.closeJournal())
 		}
 	}
-	s.loop = newLoop(o, s.bundles)
 	s.data = transfer.NewServer(source{s.loop, s.bundles}, transfer.ServerOptions{Log: o.Log})
 	return s, nil
 }
@@ -82,6 +93,8 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-s.quit:
+	case err = <-s.fatal:
+		s.opts.Log.Error("another scheduler has taken over", "err", err)
 	case err = <-accepted:
 		accepted <- nil
 	}
@@ -92,6 +105,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	<-accepted
 	close(s.loop.stop)
 	<-s.loop.done
+	if jerr := s.loop.closeJournal(); jerr != nil {
+		s.opts.Log.Warn("the journal was not closed in order", "err", jerr)
+	}
 	s.data.Close()
 	s.mu.Lock()
 	for nc := range s.conns {
@@ -113,6 +129,9 @@ func (s *Server) Close() error {
 	serving := s.serving
 	s.mu.Unlock()
 	if !serving {
+		if err := s.loop.closeJournal(); err != nil {
+			return err
+		}
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			return err
 		}

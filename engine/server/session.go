@@ -72,14 +72,17 @@ func (in sessionOpened) handle(l *loop) {
 		l.lastClient++
 		s = newSession(l.lastClient, in.user)
 		l.sessions[s.token] = s
+		l.record(s.id, &wire.Record{Body: &wire.Record_Session{Session: &wire.SessionRecord{Token: s.token, User: s.user, Host: in.hello.Host}}})
 		l.log.Info("client connected", "client", s.id, "user", in.user, "host", in.hello.Host)
 	}
 	s.host, s.conn, s.watches = in.hello.Host, in.conn, map[uint64]*watch{}
 	l.clients[in.conn] = s
-	in.conn.Welcome(&wire.Welcome{ //nolint:errcheck // the reader notices
-		Build: l.opts.Version, Epoch: l.opts.Epoch, Id: uint32(s.id), Session: s.token, Bundle: bundleBytes(l.opts.Bundle),
+	l.then(func() { // a session that is known to somebody is known for ever
+		in.conn.Welcome(&wire.Welcome{ //nolint:errcheck // the reader notices
+			Build: l.opts.Version, Epoch: l.opts.Epoch, Id: uint32(s.id), Session: s.token, Bundle: bundleBytes(l.opts.Bundle),
+		})
+		in.opened <- s
 	})
-	in.opened <- s
 }
 
 // clientGone is the end of a client's connection.
@@ -129,5 +132,6 @@ func (l *loop) endSession(s *session, why string) {
 	if s.nested {
 		return
 	}
+	l.record(s.id, &wire.Record{Body: &wire.Record_SessionEnded{SessionEnded: true}}) // behind its jobs
 	l.log.Info("session ended", "client", s.id, "user", s.user, "why", why)
 }

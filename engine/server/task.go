@@ -136,6 +136,7 @@ func (l *loop) release(m *wire.Release) error {
 	if err := l.mayTouch(tasks); err != nil {
 		return err
 	}
+	l.recordOf(j, 0, &wire.Record{Body: &wire.Record_Release{Release: m}})
 	l.step(sched.Release{Tasks: tasks})
 	for _, r := range wire.RunsFromWire(j.id, m.From, m.Count) {
 		l.step(sched.ReleaseRun{Run: r})

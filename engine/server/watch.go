@@ -60,7 +60,7 @@ func (w *watch) reply(m *wire.Ended) *wire.Reply {
 // pump sends a watcher what is new, as long as there is room for it.
 func (l *loop) pump(w *watch) {
 	log := &w.job.ends.log
-	for w.next < log.Len() && w.session.conn.Room() {
+	for w.next < log.Len() && l.room(w.session.conn) {
 		m := &wire.Ended{Job: uint32(w.job.id)}
 		bytes := 0
 		for w.next < log.Len() && m.Len()+len(m.Again) < maxEndedRows && bytes < maxEndedBytes {

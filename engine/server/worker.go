@@ -85,7 +85,7 @@ func (in workerHello) handle(l *loop) {
 	}
 	l.workers[w.id], l.workerNames[w.name] = w, w
 	in.conn.Welcome(&wire.Welcome{ //nolint:errcheck // the reader notices
-		Build: l.opts.Version, Epoch: l.opts.Epoch, Id: uint32(w.id), Bundle: bundleBytes(l.opts.Bundle),
+		Build: l.opts.Version, Epoch: l.opts.Epoch, Id: uint32(w.id), Bundle: bundleBytes(l.opts.Bundle), Journal: l.journalID(),
 	})
 	l.step(sched.WorkerJoined{
 		Worker: w.id, Name: w.name, Host: w.hello.Host, Pool: w.hello.Pool, Slots: int(w.hello.Slots), Memory: w.hello.Memory,
@@ -100,6 +100,8 @@ const anew = "it connected anew"
 // settle ends a worker's joining: its inventory is complete.
 func (l *loop) settle(w *worker) {
 	w.settled = true
+	l.record(0, &wire.Record{Body: &wire.Record_Member{Member: &wire.MemberRecord{Name: w.name}}})
+	l.isBack(w.name)
 	l.tell("worker.joined", w.name, "on %s, pool %s, %d slots", w.hello.Host, w.hello.Pool, w.hello.Slots)
 	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "address", w.hello.DataAddress)
 	for old := w.previous; old != nil; old = old.previous {
@@ -198,6 +200,7 @@ func (in containerExited) handle(l *loop) {
 	defer delete(l.drains, in.name)
 	if w == nil {
 		l.log.Debug("container of no worker exited", "name", in.name, "why", in.why)
+		l.isBack(in.name) // it will not be
 		return
 	}
 	if w.conn == nil {
@@ -271,6 +274,7 @@ func (l *loop) leave(w *worker, blame bool, why string) {
 	}
 	if l.workerNames[w.name] == w {
 		delete(l.workerNames, w.name)
+		l.record(0, &wire.Record{Body: &wire.Record_Member{Member: &wire.MemberRecord{Name: w.name, Left: true}}})
 		l.restore(w.previous, w.exit)
 	}
 	if w.conn != nil {

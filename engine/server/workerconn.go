@@ -81,7 +81,12 @@ func (s *Server) readWorker(conn *wire.Conn, w *worker) error {
 			return err
 		}
 		in := workerFrame{w: w}
-		if inv, ok := m.(*wire.Held); ok && k == wire.KindInventory && !settled {
+		if kept, ok := m.(*wire.Tasks); ok && k == wire.KindKept && !settled {
+			if rows += len(kept.Index); rows > maxInventory {
+				return &wire.ProtocolError{Kind: k, What: "more attempts than a worker may have"}
+			}
+			in.event = sched.Adopt{Worker: w.id, Tasks: attempts(kept)}
+		} else if inv, ok := m.(*wire.Held); ok && k == wire.KindInventory && !settled {
 			if rows += inv.Len(); rows > maxInventory {
 				return &wire.ProtocolError{Kind: k, What: "more results than an inventory may hold"}
 			}

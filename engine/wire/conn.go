@@ -207,15 +207,31 @@ func (c *Conn) Put(k Kind, m proto.Message) error { return c.put(k, m, false) }
 // as pushed beyond the room. A peer that does not read it is found by its lease.
 func (c *Conn) PutPart(k Kind, m proto.Message) error { return c.put(k, m, true) }
 
+// PutFrames is Put for frames that were made by AppendFrame.
+func (c *Conn) PutFrames(frames []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.mayPut(); err != nil {
+		return err
+	}
+	c.pending = append(c.pending, frames...)
+	return nil
+}
+
+// mayPut reports why nothing can be put. Called with c.mu.
+func (c *Conn) mayPut() error {
+	if c.err == nil && len(c.pending)+c.writing-c.parts > overflowFactor*c.opts.Outbox {
+		c.closeLocked(ErrSlow)
+		return ErrSlow
+	}
+	return c.err
+}
+
 func (c *Conn) put(k Kind, m proto.Message, part bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.err
-	}
-	if len(c.pending)+c.writing-c.parts > overflowFactor*c.opts.Outbox {
-		c.closeLocked(ErrSlow)
-		return ErrSlow
+	if err := c.mayPut(); err != nil {
+		return err
 	}
 	buf, err := AppendFrame(c.pending, k, m)
 	if err != nil {

@@ -227,6 +227,7 @@ type Welcome struct {
 	Code          uint32                 `protobuf:"varint,8,opt,name=code,proto3" json:"code,omitempty"`                         // why refused, for programs (errors.go)
 	MaxFrame      uint32                 `protobuf:"varint,9,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"` // bytes of the largest frame that this side reads
 	Bundle        []byte                 `protobuf:"bytes,10,opt,name=bundle,proto3" json:"bundle,omitempty"`                     // SHA-256 of the workers' own binary, if known
+	Journal       string                 `protobuf:"bytes,11,opt,name=journal,proto3" json:"journal,omitempty"`                   // names the state that the scheduler has: one that took it over says the same
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -329,6 +330,13 @@ func (x *Welcome) GetBundle() []byte {
 		return x.Bundle
 	}
 	return nil
+}
+
+func (x *Welcome) GetJournal() string {
+	if x != nil {
+		return x.Journal
+	}
+	return ""
 }
 
 type WorkerHello struct {
@@ -6295,7 +6303,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x06worker\x18\n" +
 	" \x01(\v2\x19.yarnd.engine.WorkerHelloH\x00R\x06worker\x123\n" +
 	"\x06client\x18\v \x01(\v2\x19.yarnd.engine.ClientHelloH\x00R\x06clientB\x05\n" +
-	"\x03who\"\xf9\x01\n" +
+	"\x03who\"\x93\x02\n" +
 	"\aWelcome\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x14\n" +
 	"\x05build\x18\x02 \x01(\tR\x05build\x12\x14\n" +
@@ -6307,7 +6315,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04code\x18\b \x01(\rR\x04code\x12\x1b\n" +
 	"\tmax_frame\x18\t \x01(\rR\bmaxFrame\x12\x16\n" +
 	"\x06bundle\x18\n" +
-	" \x01(\fR\x06bundle\"\xf9\x01\n" +
+	" \x01(\fR\x06bundle\x12\x18\n" +
+	"\ajournal\x18\v \x01(\tR\ajournal\"\xf9\x01\n" +
 	"\vWorkerHello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"log/slog"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/sched"
+	"github.com/yarnd/yarnd/engine/wire"
+)
+
+// sampleRecords is the journal of a small cluster.
+func sampleRecords() []*wire.Record {
+	class := wire.ClassToWire(0, &graph.Class{Name: "work", Kind: graph.KindGo})
+	task := func(rows ...uint32) *wire.Facts {
+		m := &wire.Facts{}
+		for _, i := range rows {
+			m.Kind, m.Job, m.Index = append(m.Kind, byte(sched.FactDone)|factInline|factTold), append(m.Job, 1), append(m.Index, i)
+			m.Attempt, m.Size = append(m.Attempt, 1), append(m.Size, 1)
+			m.Inline = append(m.Inline, byte(i))
+			m.InlineEnd = append(m.InlineEnd, uint32(len(m.Inline)))
+		}
+		return m
+	}
+	failed := &wire.Facts{
+		Kind: []byte{byte(sched.FactFailed) | factTold}, Job: []uint32{1}, Index: []uint32{2}, Attempt: []uint32{1}, Size: []uint64{0},
+		Failure: []*wire.Failure{{Kind: uint32(graph.FailUser), Message: "no"}},
+	}
+	return []*wire.Record{
+		{Client: 1, Body: &wire.Record_Session{Session: &wire.SessionRecord{Token: "t", User: "alice", Host: "edge"}}},
+		{Client: 1, Body: &wire.Record_Job{Job: &wire.JobRecord{Job: 1, Name: "a", Owner: "alice", OpenedMs: 1000}}},
+		{Body: &wire.Record_Classes{Classes: &wire.Classes{Job: 1, Class: []*wire.Class{class}}}},
+		{Client: 1, Body: &wire.Record_Submit{Submit: &wire.Submit{
+			Job: 1, Class: []uint32{0, 0, 0, 0}, DepEnd: []uint32{0, 1, 1, 2}, DepJob: []uint32{1, 1}, DepIndex: []uint32{0, 2}, PayEnd: []uint32{1, 2, 3, 4}, Payload: []byte("abcd"),
+		}}},
+		{Body: &wire.Record_Facts{Facts: task(0, 1)}},
+		{Body: &wire.Record_Facts{Facts: failed}},
+		{Client: 1, Body: &wire.Record_SubmitRange{SubmitRange: &wire.SubmitRange{Job: 1, First: 4, Count: 9, Payload: []byte("x")}}},
+		{Body: &wire.Record_Facts{Facts: &wire.Facts{Kind: []byte{byte(sched.FactCancelled) | factTold}, Job: []uint32{1}, Index: []uint32{5}, Attempt: []uint32{0}, Size: []uint64{3}}}},
+		{Body: &wire.Record_Publish{Publish: &wire.Publish{Name: "n", Job: 1, Index: 1}}},
+		{Body: &wire.Record_Release{Release: &wire.Release{Job: 1, Index: []uint32{0}}}},
+		{Body: &wire.Record_Member{Member: &wire.MemberRecord{Name: "w1"}}},
+		{Body: &wire.Record_Checkpoint{Checkpoint: &wire.CheckpointRecord{Job: 1, Index: 3, Data: []byte("c")}}},
+		{Client: 1, Body: &wire.Record_Retried{Retried: &wire.RetriedRecord{Request: 3, Retried: &wire.Retried{}}}},
+		{Body: &wire.Record_Log{Log: &wire.LogRecord{Job: 1, From: []uint32{0}, Count: []uint32{2}}}},
+		{Body: &wire.Record_Counters{Counters: &wire.CountersRecord{Job: 5, Client: 7}}},
+		{Body: &wire.Record_CloseJob{CloseJob: &wire.CloseJob{Job: 1}}},
+		{Client: 1, Body: &wire.Record_SessionEnded{SessionEnded: true}},
+	}
+}
+
+// replayLoop is a loop that reads a journal.
+func replayLoop(t testing.TB) *loop {
+	l := newLoop(Options{Log: slog.New(slog.DiscardHandler)}, nil)
+	t.Cleanup(func() {
+		l.ticker.Stop()
+		l.owing.timer.Stop()
+	})
+	l.core = sched.New(sched.Config{Durable: true, Restore: true, Generation: 1})
+	l.replaying, l.ids = true, map[graph.ClientID]*session{}
+	return l
+}
+
+// Whatever a journal's records hold: they are taken, or refused with an error.
+func FuzzReplay(f *testing.F) {
+	for _, r := range sampleRecords() {
+		b, err := proto.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, b)
+	}
+	var records [][]byte
+	for _, r := range sampleRecords()[:13] {
+		b, _ := proto.Marshal(r)
+		records = append(records, b)
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		l := replayLoop(t)
+		for _, rec := range records {
+			if err := l.replay(rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, rec := range [][]byte{a, b} {
+			if l.replay(rec) != nil {
+				return
+			}
+		}
+		l.step(sched.Restored{})
+		if err := l.core.Check(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// What the records say is there.
+func TestReplay(t *testing.T) {
+	l := replayLoop(t)
+	for _, r := range sampleRecords()[:13] {
+		b, err := proto.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.replay(b); err != nil {
+			t.Fatalf("%v: %v", r, err)
+		}
+	}
+	l.step(sched.Restored{})
+	if err := l.core.Check(); err != nil {
+		t.Fatal(err)
+	}
+	j := l.jobNames["a"]
+	if j == nil || j.tasks != 13 || len(l.sessions) != 1 || l.names["n"] == nil || !l.back.expected["w1"] {
+		t.Fatalf("%+v", j)
+	}
+	if n := j.ends.log.Len(); n != 6 {
+		t.Errorf("%d ends", n)
+	}
+	if o, _, present, ok := l.outcome(j, 1); !ok || !present || string(o.Inline) != "\x01" {
+		t.Errorf("task 1: %+v %v %v", o, present, ok)
+	}
+	if o, _, _, _ := l.outcome(j, 2); o.Failure == nil || o.Failure.Message != "no" {
+		t.Errorf("task 2: %+v", o)
+	}
+	for index, want := range map[uint32]sched.State{0: sched.StateForgotten, 1: sched.StateDone, 2: sched.StateFailed, 4: sched.StateReady, 6: sched.StateCancelled} {
+		if info, _ := l.core.Task(j.taskID(index)); info.State != want {
+			t.Errorf("task %d is %v, want %v", index, info.State, want)
+		}
+	}
+}
