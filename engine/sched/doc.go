@@ -8,9 +8,10 @@
 //	                                                       ▼
 //	           WorkerJoined, WorkerLeft, Started,      ┌──────┐  Assign, Stop, Retract,
 //	workers ── Parked, Unparked, Done, Failed, ───────►│ Core │  Free, Copy ──────────► workers
-//	           Retracted, Copied, Missing              └──────┘  Ended ───────────────► clients
-//	                                                       ▲     Forget, Gone, Retired
-//	the loop ── Tick, Retire ──────────────────────────────┘
+//	           Retracted, Copied, Missing, Adopt       └──────┘  Ended ───────────────► clients
+//	                                                     ▲  │    Forget, Gone, Retired
+//	the loop ── Tick, Retire ────────────────────────────┤  │
+//	a journal ── clients' events, Recall, Restored ──────┘  └── Facts ────────────────► a journal
 //
 // The loop that owns the core takes in everything that has arrived, then asks
 // for the output once: assignments are made there, in one go.
@@ -41,6 +42,9 @@
 //     about to compute them (follow.go). It is Assigned with waiting > 0 then; whatever
 //     becomes of what it follows, its worker only ever starts it or is told to stop it.
 //   - A death is blamed only on a task that was alone (blame.go).
+//   - A core can take over from one that died (restore.go): it is told what clients did and
+//     what became of it, then workers bring back what they have. What somebody was told
+//     stays, and results that a worker brings in time are not computed again.
 //   - An attempt that waits for tasks which it submitted takes no slot meanwhile (park.go).
 //   - Time is what the last Tick said. Without Ticks, about every 50 ms, nothing
 //     that waits (for locality, for a copy, for a worker's rest) goes on.
@@ -71,6 +75,7 @@
 //	speculate.go         second attempts of slow tasks
 //	demand.go            what remains to be done; what planned shrinks cost
 //	park.go              attempts that wait for tasks of their own
+//	fact.go restore.go   what a journal keeps; taking over with that; what workers bring along
 //	lane.go near.go      ready queues
 //	place.go             which queue a task waits in
 //	fill.go rebalance.go who gets what, and who gives it back

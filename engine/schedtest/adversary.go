@@ -147,15 +147,6 @@ func pick[T any](a *adversary, from []T, ok func(T) bool) (out T) {
 	return out
 }
 
-// comeBack connects a machine to a scheduler that took over, or ends the time for that.
-func (a *adversary) comeBack() Action {
-	m := pick(a, a.w.machines, func(m *machine) bool { return m.conn == nil })
-	if m == nil || a.chance(6) {
-		return Action{Op: OpResume}
-	}
-	return a.rejoin(m)
-}
-
 // batch is how many messages are taken at a time: mostly one.
 func (a *adversary) batch() int64 {
 	if a.chance(3) {

@@ -15,9 +15,10 @@
 // cut, not at all. Between connections anything goes: messages are late, connections are
 // cut or parted, given up while the worker lives, reports and orders come twice, workers
 // and executors die, stores lose results, attempts and fetches fail or take long, clients
-// ask for anything at any time, and the scheduler's process is replaced by one that knows
-// nothing. A machine that lost its connection comes back as a new worker with what it
-// holds, before or after the scheduler noticed.
+// ask for anything at any time, and the scheduler's process is replaced: by one that knows
+// nothing, or by one that takes over with what the journal has (journal.go), the end of which
+// may be lost. A machine that lost its connection comes back as a new worker with what it
+// holds and runs, before or after the scheduler noticed, to the same scheduler or the next.
 //
 // # What is checked
 //
@@ -28,7 +29,10 @@
 //	2 one outcome    what a client was told stays (World.ended); each result that is read,
 //	                 and at the end every one, is what a plain recursive evaluation of the
 //	                 graph gives (oracle.go)
-//	3 fencing        the twin takes a report only of the live attempt, on its worker
+//	3 fencing        the twin takes a report only of the live attempt, on its worker; no
+//	                 attempt is given twice, by whichever scheduler (World.given); who takes
+//	                 over has attempts go on that belong to the task, and to no other that
+//	                 had its number before (twintake.go)
 //	4 leases         the twin objects to an attempt while another lives
 //	5 dependencies   to one whose inputs are not all there; so does the watch of each
 //	                 machine (watch.go) when the worker's core runs it
@@ -41,7 +45,10 @@
 //	                 late (setback.go)
 //	9 references     freed if and only if nobody needs it: the twin, and World.bounds
 //	12 replay        equal plans give equal hashes of all outputs and of all of the core's
-//	                 state after every turn (TestReplay)
+//	                 state after every turn (TestReplay). At any moment a core that takes over
+//	                 with the journal, and to which all machines come back, knows what the
+//	                 live one knows (World.shadow); all that clients were told is in the
+//	                 journal, and nothing else (World.tell)
 //
 // [sched.Core.Check] counts the core's books again after every turn, and in one schedule
 // of eight after every step.

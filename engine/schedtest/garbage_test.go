@@ -67,7 +67,16 @@ func (g *garbler) held() sched.Held { return sched.Held{TaskAttempt: g.attempt()
 func (g *garbler) event() sched.Event {
 	w := g.worker()
 	attempt := g.of(w)
-	switch g.IntN(18) {
+	switch g.IntN(22) {
+	case 18:
+		return sched.Adopt{Worker: w, Tasks: several(g, attempt)}
+	case 19, 20:
+		return sched.Recall{Fact: g.fact()}
+	case 21:
+		if g.IntN(4) > 0 {
+			return sched.Resume{}
+		}
+		return sched.Restored{}
 	case 0:
 		return sched.OpenJob{Job: g.job()}
 	case 1:
@@ -120,6 +129,14 @@ func (g *garbler) event() sched.Event {
 	}
 }
 
+func (g *garbler) fact() sched.Fact {
+	at := g.attempt()
+	return sched.Fact{
+		Kind: sched.FactKind(g.IntN(7)), Task: at.Task, N: uint32(g.IntN(20)), Attempt: at.Attempt + graph.FirstAttempt(uint32(g.IntN(8)/7)),
+		Fail: graph.FailKind(g.IntN(12)), Cause: g.task(), Size: g.Uint64(), Inline: g.IntN(2) == 0, Told: g.IntN(2) == 0,
+	}
+}
+
 func (g *garbler) batch() *graph.Batch {
 	n := g.IntN(4)
 	b := &graph.Batch{Job: g.job(), First: uint32(g.IntN(8)), Class: make([]graph.ClassID, n)}
@@ -153,12 +170,13 @@ func (g *garbler) batch() *graph.Batch {
 }
 
 // TestGarbage feeds nonsense: whatever comes, the core's books stay right and it
-// never panics.
+// never panics. Every other core takes over: it is told nonsense of what there was, too.
 func TestGarbage(t *testing.T) {
 	for seed := range uint64(1500) {
-		c := sched.New(sched.Config{})
+		c := sched.New(sched.Config{Restore: seed%2 > 0, Durable: true, Generation: uint32(seed % 3)})
 		g := &garbler{Rand: rand.New(rand.NewPCG(seed, 3)), core: c}
 		var story []string
+		restoring := seed%2 > 0
 		for j := range graph.JobID(3) {
 			c.Step(sched.OpenJob{Job: j + 1})
 			c.Step(sched.DeclareClass{Job: j + 1, Class: 0})
@@ -167,7 +185,10 @@ func TestGarbage(t *testing.T) {
 		for range 200 {
 			ev := g.event()
 			story = append(story, fmt.Sprintf("%T%+v", ev, ev))
-			if err := feed(c, ev, g.IntN(3) == 0); err != nil {
+			if _, ok := ev.(sched.Restored); ok {
+				restoring = false
+			}
+			if err := feed(c, ev, g.IntN(3) == 0, restoring); err != nil {
 				for _, s := range story {
 					t.Log(s)
 				}
@@ -177,13 +198,18 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-func feed(c *sched.Core, ev sched.Event, output bool) (err error) {
+// feed steps. While a core is told what there was its books are open.
+func feed(c *sched.Core, ev sched.Event, output, restoring bool) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
 	c.Step(ev)
+	c.Facts()
+	if restoring {
+		return nil
+	}
 	if err := c.Check(); err != nil {
 		return err
 	}

@@ -241,13 +241,17 @@ func (w *World) resembles(live *World, t *twinTask, brought []brings) error {
 			results = append(results, b.by)
 		}
 	}
+	st := w.twin.byID[t.id]
+	if there && !was.State.Final() && !st.gone && !t.sameSetbacks(st) {
+		return fmt.Errorf("%v had %d mistakes and %+v, and for who takes over %d and %+v", t.id, t.mistakes, t.setbacks, st.mistakes, st.setbacks)
+	}
 	good := false
 	switch {
 	case !there:
 		good = !ok
 	case t.closed && was.State.Final():
 		good = is.State.Final()
-	case !t.held && t.pins == 0 && !was.State.Final() && !w.twin.byID[t.id].wanted:
+	case !t.held && t.pins == 0 && !was.State.Final() && !st.wanted:
 		good = is.State == sched.StateReleased || is.State == sched.StateForgotten || is.Inline // who needed it has been brought
 	case was.State.Final():
 		good = is.State == was.State && is.Kind == was.Kind && is.Cause == was.Cause
@@ -255,7 +259,7 @@ func (w *World) resembles(live *World, t *twinTask, brought []brings) error {
 		good = is.State == sched.StateDone && is.Attempt == was.Attempt && is.Inline == was.Inline && len(w.core.Holders(nil, t.id)) == len(results)
 		good = good || !t.told && !was.Inline && len(brought) > len(results) && is.State == sched.StateDone
 	case was.State == sched.StateReleased:
-		good = is.State == sched.StateReleased || w.twin.byID[t.id].wanted // a consumer's result is not brought
+		good = is.State == sched.StateReleased || st.wanted // a consumer's result is not brought
 	case was.State.Given() && len(brought) == 1 && !brought[0].result && brought[0].attempt == was.Attempt:
 		good = is.State.Given() && is.Attempt == was.Attempt
 	case len(brought) == 0: // a result that nobody has, or an attempt
@@ -267,4 +271,13 @@ func (w *World) resembles(live *World, t *twinTask, brought []brings) error {
 		return fmt.Errorf("%v was %+v, and %+v (known: %v) for who takes over; brought were %+v", t.id, was, is, ok, brought)
 	}
 	return nil
+}
+
+// comeBack connects a machine to a scheduler that took over, or ends the time for that.
+func (a *adversary) comeBack() Action {
+	m := pick(a, a.w.machines, func(m *machine) bool { return m.conn == nil })
+	if m == nil || a.chance(6) {
+		return Action{Op: OpResume}
+	}
+	return a.rejoin(m)
 }

@@ -115,3 +115,9 @@ func (tw *twin) adopted(ev sched.Adopt) {
 		tw.settle()
 	}
 }
+
+// sameSetbacks reports whether who takes over has counted what may have been counted.
+func (t *twinTask) sameSetbacks(u *twinTask) bool {
+	s, r := &t.setbacks, &u.setbacks
+	return t.mistakes == u.mistakes && s.others() == r.others() && s.deaths <= r.deaths && r.deaths <= s.deaths+s.mayBeDeaths
+}
