@@ -14,7 +14,7 @@ var impossible = map[eventKind]struct {
 }{
 	kindWorkerLeft: {elsewhere, "a worker has attempts of tasks that are assigned or running, and results of those that are done"},
 	kindRetire:     {elsewhere, "a worker has attempts of tasks that are assigned or running, and results of those that are done"},
-	kindRecall:     {atWork, "nothing is wanted while a core is told what there was; tasks of ranges are ready from the start"},
+	kindRecall:     {append([]sched.State{sched.StateDone}, atWork...), "nothing is wanted while a core is told what there was, tasks of ranges are ready from the start, and of a small result no more is told"},
 	kindRestored:   {atWork, "nothing is wanted while a core is told what there was; tasks of ranges are ready from the start"},
 }
 
