@@ -210,7 +210,7 @@ func (s *snapshot) ends(j *job) {
 		case len(t.Facts) > 0:
 			s.cancelled(j, i)
 		}
-		if len(s.facts.Inline)+16*len(s.facts.Kind) > factBytes || len(s.facts.Failure) > 256 {
+		if factSize(&s.facts) > factBytes/16 {
 			s.flush()
 		}
 	}

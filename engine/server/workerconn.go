@@ -137,6 +137,8 @@ func (in *workerFrame) convert(k wire.Kind, m proto.Message) error {
 			in.event = sched.Unparked{Worker: id, Tasks: tasks}
 		case wire.KindMissing:
 			in.event = sched.Missing{Worker: id, Tasks: tasks}
+		case wire.KindKept:
+			return &wire.ProtocolError{Kind: k, What: "after the inventory was complete"}
 		default:
 			ok := m.Ok
 			if ok == nil {

@@ -19,8 +19,9 @@ const (
 	factPast   = 0x80 // it is not so any more, and can be asked for
 )
 
-// factBytes is about where a record of facts is full.
-const factBytes = 1 << 20
+// factBytes is where a record of facts is full, about. What the core has noted in one step is
+// not taken apart below it: half of a retry is none.
+const factBytes = 32 << 20
 
 // write gives the journal what was gathered in this turn.
 func (l *loop) write() {
@@ -34,7 +35,7 @@ func (l *loop) write() {
 		m := &wire.Facts{}
 		for k := range e.facts {
 			l.addFact(m, &e.facts[k])
-			if len(m.Inline)+16*len(m.Kind) > factBytes || len(m.Failure) > 256 {
+			if factSize(m) > factBytes {
 				l.append(&wire.Record{Body: &wire.Record_Facts{Facts: m}})
 				m = &wire.Facts{}
 			}
@@ -48,6 +49,12 @@ func (l *loop) write() {
 		g.queue = nil
 	}
 }
+
+// factSize is about how large a record is; failures hold texts.
+func factSize(m *wire.Facts) int { return len(m.Inline) + 16*len(m.Kind) + failureBytes*len(m.Failure) }
+
+// failureBytes is what a failure with all its texts takes.
+const failureBytes = 3 * wire.MaxText / 2
 
 func (l *loop) append(r *wire.Record) {
 	r.AtMs = l.now.UnixMilli()
