@@ -217,7 +217,7 @@ func (c *Cluster) discardOthers(fingerprint string) error {
 }
 
 // recipe is to be counted up whenever create makes containers differently, so that older ones are replaced.
-const recipe = 3
+const recipe = 4
 
 // create makes the container of one host, stopped.
 func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerprint string) error {
@@ -235,7 +235,7 @@ func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerpr
 	}
 	tmpfs := map[string]string{}
 	if h.SmallDiskMB > 0 {
-		tmpfs[layout.SmallDisk] = fmt.Sprintf("size=%dm,mode=1777", h.SmallDiskMB)
+		tmpfs[layout.SmallDisk] = fmt.Sprintf("size=%dm,mode=1777,exec", h.SmallDiskMB)
 	}
 	network := networkName(c.spec.Name)
 	_, err := c.pool.Client.CreateContainer(docker.CreateContainerOptions{
