@@ -121,7 +121,7 @@ func (c *Core) decide(now time.Duration, m *pool, p *Pool, d *demand) Decision {
 		soonest := d.enough(max(in.Path, c.cfg.Horizon).Seconds())
 		out.Want = min(m.want, max(need, soonest, p.Live+p.Starting, p.Min))
 		out.Kind = kindOf(out.Want < m.want, Withdraw)
-	case c.farBelow(floor, m.want) && now-m.moved >= in.Idle && m.want > p.Min:
+	case c.farBelow(floor, m.want) && now-m.moved >= in.Idle && (p.Youngest == 0 || p.Youngest >= in.Idle) && m.want > p.Min:
 		out.Want = max(floor, p.Min)
 		out.Kind = kindOf(out.Want < m.want, Lower)
 	}

@@ -26,14 +26,15 @@ type Pool struct {
 	Memory     uint64 // bytes for results; 0: unknown
 	Named      graph.Amounts
 
-	Wanted   int     // containers that the pool was last told to have; it counts in the first View alone
-	Live     int     // workers that take tasks
-	Draining int     // workers on their way out
-	Starting int     // containers that are no workers yet
-	Busy     float64 // of Live, as far as they have tasks
-	Bytes    uint64  // of results that they hold
-	Failures int     // rounds of starts in a row that failed
-	Headroom int     // how many more the cluster says that there is room for; -1: unknown
+	Wanted   int           // containers that the pool was last told to have; it counts in the first View alone
+	Live     int           // workers that take tasks
+	Youngest time.Duration // how long ago the last of Live came; 0: unknown
+	Draining int           // workers on their way out
+	Starting int           // containers that are no workers yet
+	Busy     float64       // of Live, as far as they have tasks
+	Bytes    uint64        // of results that they hold
+	Failures int           // rounds of starts in a row that failed
+	Headroom int           // how many more the cluster says that there is room for; -1: unknown
 }
 
 // Kind says what a decision does.

@@ -27,6 +27,9 @@ func (o *Ours) Decide(w *World) error {
 			continue
 		}
 		p.Live++
+		if age := max(1, w.age(id)); p.Youngest == 0 || age < p.Youngest {
+			p.Youngest = age
+		}
 		if k.Assigned > 0 {
 			p.Busy++
 		}

@@ -384,6 +384,16 @@ func (w *World) staying() (n int) {
 // ended.
 func (w *World) average() float64 { return w.took }
 
+// age is how long ago a worker came.
+func (w *World) age(id graph.WorkerID) time.Duration {
+	for _, b := range w.boxes {
+		if b.id == id {
+			return w.Now - b.ready
+		}
+	}
+	return 0
+}
+
 // giveBack ends a container by choice.
 func (w *World) giveBack(b *box) {
 	switch {

@@ -169,6 +169,9 @@ func (l *loop) addWorker(p *adapt.Pool, w *worker) {
 		return
 	}
 	p.Live++
+	if age := max(1, l.now.Sub(w.joined)); p.Youngest == 0 || age < p.Youngest {
+		p.Youngest = age
+	}
 	p.Busy += min(1, float64(info.Assigned-info.Parked)/float64(max(1, info.Slots)))
 }
 
