@@ -311,7 +311,7 @@ func (u *user) check(ctx context.Context, i uint32) error {
 		return fmt.Errorf("task %d has a result and must fail", i)
 	case err == nil:
 		if want := resultOf(t.value, t.size); !bytes.Equal(data, want) {
-			return fmt.Errorf("task %d has %x, %d bytes; want %x, %d bytes", i, data[:8], len(data), want[:8], len(want))
+			return fmt.Errorf("task %d has %x, %d bytes; want %x, %d bytes", i, data[:min(8, len(data))], len(data), want[:8], len(want))
 		}
 		return nil
 	case !failed:

@@ -230,6 +230,9 @@ func (s *snapshot) end(j *job, i uint32, facts []sched.Fact) {
 		same := told && (f.Kind == sched.FactDone || f.Kind == sched.FactFailed) && f.Attempt == r.attempt
 		seen := f.Told
 		f.Told = same
+		if same && f.Kind == sched.FactDone && !f.Inline && r.keeps == keepsSize {
+			f.Size = r.number() // the core forgets that of a result that is lost
+		}
 		s.l.addFact(&s.facts, f)
 		s.facts.End = append(s.facts.End, 0)
 		if seen && !same {

@@ -83,11 +83,16 @@ func (l *loop) addFact(m *wire.Facts, f *sched.Fact) {
 	case f.Kind == sched.FactCancelled:
 		size = uint64(f.N)
 	case f.Kind == sched.FactDone && f.Inline:
-		kind |= factInline
-		if j != nil { // one that is gone by now is needed by nobody
-			b, _ := j.inline.get(f.Task.Index, f.Attempt)
-			m.Inline = append(m.Inline, b...)
+		b, ok := []byte(nil), false
+		if j != nil {
+			b, ok = j.inline.get(f.Task.Index, f.Attempt)
 		}
+		if !ok { // it was let go of in the same turn; should that be lost, it is computed again
+			kind |= factPast
+			break
+		}
+		kind |= factInline
+		m.Inline = append(m.Inline, b...)
 		m.InlineEnd = append(m.InlineEnd, uint32(len(m.Inline)))
 	case f.Kind == sched.FactFailed:
 		m.Failure = append(m.Failure, l.failureRecord(j, f))
