@@ -52,6 +52,9 @@ type Request struct {
 	// attempts N-1 failures in any such time are survived. Default DefaultAttemptWindow.
 	AttemptWindow time.Duration
 	IdleTimeout   time.Duration // 0 is never
+	// Restarts is how many rounds of containers of a pool may end soon after they began,
+	// one after the other, before the application is given up; 0 is 3, -1 is no bound.
+	Restarts int
 
 	// Wait says how far Submit waits: WaitNone, WaitAccepted (the default),
 	// WaitWorkers, or WaitFinished.
@@ -65,6 +68,15 @@ type Request struct {
 	// node: a name, or a network such as 10.1.0.0/16; "" is every interface.
 	Ports     Ports
 	Interface string
+}
+
+// defaultIdle is how long fewer workers must have been enough before any go.
+const defaultIdle = time.Minute
+
+func orDefaultIdle(l *Limits) {
+	if l.Idle == 0 {
+		l.Idle = defaultIdle
+	}
 }
 
 // Limits are those between which a cluster scales by itself, with its work.
@@ -176,6 +188,7 @@ func (r Request) withDefaults() Request {
 	if r.Queue == "" {
 		r.Queue = "default"
 	}
+	orDefaultIdle(&r.Adapt)
 	if r.AttemptWindow == 0 {
 		r.AttemptWindow = DefaultAttemptWindow
 	}
@@ -269,7 +282,7 @@ func (r Request) checkTexts() error {
 
 // checkNumbers refuses what is out of range.
 func (r Request) checkNumbers() error {
-	if r.IdleTimeout < 0 || r.MaxAttempts < 0 {
+	if r.IdleTimeout < 0 || r.MaxAttempts < 0 || r.Restarts < -1 {
 		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
 	}
 	if r.AttemptWindow < time.Second {

@@ -267,9 +267,9 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts,
 		Listen: spec.Listen{Interface: r.Interface, PortMin: r.Ports.Min, PortMax: r.Ports.Max},
 		Pools: []spec.Pool{
-			{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, Files: files, Env: env, NodeLabel: r.NodeLabel,
+			{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, MaxRestarts: r.Restarts, Files: files, Env: env, NodeLabel: r.NodeLabel,
 				Resource: spec.Resource{VCores: r.Scheduler.VCores, MemoryMiB: mib(r.Scheduler.Memory)}},
-			{Name: WorkerPool, Role: spec.RoleWorker, Count: r.first(), Adapt: limitsOf(r.Adapt), Files: files, Env: env, NodeLabel: r.NodeLabel,
+			{Name: WorkerPool, Role: spec.RoleWorker, Count: r.first(), Adapt: limitsOf(r.Adapt), MaxRestarts: r.Restarts, Files: files, Env: env, NodeLabel: r.NodeLabel,
 				Resource: spec.Resource{VCores: r.Worker.VCores, MemoryMiB: mib(r.Worker.Memory)}},
 		},
 	}

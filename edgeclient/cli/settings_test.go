@@ -15,7 +15,7 @@ import (
 
 // perSubmission are the flags that cannot be settings: they say where settings are,
 // and what to do with them this time.
-var perSubmission = []string{"config", "dry-run", "help"}
+var perSubmission = []string{"config", "dry-run", "help", "if-not-exists"}
 
 // Every flag of submit's is a setting, and every setting is a flag of submit's.
 func TestEveryFlagIsASetting(t *testing.T) {
@@ -56,7 +56,7 @@ func TestDefaultsAreTheRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (edgeclient.Request{}).WithDefaults(); !reflect.DeepEqual(r, want) {
-		t.Errorf("flags give %+v, the library %+v", r, want)
+		t.Errorf("flags give\n%+v, the library\n%+v", r, want)
 	}
 }
 
