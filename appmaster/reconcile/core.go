@@ -17,8 +17,8 @@ type Options struct {
 	BackoffBase  time.Duration // 1 s: the delay after the first failed round
 	BackoffCap   time.Duration // 1 min
 	OrphanGrace  time.Duration // 30 s: how long a shrink waits for a scheduler that is not there
-	AdoptGrace   time.Duration // 15 s: how long a worker that an earlier attempt had may go unreported
-	SoleGrace    time.Duration // 2 min: the same of a scheduler or driver, beside which no second may run
+	AdoptGrace   time.Duration // 15 s: how long a container that an earlier attempt had may go unreported
+	SoleGrace    time.Duration // 2 min: the same of a driver, beside which no second may run
 	AskAgain     time.Duration // 1 min: an ask without any answer is repeated
 	StopGrace    time.Duration // 5 s: how long the scheduler may outlive its workers at the end
 	StopDeadline time.Duration // 15 s: how long the end may take altogether

@@ -126,9 +126,9 @@ func (c *Core) found(ct *container, a Adoptee) {
 
 // giveUpMissing takes a container for lost of which nothing was heard for too long.
 func (c *Core) giveUpMissing(ct *container) {
-	grace := c.opt.SoleGrace
-	if ct.pool.spec.Role == spec.RoleWorker {
-		grace = c.opt.AdoptGrace
+	grace := c.opt.AdoptGrace
+	if ct.pool.spec.Role == spec.RoleDriver {
+		grace = c.opt.SoleGrace // of schedulers a second one fences the first
 	}
 	if c.now-ct.since < grace {
 		return

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yarnd/yarnd/appmaster/spec"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -57,16 +59,25 @@ func TestWhatNeverComesIsReplaced(t *testing.T) {
 	s.step(Release{IDs: []string{"w2"}}, StopContainer{"w2"})
 }
 
-// Beside a scheduler that is missing no second may run for longer.
-func TestASchedulerIsWaitedForLonger(t *testing.T) {
-	s := tell(t, Options{Pools: both(0)})
+// Beside a driver that is missing no second may run for longer; a second scheduler fences
+// the first.
+func TestADriverIsWaitedForLonger(t *testing.T) {
+	s := tell(t, Options{Pools: append(both(0), spec.Pool{Name: "driver", Role: spec.RoleDriver, Count: 1})})
 	m := before()
 	m.Pools[1].Wanted, m.Containers = 0, m.Containers[:1]
+	m.Pools = append(m.Pools, m.Pools[0])
+	m.Pools[2].Name = "driver"
+	d := m.Containers[0]
+	d.ID, d.Pool = "d", "driver"
+	m.Containers = append(m.Containers, d)
 	s.step(Recalled{Memory: m})
+	s.now = 15 * time.Second
+	s.step(Tick{}, ReleaseContainer{"s"}, NoteExit{"s", "scheduler", "n1", Lost, StatusAborted, "an earlier attempt had it, and the cluster told this one nothing of it for 15s"}, Ask{"scheduler", 1})
+	s.up("scheduler", "s2")
 	s.now = 119 * time.Second
 	s.step(Tick{})
 	s.now = 120 * time.Second
-	s.step(Tick{}, ReleaseContainer{"s"}, NoteExit{"s", "scheduler", "n1", Lost, StatusAborted, "an earlier attempt had it, and the cluster told this one nothing of it for 2m0s"}, Ask{"scheduler", 1})
+	s.step(Tick{}, ReleaseContainer{"d"}, NoteExit{"d", "driver", "n1", Lost, StatusAborted, "an earlier attempt had it, and the cluster told this one nothing of it for 2m0s"}, Ask{"driver", 1})
 }
 
 // One that is missing can have ended, or been told to end by the resource manager alone.
