@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static binaries: they run on any node of a cluster, whatever its libc.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
 
-.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos-hadoop test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
+.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos chaos-hadoop test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,6 +45,11 @@ bench-peers: ## the engine beside dask.distributed, Ray, HyperQueue and Spark, o
 
 bench-adaptive: ## how many workers there are when, beside dask's Adaptive and an oracle, in virtual time; SEEDS=5
 	@scripts/bench-adaptive.sh
+
+chaos: ## kill parts of an application on the embedded cluster for ten minutes, again and again, and count what that costs; FOR=10m SEED=1
+	@mkdir -p bin
+	$(BUILD) -o bin/chaos ./survive/chaos
+	bin/chaos -for $(or $(FOR),10m) -seed $(or $(SEED),1)
 
 bench-submit: build cluster-up ## what a start and a word count cost on real Hadoop, beside YARN's distributed shell and MapReduce; RUNS=5
 	$(GO) test -tags 'hadoop bench' -v -count=1 -timeout 90m ./dockertest/e2e -run '^TestBenchSubmit$$' -runs $(or $(RUNS),5)

@@ -5,5 +5,8 @@
 // A test chooses the moment of a kill by the calls that the victim makes: the
 // ResourceManager and the nodes are in the test's process and tell of each call before
 // they answer. So a phase is not met by chance, and each kill is known to have hit a
-// process that lived. What an application must keep is in check_test.go.
+// process that lived.
+//
+// Folder chaos has a program that does it by chance, for as long as one wants (make chaos);
+// TestChaos is a slice of that.
 package survive
