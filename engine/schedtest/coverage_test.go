@@ -1,6 +1,7 @@
 package schedtest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/yarnd/yarnd/engine/sched"
@@ -17,6 +18,10 @@ var impossible = map[eventKind]struct {
 	kindRecall:     {append([]sched.State{sched.StateDone}, atWork...), "nothing is wanted while a core is told what there was, tasks of ranges are ready from the start, and of a small result no more is told"},
 	kindRestored:   {atWork, "nothing is wanted while a core is told what there was; tasks of ranges are ready from the start"},
 }
+
+// seldom are pairs that can meet, and do in fewer than one of a hundred thousand schedules:
+// a job with a range is closed, some of whose tasks had rows, and the journal is read.
+var seldom = map[eventKind][]sched.State{kindRecall: {sched.StateCancelled}}
 
 var atWork = []sched.State{sched.StateWaiting, sched.StateAssigned, sched.StateRunning}
 
@@ -36,7 +41,7 @@ func (v *Coverage) check(t *testing.T, many bool) {
 			switch {
 			case never[s] && n > 0:
 				t.Errorf("%s met a %v task %d times, which cannot be: %s", kindNames[k], sched.State(s), n, impossible[eventKind(k)].why)
-			case !never[s] && n == 0 && many:
+			case !never[s] && n == 0 && many && !slices.Contains(seldom[eventKind(k)], sched.State(s)):
 				t.Errorf("no %s met a task that was %v: the schedules miss something, or it is impossible", kindNames[k], sched.State(s))
 			}
 		}
