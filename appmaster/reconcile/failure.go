@@ -3,7 +3,12 @@ package reconcile
 import (
 	"fmt"
 	"time"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
 )
+
+// schedulerBackoff is the longest pause before another scheduler.
+const schedulerBackoff = 5 * time.Second
 
 // judge draws the consequences of the end of a container that was wanted.
 func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
@@ -22,6 +27,9 @@ func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
 		p.failures++
 		p.round++
 		p.delay = max(p.delay, c.backoff(p.failures-1))
+		if p.spec.Role == spec.RoleScheduler { // all work waits for this one container
+			p.delay = min(p.delay, schedulerBackoff)
+		}
 		c.holdBack(p, p.delay)
 		c.failIfHopeless(p, ct, cause, status, why)
 	}
