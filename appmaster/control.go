@@ -3,6 +3,7 @@ package appmaster
 import (
 	"context"
 	"slices"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -151,6 +152,31 @@ func (l *loop) proveMembers(r *ampb.Report) {
 	}
 	if l.attempt > 1 && len(found.Containers) > 0 {
 		l.step(found)
+	}
+	l.missMembers(r)
+}
+
+// unheardFor is how long the scheduler may not list a worker that counts on its word alone.
+const unheardFor = 10 * time.Second
+
+// missMembers takes workers for lost of which only the scheduler knew, and knows no more: a
+// container that had hardly begun when its application master died is taken back by the
+// ResourceManager, which tells the next one nothing of it.
+func (l *loop) missMembers(r *ampb.Report) {
+	listed := map[string]bool{}
+	for _, row := range r.Rows {
+		listed[row.Container] = true
+	}
+	for id, m := range l.members {
+		switch {
+		case m.told || !m.proven || m.pool.Role != spec.RoleWorker || listed[id]:
+			m.unheard = time.Time{}
+		case m.unheard.IsZero():
+			m.unheard = time.Now()
+		case time.Since(m.unheard) >= unheardFor:
+			l.prov.Release(id)
+			l.step(reconcile.Completed{ID: id, Status: reconcile.StatusAborted, Diagnostics: "the scheduler has lost it, and the cluster has told this attempt nothing of it"})
+		}
 	}
 }
 
