@@ -3,7 +3,6 @@ package appmaster
 import (
 	"context"
 	"slices"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -93,7 +92,7 @@ func (l *loop) attach(a *attachment, announce *ampb.Announce) error {
 		l.detach(l.sched)
 	}
 	m.proven = true
-	l.step(reconcile.Adopted{Containers: []reconcile.Adoptee{{ID: a.name, Pool: m.pool.Name}}}) // who speaks is not missing
+	l.step(reconcile.Heard{IDs: []string{a.name}}) // who speaks is not missing
 	l.sched = a
 	l.endpoint = &ampb.Endpoint{Address: announce.Address, Epoch: announce.Epoch, Container: a.name}
 	l.note("scheduler.attached", a.name, "at %s, epoch %d", announce.Address, announce.Epoch)
@@ -140,44 +139,16 @@ func progress(r *ampb.Report) float32 {
 	return float32(over) / float32(all)
 }
 
-// proveMembers notes which containers work, as the scheduler says: these are not missing,
-// whether the cluster has told of them yet or not.
-func (l *loop) proveMembers(r *ampb.Report) {
-	var found reconcile.Adopted
+// heardOf notes which containers work, as the scheduler says, itself included.
+func (l *loop) heardOf(scheduler string, r *ampb.Report) {
+	ev := reconcile.Heard{IDs: []string{scheduler}}
 	for _, row := range r.Rows {
-		if m := l.members[row.Container]; m != nil && !m.proven {
+		if m := l.members[row.Container]; m != nil {
 			m.proven = true
-			found.Containers = append(found.Containers, reconcile.Adoptee{ID: row.Container, Pool: m.pool.Name})
+			ev.IDs = append(ev.IDs, row.Container)
 		}
 	}
-	if l.attempt > 1 && len(found.Containers) > 0 {
-		l.step(found)
-	}
-	l.missMembers(r)
-}
-
-// unheardFor is how long the scheduler may not list a worker that counts on its word alone.
-const unheardFor = 10 * time.Second
-
-// missMembers takes workers for lost of which only the scheduler knew, and knows no more: a
-// container that had hardly begun when its application master died is taken back by the
-// ResourceManager, which tells the next one nothing of it.
-func (l *loop) missMembers(r *ampb.Report) {
-	listed := map[string]bool{}
-	for _, row := range r.Rows {
-		listed[row.Container] = true
-	}
-	for id, m := range l.members {
-		switch {
-		case m.told || !m.proven || m.pool.Role != spec.RoleWorker || listed[id]:
-			m.unheard = time.Time{}
-		case m.unheard.IsZero():
-			m.unheard = time.Now()
-		case time.Since(m.unheard) >= unheardFor:
-			l.prov.Release(id)
-			l.step(reconcile.Completed{ID: id, Status: reconcile.StatusAborted, Diagnostics: "the scheduler has lost it, and the cluster has told this attempt nothing of it"})
-		}
-	}
+	l.step(ev)
 }
 
 // hear takes a scheduler's message. It runs on the loop.
@@ -207,7 +178,7 @@ func (l *loop) hear(a *attachment, m *ampb.FromScheduler) {
 	case *ampb.FromScheduler_Report:
 		m.Report.When = timestamppb.Now()
 		l.report, l.dirty = m.Report, true
-		l.proveMembers(m.Report)
+		l.heardOf(a.name, m.Report)
 		l.prov.Progress(progress(m.Report))
 		l.presence()
 	case *ampb.FromScheduler_Announce:

@@ -74,11 +74,6 @@ type member struct {
 	cert []byte            // nil until it has joined this attempt
 	// proven tells that it has a certificate, from this attempt or an earlier one.
 	proven bool
-	// told says that the cluster has told this attempt of it: then it tells of its end too.
-	// unheard is since when the scheduler, on whose word alone it counts otherwise, does not
-	// list it.
-	told    bool
-	unheard time.Time
 }
 
 // ending is how the loop ended: with the application, or without.
@@ -214,24 +209,13 @@ func fits(pools []spec.Pool, most spec.Resource) error {
 	return nil
 }
 
-// adopt enters containers of which the cluster tells.
 func (l *loop) adopt(list []reconcile.Adoptee) []reconcile.Adoptee {
-	l.enter(list)
-	for _, a := range list {
-		if m := l.members[a.ID]; m != nil {
-			m.told = true
-		}
-	}
-	return list
-}
-
-// enter makes containers members whose processes may join.
-func (l *loop) enter(list []reconcile.Adoptee) {
 	for _, a := range list {
 		if pool := l.opt.Spec.Pool(a.Pool); pool != nil && l.members[a.ID] == nil {
 			l.members[a.ID] = &member{pool: pool}
 		}
 	}
+	return list
 }
 
 // do runs a function on the loop's goroutine and waits for it. It returns false
@@ -256,7 +240,7 @@ func (l *loop) do(ctx context.Context, f func()) bool {
 // step lets the core decide and does what it says.
 func (l *loop) step(ev reconcile.Event) {
 	switch ev := ev.(type) {
-	case reconcile.Tick, reconcile.Presence:
+	case reconcile.Tick, reconcile.Presence, reconcile.Heard:
 	case reconcile.Allocated:
 		l.allocated[ev.Pool]++
 		l.dirty = true
@@ -309,7 +293,7 @@ func (l *loop) act(a reconcile.Action) {
 // start starts a container's process with what it has to know.
 func (l *loop) start(a reconcile.StartContainer) {
 	pool := l.opt.Spec.Pool(a.Pool)
-	l.members[a.ID] = &member{pool: pool, told: true}
+	l.members[a.ID] = &member{pool: pool}
 	l.starts++
 	launch := spec.Launch{
 		Version: spec.Version, App: l.opt.Spec.ID, User: l.opt.Spec.User, Role: pool.Role, Pool: pool.Name, Container: a.ID, Node: a.Node,

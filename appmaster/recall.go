@@ -63,10 +63,10 @@ func (l *loop) recall(last *memory.State, r provider.Registered) {
 	for _, c := range last.Containers {
 		remembered = append(remembered, reconcile.Adoptee{ID: c.ID, Pool: c.Pool, Node: c.Node})
 	}
-	l.enter(remembered)
+	l.adopt(remembered)
 	adopted := l.adopt(r.Adopted)
 	if r.Blind { // the cluster will not tell: what has ended since is told all the same
-		adopted = l.adopt(remembered)
+		adopted = remembered
 	}
 	l.step(reconcile.Recalled{Memory: last.Memory, Adopted: adopted})
 }

@@ -20,6 +20,7 @@ type Options struct {
 	AdoptGrace   time.Duration // 15 s: how long a container that an earlier attempt had may go unreported
 	SoleGrace    time.Duration // 2 min: the same of a driver, beside which no second may run
 	AskAgain     time.Duration // 1 min: an ask without any answer is repeated
+	VouchGrace   time.Duration // 45 s: how long a container may go unheard of that only the scheduler knows
 	StopGrace    time.Duration // 5 s: how long the scheduler may outlive its workers at the end
 	StopDeadline time.Duration // 15 s: how long the end may take altogether
 	GiveUp       time.Duration // 1 min: a stop whose completion is not reported
@@ -30,7 +31,7 @@ func (o Options) withDefaults() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 30 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.AskAgain, time.Minute},
+		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 30 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.VouchGrace, 45 * time.Second}, {&o.AskAgain, time.Minute},
 		{&o.StopGrace, 5 * time.Second}, {&o.StopDeadline, 15 * time.Second}, {&o.GiveUp, time.Minute},
 	} {
 		if *d.field == 0 {
@@ -63,6 +64,8 @@ type container struct {
 	since    time.Duration // when it came into its state
 	well     bool          // it has run for the pool's HealthyAfter
 	leaving  string        // why the scheduler drains it on its own; "": it stays (retire.go)
+	vouched  bool          // only the scheduler's word says that it runs (memory.go)
+	heard    time.Duration // of it, while vouched
 }
 
 func (c *container) live() bool { return c.state != Stopping }
@@ -173,6 +176,7 @@ func (c *Core) handle(ev Event) {
 		for _, p := range c.pools {
 			p.shrunk = -1 // this one has been told nothing yet
 		}
+		c.vouchAnew()
 		c.drainAgain()
 	case SchedulerDetached:
 		c.attached, c.orphaned = false, c.now
@@ -181,6 +185,8 @@ func (c *Core) handle(ev Event) {
 		c.adopt(ev.Adopted)
 	case Adopted:
 		c.adopt(ev.Containers)
+	case Heard:
+		c.hear(ev.IDs)
 	case Presence:
 		c.noteUse() // up to now
 		c.clients, c.busy = ev.Clients, ev.Busy

@@ -21,7 +21,7 @@
 //
 // Containers of an earlier attempt of the application master begin otherwise:
 //
-//	Recalled: missing ──Adopted──► running          Adopted, not recalled: running
+//	Recalled: missing ──Adopted, Heard──► running   Adopted, not recalled: running
 //	             │
 //	             └── Completed, NodeLost, or nothing for a while: gone
 //

@@ -80,6 +80,11 @@ type Adopted struct{ Containers []Adoptee }
 // told; then it is stopped.
 type Adoptee struct{ ID, Pool, Node string }
 
+// Heard tells which containers the scheduler has heard of now, workers and itself: they are
+// not Missing, whether the cluster has told of them or not. One that counts on this word
+// alone is lost when it is not heard of for VouchGrace.
+type Heard struct{ IDs []string }
+
 // Presence tells whether anybody has use for the application: how many clients
 // are connected, and whether the scheduler has unfinished work.
 type Presence struct {
@@ -108,6 +113,7 @@ func (Retire) event()            {}
 func (SchedulerAttached) event() {}
 func (SchedulerDetached) event() {}
 func (Adopted) event()           {}
+func (Heard) event()             {}
 func (Presence) event()          {}
 func (Stop) event()              {}
 

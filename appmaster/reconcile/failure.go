@@ -94,6 +94,8 @@ func (c *Core) pass() {
 			}
 		case ct.state == Missing:
 			c.giveUpMissing(ct)
+		case ct.state == Running && ct.vouched:
+			c.giveUpUnheard(ct)
 		case ct.state == Stopping && c.now-ct.since >= c.opt.GiveUp:
 			c.do(ReleaseContainer{ct.id})
 			c.remove(ct.id, StoppedByUs, StatusAborted, "its end was never reported")

@@ -35,7 +35,7 @@ type ContainerMemory struct {
 // Containers that are remembered count as live for AdoptGrace or SoleGrace, so that no
 // others are asked for in their place: the cluster may tell of them late, when the resource
 // manager has restarted as well. One of which nothing is heard in that time, neither from
-// the cluster nor from the scheduler (Adopted, both), is taken for lost.
+// the cluster (Adopted) nor from the scheduler (Heard), is taken for lost.
 type Recalled struct {
 	Memory  Memory
 	Adopted []Adoptee // what the cluster has told of already
@@ -115,6 +115,7 @@ func (c *Core) adopt(list []Adoptee) {
 func (c *Core) found(ct *container, a Adoptee) {
 	first := !c.seen.given(ct.id)
 	c.seen.add(ct.id, true)
+	ct.vouched = false
 	switch {
 	case ct.state == Missing:
 		ct.node = cmp.Or(a.Node, ct.node)
@@ -135,4 +136,43 @@ func (c *Core) giveUpMissing(ct *container) {
 	}
 	c.do(ReleaseContainer{ct.id})
 	c.remove(ct.id, Lost, StatusAborted, "an earlier attempt had it, and the cluster told this one nothing of it for "+grace.String())
+}
+
+// A container that had hardly begun when its application master died is taken back by the
+// resource manager, which tells the next one nothing of it. The scheduler may have heard
+// of it all the same, and so the core: it counts on the scheduler's word, for as long as that
+// is given. A scheduler that has just begun gets time to hear of its workers.
+
+// hear takes in which containers the scheduler has heard of.
+func (c *Core) hear(ids []string) {
+	for _, id := range ids {
+		ct := c.containers[id]
+		if ct == nil {
+			continue
+		}
+		if ct.state == Missing {
+			c.seen.add(id, true)
+			c.enter(ct, Running)
+			ct.vouched = true
+		}
+		ct.heard = c.now
+	}
+}
+
+// vouchAnew lets a scheduler that has just attached hear of what the one before knew.
+func (c *Core) vouchAnew() {
+	for _, ct := range c.containers {
+		ct.heard = c.now
+	}
+}
+
+// giveUpUnheard takes a container for lost of which only the scheduler knew, and knows no
+// more.
+func (c *Core) giveUpUnheard(ct *container) {
+	mute := !c.attached && ct.pool.spec.Role == spec.RoleWorker // nobody is there who could hear of it
+	if mute || c.now-ct.heard < c.opt.VouchGrace {
+		return
+	}
+	c.do(ReleaseContainer{ct.id})
+	c.remove(ct.id, Lost, StatusAborted, "nothing was heard of it for "+c.opt.VouchGrace.String()+", and the cluster told this attempt nothing of it")
 }

@@ -59,6 +59,46 @@ func TestWhatNeverComesIsReplaced(t *testing.T) {
 	s.step(Release{IDs: []string{"w2"}}, StopContainer{"w2"})
 }
 
+// What only the scheduler knows is lost when it knows no more: the cluster took it back, and
+// tells nobody.
+func TestWhatOnlyTheSchedulerKnew(t *testing.T) {
+	s := tell(t, Options{Pools: both(2), AdoptGrace: time.Hour, SoleGrace: time.Hour})
+	m := before()
+	m.Pools[1].Wanted, m.Containers = 2, m.Containers[:3]
+	s.step(Recalled{Memory: m})
+	s.step(Heard{IDs: []string{"s"}})
+	s.step(SchedulerAttached{})
+	s.step(Heard{IDs: []string{"s", "w1", "w2"}})
+	s.step(Adopted{[]Adoptee{{"s", "scheduler", "n1"}, {"w1", "worker", "n1"}}})
+	s.now = 30 * time.Second
+	s.step(SchedulerDetached{})
+	s.now = 80 * time.Second // without a scheduler nobody could hear of it
+	s.step(Tick{})
+	s.step(SchedulerAttached{})
+	s.now = 124 * time.Second
+	s.step(Heard{IDs: []string{"s", "w1"}})
+	lost := NoteExit{"w2", "worker", "n2", Lost, StatusAborted, "nothing was heard of it for 45s, and the cluster told this attempt nothing of it"}
+	s.now = 125 * time.Second
+	s.step(Heard{IDs: []string{"s", "w1"}}, ReleaseContainer{"w2"}, lost, Ask{"worker", 1})
+	s.now = 59 * time.Minute // of w1 the cluster would tell; the ask is repeated
+	s.step(Tick{}, Ask{"worker", 1})
+}
+
+// Nor is a scheduler awaited for ever that the cluster took back.
+func TestASchedulerOfWhichOnlyItselfTold(t *testing.T) {
+	s := tell(t, Options{Pools: both(0)})
+	m := before()
+	m.Pools[1].Wanted, m.Containers = 0, m.Containers[:1]
+	s.step(Recalled{Memory: m})
+	s.step(Heard{IDs: []string{"s"}})
+	s.step(SchedulerAttached{})
+	s.step(SchedulerDetached{})
+	s.now = 44 * time.Second
+	s.step(Tick{})
+	s.now = 45 * time.Second
+	s.step(Tick{}, ReleaseContainer{"s"}, NoteExit{"s", "scheduler", "n1", Lost, StatusAborted, "nothing was heard of it for 45s, and the cluster told this attempt nothing of it"}, Ask{"scheduler", 1})
+}
+
 // Beside a driver that is missing no second may run for longer; a second scheduler fences
 // the first.
 func TestADriverIsWaitedForLonger(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,7 +22,7 @@ import (
 // bundleStore keeps bundles on disk, by digest. It is safe for concurrent use.
 //
 //	DIR/bundles/<sha-256 in hex>        complete and verified
-//	DIR/bundles/<sha-256 in hex>.part   on its way
+//	DIR/bundles/<sha-256 in hex>.part   on its way; .shelf from the shelf
 //
 // What a process did not finish, the next one removes: the hash of a part is only
 // in memory.
@@ -32,6 +31,7 @@ type bundleStore struct {
 	maxOne, maxAll int64
 	idle           time.Duration // after which an upload of which nothing comes makes room
 	shelf          *shelf        // nil: what is here ends with this host
+	down           sync.Mutex    // held while a bundle comes from the shelf
 
 	mu       sync.Mutex
 	complete map[graph.Digest]int64   // sizes
@@ -50,7 +50,10 @@ type upload struct {
 	dead bool      // it failed or is complete: look again
 }
 
-const partSuffix = ".part"
+const (
+	partSuffix  = ".part"
+	shelfSuffix = ".shelf" // on its way from the shelf
+)
 
 const (
 	// maxUploads bounds the files that are open for uploads.
@@ -75,7 +78,7 @@ func openBundles(dir string, maxOne, maxAll int64) (*bundleStore, error) {
 		return nil, fmt.Errorf("bundles: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), partSuffix) {
+		if strings.HasSuffix(e.Name(), partSuffix) || strings.HasSuffix(e.Name(), shelfSuffix) {
 			if err := os.Remove(filepath.Join(s.dir, e.Name())); err != nil {
 				return nil, fmt.Errorf("bundles: %w", err)
 			}
@@ -91,7 +94,7 @@ func openBundles(dir string, maxOne, maxAll int64) (*bundleStore, error) {
 		}
 		// Another process may have been killed while its disk was full: trust nothing
 		// that is not what its name says.
-		if err := s.verify(d); err != nil {
+		if err := verify(s.path(d), d); err != nil {
 			if err := os.Remove(s.path(d)); err != nil {
 				return nil, fmt.Errorf("bundles: %w", err)
 			}
@@ -105,8 +108,8 @@ func openBundles(dir string, maxOne, maxAll int64) (*bundleStore, error) {
 
 func (s *bundleStore) path(d graph.Digest) string { return filepath.Join(s.dir, d.String()) }
 
-func (s *bundleStore) verify(d graph.Digest) error {
-	f, err := os.Open(s.path(d))
+func verify(path string, d graph.Digest) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
@@ -121,15 +124,14 @@ func (s *bundleStore) verify(d graph.Digest) error {
 	return nil
 }
 
-// has reports whether the bundle is complete.
-func (s *bundleStore) has(d graph.Digest) bool {
-	if s == nil {
-		return false
-	}
+// has reports whether the bundle is complete, here or on the shelf.
+func (s *bundleStore) has(d graph.Digest) bool { return s != nil && (s.here(d) || s.shelf.has(d)) }
+
+func (s *bundleStore) here(d graph.Digest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.complete[d]
-	return ok || s.shelf.has(d)
+	return ok
 }
 
 // open returns a complete bundle; transfer.ErrNotFound if there is none.
@@ -137,12 +139,12 @@ func (s *bundleStore) open(d graph.Digest) (*os.File, int64, error) {
 	if !s.has(d) {
 		return nil, 0, transfer.ErrNotFound
 	}
-	f, err := os.Open(s.path(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = s.takeDown(d); err == nil {
-			f, err = os.Open(s.path(d))
+	if !s.here(d) {
+		if err := s.takeDown(d); err != nil {
+			return nil, 0, err
 		}
 	}
+	f, err := os.Open(s.path(d))
 	if err != nil {
 		return nil, 0, err
 	}

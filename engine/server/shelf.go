@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,34 +18,47 @@ import (
 
 // shelf keeps bundles where the scheduler that takes over finds them. There they are in a
 // store like the journal's, by their digests; here they come when somebody asks for one.
+//
+//	<sha-256 in hex>         the bundle, whole or not
+//	<sha-256 in hex>.whole   it is
 type shelf struct {
 	store journal.Store
 
-	mu      sync.Mutex
-	there   map[graph.Digest]bool
-	fetches map[graph.Digest]*sync.Mutex
+	mu    sync.Mutex
+	there map[graph.Digest]bool
 }
 
-// shelfTimeout is how long one piece of a bundle may take to or from the store.
 const (
+	wholeSuffix = ".whole"
+	// shelfTimeout is how long one piece of a bundle may take to or from the store.
 	shelfTimeout = 30 * time.Second
-	shelfPiece   = 4 << 20
 )
 
 func openShelf(store journal.Store) (*shelf, error) {
-	s := &shelf{store: store, there: map[graph.Digest]bool{}, fetches: map[graph.Digest]*sync.Mutex{}}
-	ctx, cancel := context.WithTimeout(context.Background(), shelfTimeout)
-	defer cancel()
-	names, err := store.List(ctx)
+	s := &shelf{store: store, there: map[graph.Digest]bool{}}
+	var names []string
+	err := s.call(func(ctx context.Context) (err error) {
+		names, err = store.List(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("bundles: %w", err)
 	}
 	for _, name := range names {
-		if d, err := graph.ParseDigest(name); err == nil {
-			s.there[d] = true
+		if name, whole := strings.CutSuffix(name, wholeSuffix); whole {
+			if d, err := graph.ParseDigest(name); err == nil {
+				s.there[d] = true
+			}
 		}
 	}
 	return s, nil
+}
+
+// call does one operation of the store.
+func (s *shelf) call(f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shelfTimeout)
+	defer cancel()
+	return f(ctx)
 }
 
 func (s *shelf) has(d graph.Digest) bool {
@@ -56,50 +70,16 @@ func (s *shelf) has(d graph.Digest) bool {
 	return s.there[d]
 }
 
-// put copies a bundle that is complete. One that a scheduler before has begun and not ended
-// is written anew.
+// put copies a bundle that is complete.
 func (s *shelf) put(d graph.Digest, from io.Reader) error {
-	if s == nil || s.has(d) {
+	if s.has(d) {
 		return nil
 	}
-	call := func(f func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(context.Background(), shelfTimeout)
-		defer cancel()
-		return f(ctx)
-	}
-	var file journal.File
-	create := func(ctx context.Context) (err error) {
-		file, err = s.store.Create(ctx, d.String())
+	if err := s.write(d.String(), from); err != nil {
 		return err
 	}
-	err := call(create)
-	if errors.Is(err, fs.ErrExist) {
-		if err = call(func(ctx context.Context) error { return s.store.Remove(ctx, d.String()) }); err == nil {
-			err = call(create)
-		}
-	}
-	if err != nil {
+	if err := s.write(d.String()+wholeSuffix, strings.NewReader("")); err != nil {
 		return err
-	}
-	buf := make([]byte, shelfPiece)
-	for {
-		n, rerr := io.ReadFull(from, buf)
-		if n > 0 {
-			err = call(func(ctx context.Context) error { return file.Write(ctx, buf[:n]) })
-		}
-		if err != nil || rerr != nil {
-			if err == nil && !errors.Is(rerr, io.EOF) && !errors.Is(rerr, io.ErrUnexpectedEOF) {
-				err = rerr
-			}
-			break
-		}
-	}
-	if err == nil {
-		err = call(file.Flush)
-	}
-	err = errors.Join(err, call(file.Close))
-	if err != nil {
-		return errors.Join(err, call(func(ctx context.Context) error { return s.store.Remove(ctx, d.String()) }))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,25 +87,45 @@ func (s *shelf) put(d graph.Digest, from io.Reader) error {
 	return nil
 }
 
-// fetch copies a bundle to a file, unless somebody else has done that meanwhile.
-func (s *shelf) fetch(d graph.Digest, done func() bool, to string) error {
-	s.mu.Lock()
-	one := s.fetches[d]
-	if one == nil {
-		one = &sync.Mutex{}
-		s.fetches[d] = one
-	}
-	s.mu.Unlock()
-	one.Lock()
-	defer one.Unlock()
-	if done() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*shelfTimeout)
-	defer cancel()
-	if err := s.store.Seal(ctx, d.String()); err != nil {
+// write makes a file, in place of what a scheduler before has begun and not ended.
+func (s *shelf) write(name string, from io.Reader) error {
+	w := &shelfWriter{shelf: s}
+	create := func(ctx context.Context) (err error) {
+		w.file, err = s.store.Create(ctx, name)
 		return err
 	}
+	err := s.call(create)
+	if errors.Is(err, fs.ErrExist) {
+		if err = s.call(func(ctx context.Context) error { return s.store.Remove(ctx, name) }); err == nil {
+			err = s.call(create)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(w, from); err == nil {
+		err = s.call(w.file.Flush)
+	}
+	return errors.Join(err, s.call(w.file.Close))
+}
+
+// shelfWriter is a file of the store as an io.Writer.
+type shelfWriter struct {
+	*shelf
+	file journal.File
+}
+
+func (w *shelfWriter) Write(p []byte) (int, error) {
+	if err := w.call(func(ctx context.Context) error { return w.file.Write(ctx, p) }); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// fetch copies a bundle to a file.
+func (s *shelf) fetch(d graph.Digest, to string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*shelfTimeout)
+	defer cancel()
 	from, err := s.store.Open(ctx, d.String())
 	if err != nil {
 		return err
@@ -139,33 +139,30 @@ func (s *shelf) fetch(d graph.Digest, done func() bool, to string) error {
 	return errors.Join(err, f.Close())
 }
 
-// takeDown brings a bundle from the shelf; transfer.ErrNotFound if it is not there whole.
+// takeDown brings a bundle from the shelf, one at a time; transfer.ErrNotFound if it is not
+// there.
 func (s *bundleStore) takeDown(d graph.Digest) error {
-	if !s.shelf.has(d) {
+	s.down.Lock()
+	defer s.down.Unlock()
+	switch {
+	case s.here(d):
+		return nil // somebody else has just done it
+	case !s.shelf.has(d):
 		return transfer.ErrNotFound
 	}
-	here := func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		_, ok := s.complete[d]
-		return ok
+	part := s.path(d) + shelfSuffix
+	err := s.shelf.fetch(d, part)
+	if err == nil {
+		err = verify(part, d)
 	}
-	part := s.path(d) + ".shelf"
-	err := s.shelf.fetch(d, here, part)
-	if err != nil || here() {
+	if err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	info, err := os.Stat(part)
+	if err != nil {
 		return err
 	}
 	if err := os.Rename(part, s.path(d)); err != nil {
-		return err
-	}
-	if err := s.verify(d); err != nil { // its writer died
-		s.shelf.mu.Lock()
-		delete(s.shelf.there, d)
-		s.shelf.mu.Unlock()
-		return errors.Join(transfer.ErrNotFound, err, os.Remove(s.path(d)))
-	}
-	info, err := os.Stat(s.path(d))
-	if err != nil {
 		return err
 	}
 	s.mu.Lock()
