@@ -74,7 +74,7 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 	if err != nil {
 		return err
 	}
-	srv, err := server.New(server.Options{
+	srv, err := server.Open(ctx, server.Options{
 		Identity: m.id, Listener: ln, Log: o.Log, Dir: wal.dir, Journal: wal.store, Version: Version, Bundle: m.bundle, Alone: o.Alone,
 		// Of two schedulers at one address the later one counts; where clocks are apart
 		// workers come when this one's has caught up.

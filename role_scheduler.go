@@ -33,7 +33,7 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 	defer kept.close()
 	memory := m.launch.Resource.MemoryMiB << 20
 	fleet := &fleet{}
-	srv, err := server.New(server.Options{
+	srv, err := server.Open(ctx, server.Options{
 		Identity: m.id, Listener: ln, Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
 		Epoch: m.launch.Epoch, Journal: kept.journal, Bundles: kept.bundles, Bundle: m.bundle, Memory: memory, Alone: true,
 	})

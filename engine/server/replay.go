@@ -91,22 +91,18 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 }
 
 func (l *loop) recallJob(client graph.ClientID, m *wire.JobRecord) error {
-	s := l.ids[client]
-	if s == nil {
-		if m.Name == "" && !m.Orphan {
-			return fmt.Errorf("job %d is of session %d, which is not there", m.Job, client)
-		}
+	s, name, last := l.ids[client], m.Name, l.lastJob
+	switch {
+	case l.jobs[graph.JobID(m.Job)] != nil || m.Job == 0:
+		return fmt.Errorf("job %d is opened twice", m.Job)
+	case m.Orphan:
+		name, s = "", newSession(client, m.Owner)
+	case s == nil && name == "":
+		return fmt.Errorf("job %d is of session %d, which is not there", m.Job, client)
+	case s == nil:
 		s = newSession(client, m.Owner) // it has ended since
 	}
-	last := l.lastJob
-	if l.jobs[graph.JobID(m.Job)] != nil || m.Job == 0 {
-		return fmt.Errorf("job %d is opened twice", m.Job)
-	}
 	l.lastJob = graph.JobID(m.Job) - 1
-	name := m.Name
-	if m.Orphan {
-		name, s = "", newSession(client, m.Owner)
-	}
 	j := l.openJob(name, s)
 	if m.Orphan {
 		j.name, j.holder = m.Name, nil

@@ -36,8 +36,12 @@ type Server struct {
 	fatal   chan error     // capacity 1: why it has to end
 }
 
-// New listens and returns a scheduler that Serve runs.
-func New(o Options) (*Server, error) {
+// New is Open without an end of its patience.
+func New(o Options) (*Server, error) { return Open(context.Background(), o) }
+
+// Open listens and returns a scheduler that Serve runs. With a journal it takes over what
+// that has, and waits until ctx ends for a store that cannot be read.
+func Open(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -55,7 +59,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.loop = newLoop(o, s.bundles)
 	if o.Journal != nil {
-		if err := s.loop.takeOver(o, func(err error) { s.fatal <- err }); err != nil {
+		if err := s.loop.takeOver(ctx, o, func(err error) { s.fatal <- err }); err != nil {
 			return nil, fmt.Errorf("scheduler: %w", err)
 		}
 	}

@@ -27,9 +27,8 @@ type returning struct {
 const workerBits = 20
 
 // takeOver opens the journal and takes in what it has.
-func (l *loop) takeOver(o Options, fenced func(error)) error {
+func (l *loop) takeOver(ctx context.Context, o Options, fenced func(error)) error {
 	g := &ledger{waits: map[*wire.Conn]int{}, pressed: map[*wire.Conn]bool{}}
-	ctx := context.Background()
 	j, err := journal.Open(ctx, journal.Options{
 		Store: o.Journal, Epoch: o.Epoch, Log: o.Log,
 		OnFlushed: func(pos uint64) {

@@ -62,7 +62,7 @@ func (w *world) faults(ctx context.Context, t *table) {
 			continue
 		}
 		if err == nil {
-			err = w.awaitWhole(ctx, before)
+			err = w.awaitWhole(ctx)
 		}
 		t.add(f.name, time.Since(at), w.keptOf(before), len(before), err)
 		if err != nil {

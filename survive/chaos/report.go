@@ -15,7 +15,7 @@ type table struct {
 	rows  map[string]*row
 
 	tasks, runs           int64 // that were submitted, and how often one ran
-	lost, changed         int   // acknowledged tasks without a result; results that differ from what was told
+	lost, changed         int   // rounds in which acknowledged tasks were lost; results that differ from what was told
 	rounds                int
 	containers, processes int // that are left
 	files                 bool
@@ -72,7 +72,7 @@ func (t *table) print(out io.Writer, w *world) {
 	}
 	tw.Flush() //nolint:errcheck // there is nobody to tell
 	fmt.Fprintf(out, "seed %d, %v: %d rounds of work, %d tasks acknowledged\n", w.o.seed, time.Since(w.began).Round(time.Second), t.rounds, t.tasks)
-	fmt.Fprintf(out, "acknowledged tasks lost: %d; results that changed after somebody was told: %d\n", t.lost, t.changed)
+	fmt.Fprintf(out, "rounds that lost acknowledged tasks: %d; results that changed after somebody was told, or are wrong: %d\n", t.lost, t.changed)
 	if t.tasks > 0 {
 		fmt.Fprintf(out, "runs of tasks in vain: %d, %.2f %%\n", t.runs-t.tasks, 100*float64(t.runs-t.tasks)/float64(t.tasks))
 	}
@@ -99,7 +99,7 @@ func (t *table) verdict() (err error) {
 		err = errors.Join(err, errors.New("no round of work has ended"))
 	}
 	if t.lost+t.changed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d tasks were lost, %d results changed", t.lost, t.changed))
+		err = errors.Join(err, fmt.Errorf("%d rounds lost tasks, %d results changed", t.lost, t.changed))
 	}
 	if t.containers+t.processes > 0 || t.files {
 		err = errors.Join(err, errors.New("something is left behind"))

@@ -52,7 +52,7 @@ func (w *world) scheduler(ctx context.Context) string {
 
 // awaitWhole waits until an application master serves, the scheduler is one that runs, and
 // all workers are with it, and none too many.
-func (w *world) awaitWhole(ctx context.Context, before []string) error {
+func (w *world) awaitWhole(ctx context.Context) error {
 	why := "nothing was tried"
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,10 +145,21 @@ func (j *jobs) acknowledged(n int) {
 	j.tasks += int64(n)
 }
 
-func (j *jobs) note(lost, changed int) {
+// lose counts that what was acknowledged has no result, unless the run was interrupted.
+func (j *jobs) lose(ctx context.Context, what string, err error) error {
+	if ctx.Err() == nil {
+		j.mu.Lock()
+		j.lost++
+		j.mu.Unlock()
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// differs counts that a result is not what it must be.
+func (j *jobs) differs() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.lost, j.changed = j.lost+lost, j.changed+changed
+	j.changed++
 }
 
 // inputs are n leaves.
@@ -176,8 +188,7 @@ func (j *jobs) told(ctx context.Context, round int) error {
 	j.acknowledged(n)
 	first, err := b.Gather(ctx)
 	if err != nil {
-		j.note(1, 0)
-		return fmt.Errorf("numbers drawn: %w", err)
+		return j.lose(ctx, "numbers drawn", err)
 	}
 	names := make([]string, 10)
 	for i := range names {
@@ -198,16 +209,14 @@ func (j *jobs) told(ctx context.Context, round int) error {
 	for i, name := range names {
 		f, err := engine.Lookup[uint64](ctx, other.Client, name)
 		if err != nil {
-			j.note(1, 0)
-			return err
+			return j.lose(ctx, "the name of a number that was told", err)
 		}
 		v, err := f.Result(ctx)
 		if err != nil {
-			j.note(1, 0)
-			return fmt.Errorf("a number that was told: %w", err)
+			return j.lose(ctx, "a number that was told", err)
 		}
 		if v != first[i*n/len(names)] {
-			j.note(0, 1)
+			j.differs()
 		}
 		if err := other.Unpublish(ctx, name); err != nil {
 			return err
@@ -228,35 +237,24 @@ func (j *jobs) graph(ctx context.Context, _ int) error {
 		return err
 	}
 	j.acknowledged(n)
+	defer b.Release()
 	for len(level) > 1 {
-		up := sum.Map(ctx, j.w.app.Client, func(yield func([]engine.Ref[uint64]) bool) {
-			for at := 0; at < len(level); at += 10 {
-				if !yield(level[at:min(at+10, len(level))]) {
-					return
-				}
-			}
-		})
-		next, err := up.Refs(ctx)
-		if err != nil {
+		up := sum.Map(ctx, j.w.app.Client, slices.Chunk(level, 10))
+		defer up.Release()
+		if level, err = up.Refs(ctx); err != nil {
 			return err
 		}
-		if len(next) > 1 {
-			level = next
-			defer up.Release()
+		if len(level) > 1 {
 			continue
 		}
 		got, err := up.At(0).Result(ctx)
 		if err != nil {
-			j.note(1, 0)
-			return fmt.Errorf("the sum of %d numbers: %w", n, err)
+			return j.lose(ctx, fmt.Sprintf("the sum of %d numbers", n), err)
 		}
 		if got != want {
-			j.note(0, 1)
+			j.differs()
 		}
-		up.Release()
-		break
 	}
-	b.Release()
 	return nil
 }
 
@@ -270,12 +268,11 @@ func (j *jobs) large(ctx context.Context, _ int) error {
 	j.acknowledged(n)
 	all, err := b.Gather(ctx)
 	if err != nil {
-		j.note(1, 0)
-		return fmt.Errorf("large results: %w", err)
+		return j.lose(ctx, "large results", err)
 	}
 	for i, data := range all {
 		if len(data) != 64<<10 || data[0] != byte(i) || data[777] != byte(i+777) {
-			j.note(0, 1)
+			j.differs()
 		}
 	}
 	b.Release()
@@ -293,20 +290,19 @@ func (j *jobs) shuffled(ctx context.Context, _ int) error {
 	defer run.Release()
 	parts, err := run.Results(ctx)
 	if err != nil {
-		j.note(1, 0)
-		return fmt.Errorf("shuffle: %w", err)
+		return j.lose(ctx, "shuffle", err)
 	}
 	seen := 0
 	for _, counts := range parts {
 		for _, c := range counts {
 			seen++
 			if c != maps*100 {
-				j.note(0, 1)
+				j.differs()
 			}
 		}
 	}
 	if seen != 10 {
-		j.note(0, 1)
+		j.differs()
 	}
 	return nil
 }

@@ -12,7 +12,15 @@ func TestEmbedded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: the suite waits for things that must not happen")
 	}
-	c, err := minicluster.Start(t.Context(), minicluster.Options{Dir: t.TempDir(), Nodes: 3, Heartbeat: 50 * time.Millisecond})
+	embedded(t, minicluster.Options{Nodes: 3, Heartbeat: 50 * time.Millisecond})
+	onCluster(t)
+}
+
+// embedded starts a cluster for a test, whose configuration Hadoop's clients find.
+func embedded(t *testing.T, o minicluster.Options) *minicluster.Cluster {
+	t.Helper()
+	o.Dir = t.TempDir()
+	c, err := minicluster.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,5 +30,5 @@ func TestEmbedded(t *testing.T) {
 		}
 	})
 	t.Setenv("HADOOP_CONF_DIR", c.ConfDir())
-	onCluster(t)
+	return c
 }

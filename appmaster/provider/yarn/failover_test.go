@@ -172,19 +172,10 @@ type pair struct {
 
 func newPair(t *testing.T, workers int) *pair {
 	t.Helper()
-	c, err := minicluster.Start(t.Context(), minicluster.Options{
-		Dir: t.TempDir(), HA: true, Nodes: 4, DistinctHosts: true, Heartbeat: 50 * time.Millisecond, NoMemoryLimit: true,
+	c := embedded(t, minicluster.Options{
+		HA: true, Nodes: 4, DistinctHosts: true, Heartbeat: 50 * time.Millisecond, NoMemoryLimit: true,
 		Launcher: nm.Func(func(ctx context.Context, _ *nm.Launch) int32 { <-ctx.Done(); return 143 }),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("HADOOP_CONF_DIR", c.ConfDir())
 	s := newSite(t)
 	o := s.master(t)
 	o.Heartbeat, o.Eager = 50*time.Millisecond, 10*time.Millisecond

@@ -30,19 +30,10 @@ func TestTwoThousandWorkers(t *testing.T) {
 		nodes, workers = 40, 400
 	}
 	began := time.Now()
-	c, err := minicluster.Start(t.Context(), minicluster.Options{
-		Dir: t.TempDir(), Nodes: nodes, DistinctHosts: true, Capability: tracker.Resource{MemoryMiB: 12 * 64, VCores: 12}, NoMemoryLimit: true, Heartbeat: time.Second,
+	c := embedded(t, minicluster.Options{
+		Nodes: nodes, DistinctHosts: true, Capability: tracker.Resource{MemoryMiB: 12 * 64, VCores: 12}, NoMemoryLimit: true, Heartbeat: time.Second,
 		Launcher: nm.Func(func(ctx context.Context, _ *nm.Launch) int32 { <-ctx.Done(); return 143 }),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Setenv("HADOOP_CONF_DIR", c.ConfDir())
 	t.Logf("%d nodes registered after %v", nodes, time.Since(began).Round(time.Millisecond))
 
 	s := newSite(t)

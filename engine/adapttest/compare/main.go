@@ -1,4 +1,4 @@
-// Compare plays traces of work with three ways to say how many workers there shall be:
+// Command compare plays traces of work with three ways to say how many workers there shall be:
 // yarnd's, dask.distributed's Adaptive, and an oracle's that knows the trace.
 //
 //	compare [-python PYTHON] [-dask PROGRAM] [-seeds N] [-trace NAME] [-start DURATION] [-decisions]
