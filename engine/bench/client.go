@@ -169,6 +169,8 @@ func (d *driver) run(ctx context.Context) (*run, error) {
 		r, err = s.steps(ctx)
 	case kindGather:
 		r, err = s.gather(ctx)
+	case kindAcks:
+		r, err = s.acks(ctx)
 	default:
 		r, err = s.whole(ctx)
 	}

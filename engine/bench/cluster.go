@@ -48,7 +48,7 @@ func (c *cluster) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &launch{Role: roleScheduler, Name: "scheduler", Bundle: bundle}
+	l := &launch{Role: roleScheduler, Name: "scheduler", Bundle: bundle, Journal: c.o.journal}
 	if c.scheduler, err = c.child(ctx, l, identity.Scheduler); err != nil {
 		return err
 	}

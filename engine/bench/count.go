@@ -17,6 +17,7 @@ type counter struct {
 	conns          atomic.Int64  // whose handshake was seen
 	oldest         atomic.Uint32 // TLS version of all of them; 0 while there is none
 	plain          atomic.Int64  // connections that began otherwise than with a handshake
+	journal        *countedStore // of a scheduler that keeps one
 }
 
 // traffic is what a counter has counted, or the difference of two.
@@ -26,10 +27,16 @@ type traffic struct {
 	Conns    int64  `json:"conns"`
 	Plain    int64  `json:"plain"`
 	TLS      uint16 `json:"tls"`
+	Journal  uint64 `json:"journal"` // bytes that were written to it
+	Flushes  uint64 `json:"flushes"` // of its files
 }
 
 func (c *counter) now() traffic {
-	return traffic{c.sent.Load(), c.received.Load(), c.conns.Load(), c.plain.Load(), uint16(c.oldest.Load())}
+	t := traffic{Sent: c.sent.Load(), Received: c.received.Load(), Conns: c.conns.Load(), Plain: c.plain.Load(), TLS: uint16(c.oldest.Load())}
+	if j := c.journal; j != nil {
+		t.Journal, t.Flushes = j.bytes.Load(), j.flushes.Load()
+	}
+	return t
 }
 
 // dial is an identity.DialFunc that counts.

@@ -76,6 +76,11 @@ func measure(ctx context.Context, o options, w *workload, args []string) (r *rep
 			return nil, err
 		}
 	}
+	if o.journal != "" {
+		if o.journal, err = filepath.Abs(o.journal); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp("", "yarnd-bench-")
 	if err != nil {
 		return nil, err

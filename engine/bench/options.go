@@ -31,6 +31,7 @@ type options struct {
 	batch        int
 	json         bool
 	cpuProfile   string
+	journal      string
 }
 
 // Ways to submit.
@@ -75,6 +76,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.api, "api", "", "`way` to submit: inner, typed or range")
 	f.BoolVar(&o.stub, "stub", false, "workers answer at once, in one process")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
+	f.StringVar(&o.journal, "journal", "", "`directory` on a disk, in which the scheduler keeps a journal while it runs")
 	f.StringVar(&o.cpuProfile, "cpuprofile", "", "`directory` for a CPU profile of each process")
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		printUsage(f, out)

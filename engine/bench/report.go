@@ -41,6 +41,7 @@ type report struct {
 	TLS      string  `json:"tls"`
 
 	Latency *latency   `json:"latency_us,omitempty"`
+	Journal *written   `json:"journal,omitempty"`
 	Move    *move      `json:"data_plane,omitempty"`
 	Records *records   `json:"records,omitempty"`
 	Spawn   *spawn     `json:"spawn,omitempty"`
@@ -225,6 +226,7 @@ func (r *report) addProcesses(m *measured, children []*child) {
 // addFigure adds what the shape is about, where that is not the rate.
 func (r *report) addFigure(c *cluster, m *measured) {
 	w := c.w
+	r.addJournal(c, m)
 	if len(m.run.Latency) > 0 {
 		r.Latency = newLatency(m.run.Latency)
 	} else if w.per && r.Tasks > 0 {
@@ -245,6 +247,20 @@ func (r *report) addFigure(c *cluster, m *measured) {
 			r.Idle.Percent[role] = 100 * cpu / m.run.Wall
 		}
 		r.Idle.PerWorker = r.Idle.Percent[roleWorker] / float64(r.Workers)
+	}
+}
+
+// addJournal adds what the scheduler's journal took.
+func (r *report) addJournal(c *cluster, m *measured) {
+	for i, k := range c.children() {
+		if k.role != roleScheduler || c.o.journal == "" {
+			continue
+		}
+		j := &written{Bytes: m.after.traffic[i].Journal - m.before.traffic[i].Journal, Flushes: m.after.traffic[i].Flushes - m.before.traffic[i].Flushes}
+		if r.Tasks > 0 {
+			j.BytesPerTask = float64(j.Bytes) / float64(r.Tasks)
+		}
+		r.Journal = j
 	}
 }
 
@@ -327,6 +343,9 @@ func (r *report) table(out io.Writer) error {
 		row("a task", "%.1f µs", l.Mean)
 	} else if l != nil {
 		row("a task", "%.1f µs (p50), %.1f (p90), %.1f (p99), %.1f at most", l.P50, l.P90, l.P99, l.Max)
+	}
+	if j := r.Journal; j != nil {
+		row("journal", "%s, %.0f bytes a task, %d flushes", size(float64(j.Bytes)), j.BytesPerTask, j.Flushes)
 	}
 	if m := r.Move; m != nil {
 		row("data plane", "%s/s, %.0f %% of two bare TLS processes' %s/s", size(m.PerS), 100*m.Ratio, size(m.BoundPerS))

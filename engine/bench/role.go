@@ -52,6 +52,7 @@ type launch struct {
 	Bundle     graph.Digest
 	Dir        string
 	Args       []string // of the client: the command line
+	Journal    string   // of the scheduler: where it keeps one
 	Typed      bool     // of stubs: results are as tasks with types have them
 	Bytes      uint64   // of a TLS server: to send each time
 	Count      int      // of a spawner: processes each time; of a relay's client: messages
@@ -217,12 +218,21 @@ func runRole(l *launch) error {
 	return fmt.Errorf("no role %q", l.Role)
 }
 
-func runScheduler(h *host, l *launch, id *identity.Identity) error {
+func runScheduler(h *host, l *launch, id *identity.Identity) (err error) {
 	ln, err := h.counter.listen()
 	if err != nil {
 		return err
 	}
-	srv, err := server.New(server.Options{Identity: id, Listener: ln, Log: stderrLog(), Dir: l.Dir, Bundle: l.Bundle, Alone: true})
+	o := server.Options{Identity: id, Listener: ln, Log: stderrLog(), Dir: l.Dir, Bundle: l.Bundle, Alone: true}
+	if l.Journal != "" {
+		store, forget, err := openJournal(l.Journal)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, forget()) }()
+		h.counter.journal, o.Journal = store, store
+	}
+	srv, err := server.New(o)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ func TestShapes(t *testing.T) {
 		"tree":       "--tasks 300 --size 5000", // larger than what travels with the report
 		"chain":      "--tasks 50",
 		"submit":     "--tasks 20",
+		"ack":        "--tasks 20",
 		"stencil":    "--tasks 2500",
 		"merge_slow": "--tasks 10",
 		"true":       "--tasks 20",
@@ -267,5 +268,17 @@ func TestDeadRole(t *testing.T) {
 	}
 	if err := c.stop(); err == nil {
 		t.Error("the end of a killed process is not told")
+	}
+}
+
+// A journal is written while the tasks run, and nothing is left of it.
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	r := runBench(t, "--shape", "ack", "--tasks", "20", "--journal", dir)
+	if number(t, r, "journal.bytes_per_task") <= 0 || number(t, r, "journal.flushes") < 20 {
+		t.Errorf("the journal took %v for 20 tasks, each safe before the next", r["journal"])
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left in the journal's directory: %v, %v", left, err)
 	}
 }

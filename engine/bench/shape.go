@@ -17,6 +17,7 @@ const (
 	kindCommands             // a command, many times
 	kindFutures              // small tasks whose futures are held
 	kindIdle                 // nothing
+	kindAcks                 // one task at a time, each after the acknowledgement of the one before
 	kindRows                 // rows are shuffled
 	kindWords                // words of a text are counted, by a shuffle
 	kindPython               // calls of a Python function, in batches
@@ -62,6 +63,7 @@ var shapes = []shape{
 	{name: "tree", about: "N tasks that combine results in pairs", source: sized(treeDeps)},
 	{name: "chain", about: "N tasks, each needs the one before", with: options{tasks: 1000}, source: plain(chainDeps), per: true},
 	{name: "submit", about: "N times: submit one task, wait for its result", kind: kindSteps, with: options{tasks: 200}, source: plain(noDeps), per: true, bound: relayBound},
+	{name: "ack", about: "N times: submit one task, wait until the scheduler has it", kind: kindAcks, with: options{tasks: 1000}, source: plain(noDeps), per: true},
 	{name: "stencil", about: "rows of 1,000 tasks, each needs three of the row before",
 		source: sized(func(n int) func(int, []uint32) []uint32 { return stencilDeps(min(n, 1000)) })},
 	{name: "merge_slow", about: "merge of tasks that take --duration", with: options{tasks: 200, duration: 10 * time.Millisecond}, source: sized(mergeDeps)},

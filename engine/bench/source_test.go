@@ -10,6 +10,7 @@ import (
 // all tasks at once.
 var slowDeps = map[string]func(n int) [][]uint32{
 	"map":    func(n int) [][]uint32 { return make([][]uint32, n) },
+	"ack":    func(n int) [][]uint32 { return make([][]uint32, n) },
 	"submit": func(n int) [][]uint32 { return make([][]uint32, n) },
 	"chain": func(n int) [][]uint32 {
 		g := make([][]uint32, n)
