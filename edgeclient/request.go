@@ -53,7 +53,8 @@ type Request struct {
 	AttemptWindow time.Duration
 	IdleTimeout   time.Duration // 0 is never
 	// Restarts is how many rounds of containers of a pool may end soon after they began,
-	// one after the other, before the application is given up; 0 is 3, -1 is no bound.
+	// one after the other, before the application is given up; 0 is 3, -1 is no bound. What
+	// had come up and was killed from outside does not count.
 	Restarts int
 
 	// Wait says how far Submit waits: WaitNone, WaitAccepted (the default),

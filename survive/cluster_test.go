@@ -13,6 +13,7 @@ import (
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest/nm"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
@@ -121,31 +122,56 @@ func (a *app) attempt() yarn.AttemptID {
 	return id
 }
 
-// master is the container of an attempt's application master: the attempt's first.
-func master(id yarn.AttemptID, c yarn.ContainerID) bool {
-	return c.Attempt == id && c.ID&(1<<40-1) == 1
+// masters are the containers that run application masters, by what their processes are
+// called. Their numbers do not tell: after a failover the first new container of an
+// attempt has the number 1 as well.
+func (w *world) masters() map[string]bool {
+	out := map[string]bool{}
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		dir, err := os.Readlink(link)
+		if err != nil || !strings.HasPrefix(dir, w.Dir()) {
+			continue
+		}
+		if command, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline")); strings.Contains(string(command), "\x00appmaster\x00") {
+			out[filepath.Base(dir)] = true
+		}
+	}
+	return out
 }
 
 var errNoMaster = errors.New("no node runs the application master")
 
 // killMaster kills an attempt's application master with SIGKILL, where it lives.
 func (w *world) killMaster(id yarn.AttemptID) error {
+	node, master := w.masterOf(id)
+	if node == nil {
+		return errNoMaster
+	}
+	return node.KillContainer(master, syscall.SIGKILL)
+}
+
+// masterOf is the application master of an attempt, and the node that runs it; nil when
+// none does.
+func (w *world) masterOf(id yarn.AttemptID) (*nm.Node, yarn.ContainerID) {
+	masters := w.masters()
 	for _, node := range w.Nodes {
 		for _, c := range node.Containers() {
-			if c.State == tracker.Running && master(id, c.ID) {
-				return node.KillContainer(c.ID, syscall.SIGKILL)
+			if c.State == tracker.Running && c.ID.Attempt == id && masters[c.ID.String()] {
+				return node, c.ID
 			}
 		}
 	}
-	return errNoMaster
+	return nil, yarn.ContainerID{}
 }
 
 // running are the containers of an application that run, but for application masters.
 func (a *app) running() []yarn.ContainerID {
 	var out []yarn.ContainerID
+	masters := a.masters()
 	for _, node := range a.Nodes {
 		for _, c := range node.Containers() {
-			if c.State == tracker.Running && c.ID.Attempt.App.String() == a.id && !master(c.ID.Attempt, c.ID) {
+			if c.State == tracker.Running && c.ID.Attempt.App.String() == a.id && !masters[c.ID.String()] {
 				out = append(out, c.ID)
 			}
 		}

@@ -13,9 +13,7 @@ import (
 	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/nm"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm/core"
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
@@ -39,7 +37,7 @@ func TestTwoMastersLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := a.attempt()
-	node := a.masterNode(one)
+	node, _ := a.masterOf(one)
 	if node == nil {
 		t.Fatal(errNoMaster)
 	}
@@ -58,7 +56,7 @@ func TestTwoMastersLive(t *testing.T) {
 		info, err := c.Session().Info(w.withTime())
 		return err == nil && info.GetAttempt() == 2 && info.GetScheduler() != nil && info.GetReport().GetWorkers() == 2
 	})
-	if a.masterNode(one) == nil {
+	if node, _ := a.masterOf(one); node == nil {
 		t.Fatal("the first attempt did not live on: nothing was tested")
 	}
 	zombie, err := amclient.Dial(c.Session().Identity, amclient.Options{Addresses: []string{first.Endpoint}, CallTimeout: time.Second})
@@ -78,7 +76,7 @@ func TestTwoMastersLive(t *testing.T) {
 
 	cut.Store(false)
 	w.RM.Cut(node.ID(), false)
-	a.await("the first attempt ends", func() bool { return a.masterNode(one) == nil })
+	a.await("the first attempt ends", func() bool { node, _ := a.masterOf(one); return node == nil })
 	if after := a.running(); !slices.Equal(before, after) {
 		t.Errorf("%v became %v", before, after)
 	}
@@ -89,16 +87,4 @@ func TestTwoMastersLive(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 	a.gone()
-}
-
-// masterNode is the node that runs an attempt's application master, nil when none does.
-func (w *world) masterNode(id yarn.AttemptID) *nm.Node {
-	for _, node := range w.Nodes {
-		for _, c := range node.Containers() {
-			if c.State == tracker.Running && master(id, c.ID) {
-				return node
-			}
-		}
-	}
-	return nil
 }

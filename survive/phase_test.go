@@ -4,12 +4,14 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/engine"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
 )
 
 // assassin kills the application master once, at a call of its.
@@ -222,10 +224,11 @@ func (l *life) exact() {
 
 // killAnyMaster kills the application master that lives, whose ever it is.
 func (w *world) killAnyMaster() error {
+	masters := w.masters()
 	for _, node := range w.Nodes {
 		for _, c := range node.Containers() {
-			if err := w.killMaster(c.ID.Attempt); err == nil {
-				return nil
+			if c.State == tracker.Running && masters[c.ID.String()] {
+				return node.KillContainer(c.ID, syscall.SIGKILL)
 			}
 		}
 	}

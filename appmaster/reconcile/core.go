@@ -63,6 +63,7 @@ type container struct {
 	round    int           // of the pool, when it was allocated
 	since    time.Duration // when it came into its state
 	well     bool          // it has run for the pool's HealthyAfter
+	served   bool          // the scheduler has heard of it: it came up, and had its part in the work
 	leaving  string        // why the scheduler drains it on its own; "": it stays (retire.go)
 	vouched  bool          // only the scheduler's word says that it runs (memory.go)
 	heard    time.Duration // of it, while vouched

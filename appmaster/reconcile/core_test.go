@@ -212,6 +212,42 @@ func TestBlame(t *testing.T) {
 	}
 }
 
+// Who kills what has come up, again and again, makes no crash loop of it: the pool is asked
+// for again after a second, however often. What ends by itself, or had not come up, is one.
+func TestKilledFromOutsideIsNoCrashLoop(t *testing.T) {
+	s := tell(t, Options{Pools: both(1)})
+	s.do(Tick{})
+	for i := range 30 {
+		for _, pool := range []string{"scheduler", "worker"} {
+			id := fmt.Sprint(pool, i)
+			s.up(pool, id)
+			s.do(Heard{[]string{id}})
+			s.do(Completed{id, []int32{137, 143}[i%2], ""})
+			if p := s.pool(pool); p.Failures != 0 || p.HeldFor != time.Second || s.core.Ending() {
+				t.Fatalf("kill %d: %+v", i, p)
+			}
+		}
+		s.now += time.Second
+		s.do(Tick{})
+	}
+	for i, tc := range []struct {
+		heard  bool
+		status int32
+	}{{false, 137}, {true, 1}, {true, 134}, {true, 139}} {
+		id := fmt.Sprint("crash", i)
+		s.up("worker", id)
+		if tc.heard {
+			s.do(Heard{[]string{id}})
+		}
+		s.do(Completed{id, tc.status, ""})
+		if p := s.pool("worker"); p.Failures != i+1 {
+			t.Errorf("%+v: %+v", tc, p)
+		}
+		s.now += s.pool("worker").HeldFor
+		s.do(Tick{})
+	}
+}
+
 func TestCauses(t *testing.T) {
 	for _, tc := range []struct {
 		status int32

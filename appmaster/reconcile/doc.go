@@ -50,6 +50,9 @@
 // the pool's HealthyAfter ends the series. When more rounds in a row have failed
 // than the pool's Restarts, and no container of it is well, the application fails.
 //
+// What the scheduler has heard of and was then killed by SIGKILL or SIGTERM counts for no
+// failure, however short it ran: its pool is held back for BackoffBase, each time.
+//
 // Preemption, lost nodes, broken disks, and what we or the resource manager
 // killed are nobody's fault and count for nothing: see [Cause.Blameless].
 package reconcile

@@ -21,6 +21,11 @@ func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
 	case ct.well:
 		// It did its work for a while: not a crash loop, whatever killed it.
 		c.holdBack(p, c.opt.BackoffBase)
+	case ct.served && killed(cause, status):
+		// It had come up, and did not end by itself. Whoever kills one after the other does
+		// not make the program a bad one; and a task that has workers killed is found out by the
+		// scheduler, which blames it.
+		c.holdBack(p, c.opt.BackoffBase)
 	case ct.round < p.round:
 		// Its round has been counted already.
 	default:
@@ -33,6 +38,13 @@ func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
 		c.holdBack(p, p.delay)
 		c.failIfHopeless(p, ct, cause, status, why)
 	}
+}
+
+// killed tells that a process was ended from outside. The signals that a process brings
+// upon itself, such as SIGSEGV and SIGABRT, are crashes.
+func killed(cause Cause, status int32) bool {
+	const sigkill, sigterm = 9, 15
+	return cause == Signalled && (status == statusSignalBase+sigkill || status == statusSignalBase+sigterm)
 }
 
 func (c *Core) holdBack(p *pool, d time.Duration) { p.hold = max(p.hold, c.now+d) }

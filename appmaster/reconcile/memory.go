@@ -155,7 +155,7 @@ func (c *Core) hear(ids []string) {
 			c.enter(ct, Running)
 			ct.vouched = true
 		}
-		ct.heard = c.now
+		ct.heard, ct.served = c.now, true
 	}
 }
 
