@@ -32,7 +32,7 @@ func openHDFS(t *testing.T, c *dockertest.Cluster, nameNode string) hdfs.FS {
 func TestAppenderLosesDataNode(t *testing.T) {
 	c := dockertest.Exclusive(t, "simple")
 	fsys := openHDFS(t, c, "nn")
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	const dir = "/user/alice/append-test"
 	if err := fsys.MkdirAll(ctx, dir, 0o700); err != nil {

@@ -30,6 +30,7 @@ func (r *remote) Recover(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	r.settle(ctx, p)
 	patience := recoverAgain
 	for attempt := 0; ; patience = min(2*patience, recoverLimit) {
 		var asked nnpb.RecoverLeaseResponse

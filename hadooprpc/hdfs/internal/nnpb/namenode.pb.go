@@ -132,11 +132,13 @@ func (x *GetBlockLocationsResponse) GetLocations() *LocatedBlocks {
 }
 
 type LocatedBlocks struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	FileLength    *uint64                `protobuf:"varint,1,req,name=file_length,json=fileLength" json:"file_length,omitempty"`
-	Blocks        []*LocatedBlock        `protobuf:"bytes,2,rep,name=blocks" json:"blocks,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	FileLength        *uint64                `protobuf:"varint,1,req,name=file_length,json=fileLength" json:"file_length,omitempty"`
+	Blocks            []*LocatedBlock        `protobuf:"bytes,2,rep,name=blocks" json:"blocks,omitempty"`
+	UnderConstruction *bool                  `protobuf:"varint,3,req,name=under_construction,json=underConstruction" json:"under_construction,omitempty"`
+	LastBlock         *LocatedBlock          `protobuf:"bytes,4,opt,name=last_block,json=lastBlock" json:"last_block,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *LocatedBlocks) Reset() {
@@ -179,6 +181,20 @@ func (x *LocatedBlocks) GetFileLength() uint64 {
 func (x *LocatedBlocks) GetBlocks() []*LocatedBlock {
 	if x != nil {
 		return x.Blocks
+	}
+	return nil
+}
+
+func (x *LocatedBlocks) GetUnderConstruction() bool {
+	if x != nil && x.UnderConstruction != nil {
+		return *x.UnderConstruction
+	}
+	return false
+}
+
+func (x *LocatedBlocks) GetLastBlock() *LocatedBlock {
+	if x != nil {
+		return x.LastBlock
 	}
 	return nil
 }
@@ -349,8 +365,10 @@ func (x *ExtendedBlock) GetNumBytes() uint64 {
 
 // DatanodeInfo goes from the NameNode through us to DataNodes: fields that are not here are kept and passed on.
 type DatanodeInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            *DatanodeID            `protobuf:"bytes,1,req,name=id" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    *DatanodeID            `protobuf:"bytes,1,req,name=id" json:"id,omitempty"`
+	// Milliseconds since 1970 when the NameNode last heard from it.
+	LastUpdate    *uint64 `protobuf:"varint,6,opt,name=last_update,json=lastUpdate" json:"last_update,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -390,6 +408,13 @@ func (x *DatanodeInfo) GetId() *DatanodeID {
 		return x.Id
 	}
 	return nil
+}
+
+func (x *DatanodeInfo) GetLastUpdate() uint64 {
+	if x != nil && x.LastUpdate != nil {
+		return *x.LastUpdate
+	}
+	return 0
 }
 
 type DatanodeID struct {
@@ -1790,11 +1815,14 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\x06offset\x18\x02 \x02(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\x03 \x02(\x04R\x06length\"[\n" +
 	"\x19GetBlockLocationsResponse\x12>\n" +
-	"\tlocations\x18\x01 \x01(\v2 .yarnd.hadoop.hdfs.LocatedBlocksR\tlocations\"i\n" +
+	"\tlocations\x18\x01 \x01(\v2 .yarnd.hadoop.hdfs.LocatedBlocksR\tlocations\"\xd8\x01\n" +
 	"\rLocatedBlocks\x12\x1f\n" +
 	"\vfile_length\x18\x01 \x02(\x04R\n" +
 	"fileLength\x127\n" +
-	"\x06blocks\x18\x02 \x03(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x06blocks\"\xaf\x02\n" +
+	"\x06blocks\x18\x02 \x03(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x06blocks\x12-\n" +
+	"\x12under_construction\x18\x03 \x02(\bR\x11underConstruction\x12>\n" +
+	"\n" +
+	"last_block\x18\x04 \x01(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\tlastBlock\"\xaf\x02\n" +
 	"\fLocatedBlock\x126\n" +
 	"\x05block\x18\x01 \x02(\v2 .yarnd.hadoop.hdfs.ExtendedBlockR\x05block\x12\x16\n" +
 	"\x06offset\x18\x02 \x02(\x04R\x06offset\x12=\n" +
@@ -1808,9 +1836,11 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\apool_id\x18\x01 \x02(\tR\x06poolId\x12\x19\n" +
 	"\bblock_id\x18\x02 \x02(\x04R\ablockId\x12)\n" +
 	"\x10generation_stamp\x18\x03 \x02(\x04R\x0fgenerationStamp\x12\x1b\n" +
-	"\tnum_bytes\x18\x04 \x01(\x04R\bnumBytes\"=\n" +
+	"\tnum_bytes\x18\x04 \x01(\x04R\bnumBytes\"^\n" +
 	"\fDatanodeInfo\x12-\n" +
-	"\x02id\x18\x01 \x02(\v2\x1d.yarnd.hadoop.hdfs.DatanodeIDR\x02id\"m\n" +
+	"\x02id\x18\x01 \x02(\v2\x1d.yarnd.hadoop.hdfs.DatanodeIDR\x02id\x12\x1f\n" +
+	"\vlast_update\x18\x06 \x01(\x04R\n" +
+	"lastUpdate\"m\n" +
 	"\n" +
 	"DatanodeID\x12\x1d\n" +
 	"\n" +
@@ -1952,25 +1982,26 @@ var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
 var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
 	2,  // 0: yarnd.hadoop.hdfs.GetBlockLocationsResponse.locations:type_name -> yarnd.hadoop.hdfs.LocatedBlocks
 	3,  // 1: yarnd.hadoop.hdfs.LocatedBlocks.blocks:type_name -> yarnd.hadoop.hdfs.LocatedBlock
-	4,  // 2: yarnd.hadoop.hdfs.LocatedBlock.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	5,  // 3: yarnd.hadoop.hdfs.LocatedBlock.locations:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	33, // 4: yarnd.hadoop.hdfs.LocatedBlock.token:type_name -> yarnd.hadoop.common.Token
-	6,  // 5: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
-	11, // 6: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
-	14, // 7: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
-	16, // 8: yarnd.hadoop.hdfs.CreateRequest.masked:type_name -> yarnd.hadoop.hdfs.FsPermission
-	18, // 9: yarnd.hadoop.hdfs.CreateResponse.fs:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
-	16, // 10: yarnd.hadoop.hdfs.HdfsFileStatus.permission:type_name -> yarnd.hadoop.hdfs.FsPermission
-	4,  // 11: yarnd.hadoop.hdfs.AddBlockRequest.previous:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	5,  // 12: yarnd.hadoop.hdfs.AddBlockRequest.exclude_nodes:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	3,  // 13: yarnd.hadoop.hdfs.AddBlockResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
-	4,  // 14: yarnd.hadoop.hdfs.AbandonBlockRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	4,  // 15: yarnd.hadoop.hdfs.CompleteRequest.last:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	3,  // 2: yarnd.hadoop.hdfs.LocatedBlocks.last_block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
+	4,  // 3: yarnd.hadoop.hdfs.LocatedBlock.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	5,  // 4: yarnd.hadoop.hdfs.LocatedBlock.locations:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
+	33, // 5: yarnd.hadoop.hdfs.LocatedBlock.token:type_name -> yarnd.hadoop.common.Token
+	6,  // 6: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
+	11, // 7: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
+	14, // 8: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
+	16, // 9: yarnd.hadoop.hdfs.CreateRequest.masked:type_name -> yarnd.hadoop.hdfs.FsPermission
+	18, // 10: yarnd.hadoop.hdfs.CreateResponse.fs:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
+	16, // 11: yarnd.hadoop.hdfs.HdfsFileStatus.permission:type_name -> yarnd.hadoop.hdfs.FsPermission
+	4,  // 12: yarnd.hadoop.hdfs.AddBlockRequest.previous:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	5,  // 13: yarnd.hadoop.hdfs.AddBlockRequest.exclude_nodes:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
+	3,  // 14: yarnd.hadoop.hdfs.AddBlockResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
+	4,  // 15: yarnd.hadoop.hdfs.AbandonBlockRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	4,  // 16: yarnd.hadoop.hdfs.CompleteRequest.last:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_hadoop_hdfs_namenode_proto_init() }
