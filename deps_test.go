@@ -54,6 +54,7 @@ var homes = map[string]string{
 	"github.com/ory/dockertest":    "dockertest",
 	"github.com/spf13/cobra":       "edgeclient/cli",
 	"google.golang.org/grpc":       "appmaster",
+	"github.com/vishvananda":       "survive/wires",
 	"github.com/fxamacker/cbor/v2": "engine",
 }
 

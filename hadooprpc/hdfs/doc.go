@@ -57,4 +57,8 @@
 //	                                           generation stamp
 //	Flush     ─────────────────────────────► refused: ErrFenced
 //	               closed, final length ─────────────────────────────► Open
+//
+// # Tests
+//
+// One suite tests the local disk, real daemons and the fake of package hdfstest.
 package hdfs

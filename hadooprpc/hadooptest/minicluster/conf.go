@@ -37,6 +37,11 @@ func (c *Cluster) properties(o Options) map[string]string {
 	if o.HA {
 		maps.Copy(p, c.pair())
 	}
+	if c.HDFS != nil {
+		maps.Copy(p, map[string]string{
+			"fs.defaultFS": c.HDFS.URL(), "dfs.user.home.dir.prefix": "/user", "yarn.nodemanager.remote-app-log-dir": "/logs", "dfs.replication": "1",
+		})
+	}
 	maps.Copy(p, o.Site)
 	return p
 }

@@ -9,7 +9,7 @@
 // who they say they are. What the cluster does wrong when told to is in the packages of its parts: c.RM and c.Nodes.
 //
 //	<Dir>/conf           core-site.xml, yarn-site.xml
-//	<Dir>/user/<name>    homes: fs.defaultFS is file:///
+//	<Dir>/user/<name>    homes: fs.defaultFS is file:///, or with Options.HDFS an HDFS whose root is <Dir>
 //	<Dir>/logs           aggregated logs
 //	<Dir>/nodes/<n>      a NodeManager's local and log directories
 //

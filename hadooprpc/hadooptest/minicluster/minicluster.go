@@ -17,6 +17,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm/core"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs/hdfstest"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 )
 
@@ -46,16 +47,33 @@ type Options struct {
 	NoMemoryLimit bool
 	// Launcher runs the containers of all nodes, such as an nm.Func. nil: real processes.
 	Launcher nm.Launcher
+	// HDFS puts an HDFS of one DataNode over the directory, Cluster.HDFS, instead of using it as it is.
+	HDFS bool
+	// Network is where the nodes are; nil: all share this process's.
+	Network Network
 	// Site holds further properties for the configuration directory; it wins over ours.
 	Site map[string]string
 	// Log hears what goes on; nil discards.
 	Log *slog.Logger
 }
 
+// Network puts the processes of each node into a network of its own, beside that of this process. Nodes are counted from 0.
+type Network interface {
+	// RMHost and HDFSHost are addresses of this process for the daemons that all reach.
+	RMHost() string
+	HDFSHost() string
+	// Host is an address of this process for a NodeManager, and ContainerHost that of its containers.
+	Host(node int) string
+	ContainerHost(node int) string
+	// Enter has the calling thread be on a node; leave takes it back.
+	Enter(node int) (leave func() error, err error)
+}
+
 // Cluster is a running cluster. RM and Nodes take misbehaviour; the slice does not change.
 type Cluster struct {
 	RM    *rm.RM
 	Nodes []*nm.Node
+	HDFS  *hdfstest.Cluster // nil without Options.HDFS
 
 	dir       string
 	temporary bool
@@ -83,8 +101,17 @@ func (c *Cluster) start(ctx context.Context, o Options) (err error) {
 	if c.dir, err = makeDir(o.Dir); err != nil {
 		return err
 	}
-	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, Pair: o.HA, ACLs: o.ACLs, Logger: o.Log}); err != nil {
+	var hosts struct{ rm, hdfs string }
+	if o.Network != nil {
+		hosts.rm, hosts.hdfs = o.Network.RMHost(), o.Network.HDFSHost()
+	}
+	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, Host: hosts.rm, Pair: o.HA, ACLs: o.ACLs, Logger: o.Log}); err != nil {
 		return err
+	}
+	if o.HDFS {
+		if c.HDFS, err = hdfstest.Start(hdfstest.Options{Dir: c.dir, Host: hosts.hdfs, Logger: o.Log}); err != nil {
+			return err
+		}
 	}
 	launcher := o.Launcher
 	if launcher == nil {
@@ -141,11 +168,19 @@ func (c *Cluster) nodeOptions(o Options, i int, launcher nm.Launcher) nm.Options
 	if o.DistinctHosts {
 		host = fmt.Sprintf("127.0.%d.%d", (i+1)/250, (i+1)%250)
 	}
-	return nm.Options{
+	n := nm.Options{
 		RM: c.RM, Dir: filepath.Join(c.dir, "nodes", strconv.Itoa(i+1)), Host: host, Capability: o.Capability, Heartbeat: o.Heartbeat,
 		CheckPmem: !o.NoMemoryLimit, MemoryInterval: max(5*o.Heartbeat, 100*time.Millisecond),
 		RemoteLogDir: c.path("logs"), Launcher: launcher, Log: o.Log, Getenv: c.getenv,
 	}
+	if o.Network != nil {
+		n.Host, n.ContainerHost = o.Network.Host(i), o.Network.ContainerHost(i)
+		n.Enter = func() (func() error, error) { return o.Network.Enter(i) }
+	}
+	if c.HDFS != nil {
+		n.HDFS = c.HDFS.Locate
+	}
+	return n
 }
 
 // getenv is the environment of a node: this process's, but for the configuration, which
@@ -187,6 +222,9 @@ func (c *Cluster) Close() error {
 		}
 		if c.RM != nil {
 			err = errors.Join(err, c.RM.Close())
+		}
+		if c.HDFS != nil {
+			err = errors.Join(err, c.HDFS.Close())
 		}
 		if c.temporary && c.dir != "" {
 			err = errors.Join(err, os.RemoveAll(c.dir))

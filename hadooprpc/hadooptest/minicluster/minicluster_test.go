@@ -30,9 +30,14 @@ func start(t *testing.T, o minicluster.Options) *minicluster.Cluster {
 	return c
 }
 
-// The contract that real daemons keep.
+// The contract that real daemons keep, over a directory and over HDFS.
 func TestContract(t *testing.T) {
-	c := start(t, minicluster.Options{Nodes: 3, Heartbeat: 50 * time.Millisecond})
+	t.Run("directory", func(t *testing.T) { contract(t, false) })
+	t.Run("HDFS", func(t *testing.T) { contract(t, true) })
+}
+
+func contract(t *testing.T, hdfs bool) {
+	c := start(t, minicluster.Options{Nodes: 3, Heartbeat: 50 * time.Millisecond, HDFS: hdfs})
 	t.Setenv("HADOOP_CONF_DIR", c.ConfDir())
 	site, err := conf.Load(conf.Options{}) // as any client reads it
 	if err != nil {

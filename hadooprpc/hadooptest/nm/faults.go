@@ -103,7 +103,7 @@ func (n *Node) Crash(keep bool) {
 	clear(n.apps)
 	clear(n.started)
 	clear(n.attemptKeys)
-	n.cache = newCache()
+	n.cache = newCache(n.opt.HDFS)
 	n.stopping = false
 	for _, d := range n.opt.LocalDirs {
 		for _, sub := range []string{"filecache", "usercache", "nmPrivate"} {

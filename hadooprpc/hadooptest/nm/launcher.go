@@ -28,6 +28,8 @@ type Launch struct {
 	Script   string   // path of launch_container.sh
 	Env      []string // KEY=value: what Script finds, before its own exports
 	Command  []string // with YARN's own variables expanded
+	// Enter is Options.Enter.
+	Enter func() (leave func() error, err error)
 	// Context is as the application master sent it.
 	Context *pb.ContainerLaunchContext
 }

@@ -28,6 +28,7 @@ import (
 //
 // Sources: ResourceLocalizationService, LocalResourcesTrackerImpl, LocalResourceRequest, FSDownload (3.4.2).
 type cache struct {
+	hdfs    func(ctx context.Context, name string) (string, error) // Options.HDFS
 	mu      sync.Mutex
 	entries map[cacheKey]*cacheEntry
 	last    map[string]int // by directory: the last number taken
@@ -47,7 +48,9 @@ type cacheEntry struct {
 	err  error
 }
 
-func newCache() *cache { return &cache{entries: map[cacheKey]*cacheEntry{}, last: map[string]int{}} }
+func newCache(hdfs func(context.Context, string) (string, error)) *cache {
+	return &cache{hdfs: hdfs, entries: map[cacheKey]*cacheEntry{}, last: map[string]int{}}
+}
 
 // localizeError is why a resource could not be localized, with the class of Java's exception.
 type localizeError struct{ class, text string }
@@ -90,7 +93,7 @@ func (c *cache) get(ctx context.Context, root string, r *pb.LocalResource, count
 	dir := filepath.Join(root, strconv.Itoa(c.last[root]))
 	c.mu.Unlock()
 
-	e.path, e.size, e.err = fetch(dir, r)
+	e.path, e.size, e.err = c.fetch(ctx, dir, r)
 	if e.err != nil {
 		c.mu.Lock()
 		delete(c.entries, key)
@@ -144,12 +147,18 @@ func isoTime(ms int64) string { return time.UnixMilli(ms).Format("2006-01-02T15:
 
 // fetch copies or unpacks a resource into a new directory, by way of one with _tmp at its end, and returns where it
 // lies and how long its source was.
-func fetch(dir string, r *pb.LocalResource) (string, int64, error) {
+func (c *cache) fetch(ctx context.Context, dir string, r *pb.LocalResource) (string, int64, error) {
 	u, name := javaURL(r.GetResource()), path.Base(path.Clean("/"+r.GetResource().GetFile()))
-	if s := r.GetResource().GetScheme(); s != "file" && s != "" {
+	source := path.Clean("/" + r.GetResource().GetFile())
+	switch s := r.GetResource().GetScheme(); {
+	case s == "hdfs" && c.hdfs != nil:
+		var err error
+		if source, err = c.hdfs(ctx, source); err != nil {
+			return "", 0, ioError("%s cannot be read: %v", u, err)
+		}
+	case s != "file" && s != "":
 		return "", 0, &localizeError{"org.apache.hadoop.fs.UnsupportedFileSystemException", fmt.Sprintf("No FileSystem for scheme %q", s)}
 	}
-	source := path.Clean("/" + r.GetResource().GetFile())
 	st, err := os.Stat(source)
 	if err != nil {
 		return "", 0, &localizeError{"java.io.FileNotFoundException", fmt.Sprintf("File %s does not exist", u)}

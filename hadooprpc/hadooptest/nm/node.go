@@ -69,7 +69,7 @@ func New(o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		opt: o, log: o.Log, launcher: o.Launcher, done: make(chan struct{}), cache: newCache(),
+		opt: o, log: o.Log, launcher: o.Launcher, done: make(chan struct{}), cache: newCache(o.HDFS),
 		containers: map[yarn.ContainerID]*container{}, apps: map[yarn.ApplicationID]*app{}, started: map[yarn.ContainerID]bool{},
 		ready: make(chan struct{}), attemptKeys: map[yarn.AttemptID]tracker.Key{},
 	}

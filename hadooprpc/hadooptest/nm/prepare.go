@@ -40,7 +40,7 @@ func (n *Node) prepare(c *container, launch *pb.ContainerLaunchContext) (*Launch
 	n.mu.Lock()
 	env := n.environment(c, launch, dir, logDir)
 	s := script{env: env, whitelist: n.opt.Whitelist, getenv: n.opt.Getenv, links: slices.Clone(c.links), command: command, logDir: logDir, debug: !n.opt.NoDebugInfo}
-	l := &Launch{ID: c.id, User: c.user, Resource: resourceOf(c.resource), Dir: dir, LogDir: logDir,
+	l := &Launch{ID: c.id, User: c.user, Resource: resourceOf(c.resource), Dir: dir, LogDir: logDir, Enter: n.opt.Enter,
 		Script: filepath.Join(dir, launchScript), Env: env.list(), Command: command, Context: launch}
 	n.mu.Unlock()
 	if err := replace(l.Script, []byte(s.String()), 0o700); err != nil {
@@ -96,7 +96,7 @@ func (n *Node) environment(c *container, launch *pb.ContainerLaunchContext, dir,
 	env.setOwn("HADOOP_TOKEN_FILE_LOCATION", filepath.Join(dir, tokensFile))
 	env.setOwn("CONTAINER_ID", c.id.String())
 	env.setOwn("NM_PORT", strconv.Itoa(int(n.id.Port)))
-	env.setOwn("NM_HOST", n.id.Host)
+	env.setOwn("NM_HOST", n.opt.ContainerHost)
 	env.setOwn("NM_HTTP_PORT", n.httpPort())
 	env.setOwn("LOCAL_DIRS", each(n.opt.LocalDirs, func(d string) string { return appCache(d, c.user, app) }))
 	env.setOwn("LOCAL_USER_DIRS", each(n.opt.LocalDirs, func(d string) string { return userCache(d, c.user) + "/" }))

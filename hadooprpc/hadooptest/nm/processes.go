@@ -40,7 +40,24 @@ type Processes struct {
 
 type spawn struct {
 	cmd    *exec.Cmd
+	enter  func() (leave func() error, err error) // may be nil
 	result chan error
+}
+
+// start starts the process, where it is to be born.
+func (s spawn) start() error {
+	if s.enter == nil {
+		return s.cmd.Start()
+	}
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	err = s.cmd.Start()
+	if out := leave(); out != nil { // no other process of this thread would be where it belongs
+		panic("nm: the thread that starts containers cannot leave a node: " + out.Error())
+	}
+	return err
 }
 
 // watchdog kills the sessions it was told of and not told to forget, once its input ends. It needs nothing but bash.
@@ -86,7 +103,7 @@ func (p *Processes) spawnAll() {
 	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 	defer close(p.stopped)
 	for s := range p.spawns {
-		s.result <- s.cmd.Start()
+		s.result <- s.start()
 	}
 }
 
@@ -101,7 +118,7 @@ func (p *Processes) Launch(l *Launch) (Process, error) {
 		Path: "/bin/bash", Args: []string{"/bin/bash", l.Script}, Dir: l.Dir, Env: l.Env,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	}
-	s := spawn{cmd, make(chan error, 1)}
+	s := spawn{cmd, l.Enter, make(chan error, 1)}
 	p.spawns <- s
 	if err := <-s.result; err != nil {
 		return nil, fmt.Errorf("cannot run the launch script: %w", err)

@@ -3,6 +3,7 @@ package rm
 import (
 	"cmp"
 	"errors"
+	"net"
 	"net/http"
 
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
@@ -40,15 +41,16 @@ func (m *RM) openDoors() error {
 }
 
 func (d *door) listen(m *RM, i int, at Options) (err error) {
-	d.client, err = hadooptest.NewServer(hadooptest.Options{Addr: at.ClientAddr, Passwords: m.delegationPassword, Logger: m.opts.Logger})
+	free := net.JoinHostPort(cmp.Or(m.opts.Host, "127.0.0.1"), "0")
+	d.client, err = hadooptest.NewServer(hadooptest.Options{Addr: cmp.Or(at.ClientAddr, free), Passwords: m.delegationPassword, Logger: m.opts.Logger})
 	if err != nil {
 		return err
 	}
-	d.scheduler, err = hadooptest.NewServer(hadooptest.Options{Addr: at.SchedulerAddr, TokenOnly: true, Passwords: m.amrmPassword, Logger: m.opts.Logger})
+	d.scheduler, err = hadooptest.NewServer(hadooptest.Options{Addr: cmp.Or(at.SchedulerAddr, free), TokenOnly: true, Passwords: m.amrmPassword, Logger: m.opts.Logger})
 	if err != nil {
 		return err
 	}
-	d.web, err = newWeb(cmp.Or(at.WebAddr, "127.0.0.1:0"), m, i)
+	d.web, err = newWeb(cmp.Or(at.WebAddr, free), m, i)
 	m.handleClients(d.client)
 	m.handleMasters(d.scheduler)
 	return err

@@ -22,10 +22,12 @@ import (
 type Options struct {
 	// Cluster holds queues, limits and times. Its WebAddr is filled in.
 	Cluster core.Config
+	// Host is an address of this machine, to listen on. "": 127.0.0.1.
+	Host string
 	// ClientAddr, SchedulerAddr and WebAddr to listen on (8032, 8030 and 8088 of a real one); "" takes a free port of
-	// 127.0.0.1.
+	// Host.
 	ClientAddr, SchedulerAddr, WebAddr string
-	// Pair makes two of it, with one state: the other one listens on free ports of 127.0.0.1, and takes over with
+	// Pair makes two of it, with one state: the other one listens on free ports of Host, and takes over with
 	// Failover.
 	Pair bool
 	// ACLs refuse to let users other than the owner, Admins, and those of the application's own ACLs look at or change

@@ -321,10 +321,11 @@ type BlockOpResponse struct {
 	// DataTransferStatus.
 	Status *uint32 `protobuf:"varint,1,req,name=status" json:"status,omitempty"`
 	// The DataNode of the pipeline that could not be reached, as host:port.
-	FirstBadLink  *string `protobuf:"bytes,2,opt,name=first_bad_link,json=firstBadLink" json:"first_bad_link,omitempty"`
-	Message       *string `protobuf:"bytes,5,opt,name=message" json:"message,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FirstBadLink       *string             `protobuf:"bytes,2,opt,name=first_bad_link,json=firstBadLink" json:"first_bad_link,omitempty"`
+	ReadOpChecksumInfo *ReadOpChecksumInfo `protobuf:"bytes,4,opt,name=read_op_checksum_info,json=readOpChecksumInfo" json:"read_op_checksum_info,omitempty"`
+	Message            *string             `protobuf:"bytes,5,opt,name=message" json:"message,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *BlockOpResponse) Reset() {
@@ -371,11 +372,132 @@ func (x *BlockOpResponse) GetFirstBadLink() string {
 	return ""
 }
 
+func (x *BlockOpResponse) GetReadOpChecksumInfo() *ReadOpChecksumInfo {
+	if x != nil {
+		return x.ReadOpChecksumInfo
+	}
+	return nil
+}
+
 func (x *BlockOpResponse) GetMessage() string {
 	if x != nil && x.Message != nil {
 		return *x.Message
 	}
 	return ""
+}
+
+type OpReadBlock struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Header *ClientOperationHeader `protobuf:"bytes,1,req,name=header" json:"header,omitempty"`
+	// Bytes of the block.
+	Offset        *uint64 `protobuf:"varint,2,req,name=offset" json:"offset,omitempty"`
+	Len           *uint64 `protobuf:"varint,3,req,name=len" json:"len,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpReadBlock) Reset() {
+	*x = OpReadBlock{}
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpReadBlock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpReadBlock) ProtoMessage() {}
+
+func (x *OpReadBlock) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpReadBlock.ProtoReflect.Descriptor instead.
+func (*OpReadBlock) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OpReadBlock) GetHeader() *ClientOperationHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *OpReadBlock) GetOffset() uint64 {
+	if x != nil && x.Offset != nil {
+		return *x.Offset
+	}
+	return 0
+}
+
+func (x *OpReadBlock) GetLen() uint64 {
+	if x != nil && x.Len != nil {
+		return *x.Len
+	}
+	return 0
+}
+
+type ReadOpChecksumInfo struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Checksum *Checksum              `protobuf:"bytes,1,req,name=checksum" json:"checksum,omitempty"`
+	// Where the first packet begins: a multiple of the checksums' piece.
+	ChunkOffset   *uint64 `protobuf:"varint,2,req,name=chunk_offset,json=chunkOffset" json:"chunk_offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadOpChecksumInfo) Reset() {
+	*x = ReadOpChecksumInfo{}
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadOpChecksumInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadOpChecksumInfo) ProtoMessage() {}
+
+func (x *ReadOpChecksumInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadOpChecksumInfo.ProtoReflect.Descriptor instead.
+func (*ReadOpChecksumInfo) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReadOpChecksumInfo) GetChecksum() *Checksum {
+	if x != nil {
+		return x.Checksum
+	}
+	return nil
+}
+
+func (x *ReadOpChecksumInfo) GetChunkOffset() uint64 {
+	if x != nil && x.ChunkOffset != nil {
+		return *x.ChunkOffset
+	}
+	return 0
 }
 
 // PacketHeader has only fields of fixed length.
@@ -391,7 +513,7 @@ type PacketHeader struct {
 
 func (x *PacketHeader) Reset() {
 	*x = PacketHeader{}
-	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[5]
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +525,7 @@ func (x *PacketHeader) String() string {
 func (*PacketHeader) ProtoMessage() {}
 
 func (x *PacketHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[5]
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +538,7 @@ func (x *PacketHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketHeader.ProtoReflect.Descriptor instead.
 func (*PacketHeader) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{5}
+	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PacketHeader) GetOffsetInBlock() int64 {
@@ -458,7 +580,7 @@ type PipelineAck struct {
 
 func (x *PipelineAck) Reset() {
 	*x = PipelineAck{}
-	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[6]
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +592,7 @@ func (x *PipelineAck) String() string {
 func (*PipelineAck) ProtoMessage() {}
 
 func (x *PipelineAck) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[6]
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +605,7 @@ func (x *PipelineAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipelineAck.ProtoReflect.Descriptor instead.
 func (*PipelineAck) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{6}
+	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PipelineAck) GetSeqno() int64 {
@@ -530,11 +652,19 @@ const file_yarnd_hadoop_hdfs_datatransfer_proto_rawDesc = "" +
 	"\x14target_storage_types\x18\f \x03(\rR\x12targetStorageTypes\x12\x1d\n" +
 	"\n" +
 	"storage_id\x18\x10 \x01(\tR\tstorageId\x12,\n" +
-	"\x12target_storage_ids\x18\x11 \x03(\tR\x10targetStorageIds\"i\n" +
+	"\x12target_storage_ids\x18\x11 \x03(\tR\x10targetStorageIds\"\xc3\x01\n" +
 	"\x0fBlockOpResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x02(\rR\x06status\x12$\n" +
-	"\x0efirst_bad_link\x18\x02 \x01(\tR\ffirstBadLink\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\"\x98\x01\n" +
+	"\x0efirst_bad_link\x18\x02 \x01(\tR\ffirstBadLink\x12X\n" +
+	"\x15read_op_checksum_info\x18\x04 \x01(\v2%.yarnd.hadoop.hdfs.ReadOpChecksumInfoR\x12readOpChecksumInfo\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"y\n" +
+	"\vOpReadBlock\x12@\n" +
+	"\x06header\x18\x01 \x02(\v2(.yarnd.hadoop.hdfs.ClientOperationHeaderR\x06header\x12\x16\n" +
+	"\x06offset\x18\x02 \x02(\x04R\x06offset\x12\x10\n" +
+	"\x03len\x18\x03 \x02(\x04R\x03len\"p\n" +
+	"\x12ReadOpChecksumInfo\x127\n" +
+	"\bchecksum\x18\x01 \x02(\v2\x1b.yarnd.hadoop.hdfs.ChecksumR\bchecksum\x12!\n" +
+	"\fchunk_offset\x18\x02 \x02(\x04R\vchunkOffset\"\x98\x01\n" +
 	"\fPacketHeader\x12&\n" +
 	"\x0foffset_in_block\x18\x01 \x02(\x10R\roffsetInBlock\x12\x14\n" +
 	"\x05seqno\x18\x02 \x02(\x10R\x05seqno\x12/\n" +
@@ -556,31 +686,36 @@ func file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP() []byte {
 	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescData
 }
 
-var file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_yarnd_hadoop_hdfs_datatransfer_proto_goTypes = []any{
 	(*BaseHeader)(nil),            // 0: yarnd.hadoop.hdfs.BaseHeader
 	(*ClientOperationHeader)(nil), // 1: yarnd.hadoop.hdfs.ClientOperationHeader
 	(*Checksum)(nil),              // 2: yarnd.hadoop.hdfs.Checksum
 	(*OpWriteBlock)(nil),          // 3: yarnd.hadoop.hdfs.OpWriteBlock
 	(*BlockOpResponse)(nil),       // 4: yarnd.hadoop.hdfs.BlockOpResponse
-	(*PacketHeader)(nil),          // 5: yarnd.hadoop.hdfs.PacketHeader
-	(*PipelineAck)(nil),           // 6: yarnd.hadoop.hdfs.PipelineAck
-	(*ExtendedBlock)(nil),         // 7: yarnd.hadoop.hdfs.ExtendedBlock
-	(*pb.Token)(nil),              // 8: yarnd.hadoop.common.Token
-	(*DatanodeInfo)(nil),          // 9: yarnd.hadoop.hdfs.DatanodeInfo
+	(*OpReadBlock)(nil),           // 5: yarnd.hadoop.hdfs.OpReadBlock
+	(*ReadOpChecksumInfo)(nil),    // 6: yarnd.hadoop.hdfs.ReadOpChecksumInfo
+	(*PacketHeader)(nil),          // 7: yarnd.hadoop.hdfs.PacketHeader
+	(*PipelineAck)(nil),           // 8: yarnd.hadoop.hdfs.PipelineAck
+	(*ExtendedBlock)(nil),         // 9: yarnd.hadoop.hdfs.ExtendedBlock
+	(*pb.Token)(nil),              // 10: yarnd.hadoop.common.Token
+	(*DatanodeInfo)(nil),          // 11: yarnd.hadoop.hdfs.DatanodeInfo
 }
 var file_yarnd_hadoop_hdfs_datatransfer_proto_depIdxs = []int32{
-	7, // 0: yarnd.hadoop.hdfs.BaseHeader.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	8, // 1: yarnd.hadoop.hdfs.BaseHeader.token:type_name -> yarnd.hadoop.common.Token
-	0, // 2: yarnd.hadoop.hdfs.ClientOperationHeader.base_header:type_name -> yarnd.hadoop.hdfs.BaseHeader
-	1, // 3: yarnd.hadoop.hdfs.OpWriteBlock.header:type_name -> yarnd.hadoop.hdfs.ClientOperationHeader
-	9, // 4: yarnd.hadoop.hdfs.OpWriteBlock.targets:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	2, // 5: yarnd.hadoop.hdfs.OpWriteBlock.requested_checksum:type_name -> yarnd.hadoop.hdfs.Checksum
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	9,  // 0: yarnd.hadoop.hdfs.BaseHeader.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	10, // 1: yarnd.hadoop.hdfs.BaseHeader.token:type_name -> yarnd.hadoop.common.Token
+	0,  // 2: yarnd.hadoop.hdfs.ClientOperationHeader.base_header:type_name -> yarnd.hadoop.hdfs.BaseHeader
+	1,  // 3: yarnd.hadoop.hdfs.OpWriteBlock.header:type_name -> yarnd.hadoop.hdfs.ClientOperationHeader
+	11, // 4: yarnd.hadoop.hdfs.OpWriteBlock.targets:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
+	2,  // 5: yarnd.hadoop.hdfs.OpWriteBlock.requested_checksum:type_name -> yarnd.hadoop.hdfs.Checksum
+	6,  // 6: yarnd.hadoop.hdfs.BlockOpResponse.read_op_checksum_info:type_name -> yarnd.hadoop.hdfs.ReadOpChecksumInfo
+	1,  // 7: yarnd.hadoop.hdfs.OpReadBlock.header:type_name -> yarnd.hadoop.hdfs.ClientOperationHeader
+	2,  // 8: yarnd.hadoop.hdfs.ReadOpChecksumInfo.checksum:type_name -> yarnd.hadoop.hdfs.Checksum
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_hadoop_hdfs_datatransfer_proto_init() }
@@ -595,7 +730,7 @@ func file_yarnd_hadoop_hdfs_datatransfer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_hadoop_hdfs_datatransfer_proto_rawDesc), len(file_yarnd_hadoop_hdfs_datatransfer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

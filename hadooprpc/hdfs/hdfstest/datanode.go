@@ -1,0 +1,226 @@
+package hdfstest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/protodelim"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb"
+)
+
+// Source: org.apache.hadoop.hdfs.protocol.datatransfer (3.4.2).
+const (
+	transferVersion = 28
+	opWriteBlock    = 80
+	opReadBlock     = 81
+	statusSuccess   = 0
+	statusError     = 1
+	checksumCRC32C  = 2
+	heartbeatSeqno  = -1
+	maxMessage      = 64 << 10
+	sendSize        = 64 << 10
+)
+
+// dataNode takes and gives blocks.
+type dataNode struct {
+	c        *Cluster
+	listener net.Listener
+	ctx      context.Context
+	stop     context.CancelFunc
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+func newDataNode(c *Cluster, host string) (*dataNode, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return nil, err
+	}
+	d := &dataNode{c: c, listener: l, conns: map[net.Conn]bool{}}
+	d.ctx, d.stop = context.WithCancel(context.Background())
+	d.wg.Go(d.accept)
+	return d, nil
+}
+
+// id is how the NameNode tells clients of it.
+func (d *dataNode) id() *nnpb.DatanodeID {
+	addr := d.listener.Addr().(*net.TCPAddr)
+	port := uint32(addr.Port)
+	return &nnpb.DatanodeID{IpAddress: proto.String(addr.IP.String()), HostName: proto.String(addr.IP.String()), DatanodeUuid: proto.String("hdfstest"),
+		TransferPort: &port, InfoPort: proto.Uint32(0), IpcPort: proto.Uint32(0)}
+}
+
+func (d *dataNode) accept() {
+	for {
+		conn, err := d.listener.Accept()
+		if err != nil {
+			return
+		}
+		d.mu.Lock()
+		if d.ctx.Err() != nil || d.c.Trouble().DataNode == Refuses {
+			conn.Close()
+		} else {
+			d.conns[conn] = true
+			d.wg.Go(func() { d.serve(conn) })
+		}
+		d.mu.Unlock()
+	}
+}
+
+func (d *dataNode) closeConns() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for conn := range d.conns {
+		conn.Close()
+	}
+}
+
+func (d *dataNode) close() {
+	d.stop()
+	d.listener.Close()
+	d.closeConns()
+	d.wg.Wait()
+}
+
+// working returns when the DataNode does not hang.
+func (d *dataNode) working() error {
+	return d.c.wait(d.ctx, func(t Trouble) bool { return t.DataNode == Hangs })
+}
+
+// serve answers the one request of a connection:
+//
+//	+-----------------+---------+------------------------------+
+//	| version, uint16 | op, u8  | varint length + message      |
+//	+-----------------+---------+------------------------------+
+func (d *dataNode) serve(conn net.Conn) {
+	defer func() {
+		conn.Close()
+		d.mu.Lock()
+		delete(d.conns, conn)
+		d.mu.Unlock()
+	}()
+	r := bufio.NewReader(conn)
+	var head [3]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil || int(head[0])<<8|int(head[1]) != transferVersion || d.working() != nil {
+		return
+	}
+	var err error
+	switch head[2] {
+	case opWriteBlock:
+		var op nnpb.OpWriteBlock
+		if err = read(r, &op); err == nil {
+			err = d.write(conn, r, &op)
+		}
+	case opReadBlock:
+		var op nnpb.OpReadBlock
+		if err = read(r, &op); err == nil {
+			err = d.read(conn, &op)
+		}
+	default:
+		err = fmt.Errorf("unknown op %d", head[2])
+	}
+	if err != nil {
+		// Where the answer has begun already this is one more break of it.
+		protodelim.MarshalTo(conn, &nnpb.BlockOpResponse{Status: proto.Uint32(statusError), Message: proto.String(err.Error())})
+	}
+}
+
+func read(r *bufio.Reader, m proto.Message) error {
+	return protodelim.UnmarshalOptions{MaxSize: maxMessage}.UnmarshalFrom(r, m)
+}
+
+// write takes a block from its writer, packet by packet, until that loses its lease.
+func (d *dataNode) write(conn net.Conn, r *bufio.Reader, op *nnpb.OpWriteBlock) error {
+	id, client := op.GetHeader().GetBaseHeader().GetBlock().GetBlockId(), op.GetHeader().GetClientName()
+	if err := d.put(id, client, packet{}); err != nil {
+		return err
+	}
+	if _, err := protodelim.MarshalTo(conn, &nnpb.BlockOpResponse{Status: proto.Uint32(statusSuccess), FirstBadLink: proto.String("")}); err != nil {
+		return nil
+	}
+	for {
+		p, err := readPacket(r)
+		if err != nil || d.working() != nil {
+			return nil // the writer has gone, or we have
+		}
+		status := uint32(statusSuccess)
+		if p.seqno != heartbeatSeqno {
+			if err := d.put(id, client, p); err != nil {
+				status = statusError
+			}
+		}
+		if _, err := protodelim.MarshalTo(conn, &nnpb.PipelineAck{Seqno: &p.seqno, Reply: []uint32{status}}); err != nil || p.last || status != statusSuccess {
+			return nil
+		}
+	}
+}
+
+// put writes a packet, if the client has the block's file still.
+func (d *dataNode) put(id uint64, client string, p packet) error {
+	t := d.c.tree
+	full := d.c.Trouble().Full
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, b := t.of(id)
+	switch {
+	case n == nil || n.lease != client || b.id != n.blocks[len(n.blocks)-1].id:
+		return fmt.Errorf("block %d is not being written by %s", id, client)
+	case full:
+		return errors.New("org.apache.hadoop.util.DiskChecker$DiskOutOfSpaceException: Out of space")
+	case len(p.data) == 0:
+		return nil
+	}
+	_, err := n.file.WriteAt(p.data, b.offset+p.offset)
+	return err
+}
+
+// read gives a part of a block, from the chunk on in which it begins.
+func (d *dataNode) read(conn net.Conn, op *nnpb.OpReadBlock) error {
+	t := d.c.tree
+	t.mu.Lock()
+	n, b := t.of(op.GetHeader().GetBaseHeader().GetBlock().GetBlockId())
+	if n == nil || int64(op.GetOffset()) > b.length {
+		t.mu.Unlock()
+		return errors.New("Replica not found")
+	}
+	f, err := os.Open(t.local(n.path))
+	begin, length := b.offset, b.length
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	at := int64(op.GetOffset()) / chunkSize * chunkSize
+	end := min(length, int64(op.GetOffset()+op.GetLen()))
+	_, err = protodelim.MarshalTo(conn, &nnpb.BlockOpResponse{Status: proto.Uint32(statusSuccess), ReadOpChecksumInfo: &nnpb.ReadOpChecksumInfo{
+		Checksum:    &nnpb.Checksum{Type: proto.Uint32(checksumCRC32C), BytesPerChecksum: proto.Uint32(chunkSize)},
+		ChunkOffset: proto.Uint64(uint64(at)),
+	}})
+	if err != nil {
+		return nil
+	}
+	buf, frame := make([]byte, sendSize), []byte(nil)
+	for seqno := int64(0); ; seqno++ {
+		data := buf[:max(0, min(sendSize, end-at))]
+		if _, err := f.ReadAt(data, begin+at); err != nil || d.working() != nil {
+			return nil
+		}
+		if frame, err = appendPacket(frame[:0], packet{seqno: seqno, offset: at, last: len(data) == 0, data: data}); err != nil {
+			return err
+		}
+		if _, err := conn.Write(frame); err != nil || len(data) == 0 {
+			return nil
+		}
+		at += int64(len(data))
+	}
+}

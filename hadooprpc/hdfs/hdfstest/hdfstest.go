@@ -1,0 +1,158 @@
+package hdfstest
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
+)
+
+// Options describe a file system. Dir is required.
+type Options struct {
+	// Dir is where the files are; made if missing, kept by Close.
+	Dir string
+	// Host to listen on. "": 127.0.0.1.
+	Host string
+	// Logger hears about connections and calls at debug level. nil: nobody does.
+	Logger *slog.Logger
+}
+
+// Cluster is a running file system. Its methods may be called by many goroutines.
+type Cluster struct {
+	dir  string
+	rpc  *hadooptest.Server
+	data *dataNode
+	tree *tree
+
+	mu      sync.Mutex
+	trouble Trouble
+	healed  chan struct{} // closed when the present trouble ends
+	retries retryCache
+	closed  bool
+}
+
+// Failure is how a server fails.
+type Failure int
+
+// The failures.
+const (
+	Works   Failure = iota
+	Refuses         // connections break, and cannot be made: the process is down
+	Hangs           // connections are made and nothing is answered until that ends, and then everything
+)
+
+// Trouble is what is wrong with the file system. The zero value is nothing.
+type Trouble struct {
+	NameNode, DataNode Failure
+	// SafeMode has the NameNode refuse all that changes something.
+	SafeMode bool
+	// Full: no DataNode has room, neither for new blocks nor for more of old ones.
+	Full bool
+}
+
+// Start starts a file system. When it fails nothing is left but the directory.
+func Start(o Options) (*Cluster, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	host := cmp.Or(o.Host, "127.0.0.1")
+	c := &Cluster{dir: dir, tree: newTree(dir)}
+	if c.rpc, err = hadooptest.NewServer(hadooptest.Options{Addr: net.JoinHostPort(host, "0"), Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	if c.data, err = newDataNode(c, host); err != nil {
+		c.rpc.Close()
+		return nil, err
+	}
+	c.handleNames()
+	c.handleLeases()
+	return c, nil
+}
+
+// URL is that of the root, for fs.defaultFS.
+func (c *Cluster) URL() string { return "hdfs://" + c.rpc.Addr() }
+
+// NameNode takes faults for single calls.
+func (c *Cluster) NameNode() *hadooptest.Server { return c.rpc }
+
+// SetTrouble sets what is wrong from now on.
+func (c *Cluster) SetTrouble(t Trouble) error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return net.ErrClosed
+	}
+	if c.healed != nil {
+		close(c.healed)
+		c.healed = nil
+	}
+	c.trouble = t
+	if t != (Trouble{}) {
+		c.healed = make(chan struct{})
+	}
+	c.mu.Unlock()
+	if t.DataNode == Refuses {
+		c.data.closeConns()
+	}
+	if err := c.rpc.Refuse(t.NameNode == Refuses); err != nil {
+		return err
+	}
+	if t.NameNode == Refuses {
+		c.rpc.CloseConns()
+	}
+	return nil
+}
+
+// Trouble is what is wrong now.
+func (c *Cluster) Trouble() Trouble {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trouble
+}
+
+// wait returns when the server does not hang, or with the end of ctx.
+func (c *Cluster) wait(ctx context.Context, hangs func(Trouble) bool) error {
+	for {
+		c.mu.Lock()
+		t, healed := c.trouble, c.healed
+		c.mu.Unlock()
+		if !hangs(t) {
+			return nil
+		}
+		select {
+		case <-healed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Locate returns where a file lies, for what reads it without the protocol, such as a NodeManager of
+// the same process. It fails where a reader would, and waits where a reader would.
+func (c *Cluster) Locate(ctx context.Context, name string) (string, error) {
+	away := func(t Trouble) bool { return t.NameNode != Works || t.DataNode != Works }
+	if err := c.wait(ctx, away); err != nil {
+		return "", err
+	}
+	return c.tree.local(name), nil
+}
+
+// Close stops everything and waits. Files stay. It may be called twice.
+func (c *Cluster) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.rpc.Close()
+	c.data.close()
+	c.tree.close()
+	return nil
+}
