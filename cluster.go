@@ -41,7 +41,7 @@ func submit(ctx context.Context, o edgeclient.Options, spec Spec) (*Cluster, err
 			return c, nil
 		}
 	}
-	if report.ID != "" { // nobody else has its id
+	if report.ID != "" && !spec.IfNotExists && spec.IDFile == "" { // nobody else has its id
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 		defer cancel()
 		err = errors.Join(err, edge.Kill(clean, report, "the submitting program could not connect"))

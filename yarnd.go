@@ -52,7 +52,10 @@ type Spec = edgeclient.Request
 type Resources = edgeclient.Resources
 
 // Submit starts a cluster of this very program on the Hadoop cluster that the
-// configuration names, and connects to it. Close leaves it running.
+// configuration names, and connects to it. Close leaves it running. With Spec.IDFile, or
+// Spec.Name and Spec.IfNotExists, a program that is started again, also after it was killed
+// in the middle of Submit, gets the cluster of before; then an error of Submit ends no
+// cluster, as others may use it.
 func Submit(ctx context.Context, spec Spec) (*Cluster, error) {
 	return submit(ctx, edgeclient.Options{}, spec)
 }

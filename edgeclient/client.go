@@ -35,6 +35,7 @@ type Options struct {
 type Client struct {
 	cluster Cluster
 	opts    Options
+	onStep  func(step) // of a submission, in tests; nil is nobody
 }
 
 // Open makes a client. It connects when the first verb needs it. The caller

@@ -19,13 +19,16 @@ type Cluster interface {
 	// NewID reserves an application id and tells the largest container that the
 	// cluster grants.
 	NewID(ctx context.Context) (id string, largest Resources, err error)
-	// Forget undoes NewID for an application that was never submitted.
+	// Forget undoes NewID for an application that was never submitted, and that
+	// nobody else submits.
 	Forget(id string)
 	// Check refuses a request that the cluster can never satisfy: unknown queue,
 	// container too large. It changes nothing.
 	Check(ctx context.Context, r Request, largest Resources) error
 	// Submit starts the application master. When it fails the cluster knows no
-	// such application, or is told to end it.
+	// such application, or is told to end it; with Launch.Again the error may also be
+	// one that answers errors.Is for errUnknown. However often and from however many
+	// processes an application is submitted, it is started once.
 	Submit(ctx context.Context, l Launch) error
 	// Report tells of one application; a NotFound fault when there is none.
 	Report(ctx context.Context, id string) (Report, error)
@@ -105,9 +108,14 @@ type Filter struct {
 type Launch struct {
 	ID      string
 	Request Request
+	Cluster string            // that it is for, by name
 	Staging string            // URL of the staging directory
 	Files   []LocalFile       // what the container of the application master gets
 	Env     map[string]string // nothing secret
+
+	// Again says that whoever submits it will do so again until it is known to have
+	// arrived. Then it is not ended when that is unknown.
+	Again bool `json:"-"`
 }
 
 // LocalFile is a file that a container gets.

@@ -23,6 +23,9 @@
 //	~/.yarnd/<id>/spec.json    what to run (appmaster/spec)
 //	~/.yarnd/<id>/seed         of the application's certificate authority
 //	~/.yarnd/<id>/client.pem   the owner's credential: who can read it is the owner
+//	~/.yarnd/<id>/launch.json  what is submitted, so that it can be again
+//	~/.yarnd/<id>.<any>/       a staging directory that is being put together
+//	~/.yarnd/names/<version>   which application has which name (names.go)
 //	~/.yarnd/cache/…           bundles and archives by content; shared by applications
 //
 // The application master removes its staging directory when it finishes; Kill

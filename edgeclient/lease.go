@@ -39,18 +39,23 @@ func (c *Client) leases(f hdfs.FS, forgotten bool) packaging.Leases {
 			return nil, fsFault("cannot list the staging directories", err)
 		}
 		for _, d := range dirs {
-			id := path.Base(d.Path)
-			if !d.IsDir || !IsID(id) {
+			id, whole, ok := stagedID(path.Base(d.Path))
+			if !d.IsDir || !ok {
 				continue
 			}
-			runs, known, err := c.mayRun(ctx, id, time.UnixMilli(d.ModTimeMs), forgotten)
-			if err != nil {
-				return nil, err
+			runs, known := time.Since(time.UnixMilli(d.ModTimeMs)) < abandoned, false
+			if whole {
+				if runs, known, err = c.mayRun(ctx, id, time.UnixMilli(d.ModTimeMs), forgotten); err != nil {
+					return nil, err
+				}
 			}
 			if !runs {
 				continue
 			}
 			l, err := readLease(ctx, f, d.Path)
+			if errors.Is(err, fs.ErrNotExist) && !whole { // it has just become whole
+				l, err = readLease(ctx, f, path.Join(path.Dir(d.Path), id))
+			}
 			if errors.Is(err, fs.ErrNotExist) && !known {
 				continue // its submission has not looked for any entry yet
 			}

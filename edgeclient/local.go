@@ -2,23 +2,16 @@ package edgeclient
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/yarnd/yarnd/appmaster/listen"
-	"github.com/yarnd/yarnd/appmaster/provider/local"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 )
@@ -27,6 +20,7 @@ import (
 // process, detached from ours, and its containers are its children.
 //
 //	<state dir>/local/<id>/app.json     what was submitted, and the process
+//	                       submit.lock  held while it is submitted
 //	                       end.json     how it ended, written by its process
 //	                       am/          the application master's directory
 //	                       containers/  those of the others
@@ -122,76 +116,11 @@ func (l *localCluster) Forget(id string) {
 	}
 }
 
-func (l *localCluster) Submit(_ context.Context, launch Launch) error {
-	l.prune()
-	am, logs := l.dir(launch.ID, "am"), l.dir(launch.ID, "logs", "am")
-	what := "cannot start the application master of " + launch.ID
-	for _, d := range []string{am, logs} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return wrap(Internal, what, err, "Check the disk")
-		}
-	}
-	for _, f := range launch.Files {
-		if err := localize(strings.TrimPrefix(f.URL, "file://"), filepath.Join(am, f.Link)); err != nil {
-			return wrap(Internal, what, err, "Check the disk")
-		}
-	}
-	cmd := exec.Command(filepath.Join(am, spec.ProgramName), "appmaster")
-	cmd.Dir = am
-	cmd.Env = append(os.Environ(), LocalDirVar+"="+l.dir(launch.ID), "LOG_DIRS="+logs)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	for name, to := range map[string]*io.Writer{"stdout": &cmd.Stdout, "stderr": &cmd.Stderr} {
-		f, err := os.OpenFile(filepath.Join(logs, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		if err != nil {
-			return wrap(Internal, what, err, "Check the disk")
-		}
-		defer f.Close()
-		*to = f
-	}
-	if l.opts.Leash {
-		end, err := l.tie(cmd)
-		if err != nil {
-			return wrap(Internal, what, err, "Close other files")
-		}
-		defer end.Close()
-	}
-	if err := cmd.Start(); err != nil {
-		return wrap(Internal, what, err, "Check that "+l.root+" is not on a file system mounted noexec")
-	}
-	go cmd.Wait() // ends with the application; our own end leaves it alive
-	began, _ := processBegan(cmd.Process.Pid)
-	r := launch.Request
-	app, err := json.Marshal(localApp{Name: r.Name, Queue: r.Queue, Tags: r.Tags, PID: cmd.Process.Pid, Began: began})
-	if err == nil {
-		err = renameio.WriteFile(l.dir(launch.ID, "app.json"), app, 0o600)
-	}
-	if err != nil {
-		cmd.Process.Kill()
-		return wrap(Internal, what, err, "Check the disk")
-	}
-	return nil
-}
-
-// tie has a process watch the end of a pipe, which the caller closes once it is
-// started; the other end is ours alone, until Close or the end of this process.
-func (l *localCluster) tie(cmd *exec.Cmd) (end *os.File, err error) {
-	end, ours, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	cmd.ExtraFiles = []*os.File{end} // descriptor 3
-	cmd.Env = append(cmd.Env, local.LifelineEnv+"=3")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.leash = append(l.leash, ours)
-	return end, nil
-}
-
 // Kill asks the application master to end its containers and itself, and when it
 // does not, ends it; its children notice and follow.
 func (l *localCluster) Kill(ctx context.Context, id, why string) error {
 	var app localApp
-	if err := readJSON(l.dir(id, "app.json"), &app); err != nil {
+	if err := readJSON(l.dir(id, appFile), &app); err != nil {
 		return &Fault{Code: NotFound, What: "cannot kill " + id, Why: err}
 	}
 	gone := func() (bool, error) {
@@ -224,20 +153,4 @@ func (l *localCluster) Kill(ctx context.Context, id, why string) error {
 		l.opts.Log.Debug("cannot clear up after an application", "app", id, "err", err)
 	}
 	return writeEnd(l.dir(id, LocalEndFile), killed)
-}
-
-// localize puts a staged file into the application master's directory, as a link.
-//
-// The program in the cache is made executable for that, which also has the containers
-// run it where it lies, and unwritable: nothing that runs there can change it for the
-// next application. A cache on another file system is copied from.
-func localize(from, to string) error {
-	if filepath.Base(to) != spec.ProgramName {
-		return os.Symlink(from, to)
-	}
-	const readAndRun = 0o500
-	if os.Chmod(from, readAndRun) == nil && os.Link(from, to) == nil {
-		return nil
-	}
-	return local.CopyExecutable(from, to)
 }

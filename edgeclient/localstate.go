@@ -21,7 +21,13 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 )
 
-// localApp is app.json.
+// appFile has a localApp. Before its process may begin it is in newAppFile.
+const (
+	appFile    = "app.json"
+	newAppFile = "app.new"
+)
+
+// localApp is what is known of an application that was started.
 type localApp struct {
 	Name  string   `json:"name"`
 	Queue string   `json:"queue"`
@@ -53,7 +59,7 @@ func (l *localCluster) Report(ctx context.Context, id string) (Report, error) {
 		return Report{}, usagef("Leave --provider local away", "%q is no application on this machine", id)
 	}
 	var app localApp
-	err := readJSON(l.dir(id, "app.json"), &app)
+	err := readJSON(l.dir(id, appFile), &app)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Report{}, &Fault{Code: NotFound, What: fmt.Sprintf("there is no application %s on this machine", id), Next: "See yarnd --provider local list --all"}
 	}
@@ -159,9 +165,10 @@ func clearWork(dir string) error {
 	return errors.Join(errs...)
 }
 
-// prune forgets the oldest ended applications, and clears up behind others whose
-// application master could not.
+// prune forgets the oldest ended applications, clears up behind others whose
+// application master could not, and gives ids back whose submitters died.
 func (l *localCluster) prune() {
+	l.dropReserved()
 	list, err := l.List(context.Background(), Filter{All: true})
 	if err != nil {
 		return
@@ -174,6 +181,23 @@ func (l *localCluster) prune() {
 		}
 		if err := remove(l.dir(r.ID)); err != nil {
 			l.opts.Log.Debug("cannot clear up after an application", "app", r.ID, "err", err)
+		}
+	}
+}
+
+// dropReserved removes what was reserved for applications that were never started.
+func (l *localCluster) dropReserved() {
+	entries, err := os.ReadDir(l.root)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !IsLocalID(e.Name()) || time.Since(info.ModTime()) < abandoned {
+			continue
+		}
+		if _, err := os.Stat(l.dir(e.Name(), appFile)); errors.Is(err, fs.ErrNotExist) {
+			l.opts.Log.Debug("giving an id back", "app", e.Name(), "err", os.RemoveAll(l.dir(e.Name())))
 		}
 	}
 }

@@ -41,8 +41,16 @@ type Request struct {
 
 	Name string // default "yarnd"
 	// IfNotExists returns the one application of this user and name that has not ended,
-	// if there is one, instead of another. It needs a Name.
+	// if there is one, instead of another. It needs a Name. All that ask so at once get
+	// the same one, and so does who asks again after a process was killed that did: it
+	// goes on where that one was.
 	IfNotExists bool
+	// IDFile is the path of a file, on this host, that keeps the id: written before the
+	// application is submitted, it makes a Submit with the same file give the same
+	// application, also after a process was killed in the middle of one. Of an application
+	// that has ended that is an error, unless Wait is WaitFinished; the caller removes the
+	// file to start another. It holds the id alone once the cluster has the application.
+	IDFile      string
 	Queue       string // default "default"
 	Tags        []string
 	Priority    int
@@ -206,6 +214,9 @@ func (r Request) Check() error { return r.withDefaults().check() }
 func (r Request) check() error {
 	if r.IfNotExists && r.Name == defaultName {
 		return usagef("Give it a name with --name", "whether an application exists is told by its name, and none is given")
+	}
+	if r.IfNotExists && r.IDFile != "" {
+		return usagef("Use one of them", "--if-not-exists tells an application by its name, --id-file by the file's id")
 	}
 	if r.Workers < 0 || r.Workers > MaxWorkers {
 		return usagef(fmt.Sprintf("Use --workers 0 to %d", MaxWorkers), "%d workers are out of range", r.Workers)

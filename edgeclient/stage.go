@@ -2,6 +2,8 @@ package edgeclient
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -103,26 +105,61 @@ func (p program) check(ctx context.Context) error {
 	return nil
 }
 
+// launchFile holds what starts the application master, once all of it is staged.
+const launchFile = "launch.json"
+
+// maxLaunch bounds that file, in bytes.
+const maxLaunch = 16 << 20
+
 // stage puts everything on the cluster's file system and returns what the
-// application master's container gets. The caller removes the directory when
-// anything fails from here on.
+// application master's container gets. What it stages appears in one step, so a
+// staging directory is whole; of several submissions of one id that stage at once,
+// the first one's is what all of them submit.
 func (c *Client) stage(ctx context.Context, f hdfs.FS, id string, r Request, p program) (Launch, error) {
-	dir := path.Join(f.Home(), stagingRoot, id)
-	if err := hdfs.EnsureDir(ctx, f, path.Dir(dir), 0o700); err != nil {
+	root := path.Join(f.Home(), stagingRoot)
+	if err := hdfs.EnsureDir(ctx, f, root, 0o700); err != nil {
 		return Launch{}, fsFault("cannot make the staging directory", err)
 	}
-	if err := hdfs.EnsureDir(ctx, f, dir, 0o700); err != nil {
+	dir := path.Join(root, id)
+	s := &stager{ctx: ctx, fs: f, dir: dir, work: dir + "." + rand.Text()}
+	if err := hdfs.EnsureDir(ctx, f, s.work, 0o700); err != nil {
 		return Launch{}, fsFault("cannot make the staging directory", err)
 	}
-	staging, err := f.URL(dir)
+	c.reached(stepStaging)
+	l, err := c.fill(s, id, r, p)
+	taken := false
+	if err == nil {
+		err = f.Rename(ctx, s.work, dir)
+		taken = errors.Is(err, hdfs.ErrNotEmpty)
+		err = fsFault("cannot stage "+id, err)
+	}
+	if err == nil {
+		return l, nil
+	}
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.opts.CallTimeout)
+	defer cancel()
+	if e := f.RemoveAll(clean, s.work); e != nil {
+		c.opts.Progress("could not clean up after the failure: %v. Remove %s by hand", e, s.work)
+	}
+	if taken {
+		if first, e := readLaunch(ctx, f, dir); e == nil {
+			return first, nil
+		}
+	}
+	return Launch{}, err
+}
+
+// fill writes a staging directory, its launch file last.
+func (c *Client) fill(s *stager, id string, r Request, p program) (Launch, error) {
+	staging, err := s.fs.URL(s.dir)
 	if err != nil {
 		return Launch{}, fsFault("cannot name the staging directory", err)
 	}
-	s := &stager{ctx: ctx, fs: f, dir: dir}
-	shared, err := c.upload(ctx, f, p, s)
+	shared, err := c.upload(s.ctx, s.fs, p, s)
 	if err != nil {
 		return Launch{}, err
 	}
+	c.reached(stepUploaded)
 	site := s.site(c.cluster)
 	if s.err != nil {
 		return Launch{}, s.err
@@ -140,32 +177,65 @@ func (c *Client) stage(ctx context.Context, f hdfs.FS, id string, r Request, p p
 	if err != nil {
 		return Launch{}, err
 	}
-	l := Launch{ID: id, Request: r, Staging: staging, Env: c.cluster.Env()}
+	l := Launch{ID: id, Request: r, Cluster: c.cluster.Name(), Staging: staging, Env: c.cluster.Env()}
 	l.Files = append(l.Files, localFile(shared[0], true), s.put(spec.SpecFile, specJSON), s.put(spec.SeedFile, seed.Encode()))
 	for _, x := range site {
 		l.Files = append(l.Files, localFile(x, false))
 	}
+	text, err := json.Marshal(l)
+	if err != nil {
+		return Launch{}, wrap(Internal, "cannot write what is to be submitted", err, "See yarnd -v for more")
+	}
+	s.put(launchFile, text)
 	return l, s.err
+}
+
+// staged returns what an earlier try of the same submission has staged, whole. What is
+// older than the leases of submissions on what they use is removed, and staged anew.
+func (c *Client) staged(ctx context.Context, f hdfs.FS, id string) (l Launch, ok bool, err error) {
+	dir := path.Join(f.Home(), stagingRoot, id)
+	info, err := f.Stat(ctx, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Launch{}, false, nil
+	}
+	if err == nil && time.Since(time.UnixMilli(info.ModTimeMs)) < abandoned/2 {
+		if l, err = readLaunch(ctx, f, dir); err == nil {
+			return l, true, nil
+		}
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) {
+		err = f.RemoveAll(ctx, dir)
+	}
+	return Launch{}, false, fsFault("cannot look at what was staged for "+id, err)
+}
+
+func readLaunch(ctx context.Context, f hdfs.FS, dir string) (l Launch, err error) {
+	text, err := hdfs.ReadFile(ctx, f, path.Join(dir, launchFile), maxLaunch)
+	if err == nil {
+		err = json.Unmarshal(text, &l)
+	}
+	return l, err
 }
 
 // stager writes small owner-only files; its first error sticks.
 type stager struct {
-	ctx context.Context
-	fs  hdfs.FS
-	dir string
-	err error
+	ctx  context.Context
+	fs   hdfs.FS
+	dir  string // where all of it will be
+	work string // where it is put together
+	err  error
 }
 
 func (s *stager) put(name string, data []byte) LocalFile {
 	if s.err != nil {
 		return LocalFile{}
 	}
-	info, err := hdfs.WriteFile(s.ctx, s.fs, path.Join(s.dir, name), data, 0o600)
+	info, err := hdfs.WriteFile(s.ctx, s.fs, path.Join(s.work, name), data, 0o600)
 	if err != nil {
 		s.err = fsFault("cannot stage "+name, err)
 		return LocalFile{}
 	}
-	u, err := s.fs.URL(info.Path)
+	u, err := s.fs.URL(path.Join(s.dir, name)) // a rename keeps the modification time
 	if err != nil {
 		s.err = fsFault("cannot stage "+name, err)
 	}
@@ -296,56 +366,6 @@ func ownerCredential(seed identity.Seed, id, user string) ([]byte, error) {
 		return nil, err
 	}
 	return owner.PEM()
-}
-
-// unstage removes an application's staging directory, also when ctx has ended.
-func (c *Client) unstage(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.opts.CallTimeout)
-	defer cancel()
-	f, err := c.cluster.FS(ctx)
-	if err != nil {
-		return err
-	}
-	if err := f.RemoveAll(ctx, path.Join(stagingRoot, id)); err != nil {
-		return fsFault("cannot remove the staging directory of "+id, err)
-	}
-	return nil
-}
-
-// abandoned is the age at which a staging directory of an application that the
-// cluster does not know cannot be a submission under way.
-const abandoned = time.Hour
-
-// sweep removes staging directories of this user's applications that ended
-// without their application master's doing so. It is best effort.
-func (c *Client) sweep(ctx context.Context, f hdfs.FS, except string) {
-	entries, err := f.ReadDir(ctx, stagingRoot)
-	if err != nil {
-		return
-	}
-	const most = 20
-	looked := 0
-	for _, e := range entries {
-		id := path.Base(e.Path)
-		if !e.IsDir || !IsID(id) || id == except || looked == most {
-			continue
-		}
-		looked++
-		r, err := c.cluster.Report(ctx, id)
-		// Another cluster's applications, on the same file system, are unknown here.
-		ours := clusterOf(id) == clusterOf(except)
-		gone := CodeOf(err) == NotFound && ours && time.Since(time.UnixMilli(e.ModTimeMs)) > abandoned
-		if gone || err == nil && r.State.Ended() {
-			c.opts.Log.Debug("sweeping up", "app", id, "err", f.RemoveAll(ctx, e.Path))
-		}
-	}
-}
-
-// clusterOf is the part of an id that a start of a ResourceManager, or one that
-// recovers its state, shares with all its applications.
-func clusterOf(id string) string {
-	parts := strings.Split(id, "_")
-	return strings.Join(parts[:min(2, len(parts))], "_")
 }
 
 // wrongInput reports whether a file that a person named is at fault.

@@ -2,11 +2,13 @@ package edgeclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 	"time"
 
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/packaging"
 )
 
@@ -14,40 +16,24 @@ import (
 // report that it returns has the application's id also with an error that
 // came after the cluster took the application (a wait that ended too early):
 // then the application lives on. Else a failed Submit leaves nothing behind.
+//
+// With Request.IDFile or IfNotExists it can be called again after a process that
+// called it was killed at any moment, and gives the same application: see there.
 func (c *Client) Submit(ctx context.Context, r Request) (Report, error) {
 	r = r.withDefaults()
 	if err := r.check(); err != nil {
 		return Report{}, err
 	}
-	if r.IfNotExists {
-		if there, err := c.namesake(ctx, r.Name); err != nil || there.ID != "" {
-			return c.waitFor(ctx, there, r, err)
-		}
+	var app Report
+	var err error
+	switch {
+	case r.IDFile != "":
+		app, err = c.submitKept(ctx, r)
+	case r.IfNotExists:
+		app, err = c.submitNamed(ctx, r)
+	default:
+		app, err = c.submitOnce(ctx, r)
 	}
-	p, err := r.prepare(ctx, packaging.NewExaminer(packaging.CacheOptions{}))
-	if err != nil {
-		return Report{}, err
-	}
-	start := time.Now()
-	id, largest, err := c.cluster.NewID(ctx)
-	if err != nil {
-		return Report{}, err
-	}
-	err = c.preflight(ctx, r, p, largest)
-	if err == nil {
-		err = c.launch(ctx, id, r, p)
-	}
-	if err != nil {
-		c.cluster.Forget(id)
-		return Report{}, err
-	}
-	c.opts.Progress("submitted %s to %s in %s", id, c.cluster.Name(), time.Since(start).Round(time.Millisecond))
-	return c.waitFor(ctx, Report{ID: id}, r, nil)
-}
-
-// waitFor waits for an application as far as the request says, unless there is an error
-// already.
-func (c *Client) waitFor(ctx context.Context, app Report, r Request, err error) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
@@ -56,18 +42,45 @@ func (c *Client) waitFor(ctx context.Context, app Report, r Request, err error) 
 	return report, err
 }
 
-// namesake finds this user's application of a name that has not ended; the zero Report is
-// none. Which of several is meant nobody can say.
-func (c *Client) namesake(ctx context.Context, name string) (Report, error) {
-	list, err := c.List(ctx, Filter{User: c.cluster.User(), Name: name})
-	switch {
-	case err != nil || len(list) == 0:
+// submitOnce starts another application.
+func (c *Client) submitOnce(ctx context.Context, r Request) (Report, error) {
+	s, err := c.begin(ctx, r)
+	if err != nil {
 		return Report{}, err
-	case len(list) > 1:
-		return Report{}, &Fault{Code: Refused, What: fmt.Sprintf("%d applications are called %q: %s", len(list), name, ids(list)), Next: "End all but one with yarnd kill"}
 	}
-	c.opts.Progress("%s is called %q, and is there already", list[0].ID, name)
-	return list[0], nil
+	if err := s.launch(ctx, s.fresh, false); err != nil {
+		c.cluster.Forget(s.fresh)
+		return Report{}, err
+	}
+	return Report{ID: s.fresh}, nil
+}
+
+// submission is a request that passed every check.
+type submission struct {
+	*Client
+	r     Request
+	p     program
+	fresh string // an id that was never submitted
+	start time.Time
+}
+
+// begin makes every check of a submission, and reserves an id.
+func (c *Client) begin(ctx context.Context, r Request) (*submission, error) {
+	p, err := r.prepare(ctx, packaging.NewExaminer(packaging.CacheOptions{}))
+	if err != nil {
+		return nil, err
+	}
+	s := &submission{Client: c, r: r, p: p, start: time.Now()}
+	var largest Resources
+	if s.fresh, largest, err = c.cluster.NewID(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.preflight(ctx, r, p, largest); err != nil {
+		c.cluster.Forget(s.fresh)
+		return nil, err
+	}
+	c.reached(stepID)
+	return s, nil
 }
 
 // preflight makes every check that needs the cluster. It changes nothing.
@@ -85,26 +98,80 @@ func (c *Client) preflight(ctx context.Context, r Request, p program, largest Re
 	return checkTarget(ctx, f)
 }
 
-// launch stages and submits, and on failure removes what it staged.
-func (c *Client) launch(ctx context.Context, id string, r Request, p program) error {
-	f, err := c.cluster.FS(ctx)
+// launch stages and submits an application under an id, and on failure removes what it
+// staged. With again, others may do the same at the same moment, or have begun to and
+// died: what one of them has staged is what is submitted, and what may have arrived stays.
+func (s *submission) launch(ctx context.Context, id string, again bool) error {
+	f, err := s.cluster.FS(ctx)
 	if err != nil {
 		return err
 	}
-	l, err := c.stage(ctx, f, id, r, p)
+	l, err := s.toLaunch(ctx, f, id, again)
+	ours := !again // what is staged, if anything is: it may be another's, who submits it now
 	if err == nil {
-		err = c.cluster.Submit(ctx, l)
+		s.reached(stepStaged)
+		err = s.cluster.Submit(ctx, l)
+		ours = !errors.Is(err, errUnknown)
+	}
+	if err != nil && again && s.runs(ctx, id) {
+		err = nil // somebody else was faster
+	}
+	if err != nil && ours {
+		if e := s.unstage(ctx, id); e != nil {
+			s.opts.Progress("could not clean up after the failure: %v. Remove %s by hand", e, path.Join(f.Home(), stagingRoot, id))
+		}
 	}
 	if err != nil {
-		if e := c.unstage(ctx, id); e != nil {
-			c.opts.Progress("could not clean up after the failure: %v. Remove %s by hand", e, path.Join(f.Home(), stagingRoot, id))
-		}
 		return wrap(Internal, "cannot submit "+id, err, "See yarnd -v for more")
 	}
+	s.reached(stepSubmitted)
+	s.opts.Progress("submitted %s to %s in %s", id, s.cluster.Name(), time.Since(s.start).Round(time.Millisecond))
 	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	c.sweep(bounded, f, id)
+	s.sweep(bounded, f, id)
 	return nil
+}
+
+// toLaunch stages, or finds what was staged.
+func (s *submission) toLaunch(ctx context.Context, f hdfs.FS, id string, again bool) (l Launch, err error) {
+	ready := false
+	if again {
+		l, ready, err = s.staged(ctx, f, id)
+	}
+	if err == nil && !ready {
+		l, err = s.stage(ctx, f, id, s.r, s.p)
+	}
+	l.Again = again
+	return l, err
+}
+
+// errUnknown is in an error after which nobody knows whether a submission arrived.
+var errUnknown = errors.New("it is unknown whether it arrived")
+
+// runs tells whether the cluster has an application that has not ended.
+func (c *Client) runs(ctx context.Context, id string) bool {
+	r, err := c.cluster.Report(ctx, id)
+	return err == nil && !r.State.Ended()
+}
+
+// step is a moment of a submission, after which a test kills its process.
+type step string
+
+const (
+	stepID        step = "new application id"
+	stepKept      step = "id kept" // in the id file, or under the name
+	stepStaging   step = "staging begun"
+	stepUploaded  step = "bundle uploaded"
+	stepStaged    step = "staged"
+	stepSubmitted step = "submitted"
+	stepConfirmed step = "confirmed" // where the id is kept
+)
+
+// reached tells a test how far a submission is.
+func (c *Client) reached(s step) {
+	if c.onStep != nil {
+		c.onStep(s)
+	}
 }
 
 // spareSpace is how many times the least that is not refused is advised: one program

@@ -151,7 +151,7 @@ func TestStaging(t *testing.T) {
 			t.Errorf("%s: %v, %v; want 0700", dir, st.Mode(), err)
 		}
 	}
-	if got, want := names(t, filepath.Join(root, newID)), []string{"client.pem", "core-site.xml", "lease.json", "seed", "spec.json"}; !slices.Equal(got, want) {
+	if got, want := names(t, filepath.Join(root, newID)), []string{"client.pem", "core-site.xml", "launch.json", "lease.json", "seed", "spec.json"}; !slices.Equal(got, want) {
 		t.Errorf("staged %v, want %v", got, want)
 	}
 	for _, name := range names(t, filepath.Join(root, newID)) {

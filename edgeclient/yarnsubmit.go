@@ -91,7 +91,7 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	if err != nil {
 		return &Fault{Code: Internal, What: "cannot submit", Why: err}
 	}
-	sc, err := submission(id, l)
+	sc, err := submissionContext(id, l)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,11 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 		}
 		return err
 	}
-	if CodeOf(err) != Refused { // whether it arrived is unknown: make sure that it does not run
+	switch code := CodeOf(err); {
+	case code == Refused:
+	case l.Again && code != Auth:
+		return &Fault{Code: code, What: "cannot submit " + l.ID, Why: fmt.Errorf("%w: %w", errUnknown, err), Next: "Run the same command again, which goes on with the same application"}
+	default: // whether it arrived is unknown: make sure that it does not run
 		y.endUnwanted(ctx, l.ID, id)
 	}
 	return err
@@ -149,8 +153,8 @@ func (y *yarnCluster) endUnwanted(ctx context.Context, app string, id yarn.Appli
 	}
 }
 
-// submission is the message that starts an application master.
-func submission(id yarn.ApplicationID, l Launch) (*pb.ApplicationSubmissionContext, error) {
+// submissionContext is the message that starts an application master.
+func submissionContext(id yarn.ApplicationID, l Launch) (*pb.ApplicationSubmissionContext, error) {
 	files, err := localResources(l.Files)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 
 // perSubmission are the flags that cannot be settings: they say where settings are,
 // and what to do with them this time.
-var perSubmission = []string{"config", "dry-run", "help", "if-not-exists"}
+var perSubmission = []string{"config", "dry-run", "help", "id-file", "if-not-exists"}
 
 // Every flag of submit's is a setting, and every setting is a flag of submit's.
 func TestEveryFlagIsASetting(t *testing.T) {

@@ -21,8 +21,11 @@ func (c *command) submit() *cobra.Command {
 		Long: `submit puts this binary and the given archives into HDFS (only what is not there
 yet), starts an application master, and prints the application's id, alone, on
 standard output. The cluster lives until it is killed or idle for --idle-timeout,
-whether anybody is connected or not. Every flag but -f and --dry-run can be set in
+whether anybody is connected or not. Flags but -f, --dry-run and the two below can be set in
 yarnd.yaml: see yarnd config.
+
+With --id-file FILE, or with --name NAME --if-not-exists, the same command can be run
+again, also after it was killed at whatever moment, and gives the same application.
 
 A PROGRAM or SCRIPT is a driver: it runs inside the cluster, in a container of its
 own, with the application as $YARND_APP, which is "current" there. The application
@@ -69,6 +72,7 @@ with #!, is put beside yarnd in the driver's container.`,
 	f.StringVarP(&c.file, "config", "f", "", "read settings from this YAML file; flags and the environment come before it")
 	f.BoolVar(&dry, "dry-run", false, "make every check and show what would be submitted; change nothing")
 	f.BoolVar(&r.IfNotExists, "if-not-exists", false, "print the id of the application that has this --name and has not ended, if there is one, instead of starting another")
+	f.StringVar(&r.IDFile, "id-file", "", "keep the application's id in this file, written before it is submitted: run again with the same file, also after it was killed, submit gives the same application")
 	requestFlags(f, &r, &wait)
 	return cmd
 }
