@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +91,8 @@ func (a app) roles(t *testing.T) []string {
 	return all
 }
 
-// squares is a job under way: n commands, of which all but the first 20 wait for a file on their node.
+// squares is a job under way: n commands, of which all but the first 20 wait for a file on their node. Each notes beside
+// it that it ran.
 type squares struct {
 	app  app
 	n    int
@@ -103,7 +105,7 @@ func (a app) gate() string { return "/tmp/gate-" + a.id }
 
 func (a app) squares(t *testing.T, n int) *squares {
 	t.Helper()
-	const command = `[ "$1" -le 20 ] || until [ -e %s ]; do sleep 0.2; done; echo $(($1 * $1))`
+	const command = `echo $1 >> %[1]s.ran; [ "$1" -le 20 ] || until [ -e %[1]s ]; do sleep 0.2; done; echo $(($1 * $1))`
 	j := &squares{app: a, n: n, done: make(chan error, 1)}
 	cmd := a.edge.Command(t.Context(), "", "yarnd", "map", "-q", a.id, "--", "sh", "-c", fmt.Sprintf(command, a.gate()), "sh", "{}")
 	var items strings.Builder
@@ -136,7 +138,7 @@ func (j *squares) finish(t *testing.T) {
 	}
 	for _, n := range nodes {
 		t.Cleanup(func() {
-			j.app.edge.Cluster.Exec(context.Background(), cluster.Command{Host: n, Argv: []string{"rm", "-f", j.app.gate()}})
+			j.app.edge.Cluster.Exec(context.Background(), cluster.Command{Host: n, Argv: []string{"rm", "-f", j.app.gate(), j.app.gate() + ".ran"}})
 		})
 	}
 	select {
@@ -154,4 +156,24 @@ func (j *squares) finish(t *testing.T) {
 	if got := j.out.String(); got != want.String() {
 		t.Errorf("the job's results are\n%s", got)
 	}
+}
+
+// runs counts how often each command was begun, on all nodes.
+func (j *squares) runs(t *testing.T) map[int]int {
+	t.Helper()
+	all := map[int]int{}
+	for _, n := range nodes {
+		text, err := j.app.edge.Cluster.Output(t.Context(), n, "root", "sh", "-c", "cat "+j.app.gate()+".ran 2>/dev/null || true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Fields(text) {
+			i, err := strconv.Atoi(line)
+			if err != nil {
+				t.Fatalf("%q on %s: %v", line, n, err)
+			}
+			all[i]++
+		}
+	}
+	return all
 }

@@ -39,10 +39,15 @@ func def[T int | float64 | time.Duration](v *T, d T) {
 
 // Core remembers what a View alone does not tell. It is not safe for concurrent use.
 type Core struct {
-	cfg   Config
-	pools map[string]*pool
-	// trying is when the first task of a class of unknown length was seen with a worker.
-	trying map[class]time.Duration
+	cfg    Config
+	pools  map[string]*pool
+	trying map[class]trial
+}
+
+// trial is work of which nothing has ended for some time, though workers are at it.
+type trial struct {
+	since time.Duration
+	ended uint64 // graph.Demand.Ended then
 }
 
 // class names work from one View to the next.
@@ -55,7 +60,7 @@ func classOf(w *graph.Demand) class { return class{w.Job, w.Class} }
 
 // New returns a core that knows nothing yet.
 func New(cfg Config) *Core {
-	return &Core{cfg: cfg.withDefaults(), pools: map[string]*pool{}, trying: map[class]time.Duration{}}
+	return &Core{cfg: cfg.withDefaults(), pools: map[string]*pool{}, trying: map[class]trial{}}
 }
 
 // Decide returns a decision for each pool of v, in their order. It is meant to be called
@@ -163,17 +168,19 @@ func (c *Core) memory(p *Pool) int {
 	return int(math.Ceil(float64(p.Bytes) / (float64(p.Memory) * c.cfg.Fill)))
 }
 
-// observeTries notes since when work of unknown length is being tried.
+// observeTries notes since when nothing has ended of work that is being tried. What is
+// known to be short may have been given ahead of time and wait behind something else;
+// so only what runs counts there.
 func (c *Core) observeTries(v View) {
 	seen := make(map[class]bool, len(v.Work))
 	for i := range v.Work {
 		w := &v.Work[i]
-		if w.Took > 0 || w.Given == 0 {
+		if w.Given == 0 || w.Took > 0 && w.Running == 0 {
 			continue
 		}
 		seen[classOf(w)] = true
-		if _, ok := c.trying[classOf(w)]; !ok {
-			c.trying[classOf(w)] = v.Now
+		if t, ok := c.trying[classOf(w)]; !ok || t.ended != w.Ended {
+			c.trying[classOf(w)] = trial{v.Now, w.Ended}
 		}
 	}
 	for id := range c.trying {

@@ -283,3 +283,28 @@ func TestPoolsAreChosenByWhatTasksAskFor(t *testing.T) {
 		}
 	}
 }
+
+// Twenty tasks took a moment. The next ones do not end, so it takes more workers than the mean says.
+func TestMeanIsNotBelievedForEver(t *testing.T) {
+	s := tell(t, Config{}, 0, 20)
+	w := s.work(39, 1, 0, 10*time.Millisecond)
+	s.pool().Wanted = 1
+	s.come(1)
+	w.Running, w.Ended = 1, 20
+	s.want(s.after(0), 1, Hold, "")
+	s.want(s.after(time.Minute), 20, "", "40 tasks can run")
+	// Where some end all the time, the mean is right.
+	s = tell(t, Config{}, 0, 20)
+	w = s.work(39, 1, 0, 10*time.Millisecond)
+	s.pool().Wanted = 1
+	s.come(1)
+	w.Running = 1
+	for range 60 {
+		w.Ended++
+		s.view.Now += time.Second
+		s.want(s.after(0), 1, Hold, "")
+	}
+	// What waits behind other work, and does not run, says nothing.
+	w.Running = 0
+	s.want(s.after(time.Minute), 1, Hold, "")
+}

@@ -46,15 +46,13 @@ func (c *Core) demands(v View) []*demand {
 	return out
 }
 
-// atLeast is how long tasks of w take, as far as that is known.
+// atLeast is how long tasks of w take: as long as those that have ended, or as those that
+// run have run by now if none of them has ended for longer than that.
 func (c *Core) atLeast(now time.Duration, w *graph.Demand) time.Duration {
-	if w.Took > 0 {
-		return w.Took
+	if t, ok := c.trying[classOf(w)]; ok {
+		return max(w.Took, now-t.since)
 	}
-	if since, ok := c.trying[classOf(w)]; ok {
-		return now - since
-	}
-	return 0
+	return w.Took
 }
 
 func (d *demand) add(w *graph.Demand, per float64, delay, took time.Duration) {

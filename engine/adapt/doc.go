@@ -14,9 +14,10 @@
 //	horizon = 5 s, or three times what nine of ten workers took from request to ready
 //
 // and never more than the width. Where work comes all the time it is also as many as that
-// keeps busy: a goal that is far away would let it pile up first. Tasks of which none has ended are as long as the first
-// of them has run by now, at least; and while nothing more is known 1, 2, 4, 8 … workers
-// try, one step a second. What is known is asked for at once.
+// keeps busy: a goal that is far away would let it pile up first. Tasks are as long as
+// those of their class that have ended; or, if some run and none has ended for longer than
+// that, as long as they have run by now. While nothing is known 1, 2, 4, 8 … workers try,
+// one step a second. What is known is asked for at once.
 //
 // A task counts in the pool that it names, or in the plainest that can run it.
 //

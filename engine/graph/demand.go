@@ -17,8 +17,11 @@ type Demand struct {
 	// How many there are.
 	Ready   int // could run
 	Given   int // workers have them
+	Running int // of Given: have run for some time at least
 	Waiting int // for inputs
 	Soon    int // of Waiting: ready when what workers have now has ended
+
+	Ended uint64 // attempts that workers had and have no more; grows
 
 	SoonIn time.Duration // how long a task takes that Soon waits for; 0: unknown
 	Took   time.Duration // how long one takes; 0: unknown

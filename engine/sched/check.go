@@ -94,7 +94,7 @@ func (k *checker) job(j *job) error {
 	}
 	for n := range active {
 		if active[n].parts != j.classes[n].parts {
-			return fmt.Errorf("job %d, class %d: waiting, ready and given counted %v, kept %v", j.id, n, active[n].parts, j.classes[n].parts)
+			return fmt.Errorf("job %d, class %d: waiting, ready, assigned and running counted %v, kept %v", j.id, n, active[n].parts, j.classes[n].parts)
 		}
 	}
 	if counts != j.counts {

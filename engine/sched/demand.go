@@ -14,12 +14,12 @@ import (
 
 // part is which of a class's counts an active state is in.
 var part = [states]uint8{
-	StateReleased: noPart, StateWaiting: 0, StateReady: 1, StateAssigned: 2, StateRunning: 2,
+	StateReleased: noPart, StateWaiting: 0, StateReady: 1, StateAssigned: 2, StateRunning: 3,
 	StateDone: noPart, StateFailed: noPart, StateCancelled: noPart, StateForgotten: noPart,
 }
 
 const (
-	parts  = 3
+	parts  = 4
 	noPart = parts
 
 	sampledTasks = 512     // that workers have
@@ -52,7 +52,8 @@ func (c *Core) Demand(dst []graph.Demand) []graph.Demand {
 			dst = append(dst, graph.Demand{
 				Job: j.id, Class: graph.ClassID(n), Name: cl.Name,
 				Pool: cl.Pool, Slots: cl.slots, Memory: cl.Resources.Memory, Named: cl.Resources.Named,
-				Waiting: int(cl.parts[0]), Ready: int(cl.parts[1]), Given: max(0, int(cl.parts[2])-f.parked),
+				Waiting: int(cl.parts[0]), Ready: int(cl.parts[1]), Given: max(0, int(cl.parts[2]+cl.parts[3])-f.parked),
+				Running: max(0, int(cl.parts[3])-f.parked), Ended: cl.ended,
 				Soon: f.soon, SoonIn: micros(f.soonIn), Took: micros(cl.took.micros()), Path: micros(f.path),
 			})
 		}

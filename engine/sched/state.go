@@ -140,6 +140,9 @@ func (c *Core) apply(j *job, i uint32, m move) {
 	cl := j.classOf(t)
 	j.counts[t.state]--
 	cl.count(t.state, ^uint32(0))
+	if t.state.Given() && !mv.to.Given() {
+		cl.ended++
+	}
 	t.state = mv.to
 	j.counts[t.state]++
 	cl.count(t.state, 1)
