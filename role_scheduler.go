@@ -113,11 +113,16 @@ func (f *fleet) Report(r server.Report) {
 // poolStates says in the engine's words how the pools are.
 func poolStates(m *ampb.Pools) (out []server.PoolState) {
 	for _, p := range m.GetPool() {
+		var room *int
+		if p.Room != nil {
+			n := int(p.GetRoom())
+			room = &n
+		}
 		limits := p.GetAdapt()
 		memory := float64(p.GetMemoryMib() << 20)
 		out = append(out, server.PoolState{
 			Name: p.GetPool(), Adapts: limits != nil, Min: int(limits.GetMin()), Max: int(limits.GetMax()), Idle: limits.GetIdle().AsDuration(),
-			Round: p.GetRound(), Wanted: int(p.GetWanted()), Asked: int(p.GetAsked()), Containers: int(p.GetContainers()), Failures: int(p.GetFailures()),
+			Round: p.GetRound(), Wanted: int(p.GetWanted()), Asked: int(p.GetAsked()), Containers: int(p.GetContainers()), Failures: int(p.GetFailures()), Headroom: room,
 			Slots: int(p.GetVcores()), Memory: uint64(memory * resultShare), TaskMemory: uint64(memory * (limitShare - resultShare)), Named: namedAmounts(p.GetNamed()),
 		})
 	}

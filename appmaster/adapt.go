@@ -147,6 +147,41 @@ func (l *loop) remembered(told *ampb.Pools) {
 	}
 }
 
+// clusterIs takes in how the cluster is, and has the scheduler told where that matters to it.
+func (l *loop) clusterIs(now reconcile.Cluster) {
+	before := l.cluster
+	l.cluster = now
+	for i := range l.opt.Spec.Pools {
+		if p := &l.opt.Spec.Pools[i]; p.Role == spec.RoleWorker && !sameRoom(roomFor(p, before.Room), roomFor(p, now.Room)) {
+			l.dirty = true
+		}
+	}
+}
+
+func sameRoom(a, b *int32) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+
+// roomFor is how many containers of a pool a room has place for; nil: nobody knows. A room
+// is told of the nodes without a label.
+func roomFor(p *spec.Pool, room *spec.Resource) *int32 {
+	if room == nil || p.NodeLabel != "" {
+		return nil
+	}
+	n := int64(maxContainers)
+	if p.Resource.MemoryMiB > 0 {
+		n = min(n, room.MemoryMiB/p.Resource.MemoryMiB)
+	}
+	if room.VCores >= 0 && p.Resource.VCores > 0 {
+		n = min(n, int64(room.VCores/p.Resource.VCores))
+	}
+	for name, each := range p.Resource.Named {
+		if have, told := room.Named[name]; told && each > 0 {
+			n = min(n, have/each)
+		}
+	}
+	out := int32(n)
+	return &out
+}
+
 // tellPools tells the scheduler how the pools are, if that has changed.
 func (l *loop) tellPools() {
 	if l.sched == nil {
@@ -162,6 +197,7 @@ func (l *loop) tellPools() {
 		m.Pool = append(m.Pool, &ampb.PoolState{
 			Pool: v.Name, Adapt: limitsOut(s.limits), Round: s.round, Wanted: int32(v.Wanted), Asked: int32(v.Asked),
 			Containers: int32(v.Starting + v.Running), Failures: int32(v.Failures), Vcores: int32(r.VCores), MemoryMib: r.MemoryMiB, Named: r.Named,
+			Room: roomFor(l.opt.Spec.Pool(v.Name), l.cluster.Room),
 		})
 	}
 	if proto.Equal(m, l.toldPools) {

@@ -3,6 +3,7 @@ package appmaster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +121,8 @@ func (l *loop) noteAction(a reconcile.Action) {
 		l.note("container.released", a.ID, "handed back to the cluster")
 	case reconcile.StopContainer:
 		l.note("container.stopping", a.ID, "it is told to end")
+	case reconcile.Avoid:
+		l.noteAvoided(a.Nodes)
 	case reconcile.TellShrink:
 		l.note("pool.shrinking", a.Pool, "the scheduler drains workers until %d are left", a.To)
 	case reconcile.NoteExit:
@@ -129,6 +132,21 @@ func (l *loop) noteAction(a reconcile.Action) {
 		}
 		l.note("container.exited", a.ID, "of pool %s on %s: %s", a.Pool, a.Node, text)
 	}
+}
+
+// noteAvoided notes which nodes get no containers from now on, and which do again.
+func (l *loop) noteAvoided(nodes []string) {
+	for _, v := range l.core.Avoided() {
+		if !slices.Contains(l.avoided, v.Node) {
+			l.note("node.avoided", v.Node, "no more containers there for %s: one after the other did not stay up; the last %s", v.Left.Round(time.Second), v.Why)
+		}
+	}
+	for _, node := range l.avoided {
+		if !slices.Contains(nodes, node) {
+			l.note("node.trusted", node, "containers may run there again")
+		}
+	}
+	l.avoided = nodes
 }
 
 // notePools notes changes of what pools want, and the beginning of the end.

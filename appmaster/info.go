@@ -86,6 +86,9 @@ func (l *loop) info() *ampb.Info {
 			Since: timestamppb.New(l.began.Add(v.Since)), Pid: int32(d.PID), Logs: d.Logs, Joined: m != nil && m.proven,
 		})
 	}
+	for _, v := range l.core.Avoided() {
+		info.Avoided = append(info.Avoided, &ampb.AvoidedNode{Node: v.Node, Until: timestamppb.New(time.Now().Add(v.Left)), Why: v.Why})
+	}
 	return info
 }
 

@@ -57,7 +57,9 @@ type loop struct {
 	events    chronicle
 	pools     map[string]int // what each wanted when that was last told
 	scaling   map[string]*scaling
-	toldPools *ampb.Pools // the last that the scheduler was told
+	cluster   reconcile.Cluster // as the provider last told
+	avoided   []string          // nodes that people were last told of
+	toldPools *ampb.Pools       // the last that the scheduler was told
 	saidEnd   bool
 	revision  uint64
 	dirty     bool
@@ -109,7 +111,7 @@ func newLoop(o Options) (*loop, error) {
 		members: map[string]*member{}, allocated: map[string]int{}, pools: map[string]int{}, scaling: newScaling(o.Spec),
 	}
 	l.core = reconcile.New(reconcile.Options{
-		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt),
+		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt), Node: o.Node,
 	})
 	if l.node, err = nodeName(o); err != nil {
 		return nil, err
@@ -241,6 +243,8 @@ func (l *loop) do(ctx context.Context, f func()) bool {
 func (l *loop) step(ev reconcile.Event) {
 	switch ev := ev.(type) {
 	case reconcile.Tick, reconcile.Presence, reconcile.Heard:
+	case reconcile.Cluster:
+		l.clusterIs(ev)
 	case reconcile.Allocated:
 		l.allocated[ev.Pool]++
 		l.dirty = true
@@ -269,6 +273,8 @@ func (l *loop) act(a reconcile.Action) {
 		l.prov.Ask(a.Pool, a.N, l.allocated[a.Pool])
 	case reconcile.ReleaseContainer:
 		l.prov.Release(a.ID)
+	case reconcile.Avoid:
+		l.prov.Avoid(a.Nodes)
 	case reconcile.StopContainer:
 		l.prov.Stop(a.ID)
 	case reconcile.StartContainer:

@@ -243,6 +243,7 @@ type noProvider struct{ provider.Provider }
 
 func (noProvider) Name() string                             { return "none" }
 func (noProvider) Ask(string, int, int)                     {}
+func (noProvider) Avoid([]string)                           {}
 func (noProvider) Describe(string) (d provider.Description) { return d }
 
 // Told to end, the application master ends the application, quickly.

@@ -35,7 +35,8 @@ type Options struct {
 type Client struct {
 	cluster Cluster
 	opts    Options
-	onStep  func(step) // of a submission, in tests; nil is nobody
+	onStep  func(step)    // of a submission, in tests; nil is nobody
+	patient time.Duration // how long another's submission is waited for; 0: elsewhere
 }
 
 // Open makes a client. It connects when the first verb needs it. The caller

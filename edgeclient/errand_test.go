@@ -34,6 +34,7 @@ func runErrand(text string) int {
 	c, err := open("", Options{Provider: e.Provider, CallTimeout: 20 * time.Second, Progress: progress})
 	if err == nil {
 		defer c.Close()
+		c.patient = 300 * time.Millisecond
 		c.onStep = func(s step) {
 			if s == e.KillAt {
 				syscall.Kill(os.Getpid(), syscall.SIGKILL)

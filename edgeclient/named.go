@@ -1,6 +1,7 @@
 package edgeclient
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -115,7 +116,7 @@ func (n *naming) prepared(ctx context.Context) (err error) {
 // await waits a while for an application that somebody else is about to submit.
 func (n *naming) await(ctx context.Context, id string) (came bool, err error) {
 	n.opts.Progress("%s is called %q, and is being submitted", id, n.r.Name)
-	bounded, cancel := context.WithTimeout(ctx, elsewhere)
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(n.patient, elsewhere))
 	defer cancel()
 	err = poll(bounded, func() (bool, error) {
 		_, err := n.Client.cluster.Report(bounded, id)

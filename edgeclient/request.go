@@ -61,7 +61,7 @@ type Request struct {
 	AttemptWindow time.Duration
 	IdleTimeout   time.Duration // 0 is never
 	// Restarts is how many rounds of containers of a pool may end soon after they began,
-	// one after the other, before the application is given up; 0 is 3, -1 is no bound. What
+	// one after the other, before the application is given up; 0 is DefaultRestarts, -1 is no bound. What
 	// had come up and was killed from outside does not count.
 	Restarts int
 
@@ -145,6 +145,9 @@ const defaultName = "yarnd"
 // DefaultAttemptWindow is how long a failure of the application master counts.
 const DefaultAttemptWindow = 10 * time.Minute
 
+// DefaultRestarts is how many rounds of containers in a row may fail.
+const DefaultRestarts = 3
+
 // Wait is how far an application must get before a verb returns.
 type Wait string
 
@@ -200,6 +203,9 @@ func (r Request) withDefaults() Request {
 	orDefaultIdle(&r.Adapt)
 	if r.AttemptWindow == 0 {
 		r.AttemptWindow = DefaultAttemptWindow
+	}
+	if r.Restarts == 0 {
+		r.Restarts = DefaultRestarts
 	}
 	if r.Wait == "" {
 		r.Wait = WaitAccepted
@@ -294,8 +300,11 @@ func (r Request) checkTexts() error {
 
 // checkNumbers refuses what is out of range.
 func (r Request) checkNumbers() error {
-	if r.IdleTimeout < 0 || r.MaxAttempts < 0 || r.Restarts < -1 {
+	if r.IdleTimeout < 0 || r.MaxAttempts < 0 {
 		return usagef("Leave the flag away for the default", "a negative idle time-out or number of attempts has no meaning")
+	}
+	if r.Restarts < -1 || r.Restarts > config.MaxRestarts {
+		return usagef(fmt.Sprintf("Use --worker-restarts 1 to %d, or -1 for any number", config.MaxRestarts), "%d rounds of restarts are out of range", r.Restarts)
 	}
 	if r.AttemptWindow < time.Second {
 		return usagef("Use --attempt-window 1s or more, such as 10m", "failures of the application master cannot count for %v", r.AttemptWindow)

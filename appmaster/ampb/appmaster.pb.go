@@ -175,7 +175,8 @@ type Info struct {
 	Exits         []*Exit                `protobuf:"bytes,17,rep,name=exits,proto3" json:"exits,omitempty"`           // the latest ones, newest last
 	Web           string                 `protobuf:"bytes,18,opt,name=web,proto3" json:"web,omitempty"`               // URL of the page
 	IdleTimeout   *durationpb.Duration   `protobuf:"bytes,19,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
-	Final         string                 `protobuf:"bytes,20,opt,name=final,proto3" json:"final,omitempty"` // SUCCEEDED, FAILED or KILLED, once it has ended
+	Final         string                 `protobuf:"bytes,20,opt,name=final,proto3" json:"final,omitempty"`     // SUCCEEDED, FAILED or KILLED, once it has ended
+	Avoided       []*AvoidedNode         `protobuf:"bytes,21,rep,name=avoided,proto3" json:"avoided,omitempty"` // nodes that are to get no containers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -350,6 +351,74 @@ func (x *Info) GetFinal() string {
 	return ""
 }
 
+func (x *Info) GetAvoided() []*AvoidedNode {
+	if x != nil {
+		return x.Avoided
+	}
+	return nil
+}
+
+// AvoidedNode is a node on which containers did not stay up.
+type AvoidedNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"` // the last of them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AvoidedNode) Reset() {
+	*x = AvoidedNode{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AvoidedNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AvoidedNode) ProtoMessage() {}
+
+func (x *AvoidedNode) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AvoidedNode.ProtoReflect.Descriptor instead.
+func (*AvoidedNode) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AvoidedNode) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *AvoidedNode) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *AvoidedNode) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type Pool struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -370,7 +439,7 @@ type Pool struct {
 
 func (x *Pool) Reset() {
 	*x = Pool{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +451,7 @@ func (x *Pool) String() string {
 func (*Pool) ProtoMessage() {}
 
 func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +464,7 @@ func (x *Pool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pool.ProtoReflect.Descriptor instead.
 func (*Pool) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{3}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Pool) GetName() string {
@@ -494,7 +563,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -506,7 +575,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -519,7 +588,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{4}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Limits) GetMin() int32 {
@@ -560,7 +629,7 @@ type Container struct {
 
 func (x *Container) Reset() {
 	*x = Container{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +641,7 @@ func (x *Container) String() string {
 func (*Container) ProtoMessage() {}
 
 func (x *Container) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +654,7 @@ func (x *Container) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Container.ProtoReflect.Descriptor instead.
 func (*Container) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{5}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Container) GetId() string {
@@ -667,7 +736,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +748,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +761,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{6}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Exit) GetContainer() string {
@@ -764,7 +833,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +845,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +858,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{7}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Endpoint) GetAddress() string {
@@ -834,7 +903,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +915,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +928,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Report) GetBusy() bool {
@@ -962,7 +1031,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1043,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1056,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{9}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Job) GetId() string {
@@ -1061,7 +1130,7 @@ type WorkerRow struct {
 
 func (x *WorkerRow) Reset() {
 	*x = WorkerRow{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1142,7 @@ func (x *WorkerRow) String() string {
 func (*WorkerRow) ProtoMessage() {}
 
 func (x *WorkerRow) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1155,7 @@ func (x *WorkerRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerRow.ProtoReflect.Descriptor instead.
 func (*WorkerRow) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{10}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WorkerRow) GetContainer() string {
@@ -1145,7 +1214,7 @@ type ScaleRequest struct {
 
 func (x *ScaleRequest) Reset() {
 	*x = ScaleRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1226,7 @@ func (x *ScaleRequest) String() string {
 func (*ScaleRequest) ProtoMessage() {}
 
 func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1239,7 @@ func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleRequest.ProtoReflect.Descriptor instead.
 func (*ScaleRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{11}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ScaleRequest) GetPool() string {
@@ -1232,7 +1301,7 @@ type ScaleReply struct {
 
 func (x *ScaleReply) Reset() {
 	*x = ScaleReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1313,7 @@ func (x *ScaleReply) String() string {
 func (*ScaleReply) ProtoMessage() {}
 
 func (x *ScaleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1326,7 @@ func (x *ScaleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleReply.ProtoReflect.Descriptor instead.
 func (*ScaleReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{12}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ScaleReply) GetPool() string {
@@ -1291,7 +1360,7 @@ type AdaptRequest struct {
 
 func (x *AdaptRequest) Reset() {
 	*x = AdaptRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1372,7 @@ func (x *AdaptRequest) String() string {
 func (*AdaptRequest) ProtoMessage() {}
 
 func (x *AdaptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1385,7 @@ func (x *AdaptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdaptRequest.ProtoReflect.Descriptor instead.
 func (*AdaptRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{13}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AdaptRequest) GetPool() string {
@@ -1344,7 +1413,7 @@ type AdaptReply struct {
 
 func (x *AdaptReply) Reset() {
 	*x = AdaptReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1425,7 @@ func (x *AdaptReply) String() string {
 func (*AdaptReply) ProtoMessage() {}
 
 func (x *AdaptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1438,7 @@ func (x *AdaptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdaptReply.ProtoReflect.Descriptor instead.
 func (*AdaptReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{14}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AdaptReply) GetPool() string {
@@ -1404,7 +1473,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1485,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1498,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{15}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StopRequest) GetStatus() string {
@@ -1461,7 +1530,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1542,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1555,7 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
 }
 
 type KillRequest struct {
@@ -1498,7 +1567,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1579,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1592,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *KillRequest) GetContainer() string {
@@ -1541,7 +1610,7 @@ type KillReply struct {
 
 func (x *KillReply) Reset() {
 	*x = KillReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1622,7 @@ func (x *KillReply) String() string {
 func (*KillReply) ProtoMessage() {}
 
 func (x *KillReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1635,7 @@ func (x *KillReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillReply.ProtoReflect.Descriptor instead.
 func (*KillReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
 }
 
 type RetireRequest struct {
@@ -1579,7 +1648,7 @@ type RetireRequest struct {
 
 func (x *RetireRequest) Reset() {
 	*x = RetireRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1660,7 @@ func (x *RetireRequest) String() string {
 func (*RetireRequest) ProtoMessage() {}
 
 func (x *RetireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1673,7 @@ func (x *RetireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireRequest.ProtoReflect.Descriptor instead.
 func (*RetireRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RetireRequest) GetContainers() []string {
@@ -1630,7 +1699,7 @@ type RetireReply struct {
 
 func (x *RetireReply) Reset() {
 	*x = RetireReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1711,7 @@ func (x *RetireReply) String() string {
 func (*RetireReply) ProtoMessage() {}
 
 func (x *RetireReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1724,7 @@ func (x *RetireReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireReply.ProtoReflect.Descriptor instead.
 func (*RetireReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RetireReply) GetPools() []*ScaleReply {
@@ -1676,7 +1745,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1757,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1770,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EventsRequest) GetSince() uint64 {
@@ -1721,7 +1790,7 @@ type EventsReply struct {
 
 func (x *EventsReply) Reset() {
 	*x = EventsReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1802,7 @@ func (x *EventsReply) String() string {
 func (*EventsReply) ProtoMessage() {}
 
 func (x *EventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1815,7 @@ func (x *EventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsReply.ProtoReflect.Descriptor instead.
 func (*EventsReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EventsReply) GetEvents() []*Event {
@@ -1776,7 +1845,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1788,7 +1857,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1801,7 +1870,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -1850,7 +1919,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1931,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1944,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LogsRequest) GetContainer() string {
@@ -1909,7 +1978,7 @@ type LogChunk struct {
 
 func (x *LogChunk) Reset() {
 	*x = LogChunk{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +1990,7 @@ func (x *LogChunk) String() string {
 func (*LogChunk) ProtoMessage() {}
 
 func (x *LogChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +2003,7 @@ func (x *LogChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogChunk.ProtoReflect.Descriptor instead.
 func (*LogChunk) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LogChunk) GetData() []byte {
@@ -1966,7 +2035,7 @@ type FromScheduler struct {
 
 func (x *FromScheduler) Reset() {
 	*x = FromScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2047,7 @@ func (x *FromScheduler) String() string {
 func (*FromScheduler) ProtoMessage() {}
 
 func (x *FromScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2060,7 @@ func (x *FromScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromScheduler.ProtoReflect.Descriptor instead.
 func (*FromScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FromScheduler) GetMessage() isFromScheduler_Message {
@@ -2078,7 +2147,7 @@ type Announce struct {
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2159,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2172,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Announce) GetAddress() string {
@@ -2138,7 +2207,7 @@ type Want struct {
 
 func (x *Want) Reset() {
 	*x = Want{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2219,7 @@ func (x *Want) String() string {
 func (*Want) ProtoMessage() {}
 
 func (x *Want) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2232,7 @@ func (x *Want) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Want.ProtoReflect.Descriptor instead.
 func (*Want) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Want) GetPool() string {
@@ -2197,7 +2266,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2278,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2291,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Release) GetContainers() []string {
@@ -2256,7 +2325,7 @@ type ToScheduler struct {
 
 func (x *ToScheduler) Reset() {
 	*x = ToScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2337,7 @@ func (x *ToScheduler) String() string {
 func (*ToScheduler) ProtoMessage() {}
 
 func (x *ToScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2350,7 @@ func (x *ToScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToScheduler.ProtoReflect.Descriptor instead.
 func (*ToScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ToScheduler) GetMessage() isToScheduler_Message {
@@ -2397,7 +2466,7 @@ type Pools struct {
 
 func (x *Pools) Reset() {
 	*x = Pools{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2478,7 @@ func (x *Pools) String() string {
 func (*Pools) ProtoMessage() {}
 
 func (x *Pools) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2491,7 @@ func (x *Pools) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pools.ProtoReflect.Descriptor instead.
 func (*Pools) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Pools) GetPool() []*PoolState {
@@ -2451,13 +2520,14 @@ type PoolState struct {
 	Vcores        int32                  `protobuf:"varint,8,opt,name=vcores,proto3" json:"vcores,omitempty"`
 	MemoryMib     int64                  `protobuf:"varint,9,opt,name=memory_mib,json=memoryMib,proto3" json:"memory_mib,omitempty"`
 	Named         map[string]int64       `protobuf:"bytes,10,rep,name=named,proto3" json:"named,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Room          *int32                 `protobuf:"varint,11,opt,name=room,proto3,oneof" json:"room,omitempty"` // how many more the queue lets there be; absent: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PoolState) Reset() {
 	*x = PoolState{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +2539,7 @@ func (x *PoolState) String() string {
 func (*PoolState) ProtoMessage() {}
 
 func (x *PoolState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +2552,7 @@ func (x *PoolState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolState.ProtoReflect.Descriptor instead.
 func (*PoolState) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PoolState) GetPool() string {
@@ -2555,6 +2625,13 @@ func (x *PoolState) GetNamed() map[string]int64 {
 	return nil
 }
 
+func (x *PoolState) GetRoom() int32 {
+	if x != nil && x.Room != nil {
+		return *x.Room
+	}
+	return 0
+}
+
 type ContainerExited struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -2569,7 +2646,7 @@ type ContainerExited struct {
 
 func (x *ContainerExited) Reset() {
 	*x = ContainerExited{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +2658,7 @@ func (x *ContainerExited) String() string {
 func (*ContainerExited) ProtoMessage() {}
 
 func (x *ContainerExited) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +2671,7 @@ func (x *ContainerExited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerExited.ProtoReflect.Descriptor instead.
 func (*ContainerExited) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ContainerExited) GetContainer() string {
@@ -2652,7 +2729,7 @@ type Shrink struct {
 
 func (x *Shrink) Reset() {
 	*x = Shrink{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2741,7 @@ func (x *Shrink) String() string {
 func (*Shrink) ProtoMessage() {}
 
 func (x *Shrink) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2754,7 @@ func (x *Shrink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shrink.ProtoReflect.Descriptor instead.
 func (*Shrink) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Shrink) GetPool() string {
@@ -2705,7 +2782,7 @@ type Evict struct {
 
 func (x *Evict) Reset() {
 	*x = Evict{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2717,7 +2794,7 @@ func (x *Evict) String() string {
 func (*Evict) ProtoMessage() {}
 
 func (x *Evict) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2730,7 +2807,7 @@ func (x *Evict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evict.ProtoReflect.Descriptor instead.
 func (*Evict) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Evict) GetContainers() []string {
@@ -2756,7 +2833,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +2845,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +2858,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Stopping) GetWhy() string {
@@ -2803,7 +2880,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2815,7 +2892,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2828,7 +2905,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Drain) GetContainers() []string {
@@ -2853,7 +2930,7 @@ type SchedulerRequest struct {
 
 func (x *SchedulerRequest) Reset() {
 	*x = SchedulerRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +2942,7 @@ func (x *SchedulerRequest) String() string {
 func (*SchedulerRequest) ProtoMessage() {}
 
 func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +2955,7 @@ func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerRequest.ProtoReflect.Descriptor instead.
 func (*SchedulerRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{39}
 }
 
 type RenewRequest struct {
@@ -2890,7 +2967,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2902,7 +2979,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2915,7 +2992,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -2934,7 +3011,7 @@ type RenewReply struct {
 
 func (x *RenewReply) Reset() {
 	*x = RenewReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3023,7 @@ func (x *RenewReply) String() string {
 func (*RenewReply) ProtoMessage() {}
 
 func (x *RenewReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3036,7 @@ func (x *RenewReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
 func (*RenewReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RenewReply) GetCertificate() []byte {
@@ -2975,7 +3052,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\n" +
 	"\x1fyarnd/appmaster/appmaster.proto\x12\x0fyarnd.appmaster\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
 	"\vInfoRequest\"\x0e\n" +
-	"\fWatchRequest\"\xb2\x05\n" +
+	"\fWatchRequest\"\xea\x05\n" +
 	"\x04Info\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
@@ -2999,7 +3076,12 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x05exits\x18\x11 \x03(\v2\x15.yarnd.appmaster.ExitR\x05exits\x12\x10\n" +
 	"\x03web\x18\x12 \x01(\tR\x03web\x12<\n" +
 	"\fidle_timeout\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12\x14\n" +
-	"\x05final\x18\x14 \x01(\tR\x05final\"\xdf\x02\n" +
+	"\x05final\x18\x14 \x01(\tR\x05final\x126\n" +
+	"\aavoided\x18\x15 \x03(\v2\x1c.yarnd.appmaster.AvoidedNodeR\aavoided\"e\n" +
+	"\vAvoidedNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xdf\x02\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -3152,7 +3234,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\amessage\"Q\n" +
 	"\x05Pools\x12.\n" +
 	"\x04pool\x18\x01 \x03(\v2\x1a.yarnd.appmaster.PoolStateR\x04pool\x12\x18\n" +
-	"\aattempt\x18\x02 \x01(\x05R\aattempt\"\xfc\x02\n" +
+	"\aattempt\x18\x02 \x01(\x05R\aattempt\"\x9e\x03\n" +
 	"\tPoolState\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12-\n" +
 	"\x05adapt\x18\x02 \x01(\v2\x17.yarnd.appmaster.LimitsR\x05adapt\x12\x14\n" +
@@ -3167,11 +3249,13 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\n" +
 	"memory_mib\x18\t \x01(\x03R\tmemoryMib\x12;\n" +
 	"\x05named\x18\n" +
-	" \x03(\v2%.yarnd.appmaster.PoolState.NamedEntryR\x05named\x1a8\n" +
+	" \x03(\v2%.yarnd.appmaster.PoolState.NamedEntryR\x05named\x12\x17\n" +
+	"\x04room\x18\v \x01(\x05H\x00R\x04room\x88\x01\x01\x1a8\n" +
 	"\n" +
 	"NamedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb1\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01B\a\n" +
+	"\x05_room\"\xb1\x01\n" +
 	"\x0fContainerExited\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -3235,121 +3319,124 @@ func file_yarnd_appmaster_appmaster_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_appmaster_appmaster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(State)(0),                    // 0: yarnd.appmaster.State
 	(*InfoRequest)(nil),           // 1: yarnd.appmaster.InfoRequest
 	(*WatchRequest)(nil),          // 2: yarnd.appmaster.WatchRequest
 	(*Info)(nil),                  // 3: yarnd.appmaster.Info
-	(*Pool)(nil),                  // 4: yarnd.appmaster.Pool
-	(*Limits)(nil),                // 5: yarnd.appmaster.Limits
-	(*Container)(nil),             // 6: yarnd.appmaster.Container
-	(*Exit)(nil),                  // 7: yarnd.appmaster.Exit
-	(*Endpoint)(nil),              // 8: yarnd.appmaster.Endpoint
-	(*Report)(nil),                // 9: yarnd.appmaster.Report
-	(*Job)(nil),                   // 10: yarnd.appmaster.Job
-	(*WorkerRow)(nil),             // 11: yarnd.appmaster.WorkerRow
-	(*ScaleRequest)(nil),          // 12: yarnd.appmaster.ScaleRequest
-	(*ScaleReply)(nil),            // 13: yarnd.appmaster.ScaleReply
-	(*AdaptRequest)(nil),          // 14: yarnd.appmaster.AdaptRequest
-	(*AdaptReply)(nil),            // 15: yarnd.appmaster.AdaptReply
-	(*StopRequest)(nil),           // 16: yarnd.appmaster.StopRequest
-	(*StopReply)(nil),             // 17: yarnd.appmaster.StopReply
-	(*KillRequest)(nil),           // 18: yarnd.appmaster.KillRequest
-	(*KillReply)(nil),             // 19: yarnd.appmaster.KillReply
-	(*RetireRequest)(nil),         // 20: yarnd.appmaster.RetireRequest
-	(*RetireReply)(nil),           // 21: yarnd.appmaster.RetireReply
-	(*EventsRequest)(nil),         // 22: yarnd.appmaster.EventsRequest
-	(*EventsReply)(nil),           // 23: yarnd.appmaster.EventsReply
-	(*Event)(nil),                 // 24: yarnd.appmaster.Event
-	(*LogsRequest)(nil),           // 25: yarnd.appmaster.LogsRequest
-	(*LogChunk)(nil),              // 26: yarnd.appmaster.LogChunk
-	(*FromScheduler)(nil),         // 27: yarnd.appmaster.FromScheduler
-	(*Announce)(nil),              // 28: yarnd.appmaster.Announce
-	(*Want)(nil),                  // 29: yarnd.appmaster.Want
-	(*Release)(nil),               // 30: yarnd.appmaster.Release
-	(*ToScheduler)(nil),           // 31: yarnd.appmaster.ToScheduler
-	(*Pools)(nil),                 // 32: yarnd.appmaster.Pools
-	(*PoolState)(nil),             // 33: yarnd.appmaster.PoolState
-	(*ContainerExited)(nil),       // 34: yarnd.appmaster.ContainerExited
-	(*Shrink)(nil),                // 35: yarnd.appmaster.Shrink
-	(*Evict)(nil),                 // 36: yarnd.appmaster.Evict
-	(*Stopping)(nil),              // 37: yarnd.appmaster.Stopping
-	(*Drain)(nil),                 // 38: yarnd.appmaster.Drain
-	(*SchedulerRequest)(nil),      // 39: yarnd.appmaster.SchedulerRequest
-	(*RenewRequest)(nil),          // 40: yarnd.appmaster.RenewRequest
-	(*RenewReply)(nil),            // 41: yarnd.appmaster.RenewReply
-	nil,                           // 42: yarnd.appmaster.PoolState.NamedEntry
-	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
+	(*AvoidedNode)(nil),           // 4: yarnd.appmaster.AvoidedNode
+	(*Pool)(nil),                  // 5: yarnd.appmaster.Pool
+	(*Limits)(nil),                // 6: yarnd.appmaster.Limits
+	(*Container)(nil),             // 7: yarnd.appmaster.Container
+	(*Exit)(nil),                  // 8: yarnd.appmaster.Exit
+	(*Endpoint)(nil),              // 9: yarnd.appmaster.Endpoint
+	(*Report)(nil),                // 10: yarnd.appmaster.Report
+	(*Job)(nil),                   // 11: yarnd.appmaster.Job
+	(*WorkerRow)(nil),             // 12: yarnd.appmaster.WorkerRow
+	(*ScaleRequest)(nil),          // 13: yarnd.appmaster.ScaleRequest
+	(*ScaleReply)(nil),            // 14: yarnd.appmaster.ScaleReply
+	(*AdaptRequest)(nil),          // 15: yarnd.appmaster.AdaptRequest
+	(*AdaptReply)(nil),            // 16: yarnd.appmaster.AdaptReply
+	(*StopRequest)(nil),           // 17: yarnd.appmaster.StopRequest
+	(*StopReply)(nil),             // 18: yarnd.appmaster.StopReply
+	(*KillRequest)(nil),           // 19: yarnd.appmaster.KillRequest
+	(*KillReply)(nil),             // 20: yarnd.appmaster.KillReply
+	(*RetireRequest)(nil),         // 21: yarnd.appmaster.RetireRequest
+	(*RetireReply)(nil),           // 22: yarnd.appmaster.RetireReply
+	(*EventsRequest)(nil),         // 23: yarnd.appmaster.EventsRequest
+	(*EventsReply)(nil),           // 24: yarnd.appmaster.EventsReply
+	(*Event)(nil),                 // 25: yarnd.appmaster.Event
+	(*LogsRequest)(nil),           // 26: yarnd.appmaster.LogsRequest
+	(*LogChunk)(nil),              // 27: yarnd.appmaster.LogChunk
+	(*FromScheduler)(nil),         // 28: yarnd.appmaster.FromScheduler
+	(*Announce)(nil),              // 29: yarnd.appmaster.Announce
+	(*Want)(nil),                  // 30: yarnd.appmaster.Want
+	(*Release)(nil),               // 31: yarnd.appmaster.Release
+	(*ToScheduler)(nil),           // 32: yarnd.appmaster.ToScheduler
+	(*Pools)(nil),                 // 33: yarnd.appmaster.Pools
+	(*PoolState)(nil),             // 34: yarnd.appmaster.PoolState
+	(*ContainerExited)(nil),       // 35: yarnd.appmaster.ContainerExited
+	(*Shrink)(nil),                // 36: yarnd.appmaster.Shrink
+	(*Evict)(nil),                 // 37: yarnd.appmaster.Evict
+	(*Stopping)(nil),              // 38: yarnd.appmaster.Stopping
+	(*Drain)(nil),                 // 39: yarnd.appmaster.Drain
+	(*SchedulerRequest)(nil),      // 40: yarnd.appmaster.SchedulerRequest
+	(*RenewRequest)(nil),          // 41: yarnd.appmaster.RenewRequest
+	(*RenewReply)(nil),            // 42: yarnd.appmaster.RenewReply
+	nil,                           // 43: yarnd.appmaster.PoolState.NamedEntry
+	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 45: google.protobuf.Duration
 }
 var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	0,  // 0: yarnd.appmaster.Info.state:type_name -> yarnd.appmaster.State
-	43, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
-	4,  // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
-	6,  // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
-	8,  // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
-	9,  // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
-	7,  // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
-	44, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
-	44, // 8: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
-	5,  // 9: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
-	44, // 10: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
-	43, // 11: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
-	43, // 12: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
-	10, // 13: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
-	43, // 14: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
-	11, // 15: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
-	43, // 16: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	43, // 17: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
-	5,  // 18: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
-	5,  // 19: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
-	13, // 20: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
-	24, // 21: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
-	43, // 22: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
-	28, // 23: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
-	29, // 24: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
-	30, // 25: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
-	9,  // 26: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
-	32, // 27: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
-	34, // 28: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
-	35, // 29: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	36, // 30: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
-	37, // 31: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	38, // 32: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
-	32, // 33: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
-	33, // 34: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
-	5,  // 35: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
-	42, // 36: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
-	1,  // 37: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
-	2,  // 38: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
-	12, // 39: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
-	14, // 40: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
-	16, // 41: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
-	18, // 42: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
-	20, // 43: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
-	22, // 44: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
-	25, // 45: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
-	27, // 46: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	39, // 47: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	40, // 48: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
-	3,  // 49: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
-	3,  // 50: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
-	13, // 51: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
-	15, // 52: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
-	17, // 53: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
-	19, // 54: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
-	21, // 55: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
-	23, // 56: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
-	26, // 57: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
-	31, // 58: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
-	8,  // 59: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	41, // 60: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
-	49, // [49:61] is the sub-list for method output_type
-	37, // [37:49] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	44, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
+	5,  // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
+	7,  // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
+	9,  // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
+	10, // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
+	8,  // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
+	45, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
+	4,  // 8: yarnd.appmaster.Info.avoided:type_name -> yarnd.appmaster.AvoidedNode
+	44, // 9: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
+	45, // 10: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
+	6,  // 11: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
+	45, // 12: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
+	44, // 13: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
+	44, // 14: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
+	11, // 15: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
+	44, // 16: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
+	12, // 17: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
+	44, // 18: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
+	44, // 19: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	6,  // 20: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
+	6,  // 21: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
+	14, // 22: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
+	25, // 23: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
+	44, // 24: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	29, // 25: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
+	30, // 26: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
+	31, // 27: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
+	10, // 28: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
+	33, // 29: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
+	35, // 30: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
+	36, // 31: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
+	37, // 32: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
+	38, // 33: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	39, // 34: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	33, // 35: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
+	34, // 36: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
+	6,  // 37: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
+	43, // 38: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
+	1,  // 39: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
+	2,  // 40: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
+	13, // 41: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
+	15, // 42: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
+	17, // 43: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
+	19, // 44: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
+	21, // 45: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
+	23, // 46: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
+	26, // 47: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
+	28, // 48: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	40, // 49: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	41, // 50: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	3,  // 51: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
+	3,  // 52: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
+	14, // 53: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
+	16, // 54: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
+	18, // 55: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
+	20, // 56: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
+	22, // 57: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
+	24, // 58: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
+	27, // 59: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
+	32, // 60: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	9,  // 61: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
+	42, // 62: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	51, // [51:63] is the sub-list for method output_type
+	39, // [39:51] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_appmaster_appmaster_proto_init() }
@@ -3357,17 +3444,17 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 	if File_yarnd_appmaster_appmaster_proto != nil {
 		return
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[11].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[12].OneofWrappers = []any{
 		(*ScaleRequest_Count)(nil),
 		(*ScaleRequest_Delta)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[26].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[27].OneofWrappers = []any{
 		(*FromScheduler_Announce)(nil),
 		(*FromScheduler_Want)(nil),
 		(*FromScheduler_Release)(nil),
 		(*FromScheduler_Report)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[30].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[31].OneofWrappers = []any{
 		(*ToScheduler_Exited)(nil),
 		(*ToScheduler_Shrink)(nil),
 		(*ToScheduler_Evict)(nil),
@@ -3375,13 +3462,14 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 		(*ToScheduler_Drain)(nil),
 		(*ToScheduler_Pools)(nil),
 	}
+	file_yarnd_appmaster_appmaster_proto_msgTypes[33].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_appmaster_appmaster_proto_rawDesc), len(file_yarnd_appmaster_appmaster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

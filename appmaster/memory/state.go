@@ -103,6 +103,14 @@ func (s *State) validate() error {
 			return wrong("container %+v", c)
 		}
 	}
+	if len(s.Avoided) > maxContainers {
+		return wrong("%d nodes that are avoided are too many", len(s.Avoided))
+	}
+	for _, a := range s.Avoided {
+		if a.Node == "" || !text(a.Node, a.Why) {
+			return wrong("node %q, which is avoided", a.Node)
+		}
+	}
 	for _, e := range s.Exits {
 		if !text(e.Container, e.Pool, e.Node, e.Cause, e.Diagnostics) {
 			return wrong("exit of %q", e.Container)

@@ -33,7 +33,7 @@ import (
 //     container ends before, when Completed may come instead;
 //   - Completed for each container that ends after it was Allocated, once, except
 //     after LaunchFailed. Every end is reported, also when many come together.
-//   - NodeLost, Preempt, Adopted where the cluster has such things.
+//   - NodeLost, Preempt, Adopted, Cluster where the cluster has such things.
 //
 // The receiver must keep receiving; orders given meanwhile do not wait for it.
 //
@@ -79,6 +79,10 @@ type Provider interface {
 	// other's work if need be; both may be repeated; unknown ids are ignored.
 	Stop(id string)
 	Release(id string)
+
+	// Avoid has no containers allocated on these nodes, and on all others again, where
+	// the cluster can be told so.
+	Avoid(nodes []string)
 
 	// Progress tells the cluster how far the application is, 0 to 1, where it
 	// wants to know.

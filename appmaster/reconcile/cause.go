@@ -16,6 +16,7 @@ const (
 	Lost        Cause = "the node was lost"
 	Unstarted   Cause = "could not be started"
 	Unreachable Cause = "its node could not be reached"
+	Voided      Cause = "taken back before it was started"
 	StoppedByUs Cause = "stopped on request"
 	StoppedByRM Cause = "stopped by the resource manager"
 	OverLogs    Cause = "wrote more logs than the cluster allows"
@@ -73,7 +74,7 @@ func CauseOf(status int32, asked bool) Cause {
 // Blameless tells that neither the program nor its input can be the reason.
 func (c Cause) Blameless() bool {
 	switch c {
-	case BadDisks, Preempted, Lost, Unreachable, StoppedByUs, StoppedByRM:
+	case BadDisks, Preempted, Lost, Unreachable, Voided, StoppedByUs, StoppedByRM:
 		return true
 	case Exited, Signalled, OverMemory, OverVMemory, OverLogs, Unstarted:
 		return false

@@ -13,6 +13,7 @@ type Options struct {
 	Pools       []spec.Pool
 	IdleTimeout time.Duration // 0: never
 	Seed        uint64        // of the jitter in delays
+	Node        string        // on which the application master runs; "": not known
 
 	BackoffBase  time.Duration // 1 s: the delay after the first failed round
 	BackoffCap   time.Duration // 1 min
@@ -24,6 +25,7 @@ type Options struct {
 	StopGrace    time.Duration // 5 s: how long the scheduler may outlive its workers at the end
 	StopDeadline time.Duration // 15 s: how long the end may take altogether
 	GiveUp       time.Duration // 1 min: a stop whose completion is not reported
+	AvoidFor     time.Duration // 10 min: how long a node gets no containers on which they did not stay up
 }
 
 func (o Options) withDefaults() Options {
@@ -32,7 +34,7 @@ func (o Options) withDefaults() Options {
 		value time.Duration
 	}{
 		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 30 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.VouchGrace, 45 * time.Second}, {&o.AskAgain, time.Minute},
-		{&o.StopGrace, 5 * time.Second}, {&o.StopDeadline, 15 * time.Second}, {&o.GiveUp, time.Minute},
+		{&o.StopGrace, 5 * time.Second}, {&o.StopDeadline, 15 * time.Second}, {&o.GiveUp, time.Minute}, {&o.AvoidFor, 10 * time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -106,6 +108,11 @@ type Core struct {
 	busy     bool
 	active   time.Duration // when somebody last had use for the application
 
+	nodes    int                 // of the cluster; 0: not known
+	suspects map[string]*suspect // by node
+	good     map[string]bool     // nodes on which containers have stayed up
+	avoided  []string            // what the provider was last told, sorted
+
 	ending *ending // nil until the application is to stop
 
 	out []Action
@@ -114,7 +121,10 @@ type Core struct {
 // New returns the core of an application that has no container yet and wants
 // each pool's Count. Options.Pools must have passed spec.Application.Validate.
 func New(o Options) *Core {
-	c := &Core{opt: o.withDefaults(), containers: map[string]*container{}, random: o.Seed}
+	c := &Core{opt: o.withDefaults(), containers: map[string]*container{}, suspects: map[string]*suspect{}, good: map[string]bool{}, random: o.Seed}
+	if o.Node != "" {
+		c.good[o.Node] = true
+	}
 	for i := range o.Pools {
 		c.pools = append(c.pools, &pool{spec: &o.Pools[i], wanted: o.Pools[i].Count, shrunk: -1})
 	}
@@ -132,6 +142,7 @@ func (c *Core) Step(now time.Duration, ev Event) []Action {
 	c.handle(ev)
 	c.pass()
 	c.settle()
+	c.avoid()
 	c.end()
 	return c.out
 }
@@ -157,9 +168,14 @@ func (c *Core) handle(ev Event) {
 		if ev.Blameless {
 			cause = Unreachable
 		}
+		if ev.Void {
+			cause = Voided
+		}
 		c.remove(ev.ID, cause, StatusInvalid, ev.Why)
 	case Completed:
 		c.completed(ev)
+	case Cluster:
+		c.nodes = ev.Nodes
 	case NodeLost:
 		c.nodeLost(ev.Node)
 	case Preempt:

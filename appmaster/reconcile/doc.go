@@ -53,6 +53,9 @@
 // What the scheduler has heard of and was then killed by SIGKILL or SIGTERM counts for no
 // failure, however short it ran: its pool is held back for BackoffBase, each time.
 //
+// A node on which one container after the other does not stay up is avoided for a while
+// (avoid.go).
+//
 // Preemption, lost nodes, broken disks, and what we or the resource manager
 // killed are nobody's fault and count for nothing: see [Cause.Blameless].
 package reconcile

@@ -1,5 +1,7 @@
 package reconcile
 
+import "github.com/yarnd/yarnd/appmaster/spec"
+
 // Event is something that happened. Events may come late, twice, or in any order.
 type Event interface{ event() }
 
@@ -22,11 +24,19 @@ type Allocated struct{ ID, Pool, Node string }
 type Launched struct{ ID string }
 
 // LaunchFailed tells that a container could not be started. Blameless means that
-// the reason lies with the node and not with what was to be started.
+// the reason lies with the node and not with what was to be started; Void that it
+// lies with neither: the cluster takes the container back.
 type LaunchFailed struct {
 	ID        string
 	Why       string
 	Blameless bool
+	Void      bool
+}
+
+// Cluster tells how the cluster is, after each change.
+type Cluster struct {
+	Nodes int            // that it has
+	Room  *spec.Resource // how much more the queue lets this application have; nil: not known. VCores of -1 are no bound
 }
 
 // Completed tells that a container has ended.
@@ -106,6 +116,7 @@ func (Launched) event()          {}
 func (LaunchFailed) event()      {}
 func (Completed) event()         {}
 func (NodeLost) event()          {}
+func (Cluster) event()           {}
 func (Preempt) event()           {}
 func (Release) event()           {}
 func (Kill) event()              {}
@@ -180,6 +191,10 @@ type TellEvict struct {
 // TellStop tells the scheduler that the application ends.
 type TellStop struct{ Why string }
 
+// Avoid tells the provider on which nodes no containers shall be allocated: on these,
+// and no others.
+type Avoid struct{ Nodes []string }
+
 // Finish is the last action: everything has stopped. Culprit is the container
 // whose log explains a failure, if there is one.
 type Finish struct {
@@ -197,4 +212,5 @@ func (TellShrink) action()       {}
 func (TellDrain) action()        {}
 func (TellEvict) action()        {}
 func (TellStop) action()         {}
+func (Avoid) action()            {}
 func (Finish) action()           {}

@@ -13,8 +13,11 @@ const schedulerBackoff = 5 * time.Second
 // judge draws the consequences of the end of a container that was wanted.
 func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
 	p := ct.pool
+	if ct.strikes(cause, status) {
+		c.strike(ct, cause, status, why)
+	}
 	switch {
-	case cause == Preempted || cause == Unreachable:
+	case cause == Preempted || cause == Unreachable || cause == Voided:
 		// Asking again at once would meet the same cluster.
 		c.holdBack(p, c.opt.BackoffBase)
 	case cause.Blameless():
@@ -101,6 +104,7 @@ func (c *Core) pass() {
 		switch {
 		case ct.state == Running && !ct.well && c.now-ct.since >= ct.pool.spec.Healthy():
 			ct.well = true
+			c.clear(ct.node)
 			if p := ct.pool; ct.round == p.round {
 				p.failures, p.delay = 0, 0
 			}

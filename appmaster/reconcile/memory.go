@@ -11,6 +11,7 @@ import (
 type Memory struct {
 	Pools      []PoolMemory      `json:"pools,omitempty"`
 	Containers []ContainerMemory `json:"containers,omitempty"` // oldest first
+	Avoided    []AvoidMemory     `json:"avoided,omitempty"`    // nodes
 	Stop       *Stop             `json:"stop,omitempty"`       // the end has begun
 }
 
@@ -55,6 +56,9 @@ func (c *Core) Memory() Memory {
 		}
 		m.Containers = append(m.Containers, ContainerMemory{ct.id, ct.pool.spec.Name, ct.node, ct.well, ct.leaving, ct.state == Stopping})
 	}
+	for _, v := range c.Avoided() {
+		m.Avoided = append(m.Avoided, AvoidMemory{v.Node, v.Left, v.Why})
+	}
 	if c.ending != nil {
 		stop := c.ending.Stop
 		m.Stop = &stop
@@ -75,7 +79,9 @@ func (c *Core) recall(m Memory) {
 			continue
 		}
 		ct := c.take(cm.ID, cm.Node, p)
-		ct.well = cm.Well
+		if ct.well = cm.Well; ct.well {
+			c.clear(ct.node)
+		}
 		if ct.leaving = cm.Leaving; ct.leaving != "" {
 			p.leaving++
 		}
@@ -84,6 +90,7 @@ func (c *Core) recall(m Memory) {
 			c.enter(ct, Stopping) // it is stopped again when the cluster tells of it
 		}
 	}
+	c.recallAvoided(m.Avoided)
 	if m.Stop != nil {
 		c.beginEnd(*m.Stop)
 	}

@@ -122,6 +122,14 @@ func (s *sim) check() {
 			s.twin.lowered[v.Name] = false
 		}
 	}
+	for _, v := range s.core.Avoided() {
+		if v.Left == 0 || !s.core.goodBeside(v.Node) {
+			s.fail("%s is avoided for %v", v.Node, v.Left)
+		}
+	}
+	if n := len(s.core.Avoided()); n*mostAvoided > s.core.nodes {
+		s.fail("%d of %d nodes are avoided", n, s.core.nodes)
+	}
 	// No leak: whatever we were told we have is known to the core or on its way out.
 	known := map[string]bool{}
 	for _, ct := range s.core.Containers() {
@@ -252,7 +260,7 @@ func (s *sim) fault() {
 	if len(boxes) > 0 {
 		box = boxes[s.rng.IntN(len(boxes))]
 	}
-	switch s.rng.IntN(14) {
+	switch s.rng.IntN(15) {
 	case 0, 1:
 		if box != nil {
 			s.complete(box, []int32{1, 0, 137, StatusMemory, StatusPreempted, StatusAborted, StatusDisks, StatusInvalid}[s.rng.IntN(8)])
@@ -292,6 +300,8 @@ func (s *sim) fault() {
 		}
 	case 13:
 		s.restartManager()
+	case 14:
+		s.inbox = append(s.inbox, Cluster{Nodes: s.rng.IntN(8)})
 	case 10, 11:
 		if box != nil {
 			s.step(Retire{IDs: []string{box.id, "nobody", box.id}, Replace: s.chance(50), Reason: "test"})

@@ -42,7 +42,11 @@ it does, or why it is gone.`,
 					if err != nil {
 						return err
 					}
-					return c.showScaling(newScalingRow(s))
+					row := newScalingRow(s)
+					if err := addAvoided(cmd.Context(), &row, cluster); err != nil {
+						return err
+					}
+					return c.showScaling(row)
 				case strings.Contains(args[1], "/"):
 					return c.explainTask(cmd.Context(), cluster, args[0], args[1])
 				}
@@ -163,6 +167,14 @@ type scalingRow struct {
 	Pools     []scaledPool  `json:"pools"`
 	Decisions []decisionRow `json:"decisions"`
 	Drained   drainedRow    `json:"drained"`
+	Avoided   []avoidedRow  `json:"avoided"`
+}
+
+// avoidedRow is a node that gets no containers for a while.
+type avoidedRow struct {
+	Node  string    `json:"node"`
+	Until time.Time `json:"until"`
+	Why   string    `json:"why"`
 }
 
 type scaledPool struct {
@@ -210,6 +222,7 @@ type inputsRow struct {
 	Delay    float64 `json:"requestToReadySeconds"`
 	Unmet    float64 `json:"unmetSeconds"`
 	Failures int     `json:"failedStarts"`
+	Headroom *int    `json:"headroom,omitempty"` // absent: not known
 }
 
 type drainedRow struct {
@@ -219,7 +232,7 @@ type drainedRow struct {
 }
 
 func newScalingRow(s *client.Scaling) scalingRow {
-	out := scalingRow{Answer: s.Answer, Detail: append([]string{}, s.Detail...), Pools: []scaledPool{}, Decisions: []decisionRow{},
+	out := scalingRow{Answer: s.Answer, Detail: append([]string{}, s.Detail...), Pools: []scaledPool{}, Decisions: []decisionRow{}, Avoided: []avoidedRow{},
 		Drained: drainedRow{s.DrainedWorkers, s.DrainedAttempts, s.DrainedResults}}
 	for _, p := range s.Pools {
 		row := scaledPool{Name: p.Name, Adapts: p.Adapts, Min: p.Min, Max: p.Max, Target: p.Target, Requested: p.Requested, Starting: p.Starting, Running: p.Running, Draining: p.Draining}
@@ -235,13 +248,29 @@ func newScalingRow(s *client.Scaling) scalingRow {
 	return out
 }
 
+// addAvoided adds the nodes that the application master avoids.
+func addAvoided(ctx context.Context, row *scalingRow, cluster *yarnd.Cluster) error {
+	if cluster.Session().ByHand() {
+		return nil
+	}
+	info, err := cluster.Session().Info(ctx)
+	for _, n := range info.GetAvoided() {
+		row.Avoided = append(row.Avoided, avoidedRow{Node: n.GetNode(), Until: n.GetUntil().AsTime().UTC(), Why: n.GetWhy()})
+	}
+	return err
+}
+
 func newDecisionRow(d client.Decision) decisionRow {
 	in := d.Inputs
-	return decisionRow{Time: d.Time.UTC(), Pool: d.Pool, Kind: d.Kind, From: d.Before, To: d.Want, Reason: d.Reason, Inputs: inputsRow{
+	out := decisionRow{Time: d.Time.UTC(), Pool: d.Pool, Kind: d.Kind, From: d.Before, To: d.Want, Reason: d.Reason, Inputs: inputsRow{
 		Running: in.Running, Starting: in.Starting, Draining: in.Draining, Pending: in.Pending, Tasks: in.Tasks, Waiting: in.Waiting, Unknown: in.Unknown,
 		Work: in.Work.Seconds(), Path: in.Path.Seconds(), Width: in.Width, Goal: in.Goal.Seconds(), Finish: in.Finish.Seconds(),
 		Stream: in.Stream, Enough: in.Enough, Peak: in.Peak, Busy: in.Busy, Memory: in.Memory, Delay: in.Delay.Seconds(), Unmet: in.Unmet.Seconds(), Failures: in.Failures,
 	}}
+	if in.Headroom >= 0 {
+		out.Inputs.Headroom = &in.Headroom
+	}
+	return out
 }
 
 // shownDecisions is how many of the latest decisions a person is shown.
@@ -271,6 +300,13 @@ func (c *command) showScaling(s scalingRow) error {
 				limits = fmt.Sprintf("%d:%d", p.Min, p.Max)
 			}
 			row(p.Name, limits, n(p.Target), n(p.Requested), n(p.Starting), n(p.Running), n(p.Draining))
+		}
+	}
+	if len(s.Avoided) > 0 {
+		fmt.Fprintln(tw)
+		row("NODE", "AVOIDED UNTIL", "WHY")
+		for _, a := range s.Avoided {
+			row(a.Node, a.Until.Format(time.RFC3339), a.Why)
 		}
 	}
 	if len(s.Decisions) > 0 {

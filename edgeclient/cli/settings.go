@@ -66,6 +66,7 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "archives", &r.Archives)
 	setting(f, "files", &r.Files)
 	setting(f, "worker.env", (*vars)(&r.EnvVars))
+	setting(f, "worker.restarts", &r.Restarts)
 	setting(f, "bundle", &r.Bundle)
 	setting(f, "name", &r.Name)
 	setting(f, "queue", &r.Queue)

@@ -10,7 +10,8 @@ const (
 	MaxVCores   = 4096
 	MaxPriority = 1_000_000
 	MaxAttempts = 1000
-	MaxTags     = 10 // YARN: YarnConfiguration.APPLICATION_MAX_TAGS
+	MaxRestarts = 1000 // rounds of containers in a row that may fail
+	MaxTags     = 10   // YARN: YarnConfiguration.APPLICATION_MAX_TAGS
 	// MinPort is the first port that a process without privileges can open.
 	MinPort = 1024
 	MaxPort = 65535

@@ -55,6 +55,7 @@ var Settings = []Setting{
 	{Key: "worker.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the worker"},
 	{Key: "worker.memory", Kind: size(MinMemory, MaxMemory), Default: "1GiB", Help: "memory of a container of the worker"},
 	{Key: "worker.env", Kind: table("a map of NAME: value", envName), Help: "environment variable of the workers; not for secrets; may be repeated"},
+	{Key: "worker.restarts", Kind: number(-1, MaxRestarts), Default: "3", Help: "how many rounds of workers, or of schedulers, may end soon after they began, one after the other, before the application is given up; -1 is any number, 0 the default"},
 	{Key: "scheduler.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the scheduler"},
 	{Key: "scheduler.memory", Kind: size(MinMemory, MaxMemory), Default: "512MiB", Help: "memory of a container of the scheduler"},
 	{Key: "am.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the am"},

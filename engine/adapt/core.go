@@ -131,6 +131,7 @@ func (c *Core) decide(now time.Duration, m *pool, p *Pool, d *demand) Decision {
 		out.Kind = kindOf(out.Want < m.want, Lower)
 	}
 	out.Inputs = in
+	out.Bound = bound(&out, c.cfg)
 	out.Reason = words(&out, c.cfg)
 	m.wants(now, out.Want)
 	return out
@@ -152,7 +153,7 @@ func (c *Core) raised(m *pool, p *Pool, d *demand, in *Inputs, need int) int {
 	if p.Failures >= c.cfg.GiveUp {
 		return max(m.want, p.Min)
 	}
-	return max(m.want, min(need, p.Max, m.cap(p)))
+	return max(m.want, min(need, p.Max, m.cap(p), p.room()))
 }
 
 // farBelow reports whether fewer than want would do by more than the band.

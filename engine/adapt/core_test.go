@@ -51,6 +51,27 @@ func (s *story) want(d Decision, n int, kind Kind, words string) {
 // come has workers join, all of them busy.
 func (s *story) come(live int) { s.pool().Live, s.pool().Busy = live, float64(live) }
 
+// No more is asked for than the queue has room for, one in any case; and that is said.
+func TestRoomInTheQueue(t *testing.T) {
+	s := tell(t, Config{}, 0, 100)
+	s.work(1000, 0, 0, 3*time.Second)
+	s.pool().Headroom = 7
+	d := s.after(0)
+	s.want(d, 7, Raise, "; 200 would be of use, but the queue has room for 7 more only")
+	if d.Bound != Room {
+		t.Errorf("bound by %q", d.Bound)
+	}
+	s.pool().Starting, s.pool().Headroom = 7, 0
+	s.want(s.after(0), 8, Raise, "but the queue has no room: one is asked for, no more")
+	if d = s.after(time.Second); d.Want != 8 || d.Kind != Hold || d.Bound != Room {
+		t.Errorf("%+v", d)
+	}
+	s.pool().Headroom = 50
+	s.want(s.after(0), 57, Raise, "room for 50 more only")
+	s.pool().Headroom = -1
+	s.want(s.after(0), 100, Raise, "the maximum is 100")
+}
+
 func TestAskedForAtOnceWhenKnown(t *testing.T) {
 	s := tell(t, Config{}, 0, 100)
 	s.work(1000, 0, 0, 3*time.Second)
@@ -242,10 +263,10 @@ func TestNewCoreKeepsWhatThereIs(t *testing.T) {
 func TestPoolsAreChosenByWhatTasksAskFor(t *testing.T) {
 	gpu := graph.Amounts{{Name: "yarn.io/gpu", Count: 2}}
 	pools := []Pool{
-		{Name: "gpu", Max: 10, Slots: 8, TaskMemory: 64 << 30, Named: gpu},
-		{Name: "big", Max: 10, Slots: 8, TaskMemory: 64 << 30},
-		{Name: "small", Max: 10, Slots: 2, TaskMemory: 1 << 30},
-		{Name: "closed", Max: 0, Slots: 1, TaskMemory: 1 << 30},
+		{Name: "gpu", Max: 10, Headroom: -1, Slots: 8, TaskMemory: 64 << 30, Named: gpu},
+		{Name: "big", Max: 10, Headroom: -1, Slots: 8, TaskMemory: 64 << 30},
+		{Name: "small", Max: 10, Headroom: -1, Slots: 2, TaskMemory: 1 << 30},
+		{Name: "closed", Max: 0, Headroom: -1, Slots: 1, TaskMemory: 1 << 30},
 	}
 	for _, c := range []struct {
 		what string

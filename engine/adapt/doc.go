@@ -26,7 +26,8 @@
 // Asked for and not there yet counts as there. More are asked for when those would miss
 // the goal by more than the band. Asks that nobody needs any more are taken back, as long
 // as the cluster has not answered them. Where asks stay without an answer the pool asks
-// for one, and for four times as many with each answer.
+// for one, and for four times as many with each answer. Where the cluster says how many
+// more it has room for no more than that are asked for, but one.
 //
 // # Down
 //

@@ -147,6 +147,15 @@ func (m *pool) cap(p *Pool) int {
 	return p.Live + p.Starting + m.ceiling
 }
 
+// room is the most that the pool may want while the cluster says how many more it has room
+// for. One is asked for in any case: that room may come because somebody waits.
+func (p *Pool) room() int {
+	if p.Headroom < 0 {
+		return math.MaxInt
+	}
+	return p.Live + p.Starting + max(1, p.Headroom)
+}
+
 // probe is how many workers try tasks of which nobody knows how long they take: one, and
 // twice as many after each step, as long as that lasts.
 func (m *pool) probe(now, step time.Duration, width int) int {

@@ -49,10 +49,23 @@ const (
 	Limit    Kind = "limit"    // somebody moved the limits
 )
 
+// Bound says what keeps a number below what would be of use.
+type Bound string
+
+// The bounds.
+const (
+	Unbound  Bound = ""
+	Failures Bound = "failures" // of starts
+	Unmet    Bound = "unmet"    // asks, for a while
+	Maximum  Bound = "maximum"
+	Room     Bound = "room" // in the queue
+)
+
 // Decision is how many workers a pool shall have from now on, and why.
 type Decision struct {
 	Pool         string
 	Kind         Kind
+	Bound        Bound
 	Before, Want int
 	Reason       string // for people
 	Inputs       Inputs

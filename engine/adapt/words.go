@@ -81,23 +81,46 @@ func hold(d *Decision, cfg Config) string {
 	return ""
 }
 
+// bound tells what keeps a number below what would be of use.
+func bound(d *Decision, cfg Config) Bound {
+	in := &d.Inputs
+	switch {
+	case max(in.Enough, in.Memory) <= d.Want:
+		return Unbound
+	case in.Failures >= cfg.GiveUp:
+		return Failures
+	case in.Unmet > 0:
+		return Unmet
+	case d.Want >= in.Max:
+		return Maximum
+	case in.Headroom >= 0 && d.Want >= in.Live+in.Starting+max(1, in.Headroom):
+		return Room
+	}
+	return Unbound
+}
+
 // bounds says what keeps a number below what would be of use.
 func bounds(d *Decision, cfg Config) string {
 	in := &d.Inputs
 	need := max(in.Enough, in.Memory)
-	switch {
-	case need <= d.Want:
+	switch d.Bound {
+	case Unbound:
 		return ""
-	case in.Failures >= cfg.GiveUp:
+	case Failures:
 		return failed(d, cfg)
-	case in.Unmet > 0:
+	case Unmet:
 		text := fmt.Sprintf("; %d would be of use, but the cluster has given nothing for %s: little is asked for until it does", need, short(in.Unmet))
 		if in.Headroom >= 0 {
 			text += fmt.Sprintf(" (it says that it has room for %d)", in.Headroom)
 		}
 		return text
-	case d.Want >= in.Max:
+	case Maximum:
 		return fmt.Sprintf("; %d would be of use, the maximum is %d", need, in.Max)
+	case Room:
+		if in.Headroom == 0 {
+			return fmt.Sprintf("; %d would be of use, but the queue has no room: one is asked for, no more", need)
+		}
+		return fmt.Sprintf("; %d would be of use, but the queue has room for %d more only", need, in.Headroom)
 	}
 	return ""
 }

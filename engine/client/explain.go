@@ -68,6 +68,7 @@ type Inputs struct {
 	Delay                       time.Duration // from request to ready, for nine of ten
 	Unmet                       time.Duration // for how long the cluster has given nothing that was asked for
 	Failures                    int           // rounds of starts in a row that failed
+	Headroom                    int           // how many more the cluster said that there was room for; -1: it did not
 }
 
 // Scaling tells how large the pools of workers are and why, with the decisions that led
@@ -129,13 +130,17 @@ func explanation(m *wire.Explanation) Explanation {
 
 func decision(m *wire.Decision) Decision {
 	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
-	return Decision{
+	out := Decision{
 		Time: time.UnixMicro(m.AtUs), Pool: m.Pool, Kind: m.Kind, Before: int(m.Before), Want: int(m.Want), Reason: m.Reason,
 		Inputs: Inputs{
 			Running: int(m.Running), Starting: int(m.Starting), Draining: int(m.Draining), Pending: int(m.Pending),
 			Tasks: int(m.Tasks), Waiting: int(m.Waiting), Unknown: int(m.Unknown), Work: us(m.WorkUs), Path: us(m.PathUs), Width: int(m.Width),
 			Goal: us(m.GoalUs), Finish: us(m.FinishUs), Enough: int(m.Enough), Peak: int(m.Peak), Busy: m.Busy, Memory: int(m.Memory),
-			Delay: us(m.DelayUs), Unmet: us(m.UnmetUs), Failures: int(m.Failures), Stream: m.Stream,
+			Delay: us(m.DelayUs), Unmet: us(m.UnmetUs), Failures: int(m.Failures), Stream: m.Stream, Headroom: -1,
 		},
 	}
+	if m.Headroom != nil {
+		out.Inputs.Headroom = int(*m.Headroom)
+	}
+	return out
 }

@@ -88,13 +88,17 @@ func (l *loop) poolNow(p *PoolState) *wire.PoolNow {
 
 func decisionOut(d decision) *wire.Decision {
 	in := &d.Inputs
-	return &wire.Decision{
+	out := &wire.Decision{
 		AtUs: d.at.UnixMicro(), Pool: d.Pool, Kind: string(d.Kind), Before: uint32(d.Before), Want: uint32(d.Want), Reason: d.Reason,
 		Running: uint32(in.Live), Starting: uint32(in.Starting), Draining: uint32(in.Draining), Pending: uint32(in.Pending),
 		Tasks: uint64(in.Tasks), Waiting: uint64(in.Waiting), Unknown: uint64(in.Unknown), WorkUs: in.Work.Microseconds(), PathUs: in.Path.Microseconds(),
 		Width: uint64(in.Width), GoalUs: in.Goal.Microseconds(), FinishUs: in.Finish.Microseconds(), Enough: uint64(in.Enough), Peak: uint64(in.Peak),
 		Busy: in.Busy, Memory: uint32(in.Memory), DelayUs: in.Delay.Microseconds(), UnmetUs: in.Unmet.Microseconds(), Failures: uint32(in.Failures), Stream: in.Stream,
 	}
+	if n := uint32(max(0, in.Headroom)); in.Headroom >= 0 {
+		out.Headroom = &n
+	}
+	return out
 }
 
 // ---- tasks -----------------------------------------------------------------------

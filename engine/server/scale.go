@@ -20,6 +20,7 @@ type PoolState struct {
 	Wanted     int    // containers
 	Asked      int    // not allocated yet
 	Containers int    // that are there, whether their workers have joined or not
+	Headroom   *int   // how many more containers the cluster says that there is room for; nil: unknown
 	Failures   int    // rounds of starts in a row that failed
 
 	// What one worker has, or will have.
@@ -86,7 +87,8 @@ func (l *loop) scale() {
 		return
 	}
 	for _, d := range s.core.Decide(v) {
-		if d.Kind != adapt.Hold {
+		full := d.Bound == adapt.Room && s.now[d.Pool].Bound != adapt.Room
+		if d.Kind != adapt.Hold || full {
 			l.noteDecision(d)
 		}
 		s.now[d.Pool] = decision{l.now, d}
@@ -139,7 +141,7 @@ func (l *loop) poolView() adapt.View {
 		}
 		v.Pools = append(v.Pools, adapt.Pool{
 			Name: p.Name, Min: p.Min, Max: p.Max, Idle: p.Idle, Round: p.Round, Wanted: p.Wanted, Starting: p.Containers, Failures: p.Failures,
-			Slots: max(1, p.Slots), Memory: p.Memory, TaskMemory: p.TaskMemory, Named: p.Named, Headroom: -1,
+			Slots: max(1, p.Slots), Memory: p.Memory, TaskMemory: p.TaskMemory, Named: p.Named, Headroom: headroom(p.Headroom),
 		})
 	}
 	for i := range v.Pools {
@@ -154,6 +156,13 @@ func (l *loop) poolView() adapt.View {
 		v.Work = l.core.Demand(nil)
 	}
 	return v
+}
+
+func headroom(n *int) int {
+	if n == nil {
+		return -1
+	}
+	return *n
 }
 
 // addWorker counts a worker in its pool.

@@ -5944,6 +5944,7 @@ type Decision struct {
 	UnmetUs       int64                  `protobuf:"varint,24,opt,name=unmet_us,json=unmetUs,proto3" json:"unmet_us,omitempty"`
 	Failures      uint32                 `protobuf:"varint,25,opt,name=failures,proto3" json:"failures,omitempty"`
 	Stream        float64                `protobuf:"fixed64,26,opt,name=stream,proto3" json:"stream,omitempty"`
+	Headroom      *uint32                `protobuf:"varint,27,opt,name=headroom,proto3,oneof" json:"headroom,omitempty"` // workers; absent: unknown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6156,6 +6157,13 @@ func (x *Decision) GetFailures() uint32 {
 func (x *Decision) GetStream() float64 {
 	if x != nil {
 		return x.Stream
+	}
+	return 0
+}
+
+func (x *Decision) GetHeadroom() uint32 {
+	if x != nil && x.Headroom != nil {
+		return *x.Headroom
 	}
 	return 0
 }
@@ -6775,7 +6783,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\arunning\x18\b \x01(\rR\arunning\x12\x1a\n" +
 	"\bdraining\x18\t \x01(\rR\bdraining\x12.\n" +
 	"\x06latest\x18\n" +
-	" \x01(\v2\x16.yarnd.engine.DecisionR\x06latest\"\x81\x05\n" +
+	" \x01(\v2\x16.yarnd.engine.DecisionR\x06latest\"\xaf\x05\n" +
 	"\bDecision\x12\x13\n" +
 	"\x05at_us\x18\x01 \x01(\x03R\x04atUs\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x12\n" +
@@ -6803,7 +6811,9 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\bdelay_us\x18\x17 \x01(\x03R\adelayUs\x12\x19\n" +
 	"\bunmet_us\x18\x18 \x01(\x03R\aunmetUs\x12\x1a\n" +
 	"\bfailures\x18\x19 \x01(\rR\bfailures\x12\x16\n" +
-	"\x06stream\x18\x1a \x01(\x01R\x06stream\"c\n" +
+	"\x06stream\x18\x1a \x01(\x01R\x06stream\x12\x1f\n" +
+	"\bheadroom\x18\x1b \x01(\rH\x00R\bheadroom\x88\x01\x01B\v\n" +
+	"\t_headroom\"c\n" +
 	"\tPutBundle\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
@@ -7040,6 +7050,7 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Reply_Checkpoint)(nil),
 		(*Reply_Explanation)(nil),
 	}
+	file_yarnd_engine_engine_proto_msgTypes[67].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -125,6 +125,9 @@ func (p *Provider) Done() <-chan struct{} { return p.done }
 // Err is nil.
 func (p *Provider) Err() error { return nil }
 
+// Avoid does nothing: there is one node.
+func (p *Provider) Avoid([]string) {}
+
 // Trusted is for ever, for the same reason.
 func (p *Provider) Trusted() time.Time { return time.Time{} }
 

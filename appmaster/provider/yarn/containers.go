@@ -36,12 +36,12 @@ func (p *Provider) Start(id string, secrets map[string][]byte) {
 	}
 	tok, ok := p.tokens[b.node]
 	if !ok {
-		p.giveUp(b, fmt.Sprintf("the ResourceManager gave no token for node %s", b.node), true)
+		p.giveUp(b, reconcile.LaunchFailed{Why: fmt.Sprintf("the ResourceManager gave no token for node %s", b.node), Blameless: true, Void: true})
 		return
 	}
 	launch, err := p.launchContext(b.pool.spec, secrets)
 	if err != nil {
-		p.giveUp(b, err.Error(), false)
+		p.giveUp(b, reconcile.LaunchFailed{Why: err.Error()})
 		return
 	}
 	b.state = starting
@@ -58,13 +58,14 @@ func (p *Provider) box(id string) *box {
 }
 
 // giveUp reports that a container was not started, and hands it back, under mu.
-func (p *Provider) giveUp(b *box, why string, blameless bool) {
+func (p *Provider) giveUp(b *box, failed reconcile.LaunchFailed) {
 	if p.boxes[b.id] != b {
 		return // its end was reported meanwhile
 	}
 	p.forget(b)
 	p.giveBack(b.id)
-	p.queue.Put(reconcile.LaunchFailed{ID: b.id.String(), Why: why, Blameless: blameless})
+	failed.ID = b.id.String()
+	p.queue.Put(failed)
 }
 
 // start has one container started.
@@ -83,29 +84,16 @@ func (p *Provider) start(b *box, tok token.Token, launch *pb.ContainerLaunchCont
 	case p.boxes[b.id] != b || p.closed:
 	case err == nil:
 		b.state = running
-		p.bad.started(b.node.Host)
 		p.queue.Put(reconcile.Launched{ID: b.id.String()})
 		if b.stop {
 			p.wg.Go(func() { p.halt(b) })
 		}
 	case errors.As(err, &refused):
 		// A container of before a failover, or the fault of the node, or of what was to be started?
-		blameless := hadoop.IsInvalidContainer(err)
-		if !blameless {
-			p.suspect(b.node)
-		}
-		p.giveUp(b, fmt.Sprintf("%s: %s", refused.Class, refused.Message), blameless)
+		void := hadoop.IsInvalidContainer(err)
+		p.giveUp(b, reconcile.LaunchFailed{Why: fmt.Sprintf("%s: %s", refused.Class, refused.Message), Blameless: void, Void: void})
 	default:
-		p.suspect(b.node)
-		p.giveUp(b, fmt.Sprintf("node %s: %v", b.node, err), true)
-	}
-}
-
-// suspect notes that a node did not start a container, under mu.
-func (p *Provider) suspect(node hadoop.NodeID) {
-	if p.bad.failed(node.Host, time.Now()) {
-		p.log.Warn("a node starts no containers: no more are wanted there for a while", "node", node.Host, "for", suspectTime)
-		p.signal()
+		p.giveUp(b, reconcile.LaunchFailed{Why: fmt.Sprintf("node %s: %v", b.node, err), Blameless: true})
 	}
 }
 

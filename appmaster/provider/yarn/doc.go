@@ -24,11 +24,15 @@
 // Pools are told apart by priority: the first pool has priority 1, and so on; lower
 // is served first. A container of an earlier attempt is known by it too.
 //
-// # Nodes that start nothing
+// # Nodes to avoid
 //
-// A node on which three starts in a row failed gets no more containers for ten
-// minutes (blacklist.go): the ResourceManager is told with a heartbeat, and again
-// when it has forgotten us.
+// Which nodes are to get no containers is decided in package reconcile; the
+// ResourceManager is told with a heartbeat, and again when it has forgotten us (avoid.go).
+//
+// # Room
+//
+// What the ResourceManager says of the cluster's nodes and of the queue's headroom is
+// handed on after each change, as far as its scheduler counts it (cluster.go).
 //
 // # The ResourceManager's moods
 //

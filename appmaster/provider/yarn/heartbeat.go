@@ -87,7 +87,7 @@ func (p *Provider) pause(failures int) time.Duration {
 	return p.opt.Heartbeat
 }
 
-// sent is what a heartbeat carries: asks by pool, releases, changes of the blacklist.
+// sent is what a heartbeat carries: asks by pool, releases, changes of what is avoided.
 type sent struct {
 	asks     map[*pool]int
 	releases []hadoop.ContainerID
@@ -99,7 +99,7 @@ func (p *Provider) request() (*pb.AllocateRequest, sent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	req := &pb.AllocateRequest{Progress: proto.Float32(p.progress)}
-	s := sent{asks: map[*pool]int{}, bad: p.bad.request(time.Now())}
+	s := sent{asks: map[*pool]int{}, bad: p.bad.request()}
 	req.BlacklistRequest = s.bad
 	for _, pool := range p.pools {
 		if n := pool.missing(); n != pool.sent {
@@ -149,8 +149,10 @@ func (p *Provider) take(resp *pb.AllocateResponse) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.learnTokens(resp.GetNmTokens())
-	p.bad.size = int(resp.GetNumClusterNodes())
 	var events []reconcile.Event
+	if now := p.clusterNow(resp); now != nil {
+		events = append(events, *now)
+	}
 	for _, c := range resp.GetAllocatedContainers() {
 		if ev := p.allocate(c); ev != nil {
 			events = append(events, ev)

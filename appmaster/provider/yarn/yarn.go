@@ -77,7 +77,9 @@ type Provider struct {
 	tokens   map[hadoop.NodeID]token.Token
 	releases map[hadoop.ContainerID]struct{} // what the ResourceManager is to take back
 	released map[hadoop.ContainerID]struct{} // what it was told to, and has not said that it has
-	bad      *blacklist
+	bad      *avoidance
+	cluster  reconcile.Cluster          // as it was last told of
+	counts   []pb.SchedulerResourceType // what the scheduler bounds
 	progress float32
 	changed  time.Time // when an ask was changed or answered
 	heard    time.Time // when that was sent which the ResourceManager answered last
@@ -142,7 +144,7 @@ func New(o Options) (*Provider, error) {
 		done: make(chan struct{}), beat: make(chan struct{}), beaten: make(chan struct{}),
 		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]string{},
 		tokens: map[hadoop.NodeID]token.Token{}, releases: map[hadoop.ContainerID]struct{}{},
-		released: map[hadoop.ContainerID]struct{}{}, bad: newBlacklist(),
+		released: map[hadoop.ContainerID]struct{}{}, bad: newAvoidance(),
 	}, nil
 }
 
@@ -214,7 +216,7 @@ func (p *Provider) Register(ctx context.Context, r provider.Registration) (provi
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.beating = true
+	p.beating, p.counts = true, resp.GetSchedulerResourceTypes()
 	go p.heartbeat()
 	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
 	most := resp.GetMaximumCapability()
@@ -303,6 +305,14 @@ func (p *Provider) Ask(name string, n, seen int) {
 			p.signal()
 		}
 	}
+}
+
+// Avoid has no containers allocated on these nodes.
+func (p *Provider) Avoid(nodes []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bad.set(nodes)
+	p.signal()
 }
 
 // Progress tells the ResourceManager how far the application is.

@@ -84,6 +84,7 @@ func (c *Cluster) startAttempt(a *app, keep bool, now time.Time) {
 			t.containers[id] = con
 		}
 		clear(before.containers)
+		t.blacklist = before.blacklist // AppSchedulingInfo.transferStateFromPreviousAppSchedulingInfo
 		t.done = append(t.done, before.done...)
 		before.done = nil
 	}
