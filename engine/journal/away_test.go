@@ -24,6 +24,7 @@ const (
 	fails = "fails" // each call
 	hangs = "hangs" // each call, until its context ends
 	once  = "once"  // the next flush, after it has worked
+	stuck = "stuck" // as hangs, of segments alone
 )
 
 func (w *weather) is(s string) { w.Store(&s) }
@@ -35,6 +36,11 @@ func (w *weather) hook(ctx context.Context, c memstore.Call) memstore.Verdict {
 	case hangs:
 		<-ctx.Done()
 		return memstore.Verdict{Effect: memstore.Never, Err: ctx.Err()}
+	case stuck:
+		if strings.HasPrefix(c.Name, "segment") {
+			<-ctx.Done()
+			return memstore.Verdict{Effect: memstore.Never, Err: ctx.Err()}
+		}
 	case once:
 		if c.Op == "flush" && w.CompareAndSwap(s, &good) {
 			return memstore.Verdict{Err: errFault}
@@ -115,19 +121,30 @@ func TestOneFileFails(t *testing.T) {
 	})
 }
 
-// A snapshot that cannot be written is tried again, and records go on.
-func TestSnapshotIsTriedAgain(t *testing.T) {
+// A snapshot that cannot be written is given up. Another one may be begun after a while, and records go on.
+func TestSnapshotIsGivenUp(t *testing.T) {
 	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		grown := e.Grown()
 		w.is(fails)
-		e.Snapshot(func(emit func([]byte)) { emit([]byte("all")) })
-		if e.Snapshot(func(func([]byte)) {}) {
+		s := e.Snapshot()
+		if e.Snapshot() != nil {
 			t.Error("two snapshots at once")
 		}
-		time.Sleep(time.Minute)
+		s.Add([]byte("all"))
+		synctest.Wait()
+		if !s.Over() || e.Snapshot() != nil || e.Grown() != grown {
+			t.Errorf("over: %v, and %d bytes have grown, of %d", s.Over(), e.Grown(), grown)
+		}
+		s.Add([]byte("nothing")) // whoever adds need not look
+		s.End()
 		w.is(fine)
 		e.add("two")
 		e.settle(t)
 		time.Sleep(time.Minute)
+		if !e.snap("all", "two") {
+			t.Fatal("there is never another one")
+		}
+		synctest.Wait()
 		if e.Size() == 0 {
 			t.Error("there is no snapshot")
 		}
@@ -136,14 +153,50 @@ func TestSnapshotIsTriedAgain(t *testing.T) {
 	})
 }
 
-// What a snapshot stands for is safe with it, though its own segment never was.
-func TestSnapshotMakesSafe(t *testing.T) {
+// A snapshot that is written while records go on counts when those are safe that it may know of.
+func TestSnapshotWaitsForRecords(t *testing.T) {
 	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		w.is(stuck)
+		s := e.Snapshot()
+		s.Add([]byte("one"))
 		e.Append([]byte("two")) // nobody asks for it
-		e.Snapshot(func(emit func([]byte)) { emit([]byte("one+two")) })
-		e.settle(t)
+		s.Add([]byte("and what came of it"))
+		s.End()
+		time.Sleep(5 * time.Second)
+		if e.Size() != 0 {
+			t.Error("a snapshot counts of which the records are not safe")
+		}
+		w.is(fine)
+		time.Sleep(time.Minute)
+		if e.Size() == 0 {
+			t.Error("there is no snapshot")
+		}
 		e.kill(t)
-		begin(t, dir.Process(nil), 2).holds(t, "one+two")
+		begin(t, dir.Process(nil), 2).holds(t, "one", "and what came of it", "two")
+	})
+}
+
+// What waits for the store is bounded, if who adds looks.
+func TestSnapshotHasRoom(t *testing.T) {
+	under(t, func(t *testing.T, w *weather, dir *memstore.Dir, e *epoch) {
+		w.is(hangs)
+		s := e.Snapshot()
+		n := 0
+		for ; s.Room(); n++ {
+			s.Add(make([]byte, 1<<20))
+		}
+		if n < 2 || n > 16 {
+			t.Errorf("room for %d MiB", n)
+		}
+		w.is(fine)
+		synctest.Wait()
+		if !s.Room() && !s.Over() {
+			time.Sleep(time.Minute) // the call that hangs gives up
+		}
+		if !s.Room() {
+			t.Error("there is no room, though the store takes all")
+		}
+		s.End()
 	})
 }
 
@@ -153,7 +206,7 @@ func TestSnapshotAtTheStart(t *testing.T) {
 		e.close(t)
 		b := begin(t, dir.Process(nil), 2)
 		b.settle(t)
-		b.Snapshot(func(emit func([]byte)) { emit([]byte("one")) })
+		b.snap("one")
 		time.Sleep(time.Minute)
 		for _, name := range append(files(t, dir.Process(nil), "segment"), files(t, dir.Process(nil), "snapshot")...) {
 			if !strings.Contains(name, "-00000000000000000002-") {
@@ -208,7 +261,7 @@ func TestReplayIsTooLate(t *testing.T) {
 		for i := range uint64(2) {
 			if i == 1 {
 				e = begin(t, dir.Process(nil), 4)
-				e.Snapshot(func(emit func([]byte)) { emit([]byte("all")) })
+				e.snap("all")
 				time.Sleep(time.Minute)
 			}
 			e.close(t)
@@ -218,7 +271,7 @@ func TestReplayIsTooLate(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := begin(t, dir.Process(nil), 5*i+3)
-			c.Snapshot(func(emit func([]byte)) { emit([]byte("all")) })
+			c.snap("all")
 			time.Sleep(time.Minute)
 			c.close(t)
 			var fenced *journal.FencedError

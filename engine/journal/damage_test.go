@@ -35,7 +35,7 @@ func written(t testing.TB) (dir *memstore.Dir, want []string, last int) {
 	a := begin(t, dir.Process(nil), 1)
 	a.add("lost in the snapshot")
 	a.settle(t)
-	a.Snapshot(func(emit func([]byte)) { emit([]byte("snapshot 1")); emit([]byte("snapshot 2")) })
+	a.snap("snapshot 1", "snapshot 2")
 	waitFor(t, func() bool {
 		names := files(t, dir.Process(nil), "segment")
 		return len(names) == 1 && !strings.HasSuffix(names[0], "-0000000001") // that one is before the snapshot

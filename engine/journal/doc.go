@@ -12,7 +12,7 @@
 // for it. One flush is under way at a time, and whatever is appended meanwhile goes with the next.
 //
 //	Append ──► queue ──► writer ──► segment 1, 2, … ──► Flush ──► OnFlushed
-//	Snapshot ──────────► keeper ──► snapshot ──► older segments and snapshots go
+//	Snapshot, Add … End ──► snapshot ──► older segments and snapshots go
 //
 // Any error of a file makes it final: the writer begins the next segment, and writes all that is not
 // known to be safe once more there. The first time it does so at once, for the file may be
@@ -65,8 +65,9 @@
 // When all is read the reader looks for a later epoch's marker: if there is none, nobody has removed what counts
 // while it was being read.
 //
-// A snapshot counts if its end mark is there, which is written when all before it is flushed. One
-// without is removed with the next snapshot of a later epoch.
+// A snapshot counts if its end mark is there, which is written when all before it is flushed, and so are
+// the records that were appended while it was being written: it may know of them. One
+// without is removed with the next snapshot.
 //
 // # Why nothing that was acknowledged is ignored, and nothing of a zombie counts
 //
@@ -95,7 +96,8 @@
 // told after OnFenced.
 //
 // A snapshot is a file of which the same holds: if A was told that its end is flushed, every later epoch lists it,
-// and finds it whole. So their replay begins with it, or with a later one, and A removes what it stands for.
+// and finds it whole. So their replay begins with it, or with a later one, and A removes what it stands for. The records
+// that it may know of were told safe before its end was written, so they are in what B reads.
 // B may have listed a file that A removes; B does not need it. A segment is removed only if the next one of its epoch
 // begins at the snapshot's position or before; segments of earlier epochs are in the snapshot whole.
 //

@@ -94,20 +94,22 @@ type Journal struct {
 
 	tell sync.Mutex // held while OnFlushed or OnFenced is called
 
-	mu       sync.Mutex
-	phase    phase
-	q        queue
-	wanted   uint64        // asked for by Commit
-	rollAt   uint64        // the next segment is to begin here, if the present one begins before
-	rolled   chan struct{} // closed when it has; nil if nobody waits
-	snapSafe uint64        // a snapshot is safe that stands for the records before
-	snapping bool          // one is being written
-	snapSize int64
-	grown    int64
-	seq      uint32    // of the last file of this epoch
-	own      []ownFile // segments of this epoch that are there, in order
-	closing  bool
-	fenced   error // the epoch is over
+	mu        sync.Mutex
+	phase     phase
+	q         queue
+	wanted    uint64        // asked for by Commit
+	flushed   chan struct{} // closed with the next flush; nil if nobody waits
+	rollAt    uint64        // the next segment is to begin here, if the present one begins before
+	rolled    chan struct{} // closed when it has; nil if nobody waits
+	snapping  bool          // a snapshot is being written
+	snapSize  int64
+	snapRetry backoff   // after snapshots that could not be written
+	snapAfter time.Time // not before this is there another one
+	grown     int64
+	seq       uint32    // of the last file of this epoch
+	own       []ownFile // segments of this epoch that are there, in order
+	closing   bool
+	fenced    error // the epoch is over
 }
 
 // ownFile is a segment of this epoch.
@@ -120,6 +122,7 @@ func newJournal(o Options) *Journal {
 	j := &Journal{opts: o.withDefaults(), kick: make(chan struct{}, 1)}
 	j.ctx, j.cancel = context.WithCancel(context.Background())
 	j.left, j.leave = context.WithCancel(context.Background())
+	j.snapRetry = j.backoff()
 	j.state = state{tell: j.opts.OnState, slow: j.opts.SlowAfter}
 	return j
 }
@@ -180,7 +183,7 @@ func (j *Journal) Pending() int {
 	return j.q.bytes
 }
 
-// Grown is how many bytes of records there are since the last Snapshot.
+// Grown is how many bytes of records there are since the last Snapshot that was not given up.
 func (j *Journal) Grown() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()

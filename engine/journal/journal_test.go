@@ -77,6 +77,19 @@ func (e *epoch) add(recs ...string) {
 	e.Commit()
 }
 
+// snap records a state, all of it at once.
+func (e *epoch) snap(recs ...string) bool {
+	s := e.Snapshot()
+	if s == nil {
+		return false
+	}
+	for _, r := range recs {
+		s.Add([]byte(r))
+	}
+	s.End()
+	return true
+}
+
 // settle waits until all that was appended is safe.
 func (e *epoch) settle(t testing.TB) {
 	t.Helper()
@@ -141,7 +154,7 @@ func TestSnapshotStandsForWhatCameBefore(t *testing.T) {
 	a := begin(t, s, 1)
 	a.add("one", "two")
 	a.settle(t)
-	if !a.Snapshot(func(emit func([]byte)) { emit([]byte("1+2")) }) {
+	if !a.snap("1+2") {
 		t.Fatal("no snapshot was taken")
 	}
 	a.add("three")
@@ -159,7 +172,7 @@ func TestSnapshotStandsForWhatCameBefore(t *testing.T) {
 	b.holds(t, "1+2", "three")
 	b.add("four")
 	b.settle(t)
-	b.Snapshot(func(emit func([]byte)) { emit([]byte("1+2+3")); emit([]byte("+4")) })
+	b.snap("1+2+3", "+4")
 	waitFor(t, func() bool {
 		names := files(t, s, "snapshot")
 		return len(names) == 1 && strings.Contains(names[0], "0002-") && len(files(t, s, "segment")) == 1
@@ -194,7 +207,7 @@ func TestZombieIsFenced(t *testing.T) {
 	if err := a.Close(t.Context()); !errors.As(err, &fenced) {
 		t.Errorf("close: %v", err)
 	}
-	if a.Snapshot(func(func([]byte)) {}) {
+	if a.Snapshot() != nil {
 		t.Error("a zombie took a snapshot")
 	}
 	b.close(t)
@@ -230,7 +243,7 @@ func TestEpochIsTaken(t *testing.T) {
 	}
 	a.add("one")
 	a.settle(t)
-	a.Snapshot(func(emit func([]byte)) { emit([]byte("one")) })
+	a.snap("one")
 	waitFor(t, func() bool { return a.Size() > 0 })
 	a.close(t)
 	begin(t, s, 2).holds(t, "one")

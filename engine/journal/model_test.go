@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ var (
 //   - Told safe by any epoch, at any time: in the replay of every later one, once, in order.
 //   - A replay is a prefix of what one earlier epoch had replayed and appended.
 //   - What one epoch has replayed, each later one does.
+//   - With a snapshot, which is taken bit by bit while records go on, all records are there that it may know of.
 //   - Nothing is told safe after OnFenced, nor anything that was not appended.
 //   - No replay fails but for a later epoch.
 //   - When the store is well again, the last epoch gets all it has appended safe, and says that it is well.
@@ -112,6 +114,9 @@ type player struct {
 	content  []string // the replay, and what it appended
 	offset   uint64   // position of the first appended
 	heard    heard
+	snap     *journal.Snapshot // being recorded
+	snapAt   int               // of content, what it stands for
+	snapped  int               // of that, what was added
 	dead     bool
 	stopped  bool // its calls get no answer, as if by SIGSTOP
 }
@@ -153,7 +158,7 @@ func newGame(t *testing.T, seed uint64) *game {
 		},
 	}
 	switch rnd.IntN(10) { // two narrow corners
-	case 0: // a snapshot is safe before what it stands for, and the next one is taken
+	case 0: // a snapshot is written before the records that came meanwhile are safe
 		g.badness, g.habits = 0, habits{answer: 120, append: 10, snapshot: 20, enter: 3, commit: 2, block: 400, slow: "segment"}
 	case 1: // a snapshot ends anywhere
 		g.badness, g.dir = 0, memstore.New(seed, true)
@@ -324,9 +329,14 @@ func (p *player) begin() {
 		OnFlushed: p.flushed, OnFenced: p.onFenced, OnState: p.onState,
 	}.Still(p.g.number))
 	var found []string
+	must := 0
 	if err == nil {
 		err = j.Replay(p.ctx, func(rec []byte) error {
-			found = append(found, string(rec))
+			content, count, last := strings.Cut(string(rec), needs)
+			if last {
+				must, _ = strconv.Atoi(count)
+			}
+			found = append(found, content)
 			return nil
 		})
 	}
@@ -341,6 +351,9 @@ func (p *player) begin() {
 	case err != nil:
 		p.g.fail("epoch %d: %v", p.epoch, err)
 		return
+	}
+	if len(found) < must {
+		p.g.fail("epoch %d found a snapshot that may know of %d records, and only %d of them", p.epoch, must, len(found))
 	}
 	p.g.mu.Lock()
 	p.g.Replays++
@@ -407,21 +420,41 @@ func (p *player) append() {
 	}
 }
 
-// snapshot records all that there is, record by record.
+// snapshot begins to record all that there is, or goes on with it.
 func (p *player) snapshot() bool {
 	if p.j == nil || p.now().fenced {
 		return false
 	}
-	taken := p.j.Snapshot(func(emit func([]byte)) {
-		for _, rec := range p.content {
-			emit([]byte(rec))
+	if p.snap == nil {
+		if p.snap = p.j.Snapshot(); p.snap == nil {
+			return false
 		}
-	})
-	if taken {
-		p.g.Snapshots++
+		p.snapAt, p.snapped = len(p.content), 0
 	}
-	return taken
+	for range 1 + p.g.rnd.IntN(4) {
+		if p.snapped < p.snapAt {
+			rec := p.content[p.snapped]
+			if p.snapped++; p.snapped == p.snapAt {
+				rec += fmt.Sprint(needs, len(p.content))
+			}
+			p.snap.Add([]byte(rec))
+		}
+		if p.snapped == p.snapAt {
+			p.snap.End()
+			p.snap = nil
+			p.g.Snapshots++
+			return true
+		}
+	}
+	if p.snap.Over() {
+		p.snap = nil
+	}
+	return false
 }
+
+// needs is how the last record of a snapshot goes on, with the number of records that must
+// be there if it counts.
+const needs = " needs "
 
 func (p *player) kill() {
 	if p.dead {

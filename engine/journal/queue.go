@@ -83,6 +83,9 @@ func (q *queue) take(before uint64) []*block {
 	return append([]*block(nil), q.blocks[from:q.written]...)
 }
 
+// full gives the blocks that take no more records.
+func (q *queue) full() []*block { return append([]*block(nil), q.blocks[:q.closed]...) }
+
 // again says that the present file is lost: what is not safe has to be written once more.
 func (q *queue) again() { q.written = 0 }
 

@@ -4,41 +4,107 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync"
+	"time"
 )
 
-// Snapshot records a whole state, which stands for all records before it: state emits it,
-// record by record, before Snapshot returns. It is written in the background; when it is safe, older
-// segments and snapshots are removed. While one is being written, or after the end, Snapshot
-// does nothing and returns false.
-func (j *Journal) Snapshot(state func(emit func(rec []byte))) bool {
-	j.mu.Lock()
-	busy := j.snapping || j.closing || j.fenced != nil || j.phase != running
-	j.mu.Unlock()
-	if busy {
-		return false
-	}
-	recs := newQueue(0, j.opts.BlockBytes)
-	state(recs.append)
+// Snapshot is a whole state while it is being recorded, bit by bit, and records go on. It
+// stands for all records before the call of Journal.Snapshot. What is added may know of records
+// that came after that, too: replayed is the snapshot, then all records after the call, and a
+// snapshot counts only when all records are safe that were appended before End.
+//
+//	     Snapshot          End
+//	records ─┬─ a, b, c, d ─┬─ e …      segments: what is before the call is removed
+//	         └─ 1, 2, 3, 4 ─┘           replay:   1 2 3 4 a b c d e
+//
+// Its methods are for the journal's owner.
+type Snapshot struct {
+	j   *Journal
+	id  fileID
+	at  uint64 // the position that it stands for
+	was int64  // what Grown was
 
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.closing || j.fenced != nil {
-		return false
-	}
-	j.q.cut()
-	j.rollAt, j.grown, j.snapping = j.q.next, 0, true
-	j.tellRolled() // a keeper that still waits has nothing to wait for
-	j.rolled = make(chan struct{})
-	k := &keeper{Journal: j, at: j.q.next, recs: recs, rolled: j.rolled}
-	if n := len(j.own); n > 0 && j.own[n-1].first >= k.at { // nothing was appended since it began
-		j.tellRolled()
-	}
-	j.tasks.Go(k.run)
-	j.wake()
-	return true
+	rolled chan struct{} // closed when a segment has begun there
+	kick   chan struct{} // there is something to write
+
+	mu    sync.Mutex
+	recs  queue
+	until uint64 // records before this are to be safe before it counts
+	ended bool
+	over  bool // nothing more is taken
 }
 
-// tellRolled lets the keeper go on that waits for a segment. Call it with mu held.
+// snapshotRoom is how many bytes of a snapshot may wait for the store.
+const snapshotRoom = 4 << 20
+
+// Snapshot begins to record a whole state. It returns nil while another one is being
+// written, for a while after one could not be written, and after the end. When it is safe,
+// older segments and snapshots are removed.
+func (j *Journal) Snapshot() *Snapshot {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.snapping || j.closing || j.fenced != nil || j.phase != running || time.Now().Before(j.snapAfter) {
+		return nil
+	}
+	j.q.cut()
+	j.seq++
+	s := &Snapshot{
+		j: j, id: fileID{snapshot, j.opts.Epoch, j.seq}, at: j.q.next, was: j.grown,
+		rolled: make(chan struct{}), kick: make(chan struct{}, 1), recs: newQueue(0, j.opts.BlockBytes),
+	}
+	j.rollAt, j.grown, j.snapping = j.q.next, 0, true
+	j.tellRolled() // one that still waits has nothing to wait for
+	j.rolled = s.rolled
+	if n := len(j.own); n > 0 && j.own[n-1].first >= s.at { // nothing was appended since it began
+		j.tellRolled()
+	}
+	j.tasks.Go(s.run)
+	j.wake()
+	return s
+}
+
+// Add adds a record, which it copies. It never waits.
+func (s *Snapshot) Add(rec []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over && !s.ended {
+		s.recs.append(rec)
+	}
+	s.wake()
+}
+
+// Room reports whether more should be added now: until then what was added waits in memory.
+func (s *Snapshot) Room() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recs.bytes < snapshotRoom
+}
+
+// End says that all was added, and commits all records.
+func (s *Snapshot) End() {
+	s.j.Commit()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended, s.until = true, s.j.Appended()
+	s.wake()
+}
+
+// Over reports whether nothing more need be added: it was given up, for the store failed, or
+// the journal ends.
+func (s *Snapshot) Over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
+}
+
+func (s *Snapshot) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// tellRolled lets the snapshot go on that waits for a segment. Call it with mu held.
 func (j *Journal) tellRolled() {
 	if j.rolled != nil {
 		close(j.rolled)
@@ -46,116 +112,165 @@ func (j *Journal) tellRolled() {
 	}
 }
 
-// keeper writes one snapshot, and removes what it makes needless.
-type keeper struct {
-	*Journal
-	at     uint64 // the position that it stands for
-	recs   queue
-	rolled chan struct{} // closed when a segment has begun there
-}
-
-func (k *keeper) run() {
-	b := k.backoff()
-	for {
-		names, id, err := k.save()
-		if err == nil {
-			select {
-			case <-k.rolled:
-				k.tidy(names, id)
-			case <-k.ctx.Done():
-			}
-			return
+// run writes it, and removes what it makes needless.
+func (s *Snapshot) run() {
+	names, size, err := s.save()
+	s.mu.Lock()
+	s.over, s.recs = true, queue{}
+	s.mu.Unlock()
+	j := s.j
+	j.mu.Lock()
+	j.snapping = false
+	if err != nil {
+		j.grown += s.was
+		j.snapAfter = time.Now().Add(j.snapRetry.next())
+		j.mu.Unlock()
+		if j.ctx.Err() == nil {
+			j.opts.Log.Warn("a snapshot of the journal could not be written; another one will be", "err", err)
 		}
-		if k.ctx.Err() != nil {
-			return
-		}
-		k.opts.Log.Warn("a snapshot of the journal could not be written; it is tried again", "err", err)
-		if !b.sleep(k.ctx) {
-			return
-		}
+		return
+	}
+	j.snapSize = size
+	j.snapRetry.reset()
+	j.mu.Unlock()
+	select {
+	case <-s.rolled:
+		s.tidy(names)
+	case <-j.ctx.Done():
 	}
 }
 
 // save writes the snapshot, and returns what the store held when it was safe.
-func (k *keeper) save() (names []fileID, id fileID, err error) {
-	k.mu.Lock()
-	k.seq++
-	id = fileID{snapshot, k.opts.Epoch, k.seq}
-	k.mu.Unlock()
-	name := id.String()
+func (s *Snapshot) save() (names []fileID, size int64, err error) {
+	j, name := s.j, s.id.String()
 	var file File
-	if err := k.call("create", name, func(ctx context.Context) (err error) {
-		file, err = k.opts.Store.Create(ctx, name)
+	if err := j.call("create", name, func(ctx context.Context) (err error) {
+		file, err = j.opts.Store.Create(ctx, name)
 		return err
 	}); err != nil {
-		return nil, id, err
+		return nil, 0, err
 	}
-	defer func() { k.closeLater(file, name) }()
-	if _, err := k.look(k.call); err != nil {
-		return nil, id, err
+	defer func() { j.closeLater(file, name) }()
+	if _, err := j.look(j.call); err != nil {
+		return nil, 0, err
 	}
-	size, err := k.fill(file, id)
-	if err != nil {
-		return nil, id, err
+	if size, err = s.fill(file); err != nil {
+		return nil, 0, err
 	}
-	if names, err = k.look(k.call); err != nil {
-		return nil, id, err
-	}
-	k.mu.Lock()
-	k.snapSafe, k.snapSize, k.snapping = k.at, size, false
-	k.mu.Unlock()
-	k.wake()
-	return names, id, nil
+	names, err = j.look(j.call)
+	return names, size, err
 }
 
-// fill writes all of it. The end is written when what comes before it is safe, so that there is
+// fill writes all of it, as it comes. The end is written when what comes before it is safe, so that there is
 // no end where something is missing.
-func (k *keeper) fill(file File, id fileID) (size int64, err error) {
-	name, seed := id.String(), k.plan.id.seed()
+func (s *Snapshot) fill(file File) (size int64, err error) {
+	j, name, seed := s.j, s.id.String(), s.j.plan.id.seed()
 	write := func(p []byte) error {
 		size += int64(len(p))
-		return k.call("write", name, func(ctx context.Context) error { return file.Write(ctx, p) })
+		return j.call("write", name, func(ctx context.Context) error { return file.Write(ctx, p) })
 	}
-	flush := func() error { return k.call("flush", name, file.Flush) }
-	if err := write(appendHeader(nil, header{fileID: id, id: k.plan.id, epochFirst: k.begun, first: k.at})); err != nil {
+	flush := func() error { return j.call("flush", name, file.Flush) }
+	if err := write(appendHeader(nil, header{fileID: s.id, id: j.plan.id, epochFirst: j.begun, first: s.at})); err != nil {
 		return size, err
 	}
 	if err := flush(); err != nil {
 		return size, err
 	}
-	for _, b := range k.recs.blocks {
-		if err := write(b.seal(0, seed)); err != nil {
+	for {
+		blocks, last, err := s.take()
+		if err != nil {
 			return size, err
 		}
+		for _, b := range blocks {
+			if err := write(b.seal(0, seed)); err != nil {
+				return size, err
+			}
+		}
+		if last {
+			break
+		}
+		s.written(blocks)
 	}
 	if err := flush(); err != nil {
+		return size, err
+	}
+	if err := j.awaitSafe(s.until); err != nil {
 		return size, err
 	}
 	end := make([]byte, frameLen)
-	frame{end: true, first: k.recs.next, sum: seed}.put(end, seed)
+	frame{end: true, first: s.recs.next, sum: seed}.put(end, seed)
 	if err := write(end); err != nil {
 		return size, err
 	}
 	return size, flush()
 }
 
+// take waits for blocks that are full, or for all that is left when the last was added.
+func (s *Snapshot) take() (blocks []*block, last bool, err error) {
+	for {
+		s.mu.Lock()
+		if s.ended {
+			s.recs.cut()
+		}
+		blocks, last = s.recs.full(), s.ended
+		s.mu.Unlock()
+		if len(blocks) > 0 || last {
+			return blocks, last, nil
+		}
+		select {
+		case <-s.kick:
+		case <-s.j.ctx.Done():
+			return nil, false, s.j.ctx.Err()
+		}
+	}
+}
+
+// written gives the memory of blocks back.
+func (s *Snapshot) written(blocks []*block) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recs.flushed(blocks[len(blocks)-1].end())
+}
+
+// awaitSafe waits until the records before a position are safe.
+func (j *Journal) awaitSafe(pos uint64) error {
+	for {
+		j.mu.Lock()
+		there := j.q.safe >= pos
+		if !there && j.flushed == nil {
+			j.flushed = make(chan struct{})
+		}
+		flushed := j.flushed
+		j.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-flushed:
+		case <-j.ctx.Done():
+			return j.ctx.Err()
+		}
+	}
+}
+
 // tidy removes what the snapshot stands for: all of earlier epochs but their markers, older
 // snapshots, and the segments that end before it. What cannot be removed now is by the next one.
-func (k *keeper) tidy(names []fileID, id fileID) {
-	k.mu.Lock()
+func (s *Snapshot) tidy(names []fileID) {
+	j, id := s.j, s.id
+	j.mu.Lock()
 	needed := uint32(0) // the first segment of this epoch that is
-	for i, s := range k.own {
-		if i+1 == len(k.own) || k.own[i+1].first > k.at {
-			needed = s.seq
-			k.own = append(k.own[:0], k.own[i:]...)
+	for i, o := range j.own {
+		if i+1 == len(j.own) || j.own[i+1].first > s.at {
+			needed = o.seq
+			j.own = append(j.own[:0], j.own[i:]...)
 			break
 		}
 	}
-	k.mu.Unlock()
+	j.mu.Unlock()
 	for _, f := range names {
 		old := f.kind == snapshot && f.seq < id.seq || f.kind == segment && f.seq < needed
 		if f.kind != marker && (f.epoch < id.epoch || f.epoch == id.epoch && old) {
-			k.remove(f)
+			j.remove(f)
 		}
 	}
 }

@@ -74,11 +74,16 @@ type backoff struct {
 
 func (b *backoff) reset() { b.n = 0 }
 
-// sleep waits, or returns false when ctx ends.
-func (b *backoff) sleep(ctx context.Context) bool {
+// next is how long to wait now.
+func (b *backoff) next() time.Duration {
 	d := min(b.max, b.min<<min(b.n, 20))
 	b.n++
-	t := time.NewTimer(d/2 + time.Duration(b.jitter()*float64(d/2)))
+	return d/2 + time.Duration(b.jitter()*float64(d/2))
+}
+
+// sleep waits, or returns false when ctx ends.
+func (b *backoff) sleep(ctx context.Context) bool {
+	t := time.NewTimer(b.next())
 	defer t.Stop()
 	select {
 	case <-t.C:

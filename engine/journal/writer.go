@@ -68,13 +68,6 @@ func (w *writer) run() {
 func (w *writer) await() bool {
 	for {
 		w.mu.Lock()
-		if pos := w.snapSafe; pos > w.q.safe {
-			w.q.flushed(pos)
-			w.mu.Unlock()
-			w.abandon() // it may lack records before pos, and must have no gap
-			w.tellSafe(pos)
-			continue
-		}
 		done := w.closing && w.q.safe >= w.wanted || w.fenced != nil
 		work := w.file == nil || w.fresh || w.wanted > w.q.safe || w.rollDue()
 		w.mu.Unlock()
@@ -128,6 +121,10 @@ func (w *writer) turn() error {
 	w.fresh = false
 	w.mu.Lock()
 	w.q.flushed(pos)
+	if w.flushed != nil {
+		close(w.flushed)
+		w.flushed = nil
+	}
 	w.mu.Unlock()
 	w.state.well()
 	w.tellSafe(pos)

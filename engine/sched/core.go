@@ -97,7 +97,9 @@ type Core struct {
 	facts     []Fact // since they were last asked for
 	era       uint32 // the generation of the core that took in what is told now
 	restoring bool   // until Restored
-	awaiting  bool   // from then until Resume: nothing is given out, nor fails because of an input
+	hazy      bool   // from Hazy until Clear
+	haze      haze
+	awaiting  bool // from then until Resume: nothing is given out, nor fails because of an input
 
 	// unused are, until then, tasks that were let go of before anybody wanted them: what
 	// they need may be fresh yet.
@@ -130,6 +132,9 @@ func New(cfg Config) *Core {
 // Whatever the event holds, Step does not fail: rows that make no sense or come
 // too late change nothing and are counted (see Rejected).
 func (c *Core) Step(ev Event) {
+	if c.waits(ev) {
+		return
+	}
 	switch ev := ev.(type) {
 	case Tick:
 		c.now = max(c.now, ev.Now)
@@ -179,6 +184,10 @@ func (c *Core) Step(ev Event) {
 		c.stepRetire(ev)
 	case Recall:
 		c.stepRecall(ev)
+	case Hazy:
+		c.hazy = c.restoring
+	case Clear:
+		c.stepClear()
 	case Restored:
 		c.stepRestored()
 	case Adopt:
@@ -317,6 +326,10 @@ func (c *Core) settle() {
 			}
 		default:
 			id := pop(&q.unwanted)
+			if c.hazy {
+				c.haze.unwanted = append(c.haze.unwanted, id)
+				continue
+			}
 			if j, t := c.find(id); j != nil && t.state != StateForgotten {
 				c.dropUnwanted(j, id.Index)
 			}

@@ -172,6 +172,13 @@ type (
 		Fact Fact
 	}
 
+	// Hazy tells a core that restores that a snapshot follows that was taken while things
+	// went on, and then what went on, until Clear (restore.go).
+	Hazy struct{}
+
+	// Clear says that from here on all is told that happened, in order.
+	Clear struct{}
+
 	// Restored says that all was told that the journal has.
 	Restored struct{}
 
@@ -245,6 +252,8 @@ func (Copied) event()       {}
 func (Missing) event()      {}
 func (Retire) event()       {}
 func (Recall) event()       {}
+func (Hazy) event()         {}
+func (Clear) event()        {}
 func (Restored) event()     {}
 func (Resume) event()       {}
 func (Adopt) event()        {}

@@ -21,6 +21,8 @@ const (
 	// FactBegan is of no task: from here on another core tells, which took over. Attempt is
 	// the one below the first of its generation.
 	FactBegan
+	// FactBuried is of a snapshot (Save): the task has failed, and nobody can retry it.
+	FactBuried
 
 	factKinds
 )

@@ -51,7 +51,7 @@ func (c *Core) stepPin(ev Pin) {
 	j, t := c.find(ev.Task)
 	i := ev.Task.Index
 	switch {
-	case j == nil || t.state == StateForgotten:
+	case j == nil || t.state == StateForgotten || ev.Delta == 1 && c.Gone(ev.Task):
 		c.reject(UnknownTask)
 	case ev.Delta == 1:
 		if j.pins == nil {

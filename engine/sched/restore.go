@@ -31,6 +31,84 @@ import (
 //     (job.eras): what was lost with the end of the journal may be submitted anew, by
 //     others, under the same numbers.
 
+// A snapshot is taken bit by bit, while things go on. So what it says is of no one moment: a
+// task that is early in it may be as it was when the snapshot began, one that is late as it
+// was at the end; and what happened meanwhile is told once more behind it.
+//
+//	Hazy ── the snapshot ── what happened meanwhile ── Clear ── what happened then
+//
+// That comes out as if all had been told in order, for in between nothing goes that may yet be
+// spoken of, and all else is the same when it is told twice, or of a task that has come further:
+//
+//   - Nothing is let go of before Clear: Release, ReleaseRun, CloseJob and the end of a Pin wait,
+//     and so does what nobody wants. Else a task could be forgotten before one that depends
+//     on it is told of.
+//   - A task that had been forgotten when one came that depends on it is there until Clear,
+//     as it was when the snapshot began. So the journal says of such dependencies that they lead nowhere
+//     (Gone): nobody could find out anew.
+//   - An end of a task that has ended changes nothing. Of a task that has been retried since, or whose
+//     result was lost since, what is told twice goes through the same ends in the same order.
+//   - That inputs are not needed any more (flagCut), that a task was wanted, and that it was let go of is
+//     for ever, so what is late in the snapshot is true at Clear.
+
+// stepClear ends what is hazy: what was let go of meanwhile goes.
+func (c *Core) stepClear() {
+	if !c.hazy {
+		return
+	}
+	c.hazy = false
+	c.todo.unwanted, c.haze.unwanted = append(c.todo.unwanted, c.haze.unwanted...), nil
+	c.settle()
+	for _, ev := range c.haze.later {
+		c.Step(ev)
+	}
+	c.haze.later = nil
+}
+
+// haze is what waits for Clear.
+type haze struct {
+	later    []Event // that let go of something
+	unwanted []graph.TaskID
+}
+
+// waits reports whether an event has to wait for Clear, and keeps it if so. It is about
+// tasks that there are now.
+func (c *Core) waits(ev Event) bool {
+	if !c.hazy {
+		return false
+	}
+	switch e := ev.(type) {
+	case Release:
+		ev = Release{slices.DeleteFunc(slices.Clone(e.Tasks), func(id graph.TaskID) bool {
+			j, _ := c.look(id)
+			return j == nil
+		})}
+	case ReleaseRun:
+		j := c.jobs[e.Run.Job]
+		if j == nil || e.Run.First >= j.tasks.n {
+			return true
+		}
+		e.Run.N = min(e.Run.N, j.tasks.n-e.Run.First)
+		ev = e
+	case Pin:
+		if e.Delta >= 0 {
+			return false
+		}
+	case CloseJob:
+	default:
+		return false
+	}
+	c.haze.later = append(c.haze.later, ev)
+	return true
+}
+
+// Gone reports whether a task is of no use for good to one that comes now and depends on it: it was
+// forgotten, or failed and nobody can retry it, or there never was one.
+func (c *Core) Gone(id graph.TaskID) bool {
+	j, t := c.look(id)
+	return j == nil || t.state == StateForgotten || t.state == StateFailed && t.flags&flagCut != 0
+}
+
 // era says that a job's tasks from one on were submitted in a generation.
 type era struct{ from, generation uint32 }
 
@@ -62,7 +140,7 @@ func (c *Core) stepRecall(ev Recall) {
 		c.era = f.Attempt.Generation()
 		return
 	case f.Kind == FactCancelled:
-		c.cancelRun(graph.Run{Job: f.Task.Job, First: f.Task.Index, N: f.N})
+		c.recallCancelled(graph.Run{Job: f.Task.Job, First: f.Task.Index, N: f.N})
 		return
 	}
 	j, t := c.find(f.Task)
@@ -72,15 +150,33 @@ func (c *Core) stepRecall(ev Recall) {
 	i := f.Task.Index
 	switch f.Kind {
 	case FactTally:
-		c.tally(j, i, unpackTally(f.Size))
+		if !t.state.Final() { // else it was counted before that
+			c.tally(j, i, unpackTally(f.Size))
+		}
 	case FactAgain:
 		if t.state == StateFailed && t.flags&flagCut == 0 {
 			c.revive(j, i)
+		}
+	case FactBuried:
+		if t.state == StateFailed && t.flags&flagCut == 0 {
+			c.bury(j, i)
 		}
 	case FactFailed:
 		c.recallFailed(j, i, f)
 	default:
 		c.recallDone(j, i, f)
+	}
+}
+
+// recallCancelled cancels a run. In a haze it may be all tasks of a job that has gone since.
+func (c *Core) recallCancelled(r graph.Run) {
+	c.cancelRun(r)
+	if j := c.jobs[r.Job]; j != nil && c.hazy {
+		for i := r.First; i < r.End() && i < j.tasks.n; i++ {
+			if j.tasks.made(i) {
+				c.recallFailed(j, i, &Fact{Task: j.name(i), Fail: graph.FailCancelled, Cause: j.name(i)})
+			}
+		}
 	}
 }
 
@@ -177,6 +273,7 @@ func (c *Core) stepRestored() {
 	if !c.restoring {
 		return
 	}
+	c.stepClear()
 	c.restoring, c.awaiting = false, true
 	clear(c.unused)
 	c.era = c.cfg.Generation

@@ -183,6 +183,10 @@ func (c *Core) keep(j *job, i uint32) {
 	t := j.task(i)
 	delete(j.tallies, i)
 	j.kept++
+	if c.hazy {
+		c.dropLater(j, i)
+		return
+	}
 	c.buryUnheld(j, i, t)
 }
 
@@ -191,6 +195,11 @@ func (c *Core) buryUnheld(j *job, i uint32, t *task) {
 	if t.flags&flagCut != 0 || !j.closed && (j.wanted(i) || t.kin > 0) {
 		return
 	}
+	c.bury(j, i)
+}
+
+// bury gives up a failed task that is kept.
+func (c *Core) bury(j *job, i uint32) {
 	j.kept--
 	c.cut(j, i)
 	c.farewell(j, i)

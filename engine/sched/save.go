@@ -54,18 +54,22 @@ func saveEnd(facts []Fact, id graph.TaskID, t *task) []Fact {
 	default:
 		return facts
 	}
-	return append(facts, f)
+	facts = append(facts, f)
+	if t.state == StateFailed && t.flags&flagCut != 0 {
+		facts = append(facts, Fact{Kind: FactBuried, Task: id})
+	}
+	return facts
 }
 
-// Inputs appends the tasks that a task depends on, as Submit had them. One that was
-// forgotten before the task came is in no job.
+// Inputs appends the tasks that a task depends on, as Submit had them. One that is of no use
+// for good (Gone) is in no job.
 func (c *Core) Inputs(dst []graph.TaskID, id graph.TaskID) []graph.TaskID {
 	j := c.jobs[id.Job]
 	if j == nil || !j.tasks.made(id.Index) {
 		return dst
 	}
 	for e, to := j.edgesOf(id.Index); e < to; e++ {
-		if jd, d := c.dep(j, id.Index, e); jd != nil {
+		if jd, d := c.dep(j, id.Index, e); jd != nil && !c.Gone(jd.name(d)) {
 			dst = append(dst, jd.name(d))
 		} else {
 			dst = append(dst, graph.TaskID{Index: j.depID(id.Index, e).Index})

@@ -47,7 +47,8 @@
 //	12 replay        equal plans give equal hashes of all outputs and of all of the core's
 //	                 state after every turn (TestReplay). At any moment a core that takes over
 //	                 with the journal, and to which all machines come back, knows what the
-//	                 live one knows (World.shadow); all that clients were told is in the
+//	                 live one knows (World.shadow), and so does one that takes over with a snapshot
+//	                 that was taken meanwhile, bit by bit (haze.go); all that clients were told is in the
 //	                 journal, and nothing else (World.tell)
 //
 // [sched.Core.Check] counts the core's books again after every turn, and in one schedule

@@ -26,6 +26,8 @@ type record struct {
 	facts      []sched.Fact
 	small      map[sched.TaskAttempt]uint64 // the results of facts that are inline
 	generation uint32                       // of the scheduler that wrote it
+	refused    bool                         // the core did not take ev
+	asked      *graph.Batch                 // of a Submit, as the journal has it
 }
 
 // isDurable reports whether an event goes into the journal.
@@ -40,8 +42,8 @@ func isDurable(ev sched.Event) bool {
 // record writes an event down, and the facts that have come of it, or of an Output.
 func (w *World) record(ev sched.Event) {
 	if isDurable(ev) {
-		w.journal = append(w.journal, record{ev: ev, forget: w.forget, generation: w.generation})
-		w.forget = nil
+		w.journal = append(w.journal, record{ev: ev, forget: w.forget, asked: w.asked, generation: w.generation})
+		w.forget, w.asked = nil, nil
 	}
 	facts := w.core.Facts()
 	if len(facts) == 0 {
@@ -63,6 +65,7 @@ func (w *World) record(ev sched.Event) {
 // takeOver has a scheduler take over from one whose last records are lost, as many as that
 // or up to the last that somebody was told of.
 func (w *World) takeOver(lost int) {
+	w.dropHaze()
 	for range min(lost, len(w.journal)-w.safe) {
 		last := len(w.journal) - 1
 		if forget := w.journal[last].forget; forget != nil {

@@ -39,6 +39,7 @@ func Replay(actions []Action, trace bool) Result {
 func play(trace, every bool, act func(*World, *Result)) (r Result) {
 	w := newWorld(trace)
 	w.every = every
+	defer w.dropHaze()
 	defer func() {
 		r.Log, r.Stats, r.Phantoms, r.Hash, r.Cover = w.log, w.stats(), w.phantoms, w.finalHash(), w.cover
 		switch v := recover().(type) {

@@ -26,7 +26,7 @@ func (tw *twin) see(ev sched.Event) {
 	case sched.ReleaseRun:
 		tw.release(tw.there(ev.Run))
 	case sched.Pin:
-		if t := tw.byID[ev.Task]; t != nil && !t.gone && t.pins+ev.Delta >= 0 {
+		if t := tw.byID[ev.Task]; t != nil && !t.gone && t.pins+ev.Delta >= 0 && (ev.Delta < 0 || !t.buried()) {
 			t.pins += ev.Delta
 		}
 		tw.settle()
@@ -200,6 +200,11 @@ func (tw *twin) closeJob(id graph.JobID) {
 		}
 		tw.settle()
 	}
+}
+
+// buried reports whether a task has failed and nobody can retry it.
+func (t *twinTask) buried() bool {
+	return t.failed != 0 && t.failed != graph.FailCancelled && t.unlinked
 }
 
 func (t *twinTask) fail(kind graph.FailKind) {

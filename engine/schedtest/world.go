@@ -23,9 +23,11 @@ type World struct {
 	epoch      int // of the scheduler; those that take over from one another have the same
 	generation uint32
 	journal    []record
-	safe       int    // how many records were there when clients were last told something
-	forget     func() // of the request that is made just now
-	awaiting   bool   // the scheduler waits for workers to come back
+	safe       int          // how many records were there when clients were last told something
+	forget     func()       // of the request that is made just now
+	asked      *graph.Batch // likewise, as the journal has it
+	haze       *haze        // a snapshot that is being taken
+	awaiting   bool         // the scheduler waits for workers to come back
 	given      map[sched.TaskAttempt]bool
 
 	machines   []*machine // those that live
@@ -80,6 +82,7 @@ func newWorld(trace bool) *World {
 
 // begin makes a scheduler that knows nothing.
 func (w *World) begin() {
+	w.dropHaze()
 	w.oracle = newOracle()
 	w.jobs, w.nextJob = nil, 0
 	w.told, w.given = map[graph.TaskID]graph.FailKind{}, map[sched.TaskAttempt]bool{}
@@ -132,8 +135,15 @@ func (w *World) step(ev sched.Event) {
 	w.events++
 	retire, must := w.leavers(ev)
 	w.cover.see(w.core, w.twin, ev)
+	refused := w.refusals()
+	if ev, ok := ev.(sched.Submit); ok {
+		w.asked = withoutGone(w.core, ev.Batch)
+	}
 	w.core.Step(ev)
 	w.record(ev)
+	if w.refusals() > refused {
+		w.refused(ev)
+	}
 	if w.every {
 		w.must(w.core.Check())
 	}
@@ -142,6 +152,7 @@ func (w *World) step(ev sched.Event) {
 	if _, ok := ev.(sched.Retry); ok && len(w.core.Revived()) != w.twin.revived {
 		w.must(fmt.Errorf("the core says that it revived %d tasks, %d should be", len(w.core.Revived()), w.twin.revived))
 	}
+	w.goOnHaze()
 	if retire {
 		if _, left := w.leavers(ev); left != 0 {
 			w.must(fmt.Errorf("%+v: %d workers must leave, %d still must", ev, must, left))

@@ -51,8 +51,8 @@
 // With a journal (Options.Journal) the loop records what a scheduler must know that takes
 // over: see ledger.go. Replies are held until what they stand on is safe, so the loop itself
 // never waits for a disk. replay.go reads what write.go wrote, takeover.go is the rest of
-// a beginning, snapshot.go says everything anew. Bundles go to a store of their own
-// (shelf.go).
+// a beginning, snapshot.go says everything anew, a share of walk.go's walk in some turns.
+// Bundles go to a store of their own (shelf.go).
 //
 // # Errors
 //

@@ -185,6 +185,9 @@ func (j *job) submitted(first, n uint32, by graph.ClientID) (bool, error) {
 
 // add has the core take the tasks of a chunk, which ev is about, and records it.
 func (l *loop) add(j *job, c chunk, ev sched.Event, r *wire.Record) error {
+	if m := r.GetSubmit(); m != nil {
+		l.markGone(m)
+	}
 	l.lastChunk++
 	c.live, c.at, c.seq, c.era = c.n, l.now, l.lastChunk, l.era
 	l.recordOf(j, c.by, r) // before what follows from it
@@ -197,6 +200,20 @@ func (l *loop) add(j *job, c chunk, ev sched.Event, r *wire.Record) error {
 	j.tasks += c.n
 	j.ends.grow(j.tasks)
 	return nil
+}
+
+// markGone has a record say which inputs were of no use for good when it was made: in a snapshot they may be there
+// as they were before.
+func (l *loop) markGone(m *wire.Submit) {
+	if l.ledger == nil || l.replaying {
+		return
+	}
+	for i, index := range m.DepIndex {
+		own := m.DepJob[i] == m.Job && index >= m.First
+		if !own && l.core.Gone(graph.TaskID{Job: graph.JobID(m.DepJob[i]), Index: index}) {
+			m.DepJob[i] = 0
+		}
+	}
 }
 
 // declare interns classes. One that is there already must be the same.

@@ -134,6 +134,7 @@ func (l *loop) settleLedger() {
 		return
 	}
 	l.write()
+	l.snapshotTurn()
 	pos := g.journal.Appended()
 	if pos > g.asked {
 		g.asked = pos

@@ -90,7 +90,10 @@ type loop struct {
 	era       uint32                      // generation of the scheduler whose doings these are
 	replaying bool                        // the journal
 	ids       map[graph.ClientID]*session // while replaying
+	haze      haze
 	back      returning
+	snap      *snapshot // being taken
+	snapTimer *time.Timer
 
 	heap    uint64 // bytes, at the last tick
 	percent int    // that the heap may grow between collections, 0: not set
@@ -116,6 +119,8 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		owing: newOwing(), scaler: newScaler(o.Adapt),
 	}
 	l.turns, l.ticker, l.every = turns.New(l.turn), time.NewTicker(tickEvery), tickEvery
+	l.snapTimer = time.NewTimer(snapshotPause)
+	l.snapTimer.Stop()
 	l.weigh()
 	if o.Fleet != nil {
 		l.fleet = newFleetPump(o.Fleet)
@@ -147,6 +152,7 @@ func (l *loop) run() {
 	}
 	defer l.ticker.Stop()
 	defer l.owing.timer.Stop()
+	defer l.snapTimer.Stop()
 	for {
 		select {
 		case <-l.turns.Mine():
@@ -157,8 +163,11 @@ func (l *loop) run() {
 		case <-l.owing.timer.C:
 			l.lagged.Store(true)
 			l.turns.Due()
+		case <-l.snapTimer.C:
+			l.turns.Due()
 		case <-l.stop:
 			l.turns.Take()
+			l.endSnapshot()
 			l.goodbye()
 			return
 		}
@@ -251,7 +260,6 @@ func (l *loop) tick() {
 	l.scale()
 	l.lookForReturn()
 	l.sayAway()
-	l.snapshotWhen()
 	if l.fleet != nil && l.now.Sub(l.lastReport) >= reportEvery {
 		l.lastReport = l.now
 		l.fleet.report(l.report())

@@ -42,7 +42,7 @@ func (l *loop) publish(m *wire.Publish) error {
 		}
 		return wire.Errorf(wire.Conflict, "%q is published already, for task %s: another name, or Client.Unpublish(ctx, %[1]q) before", m.Name, p.task)
 	}
-	if info, ok := l.core.Task(t); !ok || info.State == sched.StateForgotten {
+	if l.core.Gone(t) {
 		return wire.Errorf(wire.NotFound, "the result of task %s was released", t)
 	}
 	l.recordOf(j, 0, &wire.Record{Body: &wire.Record_Publish{Publish: m}})

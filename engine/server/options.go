@@ -35,6 +35,8 @@ type Options struct {
 	// JournalGrowth is how many bytes the journal grows before all state is written anew; 0 is
 	// 64 MiB. It is more when the state is large.
 	JournalGrowth int64
+	// JournalRows is how many tasks are looked at for that in one turn; 0 is 8192.
+	JournalRows int
 	// Return is how long workers may take to come back after a takeover: so long if none
 	// does, else a quarter of it from one to the next; 0 is 40 s.
 	Return time.Duration
@@ -64,6 +66,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.Address, ":0")
 	orDefault(&o.Epoch, 1)
 	orDefault(&o.JournalGrowth, 64<<20)
+	orDefault(&o.JournalRows, snapshotRows)
 	orDefault(&o.Return, 40*time.Second)
 	orDefault(&o.Lease, 30*time.Second)
 	orDefault(&o.Grace, time.Second)

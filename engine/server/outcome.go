@@ -57,6 +57,9 @@ func (o *outcomes) record(e *sched.Ended, f *graph.Failure) {
 	if o.textBytes > maxTexts {
 		f = &graph.Failure{Kind: f.Kind, Message: f.Message[:min(len(f.Message), cutText)], ExitCode: f.ExitCode, Task: f.Task, Attempt: f.Attempt, Host: f.Host}
 	}
+	if old := o.failures[i]; old != nil {
+		o.textBytes -= textSize(old)
+	}
 	if o.failures == nil {
 		o.failures = map[uint32]*graph.Failure{}
 	}

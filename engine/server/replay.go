@@ -84,10 +84,30 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 		l.lastJob, l.lastClient = graph.JobID(b.Counters.Job), graph.ClientID(b.Counters.Client)
 	case *wire.Record_Log:
 		return l.recallLog(b.Log)
+	case *wire.Record_Snapshot:
+		l.recallSnapshot(b.Snapshot)
 	default:
 		return fmt.Errorf("a record of kind %T", r.Body)
 	}
 	return nil
+}
+
+// haze says that a snapshot is told, or what happened while it was taken.
+type haze struct {
+	on     bool
+	number uint64
+}
+
+// recallSnapshot begins a snapshot, or ends what it may know of. Ends of earlier ones mean nothing.
+func (l *loop) recallSnapshot(m *wire.SnapshotRecord) {
+	switch {
+	case !m.End:
+		l.haze = haze{true, m.Number}
+		l.step(sched.Hazy{})
+	case l.haze.on && l.haze.number == m.Number:
+		l.haze = haze{}
+		l.step(sched.Clear{})
+	}
 }
 
 func (l *loop) recallJob(client graph.ClientID, m *wire.JobRecord) error {

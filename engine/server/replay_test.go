@@ -57,6 +57,7 @@ func replayLoop(t testing.TB) *loop {
 	t.Cleanup(func() {
 		l.ticker.Stop()
 		l.owing.timer.Stop()
+		l.snapTimer.Stop()
 	})
 	l.core = sched.New(sched.Config{Durable: true, Restore: true, Generation: 1})
 	l.replaying, l.ids = true, map[graph.ClientID]*session{}

@@ -112,12 +112,29 @@ func (r *rows) grow(n uint32) {
 	r.n = n
 }
 
-// cancel notes that tasks of which nothing else is known were cancelled.
+// cancel notes that tasks of which nothing else is known were cancelled. What is known to be so
+// stays as it is.
 func (r *rows) cancel(first, end, when uint32) {
-	k := sort.Search(len(r.ended), func(k int) bool { return r.ended[k].first >= first })
-	r.ended = slices.Insert(r.ended, k, endedRun{first, end, when})
+	for first < end {
+		k := sort.Search(len(r.ended), func(k int) bool { return r.ended[k].end > first })
+		stop := end
+		if k < len(r.ended) {
+			if r.ended[k].first <= first {
+				first = r.ended[k].end
+				continue
+			}
+			stop = min(end, r.ended[k].first)
+		}
+		r.ended = slices.Insert(r.ended, k, endedRun{first, stop, when})
+		r.cancelPages(first, stop)
+		first = stop
+	}
+}
+
+// cancelPages notes it on pages that were made because of others.
+func (r *rows) cancelPages(first, end uint32) {
 	for i := first; i < end; i++ {
-		if page := r.pages[i>>pageBits]; len(page) > 0 { // because of others on it
+		if page := r.pages[i>>pageBits]; len(page) > 0 {
 			page[i&(pageLen-1)] = r.rowOf(i)
 		} else if i |= pageLen - 1; i == 1<<32-1 {
 			return

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -61,6 +62,9 @@ func (l *loop) takeOver(ctx context.Context, o Options, fenced func(error)) erro
 		}
 		return nil
 	})
+	if err == nil && l.haze.on {
+		err = errors.New("it ends while a snapshot is being taken, which cannot be: some of its files are missing")
+	}
 	if err == nil {
 		err = j.Start()
 	}

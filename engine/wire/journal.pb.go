@@ -47,6 +47,7 @@ type Record struct {
 	//	*Record_Member
 	//	*Record_Counters
 	//	*Record_Log
+	//	*Record_Snapshot
 	Body          isRecord_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -238,6 +239,15 @@ func (x *Record) GetLog() *LogRecord {
 	return nil
 }
 
+func (x *Record) GetSnapshot() *SnapshotRecord {
+	if x != nil {
+		if x, ok := x.Body.(*Record_Snapshot); ok {
+			return x.Snapshot
+		}
+	}
+	return nil
+}
+
 type isRecord_Body interface {
 	isRecord_Body()
 }
@@ -302,6 +312,10 @@ type Record_Log struct {
 	Log *LogRecord `protobuf:"bytes,17,opt,name=log,proto3,oneof"`
 }
 
+type Record_Snapshot struct {
+	Snapshot *SnapshotRecord `protobuf:"bytes,18,opt,name=snapshot,proto3,oneof"`
+}
+
 func (*Record_Session) isRecord_Body() {}
 
 func (*Record_SessionEnded) isRecord_Body() {}
@@ -331,6 +345,8 @@ func (*Record_Member) isRecord_Body() {}
 func (*Record_Counters) isRecord_Body() {}
 
 func (*Record_Log) isRecord_Body() {}
+
+func (*Record_Snapshot) isRecord_Body() {}
 
 // SessionRecord is a client's session.
 type SessionRecord struct {
@@ -751,6 +767,60 @@ func (x *LogRecord) GetCount() []uint32 {
 	return nil
 }
 
+// SnapshotRecord begins a snapshot, which was taken while things went on; and, among other records
+// and with end set, says that what a snapshot may know of ends here.
+type SnapshotRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	End           bool                   `protobuf:"varint,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRecord) Reset() {
+	*x = SnapshotRecord{}
+	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRecord) ProtoMessage() {}
+
+func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
+func (*SnapshotRecord) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SnapshotRecord) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *SnapshotRecord) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
+}
+
 // Facts are facts of the scheduler's core (sched.Fact), in order, in columns. Inline results
 // are those of the rows with inline set, back to back.
 type Facts struct {
@@ -771,7 +841,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +853,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +866,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Facts) GetKind() []byte {
@@ -873,7 +943,7 @@ var File_yarnd_engine_journal_proto protoreflect.FileDescriptor
 
 const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\xd1\x06\n" +
+	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\x8d\a\n" +
 	"\x06Record\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\rR\x06client\x127\n" +
@@ -894,7 +964,8 @@ const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"checkpoint\x124\n" +
 	"\x06member\x18\x0f \x01(\v2\x1a.yarnd.engine.MemberRecordH\x00R\x06member\x12:\n" +
 	"\bcounters\x18\x10 \x01(\v2\x1c.yarnd.engine.CountersRecordH\x00R\bcounters\x12+\n" +
-	"\x03log\x18\x11 \x01(\v2\x17.yarnd.engine.LogRecordH\x00R\x03logB\x06\n" +
+	"\x03log\x18\x11 \x01(\v2\x17.yarnd.engine.LogRecordH\x00R\x03log\x12:\n" +
+	"\bsnapshot\x18\x12 \x01(\v2\x1c.yarnd.engine.SnapshotRecordH\x00R\bsnapshotB\x06\n" +
 	"\x04body\"M\n" +
 	"\rSessionRecord\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
@@ -922,7 +993,10 @@ const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\tLogRecord\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
 	"\x04from\x18\x02 \x03(\rR\x04from\x12\x14\n" +
-	"\x05count\x18\x03 \x03(\rR\x05count\"\x81\x02\n" +
+	"\x05count\x18\x03 \x03(\rR\x05count\":\n" +
+	"\x0eSnapshotRecord\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\bR\x03end\"\x81\x02\n" +
 	"\x05Facts\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\fR\x04kind\x12\x10\n" +
 	"\x03job\x18\x02 \x03(\rR\x03job\x12\x14\n" +
@@ -949,7 +1023,7 @@ func file_yarnd_engine_journal_proto_rawDescGZIP() []byte {
 	return file_yarnd_engine_journal_proto_rawDescData
 }
 
-var file_yarnd_engine_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_yarnd_engine_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_yarnd_engine_journal_proto_goTypes = []any{
 	(*Record)(nil),           // 0: yarnd.engine.Record
 	(*SessionRecord)(nil),    // 1: yarnd.engine.SessionRecord
@@ -959,38 +1033,40 @@ var file_yarnd_engine_journal_proto_goTypes = []any{
 	(*MemberRecord)(nil),     // 5: yarnd.engine.MemberRecord
 	(*CountersRecord)(nil),   // 6: yarnd.engine.CountersRecord
 	(*LogRecord)(nil),        // 7: yarnd.engine.LogRecord
-	(*Facts)(nil),            // 8: yarnd.engine.Facts
-	(*Classes)(nil),          // 9: yarnd.engine.Classes
-	(*Submit)(nil),           // 10: yarnd.engine.Submit
-	(*SubmitRange)(nil),      // 11: yarnd.engine.SubmitRange
-	(*Release)(nil),          // 12: yarnd.engine.Release
-	(*CloseJob)(nil),         // 13: yarnd.engine.CloseJob
-	(*Publish)(nil),          // 14: yarnd.engine.Publish
-	(*Retried)(nil),          // 15: yarnd.engine.Retried
-	(*Failure)(nil),          // 16: yarnd.engine.Failure
+	(*SnapshotRecord)(nil),   // 8: yarnd.engine.SnapshotRecord
+	(*Facts)(nil),            // 9: yarnd.engine.Facts
+	(*Classes)(nil),          // 10: yarnd.engine.Classes
+	(*Submit)(nil),           // 11: yarnd.engine.Submit
+	(*SubmitRange)(nil),      // 12: yarnd.engine.SubmitRange
+	(*Release)(nil),          // 13: yarnd.engine.Release
+	(*CloseJob)(nil),         // 14: yarnd.engine.CloseJob
+	(*Publish)(nil),          // 15: yarnd.engine.Publish
+	(*Retried)(nil),          // 16: yarnd.engine.Retried
+	(*Failure)(nil),          // 17: yarnd.engine.Failure
 }
 var file_yarnd_engine_journal_proto_depIdxs = []int32{
 	1,  // 0: yarnd.engine.Record.session:type_name -> yarnd.engine.SessionRecord
 	2,  // 1: yarnd.engine.Record.job:type_name -> yarnd.engine.JobRecord
-	9,  // 2: yarnd.engine.Record.classes:type_name -> yarnd.engine.Classes
-	10, // 3: yarnd.engine.Record.submit:type_name -> yarnd.engine.Submit
-	11, // 4: yarnd.engine.Record.submit_range:type_name -> yarnd.engine.SubmitRange
-	12, // 5: yarnd.engine.Record.release:type_name -> yarnd.engine.Release
-	13, // 6: yarnd.engine.Record.close_job:type_name -> yarnd.engine.CloseJob
-	14, // 7: yarnd.engine.Record.publish:type_name -> yarnd.engine.Publish
-	8,  // 8: yarnd.engine.Record.facts:type_name -> yarnd.engine.Facts
+	10, // 2: yarnd.engine.Record.classes:type_name -> yarnd.engine.Classes
+	11, // 3: yarnd.engine.Record.submit:type_name -> yarnd.engine.Submit
+	12, // 4: yarnd.engine.Record.submit_range:type_name -> yarnd.engine.SubmitRange
+	13, // 5: yarnd.engine.Record.release:type_name -> yarnd.engine.Release
+	14, // 6: yarnd.engine.Record.close_job:type_name -> yarnd.engine.CloseJob
+	15, // 7: yarnd.engine.Record.publish:type_name -> yarnd.engine.Publish
+	9,  // 8: yarnd.engine.Record.facts:type_name -> yarnd.engine.Facts
 	3,  // 9: yarnd.engine.Record.retried:type_name -> yarnd.engine.RetriedRecord
 	4,  // 10: yarnd.engine.Record.checkpoint:type_name -> yarnd.engine.CheckpointRecord
 	5,  // 11: yarnd.engine.Record.member:type_name -> yarnd.engine.MemberRecord
 	6,  // 12: yarnd.engine.Record.counters:type_name -> yarnd.engine.CountersRecord
 	7,  // 13: yarnd.engine.Record.log:type_name -> yarnd.engine.LogRecord
-	15, // 14: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
-	16, // 15: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	8,  // 14: yarnd.engine.Record.snapshot:type_name -> yarnd.engine.SnapshotRecord
+	16, // 15: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
+	17, // 16: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_journal_proto_init() }
@@ -1015,6 +1091,7 @@ func file_yarnd_engine_journal_proto_init() {
 		(*Record_Member)(nil),
 		(*Record_Counters)(nil),
 		(*Record_Log)(nil),
+		(*Record_Snapshot)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1022,7 +1099,7 @@ func file_yarnd_engine_journal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_journal_proto_rawDesc), len(file_yarnd_engine_journal_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
