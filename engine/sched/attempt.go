@@ -311,7 +311,7 @@ func (c *Core) failedAttempt(j *job, i uint32, t *task, f *FailedAttempt, single
 		case parked:
 			final = bystander(&y)
 		default:
-			t.flags |= flagSuspect
+			c.suspect(j, i)
 		}
 	case graph.FailInput:
 		if c.inputGone(j, i, f) {

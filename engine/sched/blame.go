@@ -43,8 +43,26 @@ func (c *Core) tally(j *job, i uint32, y tally) {
 }
 
 func (c *Core) goBackSuspect(j *job, i uint32) {
-	j.task(i).flags |= flagSuspect
+	c.suspect(j, i)
 	c.goBack(j, i)
+}
+
+// suspect has i run alone from now on. Who takes over suspects it too: a task that kills
+// workers would have company to hide in again with each death of a scheduler.
+func (c *Core) suspect(j *job, i uint32) {
+	t := j.task(i)
+	if t.flags&flagSuspect != 0 {
+		return
+	}
+	c.note(Fact{Kind: FactSuspect, Task: j.name(i)})
+	ready := t.state == StateReady
+	if ready {
+		c.leftReady(j, t)
+	}
+	t.flags |= flagSuspect
+	if ready {
+		c.suspects = append(c.suspects, j.name(i))
+	}
 }
 
 // fillSolo gives suspects to workers that have nothing else. If there is none,

@@ -211,17 +211,16 @@ func (c *Core) Output() *Output {
 		c.drain()
 		c.settle()
 	}
-	c.out.Free = slices.DeleteFunc(c.out.Free, c.isHeld)
+	c.out.Free = slices.DeleteFunc(c.out.Free, c.Counts)
 	out := c.out
 	c.out, c.spare = c.spare, out
 	c.out.reset()
 	return out
 }
 
-// isHeld reports whether a Free names a copy that counts: what the holder said
-// later in the same turn, before it could hear of the Free, or said twice, made
-// it one.
-func (c *Core) isHeld(o Order) bool {
+// Counts reports whether a Free names a copy that counts: what the holder said
+// later, before it could hear of the Free, or said twice, made it one.
+func (c *Core) Counts(o Order) bool {
 	j, t := c.look(o.Task)
 	if j == nil || t.state != StateDone || t.attempt != o.Attempt {
 		return false

@@ -21,6 +21,8 @@ const (
 	// FactBegan is of no task: from here on another core tells, which took over. Attempt is
 	// the one below the first of its generation.
 	FactBegan
+	// FactSuspect: it may have killed a worker, and runs alone until it has a result.
+	FactSuspect
 	// FactBuried is of a snapshot (Save): the task has failed, and nobody can retry it.
 	FactBuried
 

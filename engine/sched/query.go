@@ -14,6 +14,7 @@ type Task struct {
 	Kind    graph.FailKind // why it failed, or FailCancelled
 	Cause   graph.TaskID   // in which task that happened
 	Micros  int64          // how long it ran, roughly, when Done
+	Suspect bool           // it may have killed a worker, and runs alone
 }
 
 // Task looks a task up.
@@ -22,7 +23,7 @@ func (c *Core) Task(id graph.TaskID) (Task, bool) {
 	if j == nil {
 		return Task{}, false
 	}
-	out := Task{ID: id, State: t.state, Class: t.class, Attempt: t.attempt}
+	out := Task{ID: id, State: t.state, Class: t.class, Attempt: t.attempt, Suspect: t.flags&flagSuspect != 0}
 	switch t.state {
 	case StateAssigned, StateRunning:
 		out.Worker = t.where

@@ -150,12 +150,16 @@ func (c *Core) stepRecall(ev Recall) {
 	i := f.Task.Index
 	switch f.Kind {
 	case FactTally:
-		if !t.state.Final() { // else it was counted before that
+		if t.state == StateReleased || t.state.Active() { // else it was counted before its end
 			c.tally(j, i, unpackTally(f.Size))
 		}
 	case FactAgain:
 		if t.state == StateFailed && t.flags&flagCut == 0 {
 			c.revive(j, i)
+		}
+	case FactSuspect:
+		if t.state == StateReleased || t.state.Active() {
+			c.suspect(j, i)
 		}
 	case FactBuried:
 		if t.state == StateFailed && t.flags&flagCut == 0 {
@@ -204,13 +208,14 @@ func (c *Core) recallDone(j *job, i uint32, f *Fact) {
 	}
 	if !f.Inline {
 		c.apply(j, i, moveDrop)
+		t.flags &^= flagSuspect
 		c.noteLost(j, i, f.Attempt)
 		c.dropLater(j, i)
 		return
 	}
 	c.apply(j, i, moveRecover)
 	t.where, t.size = 0, min(f.Size, maxSize)
-	t.flags |= flagInline
+	t.flags = t.flags&^flagSuspect | flagInline
 	delete(j.lost, i)
 	c.cut(j, i)
 	c.dropLater(j, i)

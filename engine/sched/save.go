@@ -36,8 +36,11 @@ func (c *Core) Save(id graph.TaskID, facts []Fact) (s Saved) {
 	if a, ok := j.lost[i]; ok && t.state != StateDone && !t.state.Final() {
 		facts = append(facts, Fact{Kind: FactDone, Task: id, Attempt: a, Told: t.flags&flagSeen != 0})
 	}
-	if y, ok := j.tallies[i]; ok {
+	if y, ok := j.tallies[i]; ok && t.flags&flagInline == 0 { // else it never runs again
 		facts = append(facts, Fact{Kind: FactTally, Task: id, Size: y.pack()})
+	}
+	if t.flags&flagSuspect != 0 && !t.state.Final() && t.state != StateDone {
+		facts = append(facts, Fact{Kind: FactSuspect, Task: id})
 	}
 	s.Facts = facts
 	return s

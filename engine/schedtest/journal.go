@@ -248,6 +248,9 @@ func (w *World) resembles(live *World, t *twinTask, brought []brings) error {
 	if there && !was.State.Final() && !st.gone && !t.sameSetbacks(st) {
 		return fmt.Errorf("%v had %d mistakes and %+v, and for who takes over %d and %+v", t.id, t.mistakes, t.setbacks, st.mistakes, st.setbacks)
 	}
+	if there && was.Suspect && is.State.Active() && !is.Suspect {
+		return fmt.Errorf("%v is suspected of having killed a worker, and who takes over does not know: %+v", t.id, is)
+	}
 	good := false
 	switch {
 	case !there:

@@ -37,6 +37,7 @@ func (tw *twin) recall(f sched.Fact) error {
 			return fmt.Errorf("fact %+v of a task that failed as %v", f, t.failed)
 		}
 		t.done, t.inline, t.attempt, t.lost = true, f.Inline, f.Attempt, 0
+		t.setbacks.suspect = false
 		t.unlinked = t.unlinked || f.Inline
 		t.told = t.told || f.Told
 	case sched.FactFailed:
@@ -53,7 +54,9 @@ func (tw *twin) recall(f sched.Fact) error {
 	case sched.FactTally:
 		y := f.Tally()
 		t.mistakes = y.User
-		t.setbacks = setbacks{deaths: y.Deaths, inputs: y.Other + y.Stray}
+		t.setbacks.deaths, t.setbacks.inputs = y.Deaths, y.Other+y.Stray
+	case sched.FactSuspect:
+		t.setbacks.suspect, tw.suspected = true, true
 	}
 	tw.settle()
 	return nil

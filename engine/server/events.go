@@ -65,10 +65,27 @@ func (l *loop) event(kind, object, format string, args ...any) *wire.Event {
 
 // tell notes that something happened.
 func (l *loop) tell(kind, object, format string, args ...any) {
-	remember(&l.events.news, &l.events.atNews, maxNews, l.event(kind, object, format, args...))
+	if l.replaying {
+		return // it is recorded
+	}
+	e := l.event(kind, object, format, args...)
+	l.record(0, &wire.Record{Body: &wire.Record_Event{Event: e}})
+	l.events.add(e)
 }
 
-// tellFailure notes that a task failed by itself.
+// add remembers an event.
+func (c *chronicle) add(e *wire.Event) {
+	c.last = max(c.last, e.Number)
+	if e.Kind == taskFailed {
+		remember(&c.failed, &c.atEnd, maxFailed, e)
+	} else {
+		remember(&c.news, &c.atNews, maxNews, e)
+	}
+}
+
+const taskFailed = "task.failed"
+
+// tellFailure notes that a task failed by itself. Facts tell who takes over of that.
 func (l *loop) tellFailure(e *sched.Ended, f *graph.Failure) {
 	if e.Kind == graph.FailNone || e.Kind == graph.FailUpstream || e.Kind == graph.FailCancelled {
 		return
@@ -80,7 +97,7 @@ func (l *loop) tellFailure(e *sched.Ended, f *graph.Failure) {
 			text += " (on " + f.Host + ")"
 		}
 	}
-	remember(&l.events.failed, &l.events.atEnd, maxFailed, l.event("task.failed", e.Task.String(), "attempt %s: %s", e.Attempt, text))
+	l.events.add(l.event(taskFailed, e.Task.String(), "attempt %s: %s", e.Attempt, text))
 }
 
 // tellEnd notes the end of a job, with what became of its tasks.

@@ -22,6 +22,9 @@ import (
 //
 // What workers are told does not wait: a task runs while its submission is being flushed.
 // Should that be lost, the worker has an attempt that nobody knows, and is told to stop it.
+// But they let go of a result only when it is safe that nobody needs it (free): should the release be
+// lost, the result is there that clients were told of. While the journal cannot be written
+// they are not held back: that may be for long, and workers' memory has an end.
 type ledger struct {
 	journal *journal.Journal
 	id      string // names the state, for workers
@@ -50,6 +53,7 @@ type heldTurn struct {
 	at    uint64 // when so many records are safe
 	buf   []byte
 	says  []heldFrame
+	frees []sched.Order
 	after []func()
 }
 
@@ -140,13 +144,17 @@ func (l *loop) settleLedger() {
 		g.asked = pos
 		g.journal.Commit()
 	}
-	if len(g.now.says)+len(g.now.after) > 0 {
+	if len(g.now.says)+len(g.now.after)+len(g.now.frees) > 0 {
 		g.now.at = pos
 		g.held = append(g.held, g.now)
 		g.now = heldTurn{buf: g.spare[:0]}
 		g.spare = nil
 	}
 	l.releaseHeld()
+	if g.away.Load() != nil {
+		l.freeAll()
+	}
+	l.flushTouched()
 }
 
 // releaseHeld sends what waited for records that are safe now.
@@ -175,6 +183,9 @@ func (l *loop) releaseHeld() {
 				l.turns.Due()
 			}
 		}
+		for _, o := range t.frees {
+			l.freeNow(o)
+		}
 		for _, f := range t.after {
 			f()
 		}
@@ -184,6 +195,33 @@ func (l *loop) releaseHeld() {
 	}
 	if len(g.held) == 0 {
 		g.held = nil
+	}
+}
+
+// free has a worker let go of a result, when that is safe.
+func (l *loop) free(o sched.Order) {
+	if l.ledger == nil {
+		l.freeNow(o)
+		return
+	}
+	l.ledger.now.frees = append(l.ledger.now.frees, o)
+}
+
+// freeNow tells it so, unless it has come to hold the result anew meanwhile.
+func (l *loop) freeNow(o sched.Order) {
+	if w := l.reached(o.Worker); w != nil && !l.core.Counts(o) {
+		l.outboxOf(w).free.Add(o.Task, o.Attempt)
+	}
+}
+
+// freeAll has everything let go of that waits.
+func (l *loop) freeAll() {
+	for i := range l.ledger.held {
+		t := &l.ledger.held[i]
+		for _, o := range t.frees {
+			l.freeNow(o)
+		}
+		t.frees = nil
 	}
 }
 

@@ -275,10 +275,7 @@ func (l *loop) finish() {
 		l.noteFacts()
 		l.apply(out)
 	}
-	for _, w := range l.touched {
-		w.flush()
-	}
-	l.touched = l.touched[:0]
+	l.flushTouched()
 	for _, j := range l.news {
 		j.news = false
 		for w := range j.watches {
@@ -296,6 +293,14 @@ func (l *loop) finish() {
 	l.spoken = l.spoken[:0]
 	clear(l.texts)
 	l.lastDeath = ""
+}
+
+// flushTouched sends workers what this turn has for them.
+func (l *loop) flushTouched() {
+	for _, w := range l.touched {
+		w.flush()
+	}
+	l.touched = l.touched[:0]
 }
 
 // say queues a reply, which leaves at the end of the turn.

@@ -68,8 +68,8 @@ func (l *loop) apply(out *sched.Output) {
 			if j := l.jobs[o.Task.Job]; j != nil {
 				j.inline.drop(o.Task.Index, o.Attempt)
 			}
-		} else if w := l.reached(o.Worker); w != nil {
-			l.outboxOf(w).free.Add(o.Task, o.Attempt)
+		} else {
+			l.free(o)
 		}
 	}
 	for _, c := range out.Copy {

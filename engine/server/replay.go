@@ -84,6 +84,8 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 		l.lastJob, l.lastClient = graph.JobID(b.Counters.Job), graph.ClientID(b.Counters.Client)
 	case *wire.Record_Log:
 		return l.recallLog(b.Log)
+	case *wire.Record_Event:
+		l.events.add(b.Event)
 	case *wire.Record_Snapshot:
 		l.recallSnapshot(b.Snapshot)
 	default:
@@ -254,6 +256,7 @@ func (l *loop) recallEnd(f *sched.Fact, failure *wire.Failure, quiet bool) {
 	j.ends.record(e, text)
 	if !quiet {
 		j.ends.log.Add(i)
+		l.tellFailure(e, text)
 	}
 	j.ends.make(i).when.end = j.mark(l.now)
 }

@@ -31,6 +31,7 @@ type walker struct {
 	sessions []savedSession
 	members  []string
 	names    []*wire.Publish
+	events   []*wire.Event
 }
 
 // savedJob is what was to be said of a job.
@@ -69,6 +70,7 @@ func (s *snapshot) begin() {
 		}
 	}
 	slices.Sort(s.members)
+	s.events = l.events.after(0)
 	for name, p := range l.names {
 		s.names = append(s.names, &wire.Publish{Name: name, Job: uint32(p.task.Job), Index: p.task.Index, Type: p.typ})
 	}
@@ -118,7 +120,10 @@ func (s *snapshot) people() bool {
 	for _, name := range s.members {
 		s.put(0, &wire.Record{Body: &wire.Record_Member{Member: &wire.MemberRecord{Name: name}}})
 	}
-	return true
+	for _, e := range s.events {
+		s.put(0, &wire.Record{Body: &wire.Record_Event{Event: e}})
+	}
+	return s.looked(len(s.events))
 }
 
 // allJobs says the jobs without their tasks.

@@ -48,6 +48,7 @@ type Record struct {
 	//	*Record_Counters
 	//	*Record_Log
 	//	*Record_Snapshot
+	//	*Record_Event
 	Body          isRecord_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -248,6 +249,15 @@ func (x *Record) GetSnapshot() *SnapshotRecord {
 	return nil
 }
 
+func (x *Record) GetEvent() *Event {
+	if x != nil {
+		if x, ok := x.Body.(*Record_Event); ok {
+			return x.Event
+		}
+	}
+	return nil
+}
+
 type isRecord_Body interface {
 	isRecord_Body()
 }
@@ -316,6 +326,10 @@ type Record_Snapshot struct {
 	Snapshot *SnapshotRecord `protobuf:"bytes,18,opt,name=snapshot,proto3,oneof"`
 }
 
+type Record_Event struct {
+	Event *Event `protobuf:"bytes,19,opt,name=event,proto3,oneof"`
+}
+
 func (*Record_Session) isRecord_Body() {}
 
 func (*Record_SessionEnded) isRecord_Body() {}
@@ -347,6 +361,8 @@ func (*Record_Counters) isRecord_Body() {}
 func (*Record_Log) isRecord_Body() {}
 
 func (*Record_Snapshot) isRecord_Body() {}
+
+func (*Record_Event) isRecord_Body() {}
 
 // SessionRecord is a client's session.
 type SessionRecord struct {
@@ -943,7 +959,7 @@ var File_yarnd_engine_journal_proto protoreflect.FileDescriptor
 
 const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\x8d\a\n" +
+	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\xba\a\n" +
 	"\x06Record\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\rR\x06client\x127\n" +
@@ -965,7 +981,8 @@ const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\x06member\x18\x0f \x01(\v2\x1a.yarnd.engine.MemberRecordH\x00R\x06member\x12:\n" +
 	"\bcounters\x18\x10 \x01(\v2\x1c.yarnd.engine.CountersRecordH\x00R\bcounters\x12+\n" +
 	"\x03log\x18\x11 \x01(\v2\x17.yarnd.engine.LogRecordH\x00R\x03log\x12:\n" +
-	"\bsnapshot\x18\x12 \x01(\v2\x1c.yarnd.engine.SnapshotRecordH\x00R\bsnapshotB\x06\n" +
+	"\bsnapshot\x18\x12 \x01(\v2\x1c.yarnd.engine.SnapshotRecordH\x00R\bsnapshot\x12+\n" +
+	"\x05event\x18\x13 \x01(\v2\x13.yarnd.engine.EventH\x00R\x05eventB\x06\n" +
 	"\x04body\"M\n" +
 	"\rSessionRecord\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
@@ -1041,8 +1058,9 @@ var file_yarnd_engine_journal_proto_goTypes = []any{
 	(*Release)(nil),          // 13: yarnd.engine.Release
 	(*CloseJob)(nil),         // 14: yarnd.engine.CloseJob
 	(*Publish)(nil),          // 15: yarnd.engine.Publish
-	(*Retried)(nil),          // 16: yarnd.engine.Retried
-	(*Failure)(nil),          // 17: yarnd.engine.Failure
+	(*Event)(nil),            // 16: yarnd.engine.Event
+	(*Retried)(nil),          // 17: yarnd.engine.Retried
+	(*Failure)(nil),          // 18: yarnd.engine.Failure
 }
 var file_yarnd_engine_journal_proto_depIdxs = []int32{
 	1,  // 0: yarnd.engine.Record.session:type_name -> yarnd.engine.SessionRecord
@@ -1060,13 +1078,14 @@ var file_yarnd_engine_journal_proto_depIdxs = []int32{
 	6,  // 12: yarnd.engine.Record.counters:type_name -> yarnd.engine.CountersRecord
 	7,  // 13: yarnd.engine.Record.log:type_name -> yarnd.engine.LogRecord
 	8,  // 14: yarnd.engine.Record.snapshot:type_name -> yarnd.engine.SnapshotRecord
-	16, // 15: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
-	17, // 16: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	16, // 15: yarnd.engine.Record.event:type_name -> yarnd.engine.Event
+	17, // 16: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
+	18, // 17: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_journal_proto_init() }
@@ -1092,6 +1111,7 @@ func file_yarnd_engine_journal_proto_init() {
 		(*Record_Counters)(nil),
 		(*Record_Log)(nil),
 		(*Record_Snapshot)(nil),
+		(*Record_Event)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
