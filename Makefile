@@ -27,7 +27,8 @@ test: ## every test, those on real Hadoop included
 test-fast: ## the tests that need nothing but Go, in four minutes on two cores
 	@scripts/test.sh fast
 
-sim-long: ## the simulator for hours: SCHEDULES=10000000, from a FROM of its own each day
+sim-long: ## the simulator for hours: SCHEDULES=10000000, from a FROM of its own each day; before it LIVE=500 live schedules with the race detector
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 24h ./engine/livetest -run '^TestLive$$' -schedules $(or $(LIVE),500) -seed $(or $(FROM),$(shell date +%Y%m%d)00000000)
 	$(GO) test -count=1 -v -timeout 24h ./engine/schedtest -run '^TestSimulation$$' -schedules $(or $(SCHEDULES),10000000) -from $(or $(FROM),$(shell date +%Y%m%d)00000000) -progress 1m
 
 mutants: ## put faults into the cores, one at a time, and see whether the simulator finds them

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 150, "schedules to play")
+	schedules = flag.Int("schedules", manySchedules, "schedules to play")
 	first     = flag.Uint64("seed", 1, "seed of the first schedule")
 )
 
