@@ -26,11 +26,15 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	kept, err := openKept(ctx, m.launch, log)
-	if err != nil {
-		return err
+	kept := &kept{}
+	if m.launch.NoJournal {
+		log.Warn("no journal is kept: with this process all jobs are lost")
+	} else {
+		if kept, err = openKept(ctx, m.launch, log); err != nil {
+			return err
+		}
+		defer kept.close()
 	}
-	defer kept.close()
 	memory := m.launch.Resource.MemoryMiB << 20
 	fleet := &fleet{}
 	srv, err := server.Open(ctx, server.Options{

@@ -60,6 +60,9 @@ type Request struct {
 	// attempts N-1 failures in any such time are survived. Default DefaultAttemptWindow.
 	AttemptWindow time.Duration
 	IdleTimeout   time.Duration // 0 is never
+	// NoJournal has the scheduler keep no journal: tasks are acknowledged at once, and with its
+	// process all jobs are lost.
+	NoJournal bool
 	// Restarts is how many rounds of containers of a pool may end soon after they began,
 	// one after the other, before the application is given up; 0 is DefaultRestarts, -1 is no bound. What
 	// had come up and was killed from outside does not count.

@@ -334,7 +334,7 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 	maps.Copy(env, r.EnvVars)
 	return &spec.Application{
 		Version: spec.Version, ID: id, Name: r.Name, User: user, Staging: staging,
-		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts,
+		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts, NoJournal: r.NoJournal,
 		Listen: spec.Listen{Interface: r.Interface, PortMin: r.Ports.Min, PortMax: r.Ports.Max},
 		Pools: []spec.Pool{
 			{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, MaxRestarts: r.Restarts, Files: files, Env: env, NodeLabel: r.NodeLabel,

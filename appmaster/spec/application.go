@@ -38,6 +38,9 @@ type Application struct {
 	// asked for; the cluster may allow fewer. 0 means the cluster's default.
 	MaxAttempts int `json:"maxAttempts,omitempty"`
 
+	// NoJournal has the scheduler keep no journal: with its process all jobs are lost.
+	NoJournal bool `json:"noJournal,omitempty"`
+
 	Listen Listen `json:"listen,omitzero"`
 }
 

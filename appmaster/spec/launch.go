@@ -32,6 +32,8 @@ type Launch struct {
 	Env      map[string]string `json:"env,omitempty"`
 	Command  []string          `json:"command,omitempty"` // of a driver
 	Listen   Listen            `json:"listen,omitzero"`
+	// NoJournal has a scheduler keep no journal.
+	NoJournal bool `json:"noJournal,omitempty"`
 }
 
 // Validate returns an *InvalidError when something is wrong with the launch data.

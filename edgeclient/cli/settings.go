@@ -76,6 +76,7 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "max-attempts", &r.MaxAttempts)
 	setting(f, "attempt-window", &r.AttemptWindow)
 	setting(f, "idle-timeout", &r.IdleTimeout)
+	setting(f, "journal", (*off)(&r.NoJournal))
 	setting(f, "port-range", (*ports)(&r.Ports))
 	setting(f, "interface", &r.Interface)
 	setting(f, "allow-ratio", &r.AllowRatio)
@@ -83,6 +84,26 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 		setting(f, "wait", wait)
 	}
 }
+
+// off is a flag on or off, true when it is off.
+type off bool
+
+func (o *off) String() string {
+	if *o {
+		return "off"
+	}
+	return "on"
+}
+
+func (o *off) Set(text string) error {
+	if text != "on" && text != "off" {
+		return fmt.Errorf("%q is neither on nor off", text)
+	}
+	*o = text == "off"
+	return nil
+}
+
+func (o *off) Type() string { return "on|off" }
 
 // limits is a flag MIN:MAX.
 type limits edgeclient.Limits

@@ -74,6 +74,7 @@ var Settings = []Setting{
 	{Key: "max-attempts", Kind: number(0, MaxAttempts), Default: "0", Help: "attempts of the application master; 0 is the cluster's default"},
 	{Key: "attempt-window", Kind: duration, Default: "10m0s", Help: "a failed attempt counts for so long: fewer than max-attempts may fail in any such time"},
 	{Key: "idle-timeout", Kind: duration, Default: "0s", Help: "end by itself after so long without work or clients; 0 is never"},
+	{Key: "journal", Kind: choice("on", "off"), Default: "on", Help: "off: the scheduler writes nothing down, and all jobs are lost when it dies"},
 	{Key: "port-range", Kind: portRange, Help: "listen on ports LOW-HIGH only, such as 40000-40100; default any"},
 	{Key: "interface", Kind: network, Help: "listen on this network interface of each node only, a NAME or a network such as 10.1.0.0/16"},
 	{Key: "allow-ratio", Kind: boolean, Default: "false", Help: "accept archives that unpack to more than 200 times their size"},
