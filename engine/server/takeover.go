@@ -65,9 +65,6 @@ func (l *loop) takeOver(ctx context.Context, o Options, fenced func(error)) erro
 	if err == nil && l.haze.on {
 		err = errors.New("it ends while a snapshot is being taken, which cannot be: some of its files are missing")
 	}
-	if err == nil {
-		err = j.Start()
-	}
 	if err != nil {
 		j.Close(ctx) //nolint:errcheck // it has written nothing
 		return fmt.Errorf("the journal cannot be read: %w", err)
@@ -78,7 +75,7 @@ func (l *loop) takeOver(ctx context.Context, o Options, fenced func(error)) erro
 	if generation > 0 {
 		l.settleTakeover(n, time.Since(began))
 	}
-	return nil
+	return j.Start() // at last: with what it tells turns begin
 }
 
 // closeJournal ends the journal's goroutines, with all that was recorded safe if that is
