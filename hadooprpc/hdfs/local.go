@@ -214,8 +214,17 @@ func (l *local) RemoveAll(ctx context.Context, name string) error {
 	if p == "/" {
 		return refuseRoot()
 	}
-	return mapLocal("remove", p, os.RemoveAll(p))
+	for attempt := range removeAttempts {
+		if err = os.RemoveAll(p); !errors.Is(err, syscall.ENOTEMPTY) || !pause(ctx, attempt) {
+			break
+		}
+	}
+	return mapLocal("remove", p, err)
 }
+
+// removeAttempts is how often a directory is removed into which others write meanwhile. HDFS
+// removes all of it at one moment; here what they write is gone a moment later.
+const removeAttempts = 5
 
 func refuseRoot() error {
 	return &Error{Op: "remove", Path: "/", Kind: fs.ErrInvalid, Detail: "the root is never removed"}
