@@ -142,7 +142,12 @@ func (c *Cluster) Session() *edgeclient.Session { return c.session }
 // returns at once; see
 // [engine.Client.WaitWorkers].
 func (c *Cluster) Scale(ctx context.Context, n int) error {
-	_, err := c.session.Scale(ctx, n)
+	return c.ScalePool(ctx, "", n)
+}
+
+// ScalePool is Scale of one of the further pools ([edgeclient.Request.Pools]).
+func (c *Cluster) ScalePool(ctx context.Context, pool string, n int) error {
+	_, err := c.session.Scale(ctx, pool, n)
 	return err
 }
 
@@ -152,7 +157,12 @@ type Limits = edgeclient.Limits
 // Adapt has the cluster scale by itself, with its work, until Scale says a number. It
 // returns at once.
 func (c *Cluster) Adapt(ctx context.Context, l Limits) error {
-	_, _, err := c.session.Adapt(ctx, l)
+	return c.AdaptPool(ctx, "", l)
+}
+
+// AdaptPool is Adapt of one of the further pools.
+func (c *Cluster) AdaptPool(ctx context.Context, pool string, l Limits) error {
+	_, _, err := c.session.Adapt(ctx, pool, l)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package edgeclient
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -26,6 +27,8 @@ type Request struct {
 	Worker    Resources // default 1 vcore, 1 GiB
 	Scheduler Resources // default 1 vcore, 512 MiB
 	AM        Resources // default 1 vcore, 512 MiB
+	// Pools are further pools of workers, for tasks that ask for what Worker lacks.
+	Pools []PoolRequest
 
 	Bundle   string   // path of the binary to run; "" is the running one
 	Env      string   // environment archive, "path[#name]"; its default name is "environment"
@@ -50,12 +53,15 @@ type Request struct {
 	// application, also after a process was killed in the middle of one. Of an application
 	// that has ended that is an error, unless Wait is WaitFinished; the caller removes the
 	// file to start another. It holds the id alone once the cluster has the application.
-	IDFile      string
-	Queue       string // default "default"
-	Tags        []string
-	Priority    int
-	NodeLabel   string
-	MaxAttempts int // of the application master; 0 is the cluster's default
+	IDFile    string
+	Queue     string // default "default"
+	Tags      []string
+	Priority  int
+	NodeLabel string
+	// AMLabel and SchedulerLabel are the labels of the nodes where these two run; "" is
+	// NodeLabel.
+	AMLabel, SchedulerLabel string
+	MaxAttempts             int // of the application master; 0 is the cluster's default
 	// AttemptWindow is how long a failure of the application master counts: with N
 	// attempts N-1 failures in any such time are survived. Default DefaultAttemptWindow.
 	AttemptWindow time.Duration
@@ -123,14 +129,19 @@ func (l Limits) check() error {
 }
 
 // first is how many workers there are to begin with, and most how many there can be.
-func (r Request) first() int {
-	if r.Adapt.Max == 0 {
-		return r.Workers
+func (r Request) first() (n int) {
+	for _, p := range r.workerPools() {
+		n += p.first()
 	}
-	return min(max(r.Workers, r.Adapt.Min), r.Adapt.Max)
+	return n
 }
 
-func (r Request) most() int { return max(r.Workers, r.Adapt.Max) }
+func (r Request) most() (n int) {
+	for _, p := range r.workerPools() {
+		n += p.most()
+	}
+	return n
+}
 
 // Ports is a range of ports, both ends included.
 type Ports struct{ Min, Max int }
@@ -204,6 +215,8 @@ func (r Request) withDefaults() Request {
 		r.Queue = "default"
 	}
 	orDefaultIdle(&r.Adapt)
+	r.Pools = r.poolsWithDefaults()
+	r.AMLabel, r.SchedulerLabel = cmp.Or(r.AMLabel, r.NodeLabel), cmp.Or(r.SchedulerLabel, r.NodeLabel)
 	if r.AttemptWindow == 0 {
 		r.AttemptWindow = DefaultAttemptWindow
 	}
@@ -247,6 +260,9 @@ func (r Request) check() error {
 			return usagef(fmt.Sprintf("Use --%s-memory 16MiB or more, such as 512MiB or 4GiB", x.role), "%s memory of %s is out of range", x.role, FormatBytes(x.res.Memory))
 		}
 	}
+	if err := r.checkPools(); err != nil {
+		return err
+	}
 	if err := r.checkTexts(); err != nil {
 		return err
 	}
@@ -276,8 +292,10 @@ func (r Request) checkTexts() error {
 	if !queueRule.MatchString(r.Queue) {
 		return usagef("Use --queue with the name of a queue, without spaces", "the queue %q cannot be used", r.Queue)
 	}
-	if !labelRule.MatchString(r.NodeLabel) {
-		return usagef("Use --node-label with one label", "the node label %q cannot be used", r.NodeLabel)
+	for flag, label := range map[string]string{"node-label": r.NodeLabel, "am-label": r.AMLabel, "scheduler-label": r.SchedulerLabel} {
+		if !labelRule.MatchString(label) {
+			return usagef("Use --"+flag+" with one label", "the node label %q cannot be used", label)
+		}
 	}
 	if len(r.Tags) > config.MaxTags {
 		return usagef(fmt.Sprintf("Use at most %d --tags", config.MaxTags), "%d tags are more than YARN takes", len(r.Tags))

@@ -1,6 +1,7 @@
 package edgeclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,23 +160,23 @@ func (s *Session) Info(ctx context.Context) (*ampb.Info, error) {
 	return info, nil
 }
 
-// Scale sets how many workers the application shall have and returns how many it
-// wanted before.
-func (s *Session) Scale(ctx context.Context, n int) (before int, err error) {
+// Scale sets how many workers a pool of the application shall have and returns how many it
+// wanted before. "" is WorkerPool.
+func (s *Session) Scale(ctx context.Context, pool string, n int) (before int, err error) {
 	if err := s.needMaster("scale"); err != nil {
 		return 0, err
 	}
-	reply, err := s.am.Scale(ctx, WorkerPool, n)
+	reply, err := s.am.Scale(ctx, cmp.Or(pool, WorkerPool), n)
 	if err != nil {
 		return 0, sessionFault("cannot scale "+s.App.ID, err)
 	}
 	return int(reply.GetBefore()), nil
 }
 
-// Adapt has the application scale by itself between limits, with its work, until Scale
-// says a number. It returns the limits before, zero if there were none, and how many
-// workers it wants now.
-func (s *Session) Adapt(ctx context.Context, l Limits) (before Limits, wanted int, err error) {
+// Adapt has a pool of the application scale by itself between limits, with its work, until
+// Scale says a number. It returns the limits before, zero if there were none, and how many
+// workers it wants now. "" is WorkerPool.
+func (s *Session) Adapt(ctx context.Context, pool string, l Limits) (before Limits, wanted int, err error) {
 	if err := s.needMaster("scale"); err != nil {
 		return Limits{}, 0, err
 	}
@@ -186,7 +187,7 @@ func (s *Session) Adapt(ctx context.Context, l Limits) (before Limits, wanted in
 	if l.Idle > 0 {
 		m.Idle = durationpb.New(l.Idle)
 	}
-	reply, err := s.am.Adapt(ctx, WorkerPool, m)
+	reply, err := s.am.Adapt(ctx, cmp.Or(pool, WorkerPool), m)
 	if err != nil {
 		return Limits{}, 0, sessionFault("cannot have "+s.App.ID+" scale by itself", err)
 	}

@@ -332,16 +332,17 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 		env = map[string]string{}
 	}
 	maps.Copy(env, r.EnvVars)
+	scheduler := spec.Pool{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, MaxRestarts: r.Restarts, Files: files, Env: env, NodeLabel: r.SchedulerLabel,
+		Resource: spec.Resource{VCores: r.Scheduler.VCores, MemoryMiB: mib(r.Scheduler.Memory)}}
+	var workers []spec.Pool
+	for _, p := range r.workerPools() {
+		workers = append(workers, p.pool(r.Restarts, files, env))
+	}
 	return &spec.Application{
 		Version: spec.Version, ID: id, Name: r.Name, User: user, Staging: staging,
 		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts, NoJournal: r.NoJournal,
 		Listen: spec.Listen{Interface: r.Interface, PortMin: r.Ports.Min, PortMax: r.Ports.Max},
-		Pools: []spec.Pool{
-			{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, MaxRestarts: r.Restarts, Files: files, Env: env, NodeLabel: r.NodeLabel,
-				Resource: spec.Resource{VCores: r.Scheduler.VCores, MemoryMiB: mib(r.Scheduler.Memory)}},
-			{Name: WorkerPool, Role: spec.RoleWorker, Count: r.first(), Adapt: limitsOf(r.Adapt), MaxRestarts: r.Restarts, Files: files, Env: env, NodeLabel: r.NodeLabel,
-				Resource: spec.Resource{VCores: r.Worker.VCores, MemoryMiB: mib(r.Worker.Memory)}},
-		},
+		Pools:  append([]spec.Pool{scheduler}, workers...),
 	}
 }
 
@@ -353,7 +354,7 @@ func limitsOf(l Limits) *spec.Limits {
 	return &spec.Limits{Min: l.Min, Max: l.Max, Idle: spec.Duration(l.Idle)}
 }
 
-// WorkerPool is the name of the workers' pool.
+// WorkerPool is the name of the pool of Request.Worker.
 const WorkerPool = "worker"
 
 func ownerCredential(seed identity.Seed, id, user string) ([]byte, error) {

@@ -16,22 +16,16 @@ import (
 )
 
 func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) error {
-	for _, x := range []struct {
-		role string
-		res  Resources
-	}{{"worker", r.Worker}, {"scheduler", r.Scheduler}, {"am", r.AM}, {DriverPool, r.DriverSize}} {
-		if x.role == DriverPool && r.Driver == "" {
-			continue
-		}
+	for _, x := range sizesOf(r) {
 		if x.res.Memory > largest.Memory {
 			return &Fault{Code: Refused,
 				What: fmt.Sprintf("%s memory %s exceeds the cluster's largest container of %s (yarn.scheduler.maximum-allocation-mb)", x.role, FormatBytes(x.res.Memory), FormatBytes(largest.Memory)),
-				Next: fmt.Sprintf("Try --%s-memory %s", x.role, FormatBytes(largest.Memory))}
+				Next: fmt.Sprintf(x.memory, FormatBytes(largest.Memory))}
 		}
 		if x.res.VCores > largest.VCores {
 			return &Fault{Code: Refused,
 				What: fmt.Sprintf("%s of %d vcores exceeds the cluster's largest container of %d (yarn.scheduler.maximum-allocation-vcores)", x.role, x.res.VCores, largest.VCores),
-				Next: fmt.Sprintf("Try --%s-vcores %d", x.role, largest.VCores)}
+				Next: fmt.Sprintf(x.vcores, largest.VCores)}
 		}
 	}
 	if err := checkScheme(y.conf); err != nil {
@@ -41,6 +35,12 @@ func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) e
 		return err
 	}
 	if err := y.checkACL(ctx, r.Queue); err != nil {
+		return err
+	}
+	if err := y.checkTypes(ctx, r); err != nil {
+		return err
+	}
+	if err := y.checkLabels(ctx, r); err != nil {
 		return err
 	}
 	return y.checkClock(ctx)
@@ -189,6 +189,14 @@ func submissionContext(id yarn.ApplicationID, l Launch) (*pb.ApplicationSubmissi
 	}
 	if r.NodeLabel != "" {
 		sc.NodeLabelExpression = proto.String(r.NodeLabel)
+	}
+	if r.AMLabel != r.NodeLabel {
+		// The application's label is that of every request without one
+		// (DefaultAMSProcessor.allocate), so the application master gets a request of its own.
+		sc.AmContainerResourceRequest = []*pb.ResourceRequest{{
+			Priority: &pb.Priority{Priority: proto.Int32(0)}, ResourceName: proto.String("*"), Capability: resource,
+			NumContainers: proto.Int32(1), RelaxLocality: proto.Bool(true), NodeLabelExpression: proto.String(r.AMLabel),
+		}}
 	}
 	return sc, nil
 }

@@ -10,6 +10,7 @@ import (
 
 func (c *command) adapt() *cobra.Command {
 	var idle time.Duration
+	var pool string
 	cmd := &cobra.Command{
 		Use:   "adapt APP MIN:MAX",
 		Short: "Have an application scale by itself, with its work",
@@ -26,7 +27,7 @@ nobody connected; yarnd explain APP tells why there are as many as there are.`,
 			}
 			l.Idle = idle
 			return c.withSession(cmd.Context(), args[0], func(s *edgeclient.Session) error {
-				before, wanted, err := s.Adapt(cmd.Context(), l)
+				before, wanted, err := s.Adapt(cmd.Context(), pool, l)
 				switch {
 				case err != nil:
 				case before.Max == 0:
@@ -39,5 +40,6 @@ nobody connected; yarnd explain APP tells why there are as many as there are.`,
 		},
 	}
 	cmd.Flags().DurationVar(&idle, "idle", 0, "how long fewer workers must have been enough before any go; 0 is a minute")
+	poolFlag(cmd, &pool)
 	return cmd
 }

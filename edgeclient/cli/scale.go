@@ -10,7 +10,8 @@ import (
 )
 
 func (c *command) scale() *cobra.Command {
-	return &cobra.Command{
+	var pool string
+	cmd := &cobra.Command{
 		Use:   "scale APP N",
 		Short: "Set how many workers an application has",
 		Long: `scale sets how many workers the application shall have, and returns at once: see
@@ -24,7 +25,7 @@ first, and hand on what only they hold.`,
 				return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%q is no number of workers", args[1]), Next: fmt.Sprintf("Give 0 to %d", edgeclient.MaxWorkers)}
 			}
 			return c.withSession(cmd.Context(), args[0], func(s *edgeclient.Session) error {
-				before, err := s.Scale(cmd.Context(), n)
+				before, err := s.Scale(cmd.Context(), pool, n)
 				if err == nil {
 					c.progress("%s: from %d to %d workers", s.App.ID, before, n)
 				}
@@ -32,4 +33,11 @@ first, and hand on what only they hold.`,
 			})
 		},
 	}
+	poolFlag(cmd, &pool)
+	return cmd
+}
+
+// poolFlag is the flag that names a pool of workers.
+func poolFlag(cmd *cobra.Command, pool *string) {
+	cmd.Flags().StringVar(pool, "pool", "", "the pool of workers that is meant, of those of submit --pool; default the first, "+edgeclient.WorkerPool)
 }

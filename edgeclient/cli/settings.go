@@ -67,6 +67,9 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "files", &r.Files)
 	setting(f, "worker.env", (*vars)(&r.EnvVars))
 	setting(f, "worker.restarts", &r.Restarts)
+	setting(f, "pools", (*pools)(&r.Pools))
+	setting(f, "am.label", &r.AMLabel)
+	setting(f, "scheduler.label", &r.SchedulerLabel)
 	setting(f, "bundle", &r.Bundle)
 	setting(f, "name", &r.Name)
 	setting(f, "queue", &r.Queue)
@@ -118,6 +121,32 @@ func (l *limits) Set(text string) error {
 
 func (l *limits) Type() string { return "MIN:MAX" }
 
+// pools is a repeatable flag NAME=N|MIN:MAX,….
+type pools []edgeclient.PoolRequest
+
+func (p *pools) String() string {
+	var s []string
+	for _, x := range *p {
+		s = append(s, x.Name+"="+x.String())
+	}
+	return strings.Join(s, " ")
+}
+
+func (p *pools) Set(text string) error {
+	pool, err := edgeclient.ParsePool(text)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(*p, func(x edgeclient.PoolRequest) bool { return x.Name == pool.Name }); i >= 0 {
+		(*p)[i] = pool
+		return nil
+	}
+	*p = append(*p, pool)
+	return nil
+}
+
+func (p *pools) Type() string { return "NAME=MIN:MAX,…" }
+
 // ports is a flag LOW-HIGH.
 type ports edgeclient.Ports
 
@@ -149,6 +178,10 @@ func typed(flags *pflag.FlagSet) config.Layer {
 		case *vars:
 			for name, value := range *v {
 				l = append(l, config.Entry{Key: s.Key, Sub: name, Values: []string{value}, Origin: o})
+			}
+		case *pools:
+			for _, p := range *v {
+				l = append(l, config.Entry{Key: s.Key, Sub: p.Name, Values: []string{p.String()}, Origin: o})
 			}
 		case pflag.SliceValue:
 			l = append(l, typedList(s, v.GetSlice(), o)...)

@@ -54,9 +54,11 @@ func IsInvalidContainer(err error) bool {
 	return ipc.Is(err, class) || errors.As(err, &refused) && refused.Class == class
 }
 
-// IsInvalidResource tells that an ask passes the cluster's limits or names an unknown resource type.
+// IsInvalidResource tells that an ask passes the cluster's limits, or names a resource type or a node label that is
+// unknown or not the queue's to use.
 func IsInvalidResource(err error) bool {
 	return ipc.Is(err, "org.apache.hadoop.yarn.exceptions.InvalidResourceRequestException") ||
+		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.InvalidLabelResourceRequestException") ||
 		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ResourceNotFoundException")
 }
 
