@@ -47,10 +47,10 @@ bench-peers: ## the engine beside dask.distributed, Ray, HyperQueue and Spark, o
 bench-adaptive: ## how many workers there are when, beside dask's Adaptive and an oracle, in virtual time; SEEDS=5
 	@scripts/bench-adaptive.sh
 
-chaos: ## kill parts of an application on the embedded cluster for ten minutes, again and again, and count what that costs; FOR=10m SEED=1
+chaos: ## hurt applications on the embedded cluster for ten minutes, in every way, and count what that costs; FOR=10m SEED=1 RUNS=3
 	@mkdir -p bin
 	$(BUILD) -o bin/chaos ./survive/chaos
-	bin/chaos -for $(or $(FOR),10m) -seed $(or $(SEED),1)
+	bin/chaos -counts -for $(or $(FOR),10m) -seed $(or $(SEED),1) -runs $(or $(RUNS),3)
 
 bench-submit: build cluster-up ## what a start and a word count cost on real Hadoop, beside YARN's distributed shell and MapReduce; RUNS=5
 	$(GO) test -tags 'hadoop bench' -v -count=1 -timeout 90m ./dockertest/e2e -run '^TestBenchSubmit$$' -runs $(or $(RUNS),5)

@@ -8,5 +8,5 @@
 // process that lived.
 //
 // Folder chaos has a program that does it by chance, for as long as one wants (make chaos);
-// TestChaos is a slice of that.
+// TestChaos is a slice of that. Folder wires is the network that it cuts.
 package survive

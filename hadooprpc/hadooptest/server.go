@@ -20,6 +20,8 @@ import (
 type Options struct {
 	// Addr to listen on; "" takes a free port of 127.0.0.1.
 	Addr string
+	// Listen opens the port; nil is net.Listen.
+	Listen func(network, addr string) (net.Listener, error)
 	// Passwords finds the password of a token by its identifier; nil offers no TOKEN. An *Exception is sent as it is.
 	Passwords func(identifier []byte) ([]byte, error)
 	// TokenOnly refuses SIMPLE, as schedulers and NodeManagers do even without security.
@@ -60,12 +62,15 @@ type Server struct {
 func NewServer(o Options) (*Server, error) {
 	o.Addr = cmp.Or(o.Addr, "127.0.0.1:0")
 	o.MaxRequest = cmp.Or(o.MaxRequest, 64<<20)
+	if o.Listen == nil {
+		o.Listen = net.Listen
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opts: o, handlers: make(map[string]Handler), known: make(map[string]bool), conns: make(map[*serverConn]bool)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	l, err := net.Listen("tcp", o.Addr)
+	l, err := o.Listen("tcp", o.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +130,7 @@ func (s *Server) Refuse(refuse bool) error {
 	case refuse || l != nil:
 		return nil
 	}
-	l, err := net.Listen("tcp", s.addr)
+	l, err := s.opts.Listen("tcp", s.addr)
 	if err != nil {
 		return err
 	}

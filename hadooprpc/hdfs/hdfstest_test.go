@@ -70,6 +70,9 @@ func TestFakeTroubles(t *testing.T) {
 	} {
 		must(t, c.SetTrouble(tc.trouble))
 		wants(t, flush(fmt.Sprint("/d/troubled", i)), tc.want)
+		if c.Met() == 0 && tc.trouble.NameNode != hdfstest.Refuses {
+			t.Errorf("nothing has met %+v", tc.trouble)
+		}
 		must(t, c.SetTrouble(hdfstest.Trouble{}))
 		must(t, flush(fmt.Sprint("/d/healed", i)))
 	}

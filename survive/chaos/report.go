@@ -5,104 +5,143 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
 
-// table is what came of all faults.
+// table is what came of all faults of one run, or of several.
 type table struct {
-	order []string
-	rows  map[string]*row
+	Rows       map[string]*row
+	Phases     map[string]int // application masters killed in each
+	Impossible []string       // kinds
 
-	tasks, runs           int64 // that were submitted, and how often one ran
-	lost, changed         int   // rounds in which acknowledged tasks were lost; results that differ from what was told
-	rounds                int
-	containers, processes int // that are left
-	files                 bool
+	Seeds  []uint64
+	Length time.Duration // of the longest run
+
+	Rounds      int   // of work
+	Tasks       int64 // acknowledged, of those that leave marks
+	Runs, Again int64 // of tasks, and which of them were not the first
+	Left        remains
 }
 
+// row is a kind of fault. What was lost or changed is put down to the fault that went on, or was the last.
 type row struct {
-	n, missed, failed int
-	took              []time.Duration
-	kept, of          int
+	Hit, Missed, Failed int
+	Lost, Changed       int
+	Took                []time.Duration
+	Kept, Of            int
+	Runs, Again         int64
+	Left                int // of applications that were started for it
 }
 
 func newTable() *table {
-	t := &table{rows: map[string]*row{}}
+	t := &table{Rows: map[string]*row{}, Phases: map[string]int{}}
 	for _, k := range kinds {
-		t.order = append(t.order, k.name)
-		t.rows[k.name] = &row{}
+		t.Rows[k.name] = &row{}
 	}
+	t.Rows[""] = &row{} // before the first fault
 	return t
 }
 
-func (t *table) missed(kind string) { t.rows[kind].missed++ }
+func (t *table) row(kind string) *row { return t.Rows[kind] }
 
-func (t *table) add(kind string, took time.Duration, kept, of int, err error) {
-	r := t.rows[kind]
-	if err != nil {
-		r.failed++
-		return
+// sum adds another run's table.
+func (t *table) sum(o *table) {
+	for kind, from := range o.Rows {
+		r := t.row(kind)
+		r.Hit, r.Missed, r.Failed = r.Hit+from.Hit, r.Missed+from.Missed, r.Failed+from.Failed
+		r.Lost, r.Changed, r.Left = r.Lost+from.Lost, r.Changed+from.Changed, r.Left+from.Left
+		r.Took = append(r.Took, from.Took...)
+		r.Kept, r.Of, r.Runs, r.Again = r.Kept+from.Kept, r.Of+from.Of, r.Runs+from.Runs, r.Again+from.Again
 	}
-	r.n++
-	r.took = append(r.took, took)
-	r.kept, r.of = r.kept+kept, r.of+of
+	for phase, n := range o.Phases {
+		t.Phases[phase] += n
+	}
+	for _, kind := range o.Impossible {
+		if !slices.Contains(t.Impossible, kind) {
+			t.Impossible = append(t.Impossible, kind)
+		}
+	}
+	t.Seeds, t.Length = append(t.Seeds, o.Seeds...), max(t.Length, o.Length)
+	t.Rounds, t.Tasks, t.Runs, t.Again = t.Rounds+o.Rounds, t.Tasks+o.Tasks, t.Runs+o.Runs, t.Again+o.Again
+	t.Left = remains{t.Left.Containers + o.Left.Containers, t.Left.Processes + o.Left.Processes, t.Left.Files + o.Left.Files}
 }
 
-// quantile returns the q-th of durations, which it sorts.
-func quantile(d []time.Duration, q float64) time.Duration {
+// quantile prints the q-th of durations, which it sorts.
+func quantile(d []time.Duration, q float64) string {
 	if len(d) == 0 {
-		return 0
+		return "-"
 	}
 	slices.Sort(d)
-	return d[min(len(d)-1, int(q*float64(len(d))))]
+	return fmt.Sprintf("%.1f s", d[min(len(d)-1, int(q*float64(len(d))))].Seconds())
 }
 
-func (t *table) print(out io.Writer, w *world) {
+func percent(n, of int64) string {
+	if of == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(of))
+}
+
+func (t *table) print(out io.Writer) {
+	slices.Sort(t.Seeds)
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "FAULT\tHIT\tMISSED\tNOT WHOLE AGAIN\tWHOLE AFTER p50\tp99\tCONTAINERS KEPT\n")
-	for _, kind := range t.order {
-		r := t.rows[kind]
-		kept := "-"
-		if r.of > 0 {
-			kept = fmt.Sprintf("%.1f %%", 100*float64(r.kept)/float64(r.of))
-		}
-		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\t%v\t%v\t%s\n", kind, r.n, r.missed, r.failed,
-			quantile(r.took, 0.5).Round(10*time.Millisecond), quantile(r.took, 0.99).Round(10*time.Millisecond), kept)
+	fmt.Fprintf(tw, "FAULT\tHIT\tMISSED\tLOST\tCHANGED\tKEPT\tWHOLE p50\tp99\tRUN AGAIN\tLEFT\n")
+	hits := 0
+	for _, kind := range kinds {
+		r := t.row(kind.name)
+		hits += r.Hit
+		fmt.Fprintf(tw, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%d\n", kind.name, r.Hit, r.Missed, r.Lost, r.Changed, percent(int64(r.Kept), int64(r.Of)),
+			quantile(r.Took, 0.5), quantile(r.Took, 0.99), percent(r.Again, r.Runs), r.Left)
 	}
 	tw.Flush() //nolint:errcheck // there is nobody to tell
-	fmt.Fprintf(out, "seed %d, %v: %d rounds of work, %d tasks acknowledged\n", w.o.seed, time.Since(w.began).Round(time.Second), t.rounds, t.tasks)
-	fmt.Fprintf(out, "rounds that lost acknowledged tasks: %d; results that changed after somebody was told, or are wrong: %d\n", t.lost, t.changed)
-	if t.tasks > 0 {
-		fmt.Fprintf(out, "runs of tasks in vain: %d, %.2f %%\n", t.runs-t.tasks, 100*float64(t.runs-t.tasks)/float64(t.tasks))
+	all := 0
+	for _, n := range t.Phases {
+		all += n
 	}
-	left := "nothing"
-	if t.files {
-		left = "the staging directory"
+	for _, p := range phases {
+		fmt.Fprintf(out, "masters killed %s: %d, %s\n", p.name, t.Phases[p.name], percent(int64(t.Phases[p.name]), int64(all)))
 	}
-	fmt.Fprintf(out, "left behind: %d containers, %d processes, of files %s\n", t.containers, t.processes, left)
+	fmt.Fprintf(out, "seeds %v, %v: %d hits, %d rounds of work, %d tasks acknowledged; %d runs, %s not the first\n",
+		t.Seeds, t.Length.Round(time.Second), hits, t.Rounds, t.Tasks, t.Runs, percent(t.Again, t.Runs))
+	fmt.Fprintf(out, "left behind in the end: %d containers, %d processes, %d staging directories\n", t.Left.Containers, t.Left.Processes, t.Left.Files)
+	if len(t.Impossible) > 0 {
+		fmt.Fprintf(out, "not possible here: %s\n", strings.Join(t.Impossible, "; "))
+	}
 }
 
 // verdict is what must not have been.
-func (t *table) verdict() (err error) {
-	hit := 0
-	for kind, r := range t.rows {
-		hit += r.n
-		if r.failed > 0 {
+func (t *table) verdict(o options) (err error) {
+	hit, left := 0, t.Left.sum()
+	for kind, r := range t.Rows {
+		hit, left = hit+r.Hit, left+r.Left
+		if r.Failed > 0 {
 			err = errors.Join(err, fmt.Errorf("%s: the application was not whole again", kind))
+		}
+		if r.Lost+r.Changed > 0 {
+			err = errors.Join(err, fmt.Errorf("%s: %d times acknowledged tasks were lost, %d results changed or are wrong", kind, r.Lost, r.Changed))
 		}
 	}
 	switch {
 	case hit == 0:
 		err = errors.Join(err, errors.New("no fault has hit anything"))
-	case t.rounds == 0:
+	case t.Rounds == 0:
 		err = errors.Join(err, errors.New("no round of work has ended"))
-	}
-	if t.lost+t.changed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d rounds lost tasks, %d results changed", t.lost, t.changed))
-	}
-	if t.containers+t.processes > 0 || t.files {
+	case left > 0:
 		err = errors.Join(err, errors.New("something is left behind"))
+	}
+	if o.all && len(t.Impossible) > 0 {
+		err = errors.Join(err, fmt.Errorf("not possible here: %v", t.Impossible))
+	}
+	for _, k := range kinds {
+		least := k.least
+		if o.each {
+			least = 1
+		}
+		if n := t.row(k.name).Hit; (o.counts || o.each) && n < least && o.chooses(k.name) && !slices.Contains(t.Impossible, k.name) {
+			err = errors.Join(err, fmt.Errorf("%s: hit %d times, not %d", k.name, n, least))
+		}
 	}
 	return err
 }

@@ -4,23 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/nm"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
 // patience is how long the application may take to be whole again.
 const patience = 3 * time.Minute
 
-// containers are those that run, application masters aside.
+// containers are those of the application that run, application masters aside.
 func (w *world) containers() (ids []string) {
-	masters := w.masters()
-	w.each(func(_ *nm.Node, id yarn.ContainerID) {
+	masters := w.masters(w.id)
+	w.each(w.id, func(_ int, id yarn.ContainerID) {
 		if !masters[id.String()] {
 			ids = append(ids, id.String())
 		}
@@ -28,15 +27,28 @@ func (w *world) containers() (ids []string) {
 	return ids
 }
 
-// keptOf counts which of these run still.
-func (w *world) keptOf(before []string) (n int) {
+// keptOf counts which of these run still, and how many of them nobody has killed.
+func (w *world) keptOf(before []string) (kept, of int) {
 	now := w.containers()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, id := range before {
+		if w.victims[id] {
+			continue
+		}
+		of++
 		if slices.Contains(now, id) {
-			n++
+			kept++
 		}
 	}
-	return n
+	return kept, of
+}
+
+// victim tells whether a container was killed by the present fault.
+func (w *world) victim(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.victims[id]
 }
 
 // scheduler is the container of the scheduler, "" while none is known.
@@ -54,7 +66,7 @@ func (w *world) scheduler(ctx context.Context) string {
 // all workers are with it, and none too many.
 func (w *world) awaitWhole(ctx context.Context) error {
 	why := "nothing was tried"
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); sleep(ctx, 50*time.Millisecond) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -67,14 +79,19 @@ func (w *world) awaitWhole(ctx context.Context) error {
 
 // lacks says what is not as it should be.
 func (w *world) lacks(ctx context.Context) string {
-	masters := len(w.masters())
+	masters := w.masters(w.id)
 	running := w.containers()
+	for _, id := range slices.Concat(running, slices.Collect(maps.Keys(masters))) {
+		if w.victim(id) {
+			return id + " is being killed" // its node has not noticed yet
+		}
+	}
 	call, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	info, err := w.app.Session().Info(call)
 	switch {
-	case masters != 1:
-		return fmt.Sprintf("%d application masters run", masters)
+	case len(masters) != 1:
+		return fmt.Sprintf("%d application masters run", len(masters))
 	case err != nil:
 		return err.Error()
 	case !slices.Contains(running, info.GetScheduler().GetContainer()):
@@ -98,8 +115,32 @@ func (w *world) lacks(ctx context.Context) string {
 	return ""
 }
 
+// remains are what is left of an application that has ended.
+type remains struct {
+	Containers, Processes, Files int
+}
+
+func (r remains) sum() int { return r.Containers + r.Processes + r.Files }
+
+// remains waits for an application to have left nothing, for a while, and tells what it has left.
+func (w *world) remains(ctx context.Context, app string) (r remains) {
+	const patience = 30 * time.Second
+	staging := filepath.Join(w.Home(w.edge.User()), ".yarnd", app)
+	for deadline := time.Now().Add(patience); ; sleep(ctx, 50*time.Millisecond) {
+		r = remains{}
+		w.each(app, func(int, yarn.ContainerID) { r.Containers++ })
+		r.Processes = len(w.processes(app))
+		if _, err := os.Stat(staging); !errors.Is(err, os.ErrNotExist) {
+			r.Files++
+		}
+		if r.sum() == 0 || time.Now().After(deadline) || ctx.Err() != nil {
+			return r
+		}
+	}
+}
+
 // leave ends the application and looks for what is left of it.
-func (w *world) leave(ctx context.Context, t *table) error {
+func (w *world) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := w.app.Stop(ctx); err != nil {
@@ -108,30 +149,6 @@ func (w *world) leave(ctx context.Context, t *table) error {
 	if err := w.app.Close(); err != nil {
 		return err
 	}
-	staging := filepath.Join(w.Home(w.edge.User()), ".yarnd", w.id)
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		t.containers = 0
-		w.each(func(*nm.Node, yarn.ContainerID) { t.containers++ })
-		t.processes = len(w.processes())
-		_, err := os.Stat(staging)
-		t.files = !errors.Is(err, os.ErrNotExist)
-		if t.containers+t.processes == 0 && !t.files || time.Now().After(deadline) {
-			return nil
-		}
-	}
-}
-
-// processes are those that run in the directories of the application's containers: their
-// command lines, by directory.
-func (w *world) processes() map[string]string {
-	out := map[string]string{}
-	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
-	for _, link := range links {
-		dir, err := os.Readlink(link)
-		if err == nil && strings.HasPrefix(dir, w.Dir()) && strings.Contains(dir, w.id) {
-			command, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
-			out[dir] += "\x00" + string(command)
-		}
-	}
-	return out
+	w.t.Left = w.remains(ctx, w.id)
+	return nil
 }

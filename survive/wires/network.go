@@ -110,7 +110,7 @@ func (n *Network) addNode(i int) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(netlink.AddrAdd(ours, &netlink.Addr{IPNet: wide(n.Host(i))}), netlink.LinkSetUp(ours)); err != nil {
+	if err := errors.Join(netlink.AddrAdd(ours, &netlink.Addr{IPNet: wide(n.gate(i))}), netlink.LinkSetUp(ours)); err != nil {
 		return err
 	}
 	inside := make(chan error)
@@ -126,7 +126,7 @@ func (n *Network) setUpInside(i int) error {
 	if err := unix.Setns(n.nodes[i], unix.CLONE_NEWNET); err != nil {
 		return err
 	}
-	for name, addr := range map[string]string{"lo": "", "eth0": n.ContainerHost(i)} {
+	for name, addr := range map[string]string{"lo": "", "eth0": n.Host(i)} {
 		link, err := netlink.LinkByName(name)
 		if err == nil && addr != "" {
 			err = netlink.AddrAdd(link, &netlink.Addr{IPNet: wide(addr)})
@@ -138,7 +138,7 @@ func (n *Network) setUpInside(i int) error {
 			return err
 		}
 	}
-	return netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(n.Host(i))})
+	return netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(n.gate(i))})
 }
 
 func only(host string) *net.IPNet {
@@ -153,11 +153,11 @@ func wide(host string) *net.IPNet {
 func (n *Network) RMHost() string   { return rmHost }
 func (n *Network) HDFSHost() string { return hdfsHost }
 
-// Host is a NodeManager's, and that of clients on their way to the node.
-func (n *Network) Host(node int) string { return fmt.Sprintf("10.77.%d.1", node+1) }
+// gate is the address of this process that a node sees, but for RMHost and HDFSHost.
+func (n *Network) gate(node int) string { return fmt.Sprintf("10.77.%d.1", node+1) }
 
-// ContainerHost is that of a node's processes.
-func (n *Network) ContainerHost(node int) string { return fmt.Sprintf("10.77.%d.2", node+1) }
+// Host is that of a node's daemon and processes.
+func (n *Network) Host(node int) string { return fmt.Sprintf("10.77.%d.2", node+1) }
 
 // Enter has the calling thread, which its goroutine must have locked, be on a node.
 func (n *Network) Enter(node int) (leave func() error, err error) {

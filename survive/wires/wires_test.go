@@ -81,10 +81,10 @@ func TestCut(t *testing.T) {
 		host     string
 		a, b     string // addresses of both ends
 	}{
-		{0, 1, n.ContainerHost(1), n.ContainerHost(0), n.ContainerHost(1)},
-		{0, -1, n.RMHost(), n.ContainerHost(0), n.RMHost()},
-		{-1, 1, n.ContainerHost(1), n.Host(1), n.ContainerHost(1)},
-		{1, -1, n.Host(0), n.ContainerHost(1), n.Host(0)},
+		{0, 1, n.Host(1), n.Host(0), n.Host(1)},
+		{0, -1, n.RMHost(), n.Host(0), n.RMHost()},
+		{-1, 1, n.Host(1), n.gate(1), n.Host(1)},
+		{1, -1, n.gate(0), n.Host(1), n.gate(0)},
 	} {
 		listen := func() (net.Listener, error) { return net.Listen("tcp", net.JoinHostPort(way.host, "0")) }
 		var l net.Listener

@@ -57,14 +57,13 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Network puts the processes of each node into a network of its own, beside that of this process. Nodes are counted from 0.
+// Network puts each node into a network of its own, beside that of this process. Nodes are counted from 0.
 type Network interface {
 	// RMHost and HDFSHost are addresses of this process for the daemons that all reach.
 	RMHost() string
 	HDFSHost() string
-	// Host is an address of this process for a NodeManager, and ContainerHost that of its containers.
+	// Host is the address of a node.
 	Host(node int) string
-	ContainerHost(node int) string
 	// Enter has the calling thread be on a node; leave takes it back.
 	Enter(node int) (leave func() error, err error)
 }
@@ -174,7 +173,7 @@ func (c *Cluster) nodeOptions(o Options, i int, launcher nm.Launcher) nm.Options
 		RemoteLogDir: c.path("logs"), Launcher: launcher, Log: o.Log, Getenv: c.getenv,
 	}
 	if o.Network != nil {
-		n.Host, n.ContainerHost = o.Network.Host(i), o.Network.ContainerHost(i)
+		n.Host = o.Network.Host(i)
 		n.Enter = func() (func() error, error) { return o.Network.Enter(i) }
 	}
 	if c.HDFS != nil {

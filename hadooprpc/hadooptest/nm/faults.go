@@ -88,6 +88,19 @@ func (n *Node) KillContainer(id yarn.ContainerID, s syscall.Signal) error {
 	return nil
 }
 
+// Commands are what was launched in the containers whose processes run, as the application masters said it.
+func (n *Node) Commands() map[yarn.ContainerID][]string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := map[yarn.ContainerID][]string{}
+	for id, c := range n.containers {
+		if c.proc != nil {
+			out[id] = c.launch.GetCommand()
+		}
+	}
+	return out
+}
+
 // Crash ends the daemon: ports close, heartbeats end. With keep, containers run on and their ends are noted, as for a
 // NodeManager that recovers. Without, the machine is gone: containers are killed and nobody remembers them, nor what
 // was cached.

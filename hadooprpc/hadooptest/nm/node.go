@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 
@@ -120,12 +121,12 @@ func (n *Node) makeNodeDirs() error {
 // startDaemon listens and begins to send heartbeats.
 func (n *Node) startDaemon(port, httpPort int) error {
 	d := &daemon{beat: make(chan struct{}, 1)}
-	l, err := net.Listen("tcp", net.JoinHostPort(n.opt.Host, strconv.Itoa(httpPort)))
+	l, err := n.listen("tcp", net.JoinHostPort(n.opt.Host, strconv.Itoa(httpPort)))
 	if err != nil {
 		return err
 	}
 	d.rpc, err = hadooptest.NewServer(hadooptest.Options{
-		Addr: net.JoinHostPort(n.opt.Host, strconv.Itoa(port)), TokenOnly: true, Passwords: n.password, Logger: n.log,
+		Addr: net.JoinHostPort(n.opt.Host, strconv.Itoa(port)), TokenOnly: true, Passwords: n.password, Logger: n.log, Listen: n.listen,
 	})
 	if err != nil {
 		l.Close()
@@ -151,6 +152,25 @@ func (n *Node) startDaemon(port, httpPort int) error {
 	d.wg.Go(func() { d.web.Serve(l) })
 	d.wg.Go(func() { n.heartbeats(d) })
 	return nil
+}
+
+// listen listens where the node is.
+func (n *Node) listen(network, addr string) (net.Listener, error) {
+	if n.opt.Enter == nil {
+		return net.Listen(network, addr)
+	}
+	runtime.LockOSThread() // a thread that cannot leave stays locked, and ends with its goroutine
+	leave, err := n.opt.Enter()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return nil, err
+	}
+	l, err := net.Listen(network, addr)
+	if out := leave(); out != nil {
+		return nil, errors.Join(err, out)
+	}
+	runtime.UnlockOSThread()
+	return l, err
 }
 
 // stopDaemon closes the ports and ends the heartbeats. Containers stay. It tells whether there was one.

@@ -58,12 +58,9 @@ type Options struct {
 	// HDFS tells where a file of HDFS lies on this machine, and waits or fails as a reader would; nil: there is none. It is
 	// called by many goroutines.
 	HDFS func(ctx context.Context, name string) (string, error)
-	// ContainerHost is what containers are told their node is called (NM_HOST), where that is not Host, because they have
-	// a network of their own; "" is Host.
-	ContainerHost string
 
-	// Enter has the calling thread enter where the node's processes are to be born, such as a network namespace; leave
-	// takes it back. nil: they are where this process is.
+	// Enter has the calling thread enter where the node is, such as a network namespace: its ports are opened there and
+	// its processes are born there. leave takes the thread back. nil: the node is where this process is.
 	Enter func() (leave func() error, err error)
 
 	// RemoteLogDir is where logs go when an application ends (yarn.nodemanager.remote-app-log-dir), a path or a
@@ -102,7 +99,6 @@ func (o *Options) complete() error {
 		o.LogDirs = []string{filepath.Join(dir, "logs")}
 	}
 	o.Host, o.Home, o.LogSuffix = cmp.Or(o.Host, "127.0.0.1"), cmp.Or(o.Home, "/home/"), cmp.Or(o.LogSuffix, "logs")
-	o.ContainerHost = cmp.Or(o.ContainerHost, o.Host)
 	o.Rack = cmp.Or(o.Rack, "/default-rack")
 	o.Heartbeat, o.KillDelay = cmp.Or(o.Heartbeat, time.Second), cmp.Or(o.KillDelay, 250*time.Millisecond)
 	o.VmemRatio, o.MemoryInterval = cmp.Or(o.VmemRatio, 2.1), cmp.Or(o.MemoryInterval, 3*time.Second)

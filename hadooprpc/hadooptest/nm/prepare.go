@@ -96,7 +96,7 @@ func (n *Node) environment(c *container, launch *pb.ContainerLaunchContext, dir,
 	env.setOwn("HADOOP_TOKEN_FILE_LOCATION", filepath.Join(dir, tokensFile))
 	env.setOwn("CONTAINER_ID", c.id.String())
 	env.setOwn("NM_PORT", strconv.Itoa(int(n.id.Port)))
-	env.setOwn("NM_HOST", n.opt.ContainerHost)
+	env.setOwn("NM_HOST", n.id.Host)
 	env.setOwn("NM_HTTP_PORT", n.httpPort())
 	env.setOwn("LOCAL_DIRS", each(n.opt.LocalDirs, func(d string) string { return appCache(d, c.user, app) }))
 	env.setOwn("LOCAL_USER_DIRS", each(n.opt.LocalDirs, func(d string) string { return userCache(d, c.user) + "/" }))

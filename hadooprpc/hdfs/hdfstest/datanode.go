@@ -69,6 +69,7 @@ func (d *dataNode) accept() {
 		d.mu.Lock()
 		if d.ctx.Err() != nil || d.c.Trouble().DataNode == Refuses {
 			conn.Close()
+			d.c.meet(1)
 		} else {
 			d.conns[conn] = true
 			d.wg.Go(func() { d.serve(conn) })
@@ -77,12 +78,14 @@ func (d *dataNode) accept() {
 	}
 }
 
-func (d *dataNode) closeConns() {
+// closeConns breaks all connections, and returns how many there were.
+func (d *dataNode) closeConns() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for conn := range d.conns {
 		conn.Close()
 	}
+	return len(d.conns)
 }
 
 func (d *dataNode) close() {
@@ -176,6 +179,7 @@ func (d *dataNode) put(id uint64, client string, p packet) error {
 	case n == nil || n.lease != client || b.id != n.blocks[len(n.blocks)-1].id:
 		return fmt.Errorf("block %d is not being written by %s", id, client)
 	case full:
+		d.c.meet(1)
 		return errors.New("org.apache.hadoop.util.DiskChecker$DiskOutOfSpaceException: Out of space")
 	case len(p.data) == 0:
 		return nil

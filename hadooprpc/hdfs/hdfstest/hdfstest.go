@@ -32,6 +32,7 @@ type Cluster struct {
 	mu      sync.Mutex
 	trouble Trouble
 	healed  chan struct{} // closed when the present trouble ends
+	met     int
 	retries retryCache
 	closed  bool
 }
@@ -95,21 +96,36 @@ func (c *Cluster) SetTrouble(t Trouble) error {
 		close(c.healed)
 		c.healed = nil
 	}
-	c.trouble = t
+	c.trouble, c.met = t, 0
 	if t != (Trouble{}) {
 		c.healed = make(chan struct{})
 	}
 	c.mu.Unlock()
 	if t.DataNode == Refuses {
-		c.data.closeConns()
+		c.meet(c.data.closeConns())
 	}
 	if err := c.rpc.Refuse(t.NameNode == Refuses); err != nil {
 		return err
 	}
 	if t.NameNode == Refuses {
+		c.meet(c.rpc.Conns())
 		c.rpc.CloseConns()
 	}
 	return nil
+}
+
+// Met is how many connections, calls and packets have met the present trouble, as far as that shows here:
+// a connection that a NameNode refuses does not.
+func (c *Cluster) Met() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.met
+}
+
+func (c *Cluster) meet(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.met += n
 }
 
 // Trouble is what is wrong now.
@@ -124,6 +140,9 @@ func (c *Cluster) wait(ctx context.Context, hangs func(Trouble) bool) error {
 	for {
 		c.mu.Lock()
 		t, healed := c.trouble, c.healed
+		if hangs(t) {
+			c.met++
+		}
 		c.mu.Unlock()
 		if !hangs(t) {
 			return nil

@@ -143,6 +143,7 @@ func (c *Cluster) addBlock(_ *hadooptest.Call, req *nnpb.AddBlockRequest) (*nnpb
 		return nil, err
 	}
 	if t := c.Trouble(); t.Full || len(req.GetExcludeNodes()) > 0 {
+		c.meet(1)
 		return nil, fmt.Errorf("File %s could only be written to 0 of the 1 minReplication nodes. There are 1 datanode(s) running and %d node(s) are excluded in this operation.",
 			req.GetSrc(), len(req.GetExcludeNodes()))
 	}

@@ -34,6 +34,7 @@ func handle[Req any, PReq interface {
 			return resp, err
 		}
 		if changes && c.Trouble().SafeMode {
+			c.meet(1)
 			return resp, &hadooptest.Exception{Class: "org.apache.hadoop.hdfs.server.namenode.SafeModeException",
 				Message: "Cannot " + method + ". Name node is in safe mode."}
 		}
