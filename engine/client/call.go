@@ -19,6 +19,9 @@ type call struct {
 	// called by the reader, without locks, or by whoever ends the client.
 	done   func(*wire.Reply, error)
 	stream bool
+	// again: it has been sent on more than one connection, so that what it asks for may have been done
+	// without our having heard.
+	sent, again bool
 }
 
 // start registers a call and sends it if there is a connection; if not, the next
@@ -50,6 +53,7 @@ func (c *Client) send(k *call) {
 		return
 	}
 	conn := c.conn
+	k.again, k.sent = k.sent, true
 	for _, r := range []*wire.Request{k.before, k.req} {
 		if r == nil {
 			continue
@@ -93,12 +97,18 @@ func (c *Client) answer(r *wire.Reply) error {
 		delete(c.calls, r.Id)
 	}
 	c.mu.Unlock()
-	if r.Error != nil {
+	if r.Error != nil && !k.doneBefore(r.Error) {
 		k.done(nil, fromReply(r.Error))
 		return nil
 	}
 	k.done(r, nil)
 	return nil
+}
+
+// doneBefore tells that an error means that a request was done the first time: the name that
+// it takes back is not there any more.
+func (k *call) doneBefore(err error) bool {
+	return k.again && k.req.GetPublish().GetRemove() && errors.Is(err, wire.NotFound)
 }
 
 // submits reports whether a request brings tasks.

@@ -314,3 +314,29 @@ func TestRefusedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// The scheduler takes a name back and dies before it has said so: the next one does not know the
+// name, and the client has what it wanted. One that is told so the first time is told an error.
+func TestUnpublishTwice(t *testing.T) {
+	var asked atomic.Int32
+	s := &scripted{}
+	s.answer = func(s *scripted, r *wire.Request) *wire.Reply {
+		if !r.GetPublish().GetRemove() {
+			return nil
+		}
+		if asked.Add(1) == 1 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.conn.Close()
+			return nil
+		}
+		return &wire.Reply{Error: wire.Errorf(wire.NotFound, "nothing is published")}
+	}
+	c := dial(t, script(t, s))
+	if err := c.Unpublish(t.Context(), "x"); err != nil || asked.Load() != 2 {
+		t.Errorf("asked %d times, %v", asked.Load(), err)
+	}
+	if err := c.Unpublish(t.Context(), "x"); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("a name that never was: %v", err)
+	}
+}

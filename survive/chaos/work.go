@@ -149,11 +149,7 @@ func (j *jobs) told(ctx context.Context, round int) (string, error) {
 			return "", err
 		}
 	}
-	report, err := j.w.edge.Find(ctx, j.w.id)
-	if err != nil {
-		return "", err
-	}
-	other, err := yarnd.Attach(ctx, j.w.edge, report, true)
+	other, err := j.w.another(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -164,6 +160,21 @@ func (j *jobs) told(ctx context.Context, round int) (string, error) {
 		}
 	}
 	return "", job.Close(ctx)
+}
+
+// another is another client of the application. Who connects needs the ResourceManager and HDFS, and is told when
+// they are away: it tries again, for as long as they may be.
+func (w *world) another(ctx context.Context) (c *yarnd.Cluster, err error) {
+	for began := time.Now(); ctx.Err() == nil && time.Since(began) < patience; sleep(ctx, time.Second) {
+		report, why := w.edge.Find(ctx, w.id)
+		if why == nil {
+			c, why = yarnd.Attach(ctx, w.edge, report, true)
+		}
+		if err = why; err == nil {
+			return c, nil
+		}
+	}
+	return nil, errors.Join(err, ctx.Err())
 }
 
 // toldAgain reads a number that was told by its name.
