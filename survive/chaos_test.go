@@ -9,7 +9,6 @@ import (
 
 // A slice of make chaos: one fault of each kind.
 func TestChaos(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "chaos")
 	build := exec.Command("go", "build", "-o", bin, "./chaos")

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/yarnd/yarnd"
@@ -35,7 +34,7 @@ var works = []work{
 type jobs struct {
 	w    *world
 	wg   sync.WaitGroup
-	over atomic.Bool // the present round is the last one
+	over chan struct{} // closed: the present round is the last one
 
 	mu     sync.Mutex
 	err    error
@@ -45,7 +44,7 @@ type jobs struct {
 
 // startWork does one round of each, undisturbed, and has them go on.
 func (w *world) startWork(ctx context.Context) (*jobs, error) {
-	j := &jobs{w: w}
+	j := &jobs{w: w, over: make(chan struct{})}
 	first := make([]string, len(works))
 	for i, kind := range works {
 		var err error
@@ -60,7 +59,7 @@ func (w *world) startWork(ctx context.Context) (*jobs, error) {
 }
 
 func (j *jobs) goOn(ctx context.Context, kind work, first string) {
-	for n := 1; !j.over.Load(); n++ {
+	for n := 1; ; n++ {
 		got, err := kind.do(j, ctx, n)
 		if err != nil {
 			j.mu.Lock()
@@ -74,11 +73,15 @@ func (j *jobs) goOn(ctx context.Context, kind work, first string) {
 		j.mu.Lock()
 		j.rounds++
 		j.mu.Unlock()
-		sleep(ctx, kind.rest)
+		select {
+		case <-time.After(kind.rest):
+		case <-j.over:
+			return
+		}
 	}
 }
 
-func (j *jobs) last() { j.over.Store(true) }
+func (j *jobs) last() { close(j.over) }
 
 func (j *jobs) wait() error {
 	j.wg.Wait()
