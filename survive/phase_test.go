@@ -156,10 +156,14 @@ func TestMasterIsKilledInEachPhase(t *testing.T) {
 			}
 			l.app = w.submit(small(2))
 			if p.name == "staging" { // it lives, and nobody has heard of it yet
-				l.await("its process", func() bool { return len(l.processes()) > 0 })
-				if err := w.killAnyMaster(); err != nil {
-					t.Fatal(err)
-				}
+				defer l.RM.SchedulerServer().Refuse(false) // or nobody lives after it
+				l.await("its death", func() bool {
+					err := w.killAnyMaster()
+					if err != nil && !errors.Is(err, errNoMaster) {
+						t.Fatal(err)
+					}
+					return err == nil
+				})
 				l.RM.SchedulerServer().Refuse(false)
 			}
 			l.live(p)
