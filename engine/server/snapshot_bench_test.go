@@ -85,6 +85,7 @@ func takeOverFor(b *testing.B, store journal.Store, epoch uint64) *loop {
 	if err := l.takeOver(context.Background(), o, func(error) {}); err != nil {
 		b.Fatal(err)
 	}
+	l.turns.Take() // turns are the benchmark's from now on
 	l.back.on = false
 	return l
 }
