@@ -19,8 +19,8 @@ import (
 // localCluster is this machine: an application master runs as an ordinary
 // process, detached from ours, and its containers are its children.
 //
-//	<state dir>/local/<id>/app.json     what was submitted, and the process
-//	                       submit.lock  held while it is submitted
+//	<state dir>/local/<id>/             locked while it is submitted
+//	                       app.json     what was submitted, and the process
 //	                       end.json     how it ended, written by its process
 //	                       am/          the application master's directory
 //	                       containers/  those of the others

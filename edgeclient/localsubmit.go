@@ -62,12 +62,12 @@ func (l *localCluster) Submit(ctx context.Context, launch Launch) error {
 	return wrap(Internal, what, l.start(ctx, launch, cmd, lock), "Check the disk")
 }
 
-// lock waits until nobody else submits an application.
+// lock waits until nobody else submits an application, by the lock of its directory.
 func (l *localCluster) lock(ctx context.Context, id string) (f *os.File, err error) {
 	if err := os.MkdirAll(l.dir(id), 0o700); err != nil {
 		return nil, err
 	}
-	if f, err = os.OpenFile(l.dir(id, "submit.lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if f, err = os.Open(l.dir(id)); err != nil {
 		return nil, err
 	}
 	err = poll(ctx, func() (bool, error) {

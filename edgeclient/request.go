@@ -292,9 +292,9 @@ func (r Request) checkTexts() error {
 	if !queueRule.MatchString(r.Queue) {
 		return usagef("Use --queue with the name of a queue, without spaces", "the queue %q cannot be used", r.Queue)
 	}
-	for flag, label := range map[string]string{"node-label": r.NodeLabel, "am-label": r.AMLabel, "scheduler-label": r.SchedulerLabel} {
-		if !labelRule.MatchString(label) {
-			return usagef("Use --"+flag+" with one label", "the node label %q cannot be used", label)
+	for _, x := range [][2]string{{"node", r.NodeLabel}, {"am", r.AMLabel}, {"scheduler", r.SchedulerLabel}} { // the others are the first where nobody said so
+		if !labelRule.MatchString(x[1]) {
+			return usagef("Use --"+x[0]+"-label with one label", "the node label %q cannot be used", x[1])
 		}
 	}
 	if len(r.Tags) > config.MaxTags {
