@@ -73,6 +73,8 @@ func (l *loop) noteEvent(ev reconcile.Event) {
 	switch ev := ev.(type) {
 	case reconcile.Allocated:
 		l.note("container.allocated", ev.ID, "for pool %s on %s", ev.Pool, ev.Node)
+	case reconcile.Refused:
+		l.note("pool.refused", ev.Pool, "the cluster has no such containers just now, and is asked again in a minute: %s", ev.Why)
 	case reconcile.NodeLost:
 		l.note("node.lost", ev.Node, "the cluster says that it is lost")
 	case reconcile.Preempt:

@@ -144,7 +144,7 @@ func nodeName(o Options) (string, error) {
 // when this attempt has to go.
 func (l *loop) run(ctx context.Context, r provider.Registered, last *memory.State) ending {
 	defer close(l.ended)
-	if err := fits(l.opt.Spec.Pools, r.Maximum); err != nil {
+	if err := fits(l.opt.Spec.Pools, r.Maximum); err != nil && last == nil { // later attempts have something to lose
 		l.step(reconcile.Stop{Status: reconcile.Failed, Why: err.Error(), Quick: true})
 	}
 	l.recall(last, r)
@@ -199,10 +199,13 @@ func (l *loop) tick() {
 	}
 }
 
-// fits tells which pool asks for containers larger than there can be.
+// fits tells which pool that shall have some asks for containers larger than there can be.
 func fits(pools []spec.Pool, most spec.Resource) error {
 	for _, p := range pools {
 		r := p.Resource
+		if p.Count == 0 {
+			continue
+		}
 		if (most.MemoryMiB > 0 && r.MemoryMiB > most.MemoryMiB) || (most.VCores > 0 && r.VCores > most.VCores) {
 			return fmt.Errorf("pool %s: containers of %d MiB and %d vcores are larger than the cluster's maximum of %d MiB and %d vcores",
 				p.Name, r.MemoryMiB, r.VCores, most.MemoryMiB, most.VCores)

@@ -33,6 +33,9 @@ func (l *localCluster) Submit(ctx context.Context, launch Launch) error {
 	l.prune()
 	what := "cannot start the application master of " + launch.ID
 	lock, err := l.lock(ctx, launch.ID)
+	if err != nil && launch.Again { // who has the lock starts it
+		err = fmt.Errorf("%w: %w", errUnknown, err)
+	}
 	if err != nil {
 		return wrap(Internal, what, err, "Check the disk")
 	}

@@ -75,6 +75,9 @@ func (n *naming) try(ctx context.Context) (Report, error) {
 	report, err := n.Client.cluster.Report(ctx, e.ID)
 	switch {
 	case err == nil && report.State.Ended(), CodeOf(err) == NotFound && e.Confirmed:
+		if n.given { // somebody else was faster with our id, and it is used up
+			n.s = nil
+		}
 		return n.claim(ctx, table)
 	case err == nil:
 		n.opts.Progress("%s is called %q, and is there already", e.ID, n.r.Name)

@@ -197,22 +197,39 @@ func (c *Client) checkAddressSpace(ctx context.Context, r Request, bundle string
 	}
 	var advice []string
 	var what string
-	for _, x := range []struct {
-		role   string
-		have   int64
-		mapped int64
-	}{{"am", r.AM.Memory, am}, {"scheduler", r.Scheduler.Memory, scheduler}, {"worker", r.Worker.Memory, worker}} {
+	for _, x := range r.mapping(am, scheduler, worker) {
 		least := mib(int64(float64(x.mapped) / (ratio - 1)))
-		if x.have >= least*MiB || x.role == "worker" && r.most() == 0 {
+		if x.have >= least*MiB {
 			continue
 		}
 		if what == "" {
 			what = fmt.Sprintf("%s memory %s is too small for this cluster, which limits virtual memory to %.1f times (yarn.nodemanager.vmem-pmem-ratio): its processes map %s at their start", x.role, FormatBytes(x.have), ratio, FormatBytes(x.mapped))
 		}
-		advice = append(advice, fmt.Sprintf("--%s-memory %dMiB", x.role, int64(float64(least)*spareSpace)+1))
+		advice = append(advice, fmt.Sprintf(x.flag, int64(float64(least)*spareSpace)+1))
 	}
 	if advice == nil {
 		return nil
 	}
 	return &Fault{Code: Refused, What: what, Next: "Try " + strings.Join(advice, " ")}
+}
+
+// mapped is a kind of container, its memory, and what its processes map when they start.
+type mapped struct {
+	role, flag   string // flag is the format of one that says other memory, in MiB
+	have, mapped int64  // bytes
+}
+
+// mapping are the containers that there may be.
+func (r Request) mapping(am, scheduler, worker int64) []mapped {
+	list := []mapped{{"am", "--am-memory %dMiB", r.AM.Memory, am}, {"scheduler", "--scheduler-memory %dMiB", r.Scheduler.Memory, scheduler}}
+	for _, p := range r.workerPools() {
+		switch {
+		case p.most() == 0:
+		case p.Name == WorkerPool:
+			list = append(list, mapped{"worker", "--worker-memory %dMiB", p.Size.Memory, worker})
+		default:
+			list = append(list, mapped{"pool " + p.Name, "--pool " + p.Name + "=…,memory=%dMiB", p.Size.Memory, worker})
+		}
+	}
+	return list
 }

@@ -80,6 +80,9 @@ func (c *Core) clear(node string) {
 
 // avoid tells the provider which nodes are to get no containers, when that changes.
 func (c *Core) avoid() {
+	if c.nodes == 0 && len(c.avoided) > 0 {
+		return // they are an earlier attempt's, and the cluster is not known yet
+	}
 	var on []string
 	for _, node := range slices.Sorted(maps.Keys(c.suspects)) {
 		if s := c.suspects[node]; c.now < s.until && c.goodBeside(node) {
@@ -115,7 +118,13 @@ type AvoidMemory struct {
 // recallAvoided takes over which nodes an earlier attempt avoided: the resource manager
 // goes on doing so until it is told otherwise.
 func (c *Core) recallAvoided(list []AvoidMemory) {
+	var on []string
 	for _, m := range list {
 		c.suspects[m.Node] = &suspect{strikes: suspectAfter, until: c.now + min(max(m.Left, 0), c.opt.AvoidFor), why: m.Why}
+		on = append(on, m.Node)
+	}
+	if slices.Sort(on); len(on) > 0 { // the provider has to know, to take them off
+		c.avoided = on
+		c.do(Avoid{on})
 	}
 }

@@ -54,9 +54,20 @@ func TestNodeIsAvoided(t *testing.T) {
 	s.now += 20 * time.Minute
 	s.do(Tick{})
 	next := tell(t, Options{Pools: s.core.opt.Pools, Node: "am", AvoidFor: time.Hour})
-	next.do(Recalled{Memory: s.core.Memory()})
-	if got := avoids(next.do(Cluster{Nodes: 6})); !reflect.DeepEqual(got, []Avoid{{[]string{"bad"}}}) {
+	if got := avoids(next.do(Recalled{Memory: s.core.Memory()})); !reflect.DeepEqual(got, []Avoid{{[]string{"bad"}}}) {
 		t.Errorf("the next attempt avoids %v", got)
+	}
+	if got := next.core.Memory().Avoided; len(got) != 1 || got[0].Node != "bad" {
+		t.Errorf("and remembers %v before it knows the cluster", got)
+	}
+	if got := avoids(next.do(Cluster{Nodes: 6})); len(got) != 0 {
+		t.Errorf("and then %v", got)
+	}
+	// Where there are too few nodes meanwhile the cluster is told that it may use this one.
+	fewer := tell(t, Options{Pools: s.core.opt.Pools, Node: "am", AvoidFor: time.Hour})
+	fewer.do(Recalled{Memory: s.core.Memory()})
+	if got := avoids(fewer.do(Cluster{Nodes: 2})); !reflect.DeepEqual(got, []Avoid{{nil}}) {
+		t.Errorf("of two nodes it avoids %v", got)
 	}
 	next.now += 41 * time.Minute
 	if got := avoids(next.do(Tick{})); !reflect.DeepEqual(got, []Avoid{{nil}}) {

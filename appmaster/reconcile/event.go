@@ -49,6 +49,10 @@ type Completed struct {
 // NodeLost tells that a node is gone, and all containers on it.
 type NodeLost struct{ Node string }
 
+// Refused: the cluster has no containers like a pool's just now, and is asked again. It is
+// only for people to know.
+type Refused struct{ Pool, Why string }
+
 // Preempt tells that the cluster is going to take containers away. Strict means
 // that it will do so whatever we do.
 type Preempt struct {
@@ -116,6 +120,7 @@ func (Launched) event()          {}
 func (LaunchFailed) event()      {}
 func (Completed) event()         {}
 func (NodeLost) event()          {}
+func (Refused) event()           {}
 func (Cluster) event()           {}
 func (Preempt) event()           {}
 func (Release) event()           {}

@@ -123,11 +123,11 @@ func (s *sim) check() {
 		}
 	}
 	for _, v := range s.core.Avoided() {
-		if v.Left == 0 || !s.core.goodBeside(v.Node) {
+		if s.core.nodes > 0 && (v.Left == 0 || !s.core.goodBeside(v.Node)) {
 			s.fail("%s is avoided for %v", v.Node, v.Left)
 		}
 	}
-	if n := len(s.core.Avoided()); n*mostAvoided > s.core.nodes {
+	if n := len(s.core.Avoided()); s.core.nodes > 0 && n*mostAvoided > s.core.nodes { // else an earlier attempt avoided them
 		s.fail("%d of %d nodes are avoided", n, s.core.nodes)
 	}
 	// No leak: whatever we were told we have is known to the core or on its way out.

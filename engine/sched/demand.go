@@ -98,6 +98,8 @@ func (s *survey) look() {
 				s.of(j.classOf(t)).parked++
 			}
 		}
+	}
+	for _, w := range s.c.crew.all {
 		for n := range w.given {
 			if tasks == 0 {
 				return

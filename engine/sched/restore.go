@@ -57,8 +57,14 @@ func (c *Core) stepClear() {
 		return
 	}
 	c.hazy = false
-	c.todo.unwanted, c.haze.unwanted = append(c.todo.unwanted, c.haze.unwanted...), nil
+	if len(c.todo.unwanted) == 0 { // so that there is one of it, not two
+		c.todo.unwanted = c.haze.unwanted
+	} else {
+		c.todo.unwanted = append(c.todo.unwanted, c.haze.unwanted...)
+	}
+	c.haze.unwanted = nil
 	c.settle()
+	c.todo.unwanted = nil // settled; it was as long as the snapshot
 	for _, ev := range c.haze.later {
 		c.Step(ev)
 	}
@@ -280,7 +286,7 @@ func (c *Core) stepRestored() {
 	}
 	c.stepClear()
 	c.restoring, c.awaiting = false, true
-	clear(c.unused)
+	c.unused = map[graph.TaskID]struct{}{} // clear would keep it as large as the snapshot was
 	c.era = c.cfg.Generation
 	c.note(Fact{Kind: FactBegan, Attempt: graph.FirstAttempt(c.era)})
 	c.eachMade(func(j *job, i uint32) {

@@ -37,6 +37,7 @@ type ledger struct {
 	pressed map[*wire.Conn]bool    // for whom more would be held
 	eased   []*wire.Conn           // of those, for whom there is room again
 	away    atomic.Pointer[string] // why nothing can be made safe
+	freed   bool                   // what waited when that began was let go of
 	said    string                 // the last of these that was told
 	spare   []byte                 // for frames
 	room    []byte                 // for a record
@@ -144,6 +145,7 @@ func (l *loop) settleLedger() {
 		g.asked = pos
 		g.journal.Commit()
 	}
+	l.freeWhileAway()
 	if len(g.now.says)+len(g.now.after)+len(g.now.frees) > 0 {
 		g.now.at = pos
 		g.held = append(g.held, g.now)
@@ -151,9 +153,6 @@ func (l *loop) settleLedger() {
 		g.spare = nil
 	}
 	l.releaseHeld()
-	if g.away.Load() != nil {
-		l.freeAll()
-	}
 	l.flushTouched()
 }
 
@@ -214,8 +213,22 @@ func (l *loop) freeNow(o sched.Order) {
 	}
 }
 
-// freeAll has everything let go of that waits.
-func (l *loop) freeAll() {
+// freeWhileAway has everything let go of, while nothing can be made safe: a store that is away for long must not fill the
+// workers. What waited since before is let go of once.
+func (l *loop) freeWhileAway() {
+	g := l.ledger
+	if g.away.Load() == nil {
+		g.freed = false
+		return
+	}
+	for _, o := range g.now.frees {
+		l.freeNow(o)
+	}
+	g.now.frees = g.now.frees[:0]
+	if g.freed {
+		return
+	}
+	g.freed = true
 	for i := range l.ledger.held {
 		t := &l.ledger.held[i]
 		for _, o := range t.frees {

@@ -235,7 +235,13 @@ func (l *loop) recallEnd(f *sched.Fact, failure *wire.Failure, quiet bool) {
 	}
 	switch f.Kind {
 	case sched.FactAgain:
-		j.ends.takeBack(i)
+		if j.ends.at(i) != nil { // else its page was dropped
+			j.ends.takeBack(i)
+		}
+		if b := l.mail.find(f.Task); b != nil { // an actor that failed begins anew
+			b.checkpoint = nil
+			l.tidy(b)
+		}
 		return
 	case sched.FactCancelled:
 		j.ends.cancel(i, i+f.N, j.mark(l.now))

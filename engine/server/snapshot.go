@@ -123,6 +123,9 @@ func (s *snapshot) looked(rows int) bool {
 	return s.yield(struct{}{}) // the next turn has a share of its own
 }
 
+// snapshotRowBytes is how many bytes written take a turn as long as one task looked at.
+const snapshotRowBytes = 256
+
 func (s *snapshot) put(client graph.ClientID, r *wire.Record) {
 	r.AtMs, r.Client = s.l.now.UnixMilli(), uint32(client)
 	b, err := proto.MarshalOptions{}.MarshalAppend(s.buf[:0], r)
@@ -131,6 +134,7 @@ func (s *snapshot) put(client graph.ClientID, r *wire.Record) {
 	}
 	s.to.Add(b)
 	s.bytes += len(b)
+	s.left -= len(b) / snapshotRowBytes
 	if s.buf = b; cap(b) > keepHeld {
 		s.buf = nil
 	}

@@ -72,6 +72,9 @@ func (s *snapshot) begin() {
 	slices.Sort(s.members)
 	s.events = l.events.after(0)
 	for name, p := range l.names {
+		if j := l.jobs[p.task.Job]; j == nil || j.quiet {
+			continue // it ends with this scheduler, and the job is not in the journal either
+		}
 		s.names = append(s.names, &wire.Publish{Name: name, Job: uint32(p.task.Job), Index: p.task.Index, Type: p.typ})
 	}
 	slices.SortFunc(s.names, func(a, b *wire.Publish) int { return cmp.Compare(a.Name, b.Name) })
@@ -425,6 +428,10 @@ func (s *snapshot) allReleases() bool {
 			t := s.l.core.Save(j.taskID(i), s.saved[:0])
 			s.saved = t.Facts[:0]
 			if !t.Held && !t.Fresh {
+				if len(m.From) == logRows {
+					s.put(0, &wire.Record{Body: &wire.Record_Release{Release: m}})
+					m.From, m.Count = m.From[:0], m.Count[:0]
+				}
 				if last := len(m.From) - 1; last >= 0 && m.From[last]+m.Count[last] == i {
 					m.Count[last]++
 				} else {
@@ -438,18 +445,24 @@ func (s *snapshot) allReleases() bool {
 		if len(m.From) > 0 {
 			s.put(0, &wire.Record{Body: &wire.Record_Release{Release: m}})
 		}
-		s.checkpoints(j.job)
+		if !s.checkpoints(j.job) {
+			return false
+		}
 	}
 	return true
 }
 
-func (s *snapshot) checkpoints(j *job) {
+func (s *snapshot) checkpoints(j *job) bool {
 	boxes := s.l.mail.boxes[j.id]
 	for _, i := range slices.Sorted(maps.Keys(boxes)) {
-		if data := boxes[i].checkpoint; data != nil {
-			s.put(0, &wire.Record{Body: &wire.Record_Checkpoint{Checkpoint: &wire.CheckpointRecord{Job: uint32(j.id), Index: i, Data: data}}})
+		if b := boxes[i]; b != nil && b.checkpoint != nil {
+			s.put(0, &wire.Record{Body: &wire.Record_Checkpoint{Checkpoint: &wire.CheckpointRecord{Job: uint32(j.id), Index: i, Data: b.checkpoint}}})
+		}
+		if !s.looked(1) {
+			return false
 		}
 	}
+	return true
 }
 
 func (s *snapshot) allClosed() bool {

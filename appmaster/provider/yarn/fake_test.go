@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -47,11 +48,11 @@ type cluster struct {
 	forgotten  bool
 	resyncs    bool // it has told the application master to register again
 	superseded bool
-	refuse     bool // asks
-	stranger   bool // to all tokens
-	strange    int  // heartbeats whose count is found wrong
-	deaf       bool // releases are noted, and nothing comes of them
-	broken     bool // no container starts
+	refuse     int32 // asks of this priority
+	stranger   bool  // to all tokens
+	strange    int   // heartbeats whose count is found wrong
+	deaf       bool  // releases are noted, and nothing comes of them
+	broken     bool  // no container starts
 	blacklist  []string
 	older      bool // containers are of before a failover, for their node
 	next       int64
@@ -156,7 +157,7 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 		return c.last, nil // a repetition
 	case req.GetResponseId() != c.last.GetResponseId(): // 0 after a registration
 		return nil, yarnException("InvalidApplicationMasterRequestException")
-	case c.refuse && len(req.GetAsk()) > 0:
+	case slices.ContainsFunc(req.GetAsk(), func(a *pb.ResourceRequest) bool { return a.GetPriority().GetPriority() == c.refuse }):
 		return nil, yarnException("InvalidResourceRequestException")
 	}
 	resp := c.say

@@ -55,11 +55,10 @@ func (p *Provider) heartbeat() {
 			p.superseded(fmt.Errorf("the ResourceManager does not know this attempt any more: %w", err))
 			return
 		case hadoop.IsInvalidResource(err):
-			// It can never be; asking again would only fail again.
-			p.dropAsks()
-			p.queue.Put(reconcile.Stop{Status: reconcile.Failed, Why: "the ResourceManager refuses what was asked for: " + err.Error()})
+			p.refused(sent, err)
 			err = nil
 		}
+		p.unanswered(sent, err)
 		if err != nil {
 			failures++
 			p.log.Warn("the ResourceManager does not answer", "err", err, "failures", failures)
@@ -78,7 +77,7 @@ func (p *Provider) pause(failures int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, pool := range p.pools {
-		if pool.missing() > 0 {
+		if pool.missing() > 0 && time.Now().After(pool.held) {
 			// Soon at first. What is not there after a while waits for others to
 			// end; hurry is of no use then.
 			return min(max(time.Since(p.changed)/20, p.opt.Eager), p.opt.Heartbeat)
@@ -102,7 +101,7 @@ func (p *Provider) request() (*pb.AllocateRequest, sent) {
 	s := sent{asks: map[*pool]int{}, bad: p.bad.request()}
 	req.BlacklistRequest = s.bad
 	for _, pool := range p.pools {
-		if n := pool.missing(); n != pool.sent {
+		if n := pool.missing(); n != pool.sent && time.Now().After(pool.held) && !(p.apart && len(s.asks) > 0) {
 			req.Ask = append(req.Ask, ask(pool, n))
 			s.asks[pool] = n
 		}
@@ -314,7 +313,9 @@ func (p *Provider) resync() error {
 	p.bad.forgotten()
 	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
 	for _, pool := range p.pools {
-		pool.sent = -1
+		if pool.sent != 0 { // what was not asked for is not taken back: its size may be none that there is just now
+			pool.sent = -1
+		}
 	}
 	if adopted := p.adopt(resp.GetContainersFromPreviousAttempts()); len(adopted) > 0 {
 		p.queue.Put(reconcile.Adopted{Containers: adopted})
@@ -328,14 +329,6 @@ func (p *Provider) resync() error {
 func (p *Provider) giveBack(id hadoop.ContainerID) {
 	p.releases[id] = struct{}{}
 	p.signal()
-}
-
-func (p *Provider) dropAsks() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, pool := range p.pools {
-		pool.total = pool.given
-	}
 }
 
 func (p *Provider) superseded(err error) {

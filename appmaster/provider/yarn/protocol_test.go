@@ -373,9 +373,54 @@ func TestStartsAreParallelAndBounded(t *testing.T) {
 func TestAsksThatCanNeverBe(t *testing.T) {
 	c := newCluster(t)
 	p, _ := c.begin(t)
-	c.look(func() { c.refuse = true })
+	c.look(func() { c.refuse = 2 })
 	p.Ask("worker", 1, 0)
 	if e := next[reconcile.Stop](t, p); e.Status != reconcile.Failed {
 		t.Errorf("%+v", e)
+	}
+}
+
+// What was taken for impossible may be possible later: who has something goes on with that, and asks again. It is not
+// asked for beside others, and not at all while nobody wants it.
+func TestAsksThatCannotBeNow(t *testing.T) {
+	c := newCluster(t)
+	p, _ := c.begin(t)
+	p.Ask("scheduler", 1, 0)
+	next[reconcile.Allocated](t, p)
+	p.mu.Lock()
+	p.patience = 200 * time.Millisecond
+	p.mu.Unlock()
+	c.look(func() { c.refuse, c.forgotten = 2, true }) // the other ResourceManager, which does not know all nodes yet
+	p.Ask("scheduler", 1, 1)
+	if e := next[reconcile.Allocated](t, p); e.Pool != "scheduler" {
+		t.Errorf("%+v", e)
+	}
+	p.Ask("worker", 1, 0)
+	p.Ask("scheduler", 1, 2)
+	seen := map[string]bool{}
+	for len(seen) < 2 {
+		switch e := (<-p.Events()).(type) {
+		case reconcile.Refused:
+			seen["refused "+e.Pool] = true
+		case reconcile.Allocated:
+			seen["given "+e.Pool] = true
+		case reconcile.Stop:
+			t.Fatal(e.Why)
+		}
+	}
+	if !seen["refused worker"] || !seen["given scheduler"] {
+		t.Errorf("%v", seen)
+	}
+	c.look(func() { c.refuse = 0 })
+	for {
+		switch e := (<-p.Events()).(type) {
+		case reconcile.Allocated:
+			if e.Pool != "worker" {
+				t.Errorf("%+v", e)
+			}
+			return
+		case reconcile.Stop:
+			t.Fatal(e.Why)
+		}
 	}
 }

@@ -81,9 +81,11 @@ type Provider struct {
 	cluster  reconcile.Cluster          // as it was last told of
 	counts   []pb.SchedulerResourceType // what the scheduler bounds
 	progress float32
-	changed  time.Time // when an ask was changed or answered
-	heard    time.Time // when that was sent which the ResourceManager answered last
-	beating  bool      // there is a heartbeat to wait for
+	changed  time.Time     // when an ask was changed or answered
+	heard    time.Time     // when that was sent which the ResourceManager answered last
+	apart    bool          // an ask was refused: one in each heartbeat
+	patience time.Duration // how long one that was refused is not repeated
+	beating  bool          // there is a heartbeat to wait for
 	closed   bool
 }
 
@@ -91,9 +93,10 @@ type Provider struct {
 type pool struct {
 	spec     *spec.Pool
 	priority int32
-	total    int // how many there shall have been in all
-	given    int // how many there were
-	sent     int // how many the ResourceManager has outstanding; -1: send in any case
+	total    int       // how many there shall have been in all
+	given    int       // how many there were
+	sent     int       // how many the ResourceManager has outstanding; -1: send in any case
+	held     time.Time // it was refused, and is not asked for before
 }
 
 func (p *pool) missing() int { return max(0, p.total-p.given) }
@@ -144,7 +147,7 @@ func New(o Options) (*Provider, error) {
 		done: make(chan struct{}), beat: make(chan struct{}), beaten: make(chan struct{}),
 		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]string{},
 		tokens: map[hadoop.NodeID]token.Token{}, releases: map[hadoop.ContainerID]struct{}{},
-		released: map[hadoop.ContainerID]struct{}{}, bad: newAvoidance(),
+		released: map[hadoop.ContainerID]struct{}{}, bad: newAvoidance(), patience: refusedPause,
 	}, nil
 }
 

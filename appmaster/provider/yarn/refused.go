@@ -1,0 +1,53 @@
+package yarn
+
+import (
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/reconcile"
+)
+
+// refusedPause is how long a pool is not asked for that was refused.
+const refusedPause = time.Minute
+
+// refused deals with asks that the ResourceManager takes for impossible, of which it does
+// not tell which. What it takes for possible changes: the largest container is what the
+// largest node has that is there just now, and labels come and go. So who has something
+// already goes on with that, and asks again later; who was refused the first of all ends.
+//
+// The ResourceManager has done nothing of the heartbeat: the other asks and the releases
+// come again.
+// Source: SchedulerUtils.validateResourceRequest, ClusterNodeTracker.
+func (p *Provider) refused(s sent, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(s.asks) > 1 {
+		p.apart = true
+		p.signal()
+		return
+	}
+	something := len(p.boxes) > 0
+	for _, pool := range p.pools {
+		something = something || pool.given > 0
+	}
+	for pool := range s.asks {
+		if !something {
+			pool.total = pool.given
+			p.queue.Put(reconcile.Stop{Status: reconcile.Failed, Why: "the ResourceManager refuses what was asked for: " + err.Error()})
+			continue
+		}
+		pool.held = time.Now().Add(p.patience)
+		p.queue.Put(reconcile.Refused{Pool: pool.spec.Name, Why: err.Error()})
+	}
+}
+
+// unanswered notes that nobody knows whether asks have arrived.
+func (p *Provider) unanswered(s sent, err error) {
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for pool := range s.asks {
+		pool.sent = -1
+	}
+}
