@@ -132,3 +132,64 @@ func TestReplay(t *testing.T) {
 		}
 	}
 }
+
+// facts are some of one kind, of job 1.
+func facts(kind byte, size uint64, rows ...uint32) *wire.Record {
+	m := &wire.Facts{}
+	for _, i := range rows {
+		m.Kind, m.Job, m.Index, m.Attempt, m.Size = append(m.Kind, kind), append(m.Job, 1), append(m.Index, i), append(m.Attempt, 1), append(m.Size, size)
+	}
+	return &wire.Record{Body: &wire.Record_Facts{Facts: m}}
+}
+
+// A snapshot is of all the time in which it was written: what it knows already may happen again in the records.
+func TestReplayOfWhatASnapshotKnew(t *testing.T) {
+	sample := sampleRecords()
+	publish := func(remove bool) *wire.Record {
+		return &wire.Record{Body: &wire.Record_Publish{Publish: &wire.Publish{Name: "x", Job: 1, Index: 2, Remove: remove}}}
+	}
+	const many = 2*4096 + 9
+	for name, records := range map[string][]*wire.Record{
+		"a failed task was taken back, and is published before that": append(sample[:6:6],
+			facts(byte(sched.FactBuried), 0, 2), publish(false), publish(true)),
+		"a task runs again that was cancelled with its whole page": append(sample[:3:3],
+			&wire.Record{Client: 1, Body: &wire.Record_SubmitRange{SubmitRange: &wire.SubmitRange{Job: 1, Count: many, Payload: []byte("x")}}},
+			facts(byte(sched.FactCancelled), many, 0), facts(byte(sched.FactAgain)|factTold, 0, 7)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := replayLoop(t)
+			for _, r := range records {
+				b, err := proto.Marshal(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := l.replay(b); err != nil {
+					t.Fatalf("%v: %v", r, err)
+				}
+			}
+			l.step(sched.Restored{})
+			if err := l.core.Check(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// A name of a job that is not in the journal is not either: it could not be read.
+func TestSnapshotLeavesOutNamesOfQuietJobs(t *testing.T) {
+	l := replayLoop(t)
+	for _, r := range sampleRecords()[:9] {
+		b, _ := proto.Marshal(r)
+		if err := l.replay(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for quiet, want := range map[bool]int{false: 1, true: 0} {
+		l.jobs[1].quiet = quiet
+		s := &snapshot{l: l}
+		s.begin()
+		if len(s.names) != want || len(s.jobs) != want {
+			t.Errorf("quiet %t: %d names, %d jobs", quiet, len(s.names), len(s.jobs))
+		}
+	}
+}
