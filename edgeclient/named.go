@@ -103,7 +103,7 @@ func (n *naming) claim(ctx context.Context, table nameTable) (Report, error) {
 		return Report{}, err
 	}
 	n.given = true
-	err = n.g.write(ctx, n.prune(ctx, table).with(n.cluster, n.r.Name, entry{ID: n.s.fresh}))
+	err = n.g.write(ctx, n.prune(ctx, table).with(n.cluster, n.r.Name, entry{ID: n.s.fresh, Since: time.Now().Unix()}))
 	n.reached(stepKept)
 	return Report{}, err
 }
@@ -153,7 +153,8 @@ func (n *naming) confirm(ctx context.Context, e entry) {
 	if e.Confirmed {
 		return
 	}
-	sure := entry{ID: e.ID, Confirmed: true}
+	sure := e
+	sure.Confirmed = true
 	err := poll(ctx, func() (bool, error) {
 		table, err := n.g.read(ctx)
 		if now, ok := table.get(n.cluster, n.r.Name); err != nil || !ok || now != e {
@@ -166,8 +167,8 @@ func (n *naming) confirm(ctx context.Context, e entry) {
 	}
 }
 
-// prune drops entries of applications of this cluster that are known to have ended; it
-// looks at some of them.
+// prune drops entries of applications of this cluster that are known to have ended, or
+// never came; it looks at some of them.
 func (n *naming) prune(ctx context.Context, table nameTable) nameTable {
 	const most = 20
 	looked := 0
@@ -178,7 +179,7 @@ func (n *naming) prune(ctx context.Context, table nameTable) nameTable {
 			if cluster == n.cluster && looked < most {
 				looked++
 				r, err := n.Client.cluster.Report(ctx, e.ID)
-				if err == nil && r.State.Ended() || CodeOf(err) == NotFound && e.Confirmed {
+				if err == nil && r.State.Ended() || CodeOf(err) == NotFound && e.abandoned(time.Now()) {
 					continue
 				}
 			}

@@ -18,7 +18,7 @@ import (
 // Which application has a name, for those that are started with IfNotExists, is told by
 // one small table on the cluster's file system, which all clients of a user share:
 //
-//	~/.yarnd/names/<version>    {"<cluster>": {"<name>": {"id": …, "confirmed": …}}}
+//	~/.yarnd/names/<version>    {"<cluster>": {"<name>": {"id": …, "confirmed": …, "since": …}}}
 //
 // The highest version counts; it is never changed but for a higher one, and each is
 // made by one client only (RenameNew), so changes happen one after the other. Nobody
@@ -41,7 +41,15 @@ const maxNames = 4 << 20 // bytes of a table
 type entry struct {
 	ID        string `json:"id"`
 	Confirmed bool   `json:"confirmed,omitempty"` // the cluster has had it
+	Since     int64  `json:"since,omitempty"`     // seconds since 1970, when it got the name
 }
+
+// abandoned tells that nobody submits an application any more that the cluster does not know.
+func (e entry) abandoned(now time.Time) bool {
+	return e.Confirmed || now.Unix()-e.Since > int64(abandonedAfter/time.Second)
+}
+
+const abandonedAfter = 24 * time.Hour
 
 // nameTable is one version of the table.
 type nameTable struct {

@@ -109,7 +109,11 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	if err == nil {
 		// What a ResourceManager says of the start is its clock, where no page of
 		// its own told it before.
-		err = y.judgeStart(sent, time.Now(), report.GetStartTime())
+		start := report.GetStartTime()
+		if l.Again && start < sent.UnixMilli() {
+			start = 0 // it may be from another's submit, which was faster
+		}
+		err = y.judgeStart(sent, time.Now(), start)
 		if err != nil {
 			y.endUnwanted(ctx, l.ID, id)
 		}
