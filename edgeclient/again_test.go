@@ -150,7 +150,7 @@ func TestSubmitKilledAtEachCall(t *testing.T) {
 // any moment.
 func TestSubmitsRace(t *testing.T) {
 	rounds := 12
-	if testing.Short() {
+	if testing.Short() || underRace {
 		rounds = 3
 	}
 	benches(t, func(t *testing.T, b *bench) {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package edgeclient
+
+const underRace = false
