@@ -60,6 +60,8 @@ func poolWords(p *wire.PoolNow) string {
 		return fmt.Sprintf("Pool %s shall have %d workers, between %d and %d: nothing was decided yet.", p.Name, p.Wanted, p.Min, p.Max)
 	case d == nil:
 		return fmt.Sprintf("Pool %s has %d workers of %d because a person said so.", p.Name, p.Running, p.Wanted)
+	case d.Want != p.Wanted: // the one is on its way to the other
+		return fmt.Sprintf("Pool %s shall have %d workers, between %d and %d; decided last were %d: %s.", p.Name, p.Wanted, p.Min, p.Max, d.Want, d.Reason)
 	default:
 		return fmt.Sprintf("Pool %s shall have %d workers, between %d and %d: %s.", p.Name, d.Want, p.Min, p.Max, d.Reason)
 	}
