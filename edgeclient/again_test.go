@@ -24,10 +24,12 @@ type bench struct {
 
 // benches runs a test for each way of saying which application is meant, on an embedded
 // cluster and on this machine.
-func benches(t *testing.T, f func(*testing.T, *bench)) {
+func benches(t *testing.T, f func(*testing.T, *bench)) { benchesOf(t, []string{"yarn", "local"}, f) }
+
+func benchesOf(t *testing.T, providers []string, f func(*testing.T, *bench)) {
 	bundle := sleeper(t)
 	for _, way := range []string{"IDFile", "IfNotExists"} {
-		for _, provider := range []string{"yarn", "local"} {
+		for _, provider := range providers {
 			t.Run(way+"/"+provider, func(t *testing.T) {
 				b := &bench{errand: errand{Provider: provider, Request: Request{Bundle: bundle, Name: "night"}}}
 				if provider == "yarn" {
@@ -110,10 +112,7 @@ func TestSubmitKilledAtEachStep(t *testing.T) {
 // Killed while each of its calls to the ResourceManager is under way, before the answer is
 // read, and run again, a submit gives the one application.
 func TestSubmitKilledAtEachCall(t *testing.T) {
-	benches(t, func(t *testing.T, b *bench) {
-		if b.cluster == nil {
-			t.Skip("there is no ResourceManager")
-		}
+	benchesOf(t, []string{"yarn"}, func(t *testing.T, b *bench) {
 		for at := 1; ; at++ {
 			dying := b.errand.start(t)
 			calls := 0

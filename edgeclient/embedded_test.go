@@ -217,6 +217,46 @@ func TestResourceManagerForgets(t *testing.T) {
 	}
 }
 
+// Who was slow finds that another has submitted his id, and that the application has ended: the name gets another id.
+func TestNameWhoseIDIsUsedUp(t *testing.T) {
+	bundle := staticProgram(t)
+	m := newMini(t)
+	m.RM.Hold("default", true)
+	ctx := t.Context()
+	f, err := m.c.cluster.FS(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &naming{Client: m.c, r: Request{Workers: 1, Bundle: bundle, Name: "night", IfNotExists: true}.withDefaults(), cluster: m.c.cluster.Name()}
+	if n.g, err = openRegistry(ctx, f); err != nil {
+		t.Fatal(err)
+	}
+	if app, err := n.try(ctx); err != nil || app.ID != "" {
+		t.Fatalf("%+v, %v", app, err)
+	}
+	other, err := m.c.Submit(ctx, n.r) // who waits for the id to come, and submits it
+	if err != nil || other.ID != n.s.fresh {
+		t.Fatalf("%+v, %v", other, err)
+	}
+	if err := m.c.Kill(ctx, other, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if app, err := n.try(ctx); err != nil || app.ID != "" {
+		t.Fatalf("%+v, %v", app, err)
+	}
+	app, err := n.try(ctx)
+	if err != nil || app.ID == other.ID || app.ID != n.s.fresh {
+		t.Fatalf("%+v, %v", app, err)
+	}
+	if app, err = m.c.Report(ctx, app.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.c.Kill(ctx, app, "test"); err != nil {
+		t.Error(err)
+	}
+	m.leftNothing(t)
+}
+
 // The same command again gives the same application, as long as that has not ended.
 func TestIfNotExists(t *testing.T) {
 	bundle := staticProgram(t)

@@ -1,7 +1,9 @@
 package edgeclient
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,4 +85,21 @@ func TestPlacement(t *testing.T) {
 		}
 	}
 	m.leftNothing(t)
+}
+
+// The address space of each kind of container is looked at, of which there may be one.
+func TestMapping(t *testing.T) {
+	r := Request{Pools: []PoolRequest{{Name: "small", Workers: 4, Size: Resources{Memory: 256 * MiB}}, {Name: "none"}}}.withDefaults()
+	var got []string
+	for _, x := range r.mapping(1, 2, 3) {
+		got = append(got, fmt.Sprintf("%s %s %d: %s", x.role, FormatBytes(x.have), x.mapped, fmt.Sprintf(x.flag, 512)))
+	}
+	want := []string{
+		"am " + FormatBytes(r.AM.Memory) + " 1: --am-memory 512MiB",
+		"scheduler " + FormatBytes(r.Scheduler.Memory) + " 2: --scheduler-memory 512MiB",
+		"pool small 256MiB 3: --pool small=…,memory=512MiB",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -83,23 +83,8 @@ func someText(t *testing.T, alice dockertest.Edge) string {
 	remove := func() { alice.FS(t, "-rm", "-r", "-f", "-skipTrash", lifeText, "counted") }
 	remove()
 	t.Cleanup(remove)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := alice.Command(ctx, "", "sh", "-c", `rm -rf /tmp/life && mkdir /tmp/life && tar -xOf - | (head -c 32m; cat > /dev/null) |
-LC_ALL=C tr -cd '\11\12\15\40-\176' | split -C 4m -d - /tmp/life/part-`)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := packGo(in); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	alice.Must(t, "sh", "-c", "rm -rf /tmp/life && mkdir /tmp/life")
+	pourGo(t, alice, `(head -c 32m; cat > /dev/null) | LC_ALL=C tr -cd '\11\12\15\40-\176' | split -C 4m -d - /tmp/life/part-`)
 	if r := alice.FS(t, "-D", "dfs.blocksize=1048576", "-put", "/tmp/life", lifeText); r.Code != 0 {
 		t.Fatal(r)
 	}

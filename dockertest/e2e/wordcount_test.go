@@ -34,9 +34,20 @@ func prepare(t *testing.T, alice dockertest.Edge) {
 	}
 	alice.FS(t, "-rm", "-r", "-f", "-skipTrash", corpus, reference)
 	alice.Must(t, "sh", "-c", "rm -rf /tmp/corpus && mkdir /tmp/corpus")
+	pourGo(t, alice, "split -C 8m -d -a 3 - /tmp/corpus/part-")
+	alice.Must(t, "sh", "-c", strange)
+	if r := alice.FS(t, "-D", "dfs.blocksize=4194304", "-put", "/tmp/corpus", corpus); r.Code != 0 {
+		t.Fatal(r)
+	}
+	mapReduce(t, alice, corpus, reference)
+}
+
+// pourGo has a shell's command read all of Go's source tree, one file after the other.
+func pourGo(t *testing.T, alice dockertest.Edge, command string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := alice.Command(ctx, "", "sh", "-c", "tar -xOf - | split -C 8m -d -a 3 - /tmp/corpus/part-")
+	cmd := alice.Command(ctx, "", "sh", "-c", "tar -xOf - | "+command)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -50,11 +61,6 @@ func prepare(t *testing.T, alice dockertest.Edge) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	alice.Must(t, "sh", "-c", strange)
-	if r := alice.FS(t, "-D", "dfs.blocksize=4194304", "-put", "/tmp/corpus", corpus); r.Code != 0 {
-		t.Fatal(r)
-	}
-	mapReduce(t, alice, corpus, reference)
 }
 
 // strange adds files about which MapReduce has its own opinion: what it takes for

@@ -82,6 +82,23 @@ func TestParkedIsNoDemand(t *testing.T) {
 	s.want("given, but for those parked", s.demand().Given, 0)
 }
 
+// Who is parked is counted however many others are looked at before.
+func TestParkedBeyondTheSample(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(make([][]uint32, sampledTasks+1)...)
+	s.step(WorkerJoined{Worker: 1, Slots: sampledTasks + 1})
+	s.output()
+	s.step(WorkerJoined{Worker: 2, Slots: 1})
+	s.submit(nil)
+	s.output()
+	k, _ := s.c.Task(graph.TaskID{Job: 1, Index: sampledTasks + 1})
+	s.want("the last one is with the second worker", k.Worker, graph.WorkerID(2))
+	last := attempt(sampledTasks+1, 1)
+	s.step(started(2, last), Parked{2, []TaskAttempt{last}})
+	s.want("given", s.demand().Given, sampledTasks+1)
+	s.want("running", s.demand().Running, 0)
+}
+
 // A pool that shrinks and then shall not takes back whom it has not let go of.
 func TestShrinkIsTakenBack(t *testing.T) {
 	s := tell(t, Config{})

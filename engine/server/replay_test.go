@@ -64,6 +64,24 @@ func replayLoop(t testing.TB) *loop {
 	return l
 }
 
+// replayAll reads a whole journal.
+func (l *loop) replayAll(t *testing.T, records []*wire.Record) {
+	t.Helper()
+	for _, r := range records {
+		b, err := proto.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.replay(b); err != nil {
+			t.Fatalf("%v: %v", r, err)
+		}
+	}
+	l.step(sched.Restored{})
+	if err := l.core.Check(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Whatever a journal's records hold: they are taken, or refused with an error.
 func FuzzReplay(f *testing.F) {
 	for _, r := range sampleRecords() {
@@ -100,19 +118,7 @@ func FuzzReplay(f *testing.F) {
 // What the records say is there.
 func TestReplay(t *testing.T) {
 	l := replayLoop(t)
-	for _, r := range sampleRecords()[:13] {
-		b, err := proto.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.replay(b); err != nil {
-			t.Fatalf("%v: %v", r, err)
-		}
-	}
-	l.step(sched.Restored{})
-	if err := l.core.Check(); err != nil {
-		t.Fatal(err)
-	}
+	l.replayAll(t, sampleRecords()[:13])
 	j := l.jobNames["a"]
 	if j == nil || j.tasks != 13 || len(l.sessions) != 1 || l.names["n"] == nil || !l.back.expected["w1"] {
 		t.Fatalf("%+v", j)
@@ -158,19 +164,7 @@ func TestReplayOfWhatASnapshotKnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := replayLoop(t)
-			for _, r := range records {
-				b, err := proto.Marshal(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := l.replay(b); err != nil {
-					t.Fatalf("%v: %v", r, err)
-				}
-			}
-			l.step(sched.Restored{})
-			if err := l.core.Check(); err != nil {
-				t.Fatal(err)
-			}
+			l.replayAll(t, records)
 		})
 	}
 }
@@ -178,18 +172,32 @@ func TestReplayOfWhatASnapshotKnew(t *testing.T) {
 // A name of a job that is not in the journal is not either: it could not be read.
 func TestSnapshotLeavesOutNamesOfQuietJobs(t *testing.T) {
 	l := replayLoop(t)
-	for _, r := range sampleRecords()[:9] {
-		b, _ := proto.Marshal(r)
-		if err := l.replay(b); err != nil {
-			t.Fatal(err)
-		}
-	}
+	l.replayAll(t, sampleRecords()[:9])
 	for quiet, want := range map[bool]int{false: 1, true: 0} {
 		l.jobs[1].quiet = quiet
 		s := &snapshot{l: l}
 		s.begin()
 		if len(s.names) != want || len(s.jobs) != want {
 			t.Errorf("quiet %t: %d names, %d jobs", quiet, len(s.names), len(s.jobs))
+		}
+	}
+}
+
+// An actor that failed and was retried begins anew, not where an earlier life of it was.
+func TestReplayOfARetriedActor(t *testing.T) {
+	sample := sampleRecords()
+	for again, want := range map[bool]bool{false: true, true: false} {
+		l := replayLoop(t)
+		records := sample[:12:12] // task 3 has a checkpoint
+		if again {
+			failed := facts(byte(sched.FactFailed)|factTold, 0, 3)
+			failed.GetFacts().Failure = []*wire.Failure{{Kind: uint32(graph.FailUser), Message: "no"}}
+			records = append(records, failed, facts(byte(sched.FactAgain)|factTold, 0, 3))
+		}
+		l.replayAll(t, records)
+		b := l.mail.find(graph.TaskID{Job: 1, Index: 3})
+		if has := b != nil && b.checkpoint != nil; has != want {
+			t.Errorf("retried %t: there is a checkpoint: %t", again, has)
 		}
 	}
 }

@@ -49,6 +49,7 @@ type cluster struct {
 	resyncs    bool // it has told the application master to register again
 	superseded bool
 	refuse     int32 // asks of this priority
+	refused    int   // how often
 	stranger   bool  // to all tokens
 	strange    int   // heartbeats whose count is found wrong
 	deaf       bool  // releases are noted, and nothing comes of them
@@ -158,6 +159,7 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 	case req.GetResponseId() != c.last.GetResponseId(): // 0 after a registration
 		return nil, yarnException("InvalidApplicationMasterRequestException")
 	case slices.ContainsFunc(req.GetAsk(), func(a *pb.ResourceRequest) bool { return a.GetPriority().GetPriority() == c.refuse }):
+		c.refused++
 		return nil, yarnException("InvalidResourceRequestException")
 	}
 	resp := c.say

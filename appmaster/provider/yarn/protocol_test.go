@@ -395,6 +395,11 @@ func TestAsksThatCannotBeNow(t *testing.T) {
 	if e := next[reconcile.Allocated](t, p); e.Pool != "scheduler" {
 		t.Errorf("%+v", e)
 	}
+	c.look(func() {
+		if c.registered != 2 || c.refused != 0 {
+			t.Errorf("registered %d times; though it wants none, refused %d times", c.registered, c.refused)
+		}
+	})
 	p.Ask("worker", 1, 0)
 	p.Ask("scheduler", 1, 2)
 	seen := map[string]bool{}
