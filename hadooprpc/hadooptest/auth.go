@@ -3,6 +3,7 @@ package hadooptest
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -13,12 +14,14 @@ import (
 
 // authState is the server's half of authentication, as Server.Connection plays it.
 type authState struct {
-	opts    Options
-	digest  *sasl.DigestServer
-	offered []*pb.RpcSasl_SaslAuth // without challenges: what INITIATE is compared with
-	method  sasl.Method
-	tokenID []byte
-	done    bool
+	opts     Options
+	digest   *sasl.DigestServer
+	kerberos *sasl.KerberosServer   // nil until it was chosen
+	offered  []*pb.RpcSasl_SaslAuth // without challenges: what INITIATE is compared with
+	method   sasl.Method
+	tokenID  []byte
+	client   string // by Kerberos
+	done     bool
 }
 
 func denied(msg string) error {
@@ -33,11 +36,18 @@ func (a *authState) begin(o Options, auth wire.Auth) error {
 		return nil
 	case auth != wire.AuthNone:
 		return denied("unknown authentication protocol")
-	case o.TokenOnly:
-		return denied("SIMPLE authentication is not enabled.  Available:[TOKEN]")
+	case o.TokenOnly || o.Kerberos != nil:
+		return denied("SIMPLE authentication is not enabled.  Available:" + available(o))
 	}
 	a.method, a.done = sasl.Simple, true
 	return nil
+}
+
+func available(o Options) string {
+	if o.Kerberos == nil {
+		return "[TOKEN]"
+	}
+	return "[TOKEN, KERBEROS]"
 }
 
 func (a *authState) step(m *pb.RpcSasl) (*pb.RpcSasl, error) {
@@ -55,28 +65,34 @@ func (a *authState) step(m *pb.RpcSasl) (*pb.RpcSasl, error) {
 	return nil, fmt.Errorf("Client sent unsupported state %s", m.GetState())
 }
 
-func offer(method sasl.Method, mechanism, serverID string) *pb.RpcSasl_SaslAuth {
-	return &pb.RpcSasl_SaslAuth{Method: proto.String(string(method)), Mechanism: &mechanism, Protocol: proto.String(""), ServerId: &serverID}
+func offer(method sasl.Method, mechanism, protocol, serverID string) *pb.RpcSasl_SaslAuth {
+	return &pb.RpcSasl_SaslAuth{Method: proto.String(string(method)), Mechanism: &mechanism, Protocol: &protocol, ServerId: &serverID}
 }
 
 func (a *authState) negotiate() (*pb.RpcSasl, error) {
 	if a.offered != nil {
 		return nil, denied("Client already attempted negotiation")
 	}
-	if a.opts.Passwords == nil {
+	if a.opts.Passwords == nil && a.opts.Kerberos == nil {
 		a.method, a.done = sasl.Simple, true
 		return &pb.RpcSasl{State: pb.RpcSasl_SUCCESS.Enum()}, nil
 	}
-	a.digest = &sasl.DigestServer{Password: a.opts.Passwords, QOPs: a.opts.QOPs}
-	tok := offer(sasl.Token, sasl.DigestMD5, "default")
-	a.offered = []*pb.RpcSasl_SaslAuth{tok}
-	withChallenge := proto.CloneOf(tok)
-	withChallenge.Challenge = a.digest.Challenge()
-	out := &pb.RpcSasl{State: pb.RpcSasl_NEGOTIATE.Enum(), Auths: []*pb.RpcSasl_SaslAuth{withChallenge}}
-	if !a.opts.TokenOnly {
-		simple := offer(sasl.Simple, "", "")
-		a.offered = append(a.offered, simple)
-		out.Auths = append(out.Auths, simple)
+	out := &pb.RpcSasl{State: pb.RpcSasl_NEGOTIATE.Enum()}
+	add := func(o *pb.RpcSasl_SaslAuth, challenge []byte) {
+		a.offered = append(a.offered, o)
+		o = proto.CloneOf(o)
+		o.Challenge = challenge
+		out.Auths = append(out.Auths, o)
+	}
+	if a.opts.Passwords != nil {
+		a.digest = &sasl.DigestServer{Password: a.opts.Passwords, QOPs: a.opts.QOPs}
+		add(offer(sasl.Token, sasl.DigestMD5, "", "default"), a.digest.Challenge())
+	}
+	if a.opts.Kerberos != nil {
+		service, host, _ := strings.Cut(a.opts.Service, "/")
+		add(offer(sasl.Kerberos, sasl.GSSAPI, service, host), nil)
+	} else if !a.opts.TokenOnly {
+		add(offer(sasl.Simple, "", "", ""), nil)
 	}
 	return out, nil
 }
@@ -90,9 +106,12 @@ func (a *authState) initiate(m *pb.RpcSasl) (*pb.RpcSasl, error) {
 		if !proto.Equal(o, chosen) {
 			continue
 		}
-		if sasl.Method(chosen.GetMethod()) == sasl.Simple {
+		switch sasl.Method(chosen.GetMethod()) {
+		case sasl.Simple:
 			a.method, a.done = sasl.Simple, true
 			return nil, nil
+		case sasl.Kerberos:
+			a.digest, a.kerberos = nil, &sasl.KerberosServer{Acceptor: a.opts.Kerberos(), QOPs: a.opts.QOPs}
 		}
 		return a.evaluate(m)
 	}
@@ -102,6 +121,9 @@ func (a *authState) initiate(m *pb.RpcSasl) (*pb.RpcSasl, error) {
 func (a *authState) evaluate(m *pb.RpcSasl) (*pb.RpcSasl, error) {
 	if m.Token == nil {
 		return nil, fmt.Errorf("Client did not send a token")
+	}
+	if a.kerberos != nil {
+		return a.kerberosStep(m.GetToken())
 	}
 	if a.digest == nil {
 		return nil, fmt.Errorf("no mechanism was chosen")
@@ -114,12 +136,27 @@ func (a *authState) evaluate(m *pb.RpcSasl) (*pb.RpcSasl, error) {
 	return &pb.RpcSasl{State: pb.RpcSasl_SUCCESS.Enum(), Token: proof}, nil
 }
 
+func (a *authState) kerberosStep(token []byte) (*pb.RpcSasl, error) {
+	out, err := a.kerberos.Step(token)
+	if err != nil {
+		return nil, err
+	}
+	if !a.kerberos.Done() {
+		return &pb.RpcSasl{State: pb.RpcSasl_CHALLENGE.Enum(), Token: out}, nil
+	}
+	a.method, a.client, a.done = sasl.Kerberos, a.kerberos.Client(), true
+	return &pb.RpcSasl{State: pb.RpcSasl_SUCCESS.Enum()}, nil
+}
+
 // layer is the protection in force from the next byte on, nil for none.
 func (a *authState) layer() sasl.Layer {
-	if !a.done || a.digest == nil || !a.digest.Done() {
-		return nil
+	switch {
+	case a.done && a.kerberos != nil:
+		return a.kerberos.Layer()
+	case a.done && a.digest != nil && a.digest.Done():
+		return a.digest.Layer()
 	}
-	return a.digest.Layer()
+	return nil
 }
 
 // unwrapper is the stream inside a protected connection, server side.

@@ -120,6 +120,13 @@ func (c *serverConn) context(b []byte) error {
 			Message: "Authenticated user doesn't match what the client claims to be (" + c.who.GetUserInfo().GetEffectiveUser() + ")",
 			Code:    pb.RpcResponseHeader_FATAL_UNAUTHORIZED, Fatal: true}
 	}
+	if c.auth.method == sasl.Kerberos { // a name beside the proven one is who the client acts for
+		if info := c.who.GetUserInfo(); info.GetEffectiveUser() == "" || info.GetEffectiveUser() == c.auth.client {
+			c.who.UserInfo = &pb.UserInformation{EffectiveUser: proto.String(c.auth.client)}
+		} else {
+			c.who.UserInfo = &pb.UserInformation{EffectiveUser: info.EffectiveUser, RealUser: proto.String(c.auth.client)}
+		}
+	}
 	c.ready = true
 	return nil
 }

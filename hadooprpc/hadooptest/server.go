@@ -14,6 +14,7 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 )
 
 // Options describe a server. The zero value believes every name, as a cluster without security does.
@@ -26,7 +27,11 @@ type Options struct {
 	Passwords func(identifier []byte) ([]byte, error)
 	// TokenOnly refuses SIMPLE, as schedulers and NodeManagers do even without security.
 	TokenOnly bool
-	// QOPs are the protections to offer with TOKEN; none is auth alone.
+	// Kerberos makes the server's half of a Kerberos exchange, and Service is who the server says it is ("nn/host").
+	// With it names are not believed any more. nil offers no KERBEROS.
+	Kerberos func() *gssapi.Acceptor
+	Service  string
+	// QOPs are the protections to offer with TOKEN and KERBEROS; none is auth alone.
 	QOPs []sasl.QOP
 	// MaxRequest is the longest request taken in bytes. 0: 64 MiB (ipc.maximum.data.length's default).
 	MaxRequest int

@@ -112,7 +112,7 @@ func TestRefusals(t *testing.T) {
 		{"a call before the context", Options{}, wire.AuthNone, []proto.Message{header(0), call("m")}, serverException},
 		{"a call before authentication", tokens, wire.AuthSASL, []proto.Message{header(0), call("m")}, serverException},
 		{"a choice that was not offered", tokens, wire.AuthSASL, []proto.Message{header(wire.CallSASL), &pb.RpcSasl{
-			State: pb.RpcSasl_INITIATE.Enum(), Token: []byte{}, Auths: []*pb.RpcSasl_SaslAuth{offer("SIMPLE", "", "")}}}, accessDenied},
+			State: pb.RpcSasl_INITIATE.Enum(), Token: []byte{}, Auths: []*pb.RpcSasl_SaslAuth{offer("SIMPLE", "", "", "")}}}, accessDenied},
 		{"a response before a choice", tokens, wire.AuthSASL, []proto.Message{header(wire.CallSASL), &pb.RpcSasl{State: pb.RpcSasl_RESPONSE.Enum(), Token: []byte{}}}, saslException},
 		{"SASL where none was announced", Options{}, wire.AuthNone, []proto.Message{header(wire.CallSASL), negotiate}, accessDenied},
 	} {

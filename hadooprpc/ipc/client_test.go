@@ -15,6 +15,7 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 	"github.com/yarnd/yarnd/hadooprpc/wire"
 )
 
@@ -35,6 +36,16 @@ func TestIdentity(t *testing.T) {
 		{name: "token where none is asked for", o: Options{User: "alice", Token: tokenFor("t3")}, user: "alice"},
 		{name: "integrity", srv: hadooptest.Options{Passwords: passwords, QOPs: []sasl.QOP{sasl.QOPInt}}, o: Options{Token: tokenFor("t4"), Secure: true}, tokenID: "t4"},
 		{name: "privacy", srv: hadooptest.Options{Passwords: passwords, QOPs: []sasl.QOP{sasl.QOPConf}}, o: Options{Token: tokenFor("t5"), Secure: true, MinQOP: sasl.QOPConf}, tokenID: "t5"},
+		{name: "Kerberos", srv: kerberized(), o: withTicket("nn/_HOST", 0), user: "alice@EXAMPLE.COM"},
+		{name: "Kerberos, integrity", srv: kerberized(sasl.QOPAuth, sasl.QOPInt), o: withTicket("nn/_HOST", sasl.QOPInt), user: "alice@EXAMPLE.COM"},
+		{name: "Kerberos, privacy", srv: kerberized(sasl.QOPAuth, sasl.QOPInt, sasl.QOPConf), o: withTicket("nn/_HOST@EXAMPLE.COM", sasl.QOPConf), user: "alice@EXAMPLE.COM"},
+		{name: "Kerberos, protection too weak", srv: kerberized(sasl.QOPInt), o: withTicket("nn/_HOST", sasl.QOPConf), wantErr: "insist on auth-conf", wantNotAsked: true},
+		{name: "Kerberos, another service", srv: kerberized(), o: withTicket("rm/_HOST", 0), wantErr: "it must be rm/127.0.0.1", wantNotAsked: true},
+		{name: "Kerberos, an impostor", srv: hadooptest.Options{Kerberos: func() *gssapi.Acceptor { return realm.Acceptor("dn/other") }, Service: "nn/127.0.0.1"}, o: withTicket("nn/_HOST", 0), wantErr: "a ticket for nn/127.0.0.1"},
+		{name: "Kerberos for somebody", srv: kerberized(sasl.QOPConf), o: Options{Kerberos: withTicket("nn/_HOST", 0).Kerberos, User: "bob", RealUser: "alice@EXAMPLE.COM", Secure: true}, user: "bob", real: "alice@EXAMPLE.COM"},
+		{name: "Kerberos and a token", srv: hadooptest.Options{Passwords: passwords, Kerberos: kerberized().Kerberos, Service: "nn/127.0.0.1"}, o: Options{Kerberos: withTicket("nn/_HOST", 0).Kerberos, Token: tokenFor("t6"), Secure: true}, tokenID: "t6"},
+		{name: "name refused by Kerberos", srv: kerberized(), o: Options{User: "alice"}, wantErr: "SIMPLE authentication is not enabled.  Available:[TOKEN, KERBEROS]"},
+		{name: "ticket where none is asked for", o: withTicket("nn/_HOST", 0), wantErr: "configured to be secure", wantNotAsked: true},
 		{name: "name refused", srv: hadooptest.Options{Passwords: passwords, TokenOnly: true}, o: Options{User: "alice"}, wantErr: "SIMPLE authentication is not enabled"},
 		{name: "wrong password", srv: hadooptest.Options{Passwords: func([]byte) ([]byte, error) { return []byte("x"), nil }, TokenOnly: true}, o: Options{Token: tokenFor("t")}, wantErr: "wrong password", wantNotAsked: true},
 		{name: "downgrade refused", o: Options{Secure: true, Token: tokenFor("t")}, wantErr: "configured to be secure", wantNotAsked: true},

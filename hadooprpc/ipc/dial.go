@@ -33,7 +33,7 @@ func dial(ctx context.Context, addr, protocol string, o Options, tok *token.Toke
 	// Reads and writes know no contexts: the end of ctx reaches them as a deadline in the past.
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
 	cn := newConn(addr, nc, o)
-	err = cn.introduce(protocol, o, tok)
+	err = cn.introduce(ctx, protocol, o, tok)
 	if !stop() && err == nil {
 		err = reason(ctx)
 	}
@@ -68,8 +68,8 @@ func reason(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-func (cn *conn) introduce(protocol string, o Options, tok *token.Token) error {
-	mechs := o.mechanisms(tok)
+func (cn *conn) introduce(ctx context.Context, protocol string, o Options, tok *token.Token) error {
+	mechs := o.mechanisms(ctx, cn.addr, tok)
 	var out []byte
 	if len(mechs) == 0 && !o.Secure {
 		cn.auth = sasl.Simple
@@ -77,8 +77,8 @@ func (cn *conn) introduce(protocol string, o Options, tok *token.Token) error {
 	} else if err := cn.authenticate(mechs, o.Secure); err != nil {
 		return err
 	}
-	context := &pb.IpcConnectionContext{UserInfo: whoWeAre(cn.auth, o), Protocol: proto.String(protocol)}
-	frame, err := wire.AppendFrame(nil, setupHeader(wire.CallContext), context)
+	who := &pb.IpcConnectionContext{UserInfo: whoWeAre(cn.auth, o), Protocol: proto.String(protocol)}
+	frame, err := wire.AppendFrame(nil, setupHeader(wire.CallContext), who)
 	if err != nil {
 		return err
 	}

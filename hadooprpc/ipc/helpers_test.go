@@ -11,6 +11,8 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
@@ -81,6 +83,19 @@ func passwords(id []byte) ([]byte, error) { return append([]byte("pw of "), id..
 
 func tokenFor(id string) *token.Token {
 	return &token.Token{Identifier: []byte(id), Password: []byte("pw of " + id), Kind: "TEST"}
+}
+
+// realm knows alice, and nn/127.0.0.1.
+var realm = &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
+
+func kerberized(qops ...sasl.QOP) hadooptest.Options {
+	const service = "nn/127.0.0.1"
+	return hadooptest.Options{Kerberos: func() *gssapi.Acceptor { return realm.Acceptor(service) }, Service: service, QOPs: qops}
+}
+
+func withTicket(principal string, least sasl.QOP) Options {
+	return Options{Secure: true, Kerberos: &sasl.KerberosMechanism{MinQOP: least, Tickets: gssapi.Tickets{Issuer: realm, Client: "alice"},
+		Service: sasl.Service{Principal: principal, Key: "dfs.namenode.kerberos.principal"}}}
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -24,8 +24,8 @@ type Options struct {
 	// Token authenticates by a Hadoop token. Schedulers' and NodeManagers' ports demand one even on clusters
 	// without security. nil: none.
 	Token *token.Token
-	// Mechanisms are further ways to authenticate, such as Kerberos.
-	Mechanisms []sasl.Mechanism
+	// Kerberos authenticates by tickets, where a server does not want the Token. nil: there are none.
+	Kerberos *sasl.KerberosMechanism
 	// Secure refuses every server that would go on without authentication.
 	Secure bool
 	// MinQOP is the weakest protection to accept after authentication by token; 0 accepts all.
@@ -76,13 +76,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// mechanisms lists the ways to authenticate with tok, which may be nil.
-func (o Options) mechanisms(tok *token.Token) []sasl.Mechanism {
+// mechanisms lists the ways to authenticate to addr with tok, which may be nil, for as long as ctx lasts.
+func (o Options) mechanisms(ctx context.Context, addr string, tok *token.Token) []sasl.Mechanism {
 	var ms []sasl.Mechanism
 	if tok != nil {
 		ms = append(ms, &sasl.TokenMechanism{Identifier: tok.Identifier, Password: tok.Password, MinQOP: o.MinQOP})
 	}
-	return append(ms, o.Mechanisms...)
+	if o.Kerberos != nil {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			host = addr
+		}
+		ms = append(ms, o.Kerberos.To(ctx, host))
+	}
+	return ms
 }
 
 // DefaultUser is who Hadoop's clients say they are on clusters without security: HADOOP_USER_NAME, else the

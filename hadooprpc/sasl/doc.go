@@ -15,10 +15,12 @@
 //
 // Client is that state machine. It does no I/O: messages go in, messages come out, so each path of it can be played
 // in a test. Exchange is one run of a mechanism inside it, Mechanism makes exchanges from what a server offers.
-// TOKEN, which is DIGEST-MD5 with a Hadoop token for name and password, is here; KERBEROS will be another Mechanism.
+// TOKEN is DIGEST-MD5 with a Hadoop token for name and password; KERBEROS is GSSAPI (folder gssapi) with a ticket, of
+// which folder krb5 knows where it comes from.
 //
 // Once authenticated, a connection may be protected (auth-int, auth-conf): everything then travels inside RpcSasl
 // messages of state WRAP, whose tokens a Layer makes and opens.
 //
-// Sources: org.apache.hadoop.security.SaslRpcClient, org.apache.hadoop.ipc.Server (3.4.2); RFC 2831 (DIGEST-MD5).
+// Sources: org.apache.hadoop.security.SaslRpcClient, org.apache.hadoop.ipc.Server (3.4.2); RFC 2831 (DIGEST-MD5),
+// RFC 4752 (GSSAPI).
 package sasl
