@@ -24,11 +24,14 @@ var (
 	errKeyType  = errors.New("gssapi: only AES keys are accepted")
 )
 
-// SupportedTypes are the encryption types that are accepted, best first: Kerberos names and numbers.
-var SupportedTypes = []struct {
+// Type is an encryption type: Kerberos' name and number.
+type Type struct {
 	Name string
 	ID   int32
-}{
+}
+
+// SupportedTypes are the encryption types that are accepted, best first.
+var SupportedTypes = []Type{
 	{"aes256-cts-hmac-sha384-192", etypeID.AES256_CTS_HMAC_SHA384_192},
 	{"aes128-cts-hmac-sha256-128", etypeID.AES128_CTS_HMAC_SHA256_128},
 	{"aes256-cts-hmac-sha1-96", etypeID.AES256_CTS_HMAC_SHA1_96},

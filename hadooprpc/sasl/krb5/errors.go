@@ -1,0 +1,119 @@
+package krb5
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
+)
+
+// Kind is what went wrong.
+type Kind string
+
+// Kinds of failure.
+const (
+	BadConfig     Kind = "bad-config"     // krb5.conf is missing, or says nothing of the realm
+	NoCache       Kind = "no-cache"       // there is no ticket cache
+	BadCache      Kind = "bad-cache"      // it cannot be read, or is of a type that we do not read
+	Expired       Kind = "expired"        // its ticket has
+	BadKeytab     Kind = "bad-keytab"     // it cannot be read, or is of another principal
+	WrongPassword Kind = "wrong-key"      // the KDC has another key than the keytab
+	UnknownUser   Kind = "unknown-user"   // the KDC does not know the principal
+	UnknownServer Kind = "unknown-server" // the KDC does not know the service
+	Skew          Kind = "clock-skew"     // clocks differ too much
+	Unreachable   Kind = "unreachable"    // no KDC answers
+	NoCommonType  Kind = "no-common-type" // of encryption
+	Refused       Kind = "refused"        // any other answer of the KDC
+)
+
+// Error tells what failed, why, and what to do.
+type Error struct {
+	Kind   Kind
+	Reason string // one sentence without a full stop
+	Cure   string // what to do or to run; may be empty
+	Err    error  // the library's own words; may be nil
+}
+
+func (e *Error) Error() string {
+	s := "Kerberos: " + e.Reason
+	if e.Err != nil {
+		s += " (" + e.Err.Error() + ")"
+	}
+	if e.Cure != "" {
+		s += ": " + e.Cure
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf is the kind of the failure in err's chain, "" if there is none.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}
+
+// codeForm finds the number in the library's words for an answer of the KDC: it keeps these as text.
+var codeForm = regexp.MustCompile(`\((\d+)\) K(?:RB|DC)_[A-Z_]+`)
+
+// explain makes an Error of what the library says when who asked a KDC of realm for what.
+func explain(err error, who, what, realm string) error {
+	if err == nil {
+		return nil
+	}
+	if e := (*Error)(nil); errors.As(err, &e) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	text := err.Error()
+	if m := codeForm.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return byCode(int32(n), err, who, what, realm)
+	}
+	switch {
+	case strings.Contains(text, "no KDCs defined"), strings.Contains(text, "no KDC SRV records"), strings.Contains(text, "does not have any defined KDCs"):
+		return &Error{BadConfig, fmt.Sprintf("krb5.conf names no KDC of the realm %s", realm),
+			"add one to [realms], or set KRB5_CONFIG to the file of that realm", nil}
+	case strings.Contains(text, "communication error with KDC"), strings.Contains(text, "failed to communicate with KDC"), strings.Contains(text, "sending to a KDC"):
+		return &Error{Unreachable, fmt.Sprintf("no KDC of the realm %s answers", realm), "is the network up, and is the address in krb5.conf right?", err}
+	case strings.Contains(text, "no valid existing session"), strings.Contains(text, "no user credentials available"):
+		return expired(who)
+	case strings.Contains(text, "not found in keytab"), strings.Contains(text, "matching key not found"):
+		return &Error{BadKeytab, fmt.Sprintf("the keytab has no key of %s of a type that the KDC wants", who), "list what it has with: klist -kte FILE", err}
+	}
+	return &Error{Refused, fmt.Sprintf("%s got no ticket for %s", who, what), "", err}
+}
+
+func expired(who string) *Error {
+	return &Error{Expired, fmt.Sprintf("the ticket of %s has expired", who), "get a new one with: kinit " + who, nil}
+}
+
+func byCode(code int32, err error, who, what, realm string) error {
+	switch code {
+	case errorcode.KDC_ERR_C_PRINCIPAL_UNKNOWN:
+		return &Error{UnknownUser, fmt.Sprintf("the KDC of %s does not know %s", realm, who), "is the name right, and the realm?", nil}
+	case errorcode.KDC_ERR_S_PRINCIPAL_UNKNOWN:
+		return &Error{UnknownServer, fmt.Sprintf("the KDC of %s does not know the service %s", realm, what),
+			"its principal in Hadoop's configuration, the server's host name or [domain_realm] of krb5.conf is another than the KDC's", nil}
+	case errorcode.KDC_ERR_PREAUTH_FAILED, errorcode.KRB_AP_ERR_BAD_INTEGRITY:
+		return &Error{WrongPassword, fmt.Sprintf("the KDC has another key for %s than the keytab", who), "the password was changed since: ask for a new keytab", nil}
+	case errorcode.KRB_AP_ERR_SKEW, errorcode.KRB_AP_ERR_TKT_NYV, errorcode.KDC_ERR_NEVER_VALID:
+		return &Error{Skew, "this machine's clock and the KDC's differ by more than is tolerated, usually five minutes", "set this clock; timedatectl shows whether it is synchronized", err}
+	case errorcode.KRB_AP_ERR_TKT_EXPIRED:
+		return expired(who)
+	case errorcode.KDC_ERR_ETYPE_NOSUPP:
+		return &Error{NoCommonType, fmt.Sprintf("the KDC and this program have no type of encryption in common for %s", what),
+			"AES is needed (aes256-cts-hmac-sha1-96, aes128-cts-hmac-sha1-96, or their SHA-2 forms): look at permitted_enctypes in krb5.conf, and at the keys of the service", err}
+	case errorcode.KDC_ERR_CLIENT_REVOKED, errorcode.KDC_ERR_KEY_EXPIRED:
+		return &Error{Refused, fmt.Sprintf("the KDC has locked %s, or its password has expired", who), "ask the administrator of the realm " + realm, err}
+	case errorcode.KDC_ERR_WRONG_REALM:
+		return &Error{BadConfig, fmt.Sprintf("the KDC serves another realm than %s", realm), "look at default_realm and [domain_realm] in krb5.conf", err}
+	}
+	return &Error{Refused, fmt.Sprintf("the KDC gives %s no ticket for %s", who, what), "", err}
+}

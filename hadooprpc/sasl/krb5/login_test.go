@@ -1,0 +1,265 @@
+package krb5
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jcmturner/gokrb5/v8/keytab"
+
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
+)
+
+// cacheFile is a ticket cache of alice, of version 4, with tickets that end at a time.
+func cacheFile(t testing.TB, ends time.Time, services ...string) []byte {
+	t.Helper()
+	realm := &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
+	var b bytes.Buffer
+	u32 := func(n int) { binary.Write(&b, binary.BigEndian, uint32(n)) }
+	data := func(d []byte) { u32(len(d)); b.Write(d) }
+	principal := func(name string) {
+		parts := strings.Split(name, "/")
+		u32(1)
+		u32(len(parts))
+		data([]byte("EXAMPLE.COM"))
+		for _, p := range parts {
+			data([]byte(p))
+		}
+	}
+	b.Write([]byte{5, 4, 0, 12, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0})
+	principal("alice")
+	for _, s := range services {
+		cred, err := realm.Ticket("alice", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticket, err := cred.Ticket.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		principal("alice")
+		principal(s)
+		binary.Write(&b, binary.BigEndian, uint16(cred.Key.KeyType))
+		data(cred.Key.KeyValue)
+		for _, at := range []time.Time{ends.Add(-time.Hour), ends.Add(-time.Hour), ends, ends} {
+			u32(int(at.Unix()))
+		}
+		b.WriteByte(0)
+		u32(0x40e10000)
+		u32(0)
+		u32(0)
+		data(ticket)
+		data(nil)
+	}
+	return b.Bytes()
+}
+
+const grantsTickets = "krbtgt/EXAMPLE.COM"
+
+// example is a configuration whose KDC is at an address.
+func example(t testing.TB, kdc string) *Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "krb5.conf")
+	text := "[libdefaults]\ndefault_realm = EXAMPLE.COM\nudp_preference_limit = 1\n[realms]\nEXAMPLE.COM = {\nkdc = " + kdc + "\n}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := LoadConfig(env("KRB5_CONFIG", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func write(t testing.TB, path string, b []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A ticket for the service that is in the cache already needs no KDC.
+func TestFromCache(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cache")
+	ends := time.Now().Add(time.Hour).Truncate(time.Second)
+	write(t, path, cacheFile(t, ends, grantsTickets, "nn/a.b"))
+	l, err := FromCache(example(t, "127.0.0.1:1"), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got, _ := l.Expires(); l.Principal() != "alice@EXAMPLE.COM" || !got.Equal(ends) {
+		t.Errorf("%s until %v", l.Principal(), got)
+	}
+	cred, err := l.ServiceTicket(t.Context(), "nn/a.b@EXAMPLE.COM")
+	if err != nil || cred.Ticket.SName.PrincipalNameString() != "nn/a.b" || cred.Client.PrincipalNameString() != "alice" || cred.Realm != "EXAMPLE.COM" {
+		t.Fatalf("%+v, %v", cred.Ticket.SName, err)
+	}
+	if _, err := l.ServiceTicket(t.Context(), "nn/c.d@EXAMPLE.COM"); KindOf(err) != Unreachable || !strings.Contains(err.Error(), "no KDC of the realm EXAMPLE.COM answers") {
+		t.Errorf("no KDC: %v", err)
+	}
+	// kinit again: a service that was not there before is.
+	write(t, path, cacheFile(t, ends, grantsTickets, "nn/c.d"))
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.ServiceTicket(t.Context(), "nn/c.d"); err != nil {
+		t.Errorf("after kinit: %v", err)
+	}
+	l.Close()
+	if _, err := l.ServiceTicket(t.Context(), "nn/c.d"); !errors.Is(err, errClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestFromCacheErrors(t *testing.T) {
+	c, dir := example(t, "127.0.0.1:1"), t.TempDir()
+	good := cacheFile(t, time.Now().Add(time.Hour), grantsTickets)
+	for name, x := range map[string]struct {
+		content []byte
+		kind    Kind
+		says    string
+	}{
+		"expired":   {cacheFile(t, time.Now().Add(-time.Minute), grantsTickets), Expired, "kinit alice@EXAMPLE.COM"},
+		"missing":   {nil, NoCache, "kinit"},
+		"empty":     {[]byte{}, BadCache, "kdestroy; kinit"},
+		"other":     {[]byte("SQLite format 3\x00"), BadCache, "known version"},
+		"no ticket": {cacheFile(t, time.Now().Add(time.Hour), "nn/a.b"), NoCache, "kinit"},
+		"huge":      {append(bytes.Clone(good[:len(good)-8]), 0x7f, 0xff, 0xff, 0xff), BadCache, "cut or damaged"},
+	} {
+		path := filepath.Join(dir, name)
+		if x.content != nil {
+			write(t, path, x.content)
+		}
+		if _, err := FromCache(c, path); KindOf(err) != x.kind || !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for n := range good {
+		path := write(t, filepath.Join(dir, "cut"), good[:n])
+		if l, err := FromCache(c, path); err == nil {
+			l.Close()
+			t.Errorf("cut after %d of %d bytes: taken", n, len(good))
+		} else if strings.Contains(err.Error(), "malformed") {
+			t.Errorf("cut after %d bytes: it was the library that found out: %v", n, err)
+		}
+	}
+}
+
+func FuzzCache(f *testing.F) {
+	good := cacheFile(f, time.Now().Add(time.Hour), grantsTickets, "nn/a.b")
+	f.Add(good)
+	f.Add([]byte{5, 1, 0, 0, 0, 1, 0, 0, 0, 0})
+	f.Add([]byte{5, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
+	path := filepath.Join(f.TempDir(), "cache")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		write(t, path, b)
+		if _, err := loadCache(path); err != nil && strings.Contains(err.Error(), "malformed") {
+			t.Errorf("checked, and yet: %v", err)
+		}
+	})
+}
+
+func TestCachePath(t *testing.T) {
+	c := &Config{Files: []string{"/etc/krb5.conf"}}
+	set := &Config{CacheName: "KEYRING:persistent:0", Files: c.Files}
+	for _, x := range []struct {
+		name, want, says string
+		c                *Config
+	}{
+		{"/a/b", "/a/b", "", c}, {"FILE:/a/b", "/a/b", "", c}, {"/a:b", "/a:b", "", c},
+		{"KCM:0", "", "only files are read", c}, {"DIR:/a", "", "export KRB5CCNAME=FILE:/tmp/krb5cc_", c},
+		{"", "", "KEYRING:persistent:0 (by default_ccache_name in /etc/krb5.conf)", set}, {"FILE:/a", "/a", "", set},
+		{"FILE:/a/%{LOCAL_APPDATA}", "", "is no file", c},
+	} {
+		got, err := CachePath(env("KRB5CCNAME", x.name), x.c)
+		if got != x.want || (err == nil) != (x.says == "") || err != nil && !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%q: %q, %v", x.name, got, err)
+		}
+	}
+	if got, err := CachePath(env(), c); err != nil || !strings.HasPrefix(got, "/tmp/krb5cc_") {
+		t.Errorf("without any: %q, %v", got, err)
+	}
+}
+
+func TestFromKeytab(t *testing.T) {
+	kt := keytab.New()
+	if err := kt.AddEntry("alice", "EXAMPLE.COM", "secret", time.Now(), 1, 18); err != nil {
+		t.Fatal(err)
+	}
+	b, err := kt.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, path := example(t, "127.0.0.1:1"), write(t, filepath.Join(t.TempDir(), "keytab"), b)
+	l, err := FromKeytab(c, path, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if l.Principal() != "alice@EXAMPLE.COM" {
+		t.Error(l.Principal())
+	}
+	if _, err := l.ServiceTicket(t.Context(), "nn/a.b"); KindOf(err) != Unreachable {
+		t.Errorf("no KDC: %v", err)
+	}
+	if _, err := FromKeytab(c, path, "bob"); KindOf(err) != BadKeytab || !strings.Contains(err.Error(), "no key of bob@EXAMPLE.COM, but of alice@EXAMPLE.COM") {
+		t.Errorf("another's keytab: %v", err)
+	}
+	if _, err := FromKeytab(c, path+"x", "bob"); KindOf(err) != BadKeytab {
+		t.Errorf("no keytab: %v", err)
+	}
+	for n := range b {
+		cut := write(t, path+".cut", b[:n])
+		if l, err := FromKeytab(c, cut, "alice"); err == nil {
+			l.Close()
+			t.Errorf("cut after %d of %d bytes: taken", n, len(b))
+		}
+	}
+}
+
+// A KDC that says nothing keeps nobody for longer than he wants to wait.
+func TestSilentKDC(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, filepath.Join(t.TempDir(), "cache"), cacheFile(t, time.Now().Add(time.Hour), grantsTickets))
+	l, err := FromCache(example(t, silent.Addr().String()), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := l.ServiceTicket(ctx, "nn/a.b"); KindOf(err) != Unreachable || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	silent.Close() // its connections too: what waits for them ends
+	l.Close()
+}
+
+func TestExplain(t *testing.T) {
+	for code, want := range map[string]Kind{
+		"KDC_Error: AS Exchange Error: kerberos error response from KDC: KRB Error: (6) KDC_ERR_C_PRINCIPAL_UNKNOWN Client not found in Kerberos database": UnknownUser,
+		"KRB Error: (7) KDC_ERR_S_PRINCIPAL_UNKNOWN Server not found in Kerberos database":                                                                 UnknownServer,
+		"KRB Error: (24) KDC_ERR_PREAUTH_FAILED Pre-authentication information was invalid":                                                                WrongPassword,
+		"KRB Error: (37) KRB_AP_ERR_SKEW Clock skew too great":                                                                                             Skew,
+		"KRB Error: (32) KRB_AP_ERR_TKT_EXPIRED Ticket expired":                                                                                            Expired,
+		"KRB Error: (14) KDC_ERR_ETYPE_NOSUPP KDC has no support for encryption type":                                                                      NoCommonType,
+		"no KDCs defined in configuration for realm X":                                                                                                     BadConfig,
+		"something else": Refused,
+	} {
+		err := explain(errors.New(code), "alice@X", "nn/a", "X")
+		if KindOf(err) != want {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
