@@ -13,9 +13,7 @@ import (
 // one to the NameNode and those to DataNodes. The library has no contexts and
 // never gives up waiting; a guard bounds each wait and can end them all.
 type guard struct {
-	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
-	timeout time.Duration // for a connection to be made and for a NameNode's answer
-	stall   time.Duration // for a DataNode to take or give anything
+	dialOptions
 
 	mu     sync.Mutex
 	ctx    context.Context // of the operation under way; dials end with it
@@ -30,8 +28,7 @@ type guard struct {
 var errClosed = errors.New("the connection was closed by us")
 
 func newGuard(ctx context.Context, opts dialOptions) *guard {
-	return &guard{dial: opts.dial, timeout: opts.timeout, stall: opts.stall, ctx: ctx,
-		conns: make(map[*guardedConn]struct{})}
+	return &guard{dialOptions: opts, ctx: ctx, conns: make(map[*guardedConn]struct{})}
 }
 
 // bind makes later dials end with ctx.
@@ -64,7 +61,13 @@ func (g *guard) connect(network, addr string, wait time.Duration, data bool) (ne
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	c, err := g.dial(ctx, network, addr)
+	var c net.Conn
+	var err error
+	if data || g.nameNode == nil {
+		c, err = g.dial(ctx, network, addr)
+	} else {
+		c, err = g.nameNode(ctx, addr)
+	}
 	if err != nil {
 		g.note(err, data)
 		return nil, err

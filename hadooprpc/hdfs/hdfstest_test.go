@@ -5,31 +5,85 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs/hdfstest"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
 // openFake opens an HDFS in this process.
 func openFake(t *testing.T, opts Options) (*hdfstest.Cluster, FS) {
 	t.Helper()
-	c, err := hdfstest.Start(hdfstest.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	dir := t.TempDir()
+	c := startFake(t, hadooptest.Options{})
+	dir := t.TempDir() // for the writers that are killed, which are processes of their own
 	site := fmt.Sprintf("<configuration><property><name>fs.defaultFS</name><value>%s</value></property></configuration>", c.URL())
 	must(t, os.WriteFile(filepath.Join(dir, "core-site.xml"), []byte(site), 0o644))
 	t.Setenv("HADOOP_CONF_DIR", dir)
-	site0, err := conf.Load(conf.Options{})
+	loaded, err := conf.Load(conf.Options{})
 	must(t, err)
-	fsys, err := Open(t.Context(), site0, "", opts)
+	fsys, err := Open(t.Context(), loaded, "", opts)
 	must(t, err)
 	t.Cleanup(func() { fsys.Close() })
 	return c, fsys
+}
+
+func startFake(t *testing.T, security hadooptest.Options) *hdfstest.Cluster {
+	t.Helper()
+	c, err := hdfstest.Start(hdfstest.Options{Dir: t.TempDir(), Security: security})
+	must(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// The suite again, by ticket and by token, with each protection.
+func TestFakeSecured(t *testing.T) {
+	realm := &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
+	const service = "nn/127.0.0.1"
+	me, err := actingUser("", true) // who owns what the fake has
+	must(t, err)
+	tickets := gssapi.Tickets{Issuer: realm, Client: me}
+	password := func([]byte) ([]byte, error) { return []byte("password"), nil }
+	for protection, qop := range map[string]sasl.QOP{"authentication": sasl.QOPAuth, "integrity": sasl.QOPInt, "privacy": sasl.QOPConf} {
+		c := startFake(t, hadooptest.Options{Kerberos: func() *gssapi.Acceptor { return realm.Acceptor(service) }, Service: service,
+			Passwords: password, QOPs: []sasl.QOP{qop}})
+		site := conf.FromMap(map[string]string{"fs.defaultFS": c.URL(), "hadoop.security.authentication": "kerberos",
+			"hadoop.rpc.protection": protection, "dfs.namenode.kerberos.principal": "nn/_HOST@EXAMPLE.COM"})
+		for how, opts := range map[string]Options{
+			"ticket": {User: me, Tickets: tickets}, "token": {User: me, Token: &token.Token{Identifier: []byte("id"), Password: []byte("password")}},
+		} {
+			t.Run(protection+" by "+how, func(t *testing.T) {
+				fsys, err := Open(t.Context(), site, "", opts)
+				must(t, err)
+				defer fsys.Close()
+				testFS(t, fsys, "/"+how, 1<<20)
+				a, err := fsys.Append(t.Context(), "/"+how+"/journal", CreateOptions{})
+				must(t, err)
+				defer a.Close()
+				_, err = a.Write([]byte("flushed"))
+				must(t, err)
+				must(t, a.Flush(t.Context()))
+				must(t, fsys.Recover(t.Context(), "/"+how+"/journal"))
+			})
+		}
+		if protection == "privacy" {
+			continue
+		}
+		stricter := site.With(map[string]string{"hadoop.rpc.protection": "privacy"})
+		if _, err := Open(t.Context(), stricter, "", Options{User: me, Tickets: tickets, Timeout: 2 * time.Second}); err == nil || !strings.Contains(err.Error(), "insist on auth-conf") {
+			t.Errorf("%s where privacy is wanted: %v", protection, err)
+		}
+	}
+	plain := startFake(t, hadooptest.Options{})
+	site := conf.FromMap(map[string]string{"fs.defaultFS": plain.URL(), "hadoop.security.authentication": "kerberos", "dfs.namenode.kerberos.principal": "nn/_HOST@EXAMPLE.COM"})
+	if _, err := Open(t.Context(), site, "", Options{User: me, Tickets: tickets, Timeout: 2 * time.Second}); err == nil || !strings.Contains(err.Error(), "configured to be secure") {
+		t.Errorf("a NameNode that wants no proof: %v", err)
+	}
 }
 
 // The suite that real daemons pass.

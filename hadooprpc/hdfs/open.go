@@ -16,6 +16,8 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
 const (
@@ -34,12 +36,13 @@ type Options struct {
 	// Timeout bounds each operation on metadata, all its attempts together;
 	// 20 s when zero.
 	Timeout time.Duration
-	// Dial makes all connections. It may return ones that have been
-	// authenticated already and want nothing but the plain protocol's bytes.
+	// Dial makes all connections; nil is a plain TCP dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// SecureDial says that Dial authenticates, so that a cluster with
-	// Kerberos need not be refused.
-	SecureDial bool
+	// Tickets authenticate on a cluster with Kerberos, where User is the short
+	// name of who they are of. nil: there is the Token.
+	Tickets sasl.TicketSource
+	// Token is a delegation token of HDFS. nil: there are Tickets.
+	Token *token.Token
 	// Logger receives repeated calls at debug level; nil discards them.
 	Logger *slog.Logger
 }
@@ -117,12 +120,11 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	kerberos := strings.EqualFold(c.String("hadoop.security.authentication", ""), "kerberos")
-	if kerberos && !opts.SecureDial {
-		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrUnsupported,
-			Detail: "the cluster wants Kerberos (hadoop.security.authentication, from " + c.Origin("hadoop.security.authentication") + "), and no authenticating connection was provided"}
+	if ipc.Secure(c) && opts.Tickets == nil && opts.Token == nil {
+		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth,
+			Detail: "the cluster wants Kerberos (hadoop.security.authentication, from " + c.Origin("hadoop.security.authentication") + "), and there is neither ticket nor token"}
 	}
-	user, err := actingUser(opts.User, kerberos)
+	user, err := actingUser(opts.User, ipc.Secure(c))
 	if err != nil {
 		return nil, err
 	}
@@ -148,15 +150,22 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
+	rpc := ipc.Options{
+		User: user, Token: opts.Token, ConnectTimeout: r.timeout, CallTimeout: r.timeout, RetryFor: r.timeout,
+		IdleTimeout: idleTime, Dial: dial, Logger: r.log,
+	}
+	if rpc, err = rpc.WithSecurity(c, "dfs.namenode.kerberos.principal", opts.Tickets); err != nil {
+		return nil, err
+	}
 	r.pool = &pool{
 		addresses: addresses,
 		options:   hdfs.ClientOptions{User: user, UseDatanodeHostname: useHostname},
 		dial:      dialOptions{dial: dial, timeout: r.timeout, stall: stallTime},
 	}
-	r.proxy = ipc.NewProxy(addresses, clientProtocol, ipc.Options{
-		User: user, ConnectTimeout: r.timeout, CallTimeout: r.timeout, RetryFor: r.timeout,
-		IdleTimeout: idleTime, Dial: dial, Logger: r.log,
-	})
+	if rpc.Secure {
+		r.pool.dial.nameNode = secured(rpc)
+	}
+	r.proxy = ipc.NewProxy(addresses, clientProtocol, rpc)
 	return r, nil
 }
 

@@ -19,9 +19,11 @@ const (
 
 // dialOptions are what all connections of a pool have in common.
 type dialOptions struct {
-	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
-	timeout time.Duration
-	stall   time.Duration
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// nameNode connects to a NameNode, on clusters with Kerberos; nil: dial does.
+	nameNode func(ctx context.Context, addr string) (net.Conn, error)
+	timeout  time.Duration // for a connection to be made and for a NameNode's answer
+	stall    time.Duration // for a DataNode to take or give anything
 }
 
 // client is one client of the library with the guard of its connections. It is

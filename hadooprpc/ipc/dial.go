@@ -24,6 +24,15 @@ import (
 //
 // The context's frame is not answered; a refusal arrives as a FATAL reply before or instead of the first call's.
 func dial(ctx context.Context, addr, protocol string, o Options, tok *token.Token) (*conn, error) {
+	cn, err := connect(ctx, addr, protocol, o, tok)
+	if err == nil {
+		cn.start()
+	}
+	return cn, err
+}
+
+// connect is dial without the goroutines that make a Client's connection live.
+func connect(ctx context.Context, addr, protocol string, o Options, tok *token.Token) (*conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	nc, err := o.Dial(ctx, "tcp", addr)
@@ -42,7 +51,6 @@ func dial(ctx context.Context, addr, protocol string, o Options, tok *token.Toke
 		return nil, &ConnError{Addr: addr, Op: "authenticate", Err: causeOf(ctx, err)}
 	}
 	o.Logger.DebugContext(ctx, "hadoop rpc connected", "addr", addr, "protocol", protocol, "auth", cn.auth)
-	cn.start()
 	return cn, nil
 }
 

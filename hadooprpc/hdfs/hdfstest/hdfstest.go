@@ -19,7 +19,9 @@ type Options struct {
 	// Host to listen on. "": 127.0.0.1.
 	Host string
 	// Logger hears about connections and calls at debug level. nil: nobody does.
-	Logger *slog.Logger
+	// Security is how clients of the NameNode authenticate; the zero value believes names.
+	Security hadooptest.Options
+	Logger   *slog.Logger
 }
 
 // Cluster is a running file system. Its methods may be called by many goroutines.
@@ -67,7 +69,9 @@ func Start(o Options) (*Cluster, error) {
 	}
 	host := cmp.Or(o.Host, "127.0.0.1")
 	c := &Cluster{dir: dir, tree: newTree(dir)}
-	if c.rpc, err = hadooptest.NewServer(hadooptest.Options{Addr: net.JoinHostPort(host, "0"), Logger: o.Logger}); err != nil {
+	server := o.Security
+	server.Addr, server.Logger = net.JoinHostPort(host, "0"), o.Logger
+	if c.rpc, err = hadooptest.NewServer(server); err != nil {
 		return nil, err
 	}
 	if c.data, err = newDataNode(c, host); err != nil {
