@@ -14,7 +14,6 @@ func (c *Core) Check() error {
 	k := &checker{c: c, accounts: map[graph.WorkerID]*account{}, takes: map[graph.WorkerID]takes{}, lanes: map[*lane][]uint32{}}
 	for id := range c.workers {
 		k.accounts[id] = &account{}
-		k.takes[id] = takes{}
 	}
 	for _, j := range c.jobs {
 		if err := k.job(j); err != nil {
@@ -32,6 +31,7 @@ type checker struct {
 	accounts map[graph.WorkerID]*account
 	takes    map[graph.WorkerID]takes
 	lanes    map[*lane][]uint32 // their ready tasks
+	queued   []uint32           // scratch
 	ready    int
 	active   int
 }
@@ -63,7 +63,7 @@ const ofMemory = 1<<32 - 1
 func (k *checker) job(j *job) error {
 	var counts [states]uint32
 	kept := uint32(0)
-	active := make([]class, len(j.classes)) // of which the parts are counted
+	active := make([]present, len(j.classes))
 	for i := range j.tasks.n {
 		if !j.tasks.has(i) {
 			counts[StateForgotten]++
@@ -93,8 +93,8 @@ func (k *checker) job(j *job) error {
 		return fmt.Errorf("job %d: keeps %d failed tasks, counted %d", j.id, j.kept, kept)
 	}
 	for n := range active {
-		if active[n].parts != j.classes[n].parts {
-			return fmt.Errorf("job %d, class %d: waiting, ready, assigned and running counted %v, kept %v", j.id, n, active[n].parts, j.classes[n].parts)
+		if active[n] != j.classes[n].parts {
+			return fmt.Errorf("job %d, class %d: waiting, ready, assigned and running counted %v, kept %v", j.id, n, active[n], j.classes[n].parts)
 		}
 	}
 	if counts != j.counts {
@@ -228,10 +228,7 @@ func (k *checker) place(j *job, i uint32) error {
 			return fmt.Errorf("on worker %d, which is gone", t.where)
 		}
 		a.book(k.c.workers[t.where], j.name(i), t.slotsTaken(cl.lane), t.took)
-		k.takes[t.where][ofMemory] += cl.lane.memory
-		for _, n := range cl.lane.named {
-			k.takes[t.where][n.resource] += n.count
-		}
+		k.take(t.where, cl.lane)
 		if t.state == StateRunning {
 			a.running++
 		}
@@ -251,6 +248,19 @@ func (k *checker) place(j *job, i uint32) error {
 	return nil
 }
 
+// take counts what an attempt of a lane takes of a worker.
+func (k *checker) take(id graph.WorkerID, l *lane) {
+	of := k.takes[id]
+	if of == nil {
+		of = takes{}
+		k.takes[id] = of
+	}
+	of[ofMemory] += l.memory
+	for _, n := range l.named {
+		of[n.resource] += n.count
+	}
+}
+
 // seconds books second attempts on their workers.
 func (k *checker) seconds(j *job) error {
 	for i, s := range j.seconds {
@@ -263,10 +273,7 @@ func (k *checker) seconds(j *job) error {
 		if s.running {
 			a.running++
 		}
-		k.takes[s.where][ofMemory] += l.memory
-		for _, n := range l.named {
-			k.takes[s.where][n.resource] += n.count
-		}
+		k.take(s.where, l)
 	}
 	for i := range j.runs {
 		if t := j.task(i); t.state != StateRunning {
@@ -315,9 +322,9 @@ func (k *checker) sums() error {
 		if l.ready != len(ready) || !l.listed {
 			return fmt.Errorf("lane of job %d: %d ready (listed %v), counted %d", l.job.id, l.ready, l.listed, len(ready))
 		}
-		queued := l.queued()
+		k.queued = l.queued(k.queued[:0])
 		for _, i := range ready {
-			if !queued[i] {
+			if _, found := slices.BinarySearch(k.queued, i); !found {
 				return fmt.Errorf("task %v is ready and in no queue", l.job.name(i))
 			}
 		}
@@ -386,14 +393,9 @@ func (k *checker) promises() error {
 	return nil
 }
 
-// queued returns what is in any of the lane's queues.
-func (l *lane) queued() map[uint32]bool {
-	in := map[uint32]bool{}
-	add := func(d *deque) {
-		for _, i := range d.items[d.head:] {
-			in[i] = true
-		}
-	}
+// queued appends what is in any of the lane's queues, in order.
+func (l *lane) queued(in []uint32) []uint32 {
+	add := func(d *deque) { in = append(in, d.items[d.head:]...) }
 	add(&l.deps)
 	for _, d := range l.near.list {
 		add(&d.deque)
@@ -401,10 +403,11 @@ func (l *lane) queued() map[uint32]bool {
 	for _, q := range l.hosted {
 		add(&q.deque)
 	}
-	for _, r := range slices.Concat(l.roots.heap, rangeHeap{l.roots.tail}) {
+	for _, r := range append(l.roots.heap[:len(l.roots.heap):len(l.roots.heap)], l.roots.tail) {
 		for i := r.from; i < r.to; i++ {
-			in[i] = true
+			in = append(in, i)
 		}
 	}
+	slices.Sort(in)
 	return in
 }

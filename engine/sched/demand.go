@@ -27,10 +27,13 @@ const (
 	sampledFan   = 8       // consumers looked at for the next link of a chain
 )
 
-// count adds n of a state to the counts of a class's active tasks.
-func (cl *class) count(s State, n uint32) {
+// present counts active tasks: waiting, ready, assigned, running.
+type present [parts]uint32
+
+// count adds n of a state.
+func (c *present) count(s State, n uint32) {
 	if p := part[s]; p != noPart {
-		cl.parts[p] += n
+		c[p] += n
 	}
 }
 
@@ -42,7 +45,7 @@ func (c *Core) Demand(dst []graph.Demand) []graph.Demand {
 	for _, j := range c.jobs {
 		for n := range j.classes {
 			cl := &j.classes[n]
-			if cl.parts == [parts]uint32{} {
+			if cl.parts == (present{}) {
 				continue
 			}
 			f := s.found[cl]

@@ -40,8 +40,8 @@ type class struct {
 	lane  *lane
 	took  average
 	slots int
-	parts [parts]uint32 // active tasks: waiting, ready, assigned, running (demand.go)
-	ended uint64        // attempts that workers had and have no more
+	parts present // its active tasks
+	ended uint64  // attempts that workers had and have no more
 }
 
 // tally counts what went wrong with a task's attempts.

@@ -65,7 +65,7 @@ func (c *Core) stepRange(ev SubmitRange) {
 		j.tasks.n = end
 	}
 	j.counts[StateReady] += ev.N
-	j.classes[ev.Class].count(StateReady, ev.N)
+	j.classes[ev.Class].parts.count(StateReady, ev.N)
 	l := j.classes[ev.Class].lane
 	c.addReady(l, int(ev.N))
 	c.list(l)
@@ -180,7 +180,7 @@ func (c *Core) endBare(j *job, lo, hi uint32, class graph.ClassID, to State) {
 	n, l := hi-lo, j.classes[class].lane
 	c.addReady(l, -int(n))
 	j.counts[StateReady] -= n
-	j.classes[class].count(StateReady, -n)
+	j.classes[class].parts.count(StateReady, -n)
 	j.counts[to] += n
 	l.roots.remove(lo, hi)
 }

@@ -139,13 +139,13 @@ func (c *Core) apply(j *job, i uint32, m move) {
 	}
 	cl := j.classOf(t)
 	j.counts[t.state]--
-	cl.count(t.state, ^uint32(0))
+	cl.parts.count(t.state, ^uint32(0))
 	if t.state.Given() && !mv.to.Given() {
 		cl.ended++
 	}
 	t.state = mv.to
 	j.counts[t.state]++
-	cl.count(t.state, 1)
+	cl.parts.count(t.state, 1)
 	if t.state.Active() {
 		c.active++
 	}

@@ -69,7 +69,7 @@ type adversary struct {
 }
 
 func newAdversary(p Plan, w *World) *adversary {
-	a := &adversary{Rand: rand.New(rand.NewPCG(p.Seed, 1)), w: w, on: map[string]bool{}}
+	a := &adversary{Rand: rand.New(rand.NewPCG(p.Seed, 1)), w: w, on: map[string]bool{}, done: make([]Action, 0, p.Actions+p.Actions/8)}
 	for _, f := range Features {
 		a.on[f] = a.IntN(5) > 0 && !slices.Contains(p.Without, f)
 	}

@@ -81,7 +81,8 @@ func (v *Coverage) String() string {
 
 // of counts an event about one task.
 func (v *Coverage) of(c *sched.Core, k eventKind, id graph.TaskID) {
-	if t, ok := c.Task(id); ok {
+	var t sched.Task
+	if c.Look(id, &t) {
 		v[k][t.State]++
 	}
 }

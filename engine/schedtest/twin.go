@@ -332,9 +332,9 @@ func (tw *twin) compare() error {
 		return tw.err
 	}
 	c := tw.core
+	var got sched.Task
 	for _, t := range tw.tasks {
-		got, ok := c.Task(t.id)
-		if !ok {
+		if !c.Look(t.id, &got) {
 			if t.failed == 0 && !t.gone {
 				return fmt.Errorf("%v is gone with its job, must be %s", t.id, t.must())
 			}
