@@ -19,7 +19,7 @@ import (
 
 const firstPause = 50 * time.Millisecond
 
-// link keeps the worker connected until the loop and then ctx end.
+// link keeps the worker connected until it leaves, or ctx ends.
 func (w *worker) link(ctx context.Context) {
 	var epoch uint64
 	var said string
@@ -40,7 +40,7 @@ func (w *worker) link(ctx context.Context) {
 			}
 		}
 		select {
-		case <-w.ended:
+		case <-w.leaving:
 			return
 		default:
 		}

@@ -29,6 +29,7 @@ type worker struct {
 	ticked      atomic.Bool
 	loaded      atomic.Bool   // it is time to tell the load
 	results     reports       // of executors
+	leaving     chan struct{} // closed before the goodbye: no connection is made any more
 	ended       chan struct{} // closed when the loop takes no more events
 	store       *store.Store
 	pool        *transfer.Pool
@@ -64,7 +65,7 @@ type spare struct {
 }
 
 func (w *worker) init() {
-	w.ended = make(chan struct{})
+	w.leaving, w.ended = make(chan struct{}), make(chan struct{})
 	w.turns, w.tick = turns.New(w.turn), time.NewTimer(restTime)
 	w.resting, w.pace = 1, newPace(w.opts.LoadEvery)
 	w.results.turns = w.turns
@@ -121,6 +122,7 @@ func (w *worker) run(ctx context.Context) {
 		due.Store(true)
 		w.turns.Due()
 	}
+	close(w.leaving)
 	w.goodbye()
 	close(w.ended)
 	w.exec.Close() // ends what runs, at once
