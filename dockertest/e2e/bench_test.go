@@ -97,7 +97,7 @@ echo "$began $at"`)
 
 // fewMaps makes MapReduce start no more maps than files, and run no more at once than
 // a small machine has cores: by default the JVMs of all its blocks start together.
-const fewMaps = "-Dmapreduce.input.fileinputformat.split.minsize=134217728 -Dmapreduce.job.running.map.limit=2 "
+const fewMaps = "-Dmapreduce.input.fileinputformat.split.minsize=134217728 -Dmapreduce.job.running.map.limit=2"
 
 // benchWordCount counts a cluster's start as ours, as MapReduce's time has its own.
 func benchWordCount(t *testing.T, alice dockertest.Edge) {
@@ -106,9 +106,9 @@ func benchWordCount(t *testing.T, alice dockertest.Edge) {
 	var ours, running, theirs, kind []float64
 	for range *runs {
 		alice.FS(t, "-rm", "-r", "-f", "-skipTrash", "bench-mr", "bench-wc")
-		theirs = append(theirs, ms(mapReduce(t, alice, corpus, "bench-mr")))
+		theirs = append(theirs, ms(mapReduce(t, alice, "", corpus, "bench-mr")))
 		alice.FS(t, "-rm", "-r", "-f", "-skipTrash", "bench-mr")
-		kind = append(kind, ms(mapReduce(t, alice, fewMaps+corpus, "bench-mr")))
+		kind = append(kind, ms(mapReduce(t, alice, fewMaps, corpus, "bench-mr")))
 		start := time.Now()
 		a := submit(t, alice, "--workers", "6", "--worker-memory", "512MiB", "--wait", "workers:1")
 		r := alice.Run(t, "wordcount", "--app", a.id, corpus, "bench-wc")

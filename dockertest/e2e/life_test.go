@@ -46,10 +46,10 @@ func TestLifeOfACluster(t *testing.T) {
 		await(t, "the second attempt is there", time.Minute, func() bool { return len(a.attempts(t)) == 2 })
 	})
 	a.delayOnly(t, "the scheduler is killed", func() {
-		before := a.ofPool(t, "scheduler")
+		before := a.ofPool(t, "scheduler", "")
 		killOne(t, a, "scheduler")
 		await(t, "another scheduler is there", time.Minute, func() bool {
-			now := a.ofPool(t, "scheduler")
+			now := a.ofPool(t, "scheduler", "")
 			return len(now) == 1 && !slices.Equal(now, before)
 		})
 	})
@@ -95,21 +95,22 @@ awk '{print $2 "\t" $1}' | LC_ALL=C sort | sha256sum; rm -rf /tmp/life`)
 // delayOnly makes a fault happen and waits until the workers that were there are there again.
 func (a app) delayOnly(t *testing.T, what string, fault func()) {
 	t.Helper()
-	before, start := a.ofPool(t, "worker"), time.Now()
+	before, start := a.ofPool(t, "worker", "running"), time.Now()
 	fault()
 	await(t, what+": all workers are there again", 3*time.Minute, func() bool {
-		now := a.ofPool(t, "worker") // and others: the cluster may be growing
+		now := a.ofPool(t, "worker", "") // and others: the cluster may be growing
 		gone := slices.ContainsFunc(before, func(id string) bool { return !slices.Contains(now, id) })
 		return !gone && a.status(t).Work.Workers >= len(before)
 	})
 	t.Logf("%s: %d workers again after %v", what, len(before), time.Since(start).Round(time.Millisecond))
 }
 
-// ofPool are the ids of a pool's containers, in order.
-func (a app) ofPool(t *testing.T, pool string) (ids []string) {
+// ofPool are the ids of a pool's containers, in order; with a state, of those that are in it: one that has not been
+// started goes with the attempt that was given it.
+func (a app) ofPool(t *testing.T, pool, state string) (ids []string) {
 	t.Helper()
 	for _, b := range a.status(t).Containers {
-		if b.Pool == pool {
+		if b.Pool == pool && (state == "" || b.State == state) {
 			ids = append(ids, b.ID)
 		}
 	}

@@ -39,7 +39,7 @@ func prepare(t *testing.T, alice dockertest.Edge) {
 	if r := alice.FS(t, "-D", "dfs.blocksize=4194304", "-put", "/tmp/corpus", corpus); r.Code != 0 {
 		t.Fatal(r)
 	}
-	mapReduce(t, alice, corpus, reference)
+	mapReduce(t, alice, inOneProcess, corpus, reference)
 }
 
 // pourGo has a shell's command read all of Go's source tree, one file after the other.
@@ -73,10 +73,14 @@ printf '\357\273\277mark first\r\nsecond\vword\fform\rcarriage\n\357\273\277 ins
 head -c 300000 part-000 | gzip > packed.gz
 python3 -c 'import bz2,sys; sys.stdout.buffer.write(bz2.compress(open("part-000","rb").read(300000)))' > packed.bz2`
 
+// inOneProcess has MapReduce run its tasks in the client, where only the result is of interest: on the cluster each of
+// them is a container with a Java of its own, and a hundred of those take minutes.
+const inOneProcess = "-D mapreduce.framework.name=local -D mapreduce.local.map.tasks.maximum=2 -D mapreduce.task.io.sort.mb=64"
+
 // mapReduce lets Hadoop's own example count, and tells how long it took.
-func mapReduce(t *testing.T, alice dockertest.Edge, in, out string) time.Duration {
+func mapReduce(t *testing.T, alice dockertest.Edge, options, in, out string) time.Duration {
 	t.Helper()
-	r := alice.Run(t, "sh", "-c", "hadoop-java org.apache.hadoop.util.RunJar /opt/hadoop/lib/hadoop-mapreduce-examples-*.jar wordcount "+in+" "+out)
+	r := alice.Run(t, "sh", "-c", "hadoop-java org.apache.hadoop.util.RunJar /opt/hadoop/lib/hadoop-mapreduce-examples-*.jar wordcount "+options+" "+in+" "+out)
 	if r.Code != 0 {
 		t.Fatal(r)
 	}
@@ -178,7 +182,7 @@ func TestWordCountByCommands(t *testing.T) {
 	if r := alice.FS(t, "-put", "/tmp/text", text); r.Code != 0 {
 		t.Fatal(r)
 	}
-	mapReduce(t, alice, text, counted)
+	mapReduce(t, alice, inOneProcess, text, counted)
 	a := submit(t, alice, "--workers", "3", "--worker-memory", "768MiB", "--wait", "workers:3")
 	alice.Must(t, "sh", "-c", `fs="hadoop-java org.apache.hadoop.fs.FsShell"
 $fs -ls -C `+text+` | yarnd map `+a.id+` -- sh -c '/opt/hadoop/bin/hadoop-java org.apache.hadoop.fs.FsShell -cat "$1" | LC_ALL=C tr -s " \t\n\r\f" "\n" | grep . | LC_ALL=C sort | uniq -c' sh {} |
