@@ -69,7 +69,7 @@ fi
 before=$(scripts/clusters.sh)
 if part "real Hadoop: bring it up" make --no-print-directory cluster-up; then
 	part "real Hadoop: protocols" scripts/hadoop-protocols.sh
-	part "real Hadoop: end to end" go test -tags hadoop -count=1 -timeout 40m ./dockertest/...
+	part "real Hadoop: end to end" scripts/hadoop-e2e.sh
 fi
 for c in $(scripts/clusters.sh); do
 	case " $before " in *" $c "*) ;; *) part "real Hadoop: take $c down" make --no-print-directory cluster-down "CLUSTER_NAME=$c" ;; esac

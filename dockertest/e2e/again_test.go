@@ -27,8 +27,10 @@ func TestSubmitAgain(t *testing.T) {
 			t.Fatalf("%s: %v run; want %s alone", what, now, id)
 		}
 		alice.Must(t, "yarnd", "kill", id)
-		staged := strings.Fields(alice.FS(t, "-ls", "-C", ".yarnd").Stdout)
-		for _, dir := range staged {
+	}
+	leftNothing := func(what string) { // once for many: it takes a Java of its own
+		t.Helper()
+		for _, dir := range staged(t, alice) {
 			if strings.Contains(dir, "application_") {
 				t.Errorf("%s: %s is left", what, dir)
 			}
@@ -56,6 +58,7 @@ func TestSubmitAgain(t *testing.T) {
 			t.Fatalf("%s: two at once: %v", name, both)
 		}
 		end(name+", two at once", both[0])
+		leftNothing(name)
 		alice.Must(t, "rm", "-f", idFile)
 	}
 }
