@@ -58,6 +58,9 @@ func (c *Cluster) Container(host string) string { return containerName(c.spec.Na
 // Exchange returns the folder of this machine that edge nodes see as layout.ExchangeDir.
 func (c *Cluster) Exchange() string { return c.dir("exchange") }
 
+// ConfDir returns the folder of this machine with the configuration that a host sees as layout.ConfDir.
+func (c *Cluster) ConfDir(host string) string { return c.dir("conf", host) }
+
 func (c *Cluster) dir(names ...string) string {
 	return c.cache.Path(append([]string{"clusters", c.spec.Name}, names...)...)
 }

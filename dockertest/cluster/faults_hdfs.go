@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/yarnd/yarnd/dockertest/layout"
 )
@@ -12,8 +13,20 @@ func (c *Cluster) SafeMode(ctx context.Context, on bool) error {
 	if on {
 		verb = "enter"
 	}
+	return c.dfsAdmin(ctx, "-safemode", verb)
+}
+
+// SpaceQuota lets a folder of HDFS have so many bytes, replicas included; 0 is no bound again. Nothing does that but this.
+func (c *Cluster) SpaceQuota(ctx context.Context, path string, bytes int64) error {
+	if bytes == 0 {
+		return c.dfsAdmin(ctx, "-clrSpaceQuota", path)
+	}
+	return c.dfsAdmin(ctx, "-setSpaceQuota", strconv.FormatInt(bytes, 10), path)
+}
+
+func (c *Cluster) dfsAdmin(ctx context.Context, args ...string) error {
 	host := c.spec.Composition.With(layout.NameNode)[0].Name
-	_, err := c.Output(ctx, host, layout.NameNode.User, "hadoop-java", "org.apache.hadoop.hdfs.tools.DFSAdmin", "-safemode", verb)
+	_, err := c.Output(ctx, host, layout.NameNode.User, append([]string{"hadoop-java", "org.apache.hadoop.hdfs.tools.DFSAdmin"}, args...)...)
 	return err
 }
 

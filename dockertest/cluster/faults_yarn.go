@@ -23,7 +23,7 @@ func (c *Cluster) haState(ctx context.Context, host string) (string, error) {
 			HAState string `json:"haState"`
 		} `json:"clusterInfo"`
 	}
-	err := c.getJSON(ctx, c.Web(host, layout.ResourceManager)+"/ws/v1/cluster/info", &answer)
+	err := c.GetJSON(ctx, c.Web(host, layout.ResourceManager)+"/ws/v1/cluster/info", &answer)
 	return answer.ClusterInfo.HAState, err
 }
 

@@ -45,7 +45,7 @@ func (c *Cluster) answers(ctx context.Context, h layout.Host, d layout.Daemon) e
 		return nil
 	}
 	var any struct{}
-	if err := c.getJSON(ctx, c.Web(h.Name, d)+"/jmx?qry=java.lang:type=Runtime", &any); err != nil {
+	if err := c.GetJSON(ctx, c.Web(h.Name, d)+"/jmx?qry=java.lang:type=Runtime", &any); err != nil {
 		return fmt.Errorf("%s on %s: %w", d.Name, h.Name, err)
 	}
 	return nil
@@ -108,7 +108,7 @@ func (c *Cluster) nameNodeState(ctx context.Context, web string) (nameNodeState,
 		Beans []nameNodeState `json:"beans"`
 	}
 	query := url.Values{"qry": {"Hadoop:service=NameNode,name=FSNamesystemState"}}
-	if err := c.getJSON(ctx, web+"/jmx?"+query.Encode(), &answer); err != nil {
+	if err := c.GetJSON(ctx, web+"/jmx?"+query.Encode(), &answer); err != nil {
 		return nameNodeState{}, err
 	}
 	if len(answer.Beans) != 1 { // it is starting
@@ -149,7 +149,7 @@ func (c *Cluster) rmNodes(ctx context.Context, web string) ([]rmNode, error) {
 			Node []rmNode `json:"node"`
 		} `json:"nodes"`
 	}
-	err := c.getJSON(ctx, web+"/ws/v1/cluster/nodes?states="+allStates, &answer)
+	err := c.GetJSON(ctx, web+"/ws/v1/cluster/nodes?states="+allStates, &answer)
 	return answer.Nodes.Node, err
 }
 
@@ -162,7 +162,7 @@ func (c *Cluster) registered(ctx context.Context, h layout.Host, list []rmNode) 
 			NMStartupTime int64 `json:"nmStartupTime"`
 		} `json:"nodeInfo"`
 	}
-	if err := c.getJSON(ctx, c.Web(h.Name, layout.NodeManager)+"/ws/v1/node/info", &answer); err != nil {
+	if err := c.GetJSON(ctx, c.Web(h.Name, layout.NodeManager)+"/ws/v1/node/info", &answer); err != nil {
 		return err
 	}
 	for _, n := range list {
@@ -195,7 +195,8 @@ func (c *Cluster) Web(host string, d layout.Daemon) string {
 // maxAnswer is more than any page that is looked at has.
 const maxAnswer = 16 << 20
 
-func (c *Cluster) getJSON(ctx context.Context, url string, into any) error {
+// GetJSON reads one of the cluster's own pages, at a URL that Web begins, into a value.
+func (c *Cluster) GetJSON(ctx context.Context, url string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

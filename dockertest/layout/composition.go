@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"time"
 )
 
 // Composition is the description of one kind of cluster.
@@ -63,8 +65,27 @@ func SimpleVmem() Composition {
 	return c
 }
 
-// All lists every composition.
-func All() []Composition { return []Composition{Simple(), SimpleVmem(), HA()} }
+// Expiring is Simple with three copies of what is in HDFS, so that a node can be lost, and with one time after which
+// ResourceManagers give up nodes and application masters that are silent.
+func Expiring(name string, after time.Duration) Composition {
+	c := Simple()
+	c.Name = name
+	millis := strconv.FormatInt(after.Milliseconds(), 10)
+	c.Conf = Conf{
+		HDFSSite: {"dfs.replication": "3"},
+		YarnSite: {
+			"yarn.nm.liveness-monitor.expiry-interval-ms": millis,
+			"yarn.am.liveness-monitor.expiry-interval-ms": millis,
+		},
+	}
+	return c
+}
+
+// All lists every composition. In patient a lost node is given up after ten minutes, Hadoop's default, in hasty after
+// ten seconds.
+func All() []Composition {
+	return []Composition{Simple(), SimpleVmem(), HA(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second)}
+}
 
 // ByName returns the composition called name.
 func ByName(name string) (Composition, error) {

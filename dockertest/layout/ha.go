@@ -49,6 +49,9 @@ func haYarnSite() Properties {
 		"yarn.am.liveness-monitor.expiry-interval-ms":        "20000",
 		rm + "am-rm-tokens.master-key-rolling-interval-secs": "61",
 
+		// An application master may be killed again and again.
+		rm + "am.max-attempts": "1000",
+
 		"yarn.client.failover-sleep-base-ms":   "200",
 		"yarn.client.failover-sleep-max-ms":    "1000",
 		"yarn.nodemanager.recovery.enabled":    "true",

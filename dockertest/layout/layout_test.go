@@ -100,11 +100,15 @@ func checkConf(t *testing.T, c Composition, h Host) {
 	files := c.HostConf(h).Files()
 	yarn, core := site(t, files[YarnSite]), site(t, files[CoreSite])
 	queues := site(t, files[CapacityScheduler])
+	attempts := "20"
+	if c.Name == "ha" {
+		attempts = "1000"
+	}
 	for _, want := range []struct{ name, got, want string }{
 		{"memory limits kill", yarn["yarn.nodemanager.resource.memory.enforced"], "false"},
 		{"the resident size is checked", yarn["yarn.nodemanager.pmem-check-enabled"], "true"},
 		{"logs are aggregated", yarn["yarn.log-aggregation-enable"], "true"},
-		{"attempts", yarn["yarn.resourcemanager.am.max-attempts"], "20"},
+		{"attempts", yarn["yarn.resourcemanager.am.max-attempts"], attempts},
 		{"largest container", yarn["yarn.scheduler.maximum-allocation-mb"], "4096"},
 		{"node manager heartbeats are the default", yarn["yarn.resourcemanager.nodemanagers.heartbeat-interval-ms"], ""},
 		{"file system", core["fs.defaultFS"], "hdfs://" + c.HostName(c.With(NameNode)[0]) + ":8020"},
@@ -140,6 +144,23 @@ func TestVmemIsCheckedInItsCompositionOnly(t *testing.T) {
 		}
 		if got := c.HostConf(c.Hosts[0])[YarnSite]["yarn.nodemanager.vmem-check-enabled"]; got != want {
 			t.Errorf("%s: vmem check %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A silent node is given up when its composition says so, and when it is lost its blocks are elsewhere too.
+func TestExpiry(t *testing.T) {
+	for name, want := range map[string][2]string{"simple": {"30000", "1"}, "patient": {"600000", "3"}, "hasty": {"10000", "3"}} {
+		c, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.HostConf(c.Hosts[0])
+		if nm, am := got[YarnSite]["yarn.nm.liveness-monitor.expiry-interval-ms"], got[YarnSite]["yarn.am.liveness-monitor.expiry-interval-ms"]; nm != want[0] {
+			t.Errorf("%s: nodes are lost after %s ms, application masters after %s ms, want %s", name, nm, am, want[0])
+		}
+		if copies := got[HDFSSite]["dfs.replication"]; copies != want[1] {
+			t.Errorf("%s: %s copies of a block, want %s", name, copies, want[1])
 		}
 	}
 }

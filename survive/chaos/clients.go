@@ -111,7 +111,11 @@ func (w *world) clientInSubmit(ctx context.Context) error {
 		if err := w.edge.Kill(ctx, r, "the chaos has seen it"); err != nil {
 			return err
 		}
-		w.t.row(w.present()).Left += w.remains(ctx, r.ID).sum()
+		left, err := w.remains(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		w.t.row(w.present()).Left += left.sum()
 	}
 	if !hit {
 		return errMissed
@@ -123,7 +127,7 @@ func (w *world) clientInSubmit(ctx context.Context) error {
 // gathering starts a client that submits, and gathers.
 func (w *world) gathering(ctx context.Context) (c *client, name string, err error) {
 	name = fmt.Sprint("client-", w.rnd.Uint64())
-	c, err = w.client(ctx, "gather", w.id, name, w.marks.file.Name(), fmt.Sprint(w.marks.take(clientTasks)))
+	c, err = w.client(ctx, "gather", w.id, name, w.marks.file, fmt.Sprint(w.marks.take(clientTasks)))
 	return c, name, err
 }
 
@@ -276,7 +280,7 @@ func clientMain(ctx context.Context, verb string) int {
 }
 
 func clientSubmits(ctx context.Context, edge *edgeclient.Client, name string) error {
-	r := request(name, 0)
+	r := smallRequest(name, 0)
 	r.IfNotExists, r.Wait = true, edgeclient.WaitAccepted
 	report, err := edge.Submit(ctx, r)
 	if err == nil {

@@ -2,96 +2,52 @@ package main
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/nm"
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
-	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
-
-// each yields an application's containers that run, with the indices of their nodes.
-func (w *world) each(app string, f func(node int, id yarn.ContainerID)) {
-	for i, node := range w.Nodes {
-		for _, c := range node.Containers() {
-			if c.State == tracker.Running && c.ID.Attempt.App.String() == app {
-				f(i, c.ID)
-			}
-		}
-	}
-}
 
 // signal signals the process of a container, and reports whether there was one that lives. Who is killed counts
 // as a victim.
-func (w *world) signal(id string, s syscall.Signal) (hit bool) {
-	parsed, err := yarn.ParseContainerID(id)
-	if err != nil {
-		return false
-	}
-	hit = slices.ContainsFunc(w.Nodes, func(n *nm.Node) bool { return n.KillContainer(parsed, s) == nil })
+func (w *world) signal(id string, s syscall.Signal) bool {
+	hit := id != "" && w.place.signal(id, s)
 	if hit && s == syscall.SIGKILL {
-		w.mu.Lock()
-		w.victims[id] = true
-		if !w.hurtAt.IsZero() {
-			w.hurtAt = time.Now()
-		}
-		w.mu.Unlock()
+		w.slain(id)
 	}
 	return hit
 }
 
-// masters are the containers that run an application's masters. Their numbers do not tell: after
-// a failover the first new container has the number 1 as well.
-func (w *world) masters(app string) map[string]bool {
-	out := map[string]bool{}
-	for _, node := range w.Nodes {
-		for id, command := range node.Commands() {
-			if id.Attempt.App.String() == app && strings.Contains(strings.Join(command, " "), " appmaster ") {
-				out[id.String()] = true
-			}
-		}
+// slain notes that the present fault has killed a container's process.
+func (w *world) slain(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.victims[id] = true
+	if !w.hurtAt.IsZero() {
+		w.hurtAt = time.Now()
 	}
-	return out
-}
-
-// processes are those that run in the directories of an application's containers: their
-// command lines, by directory.
-func (w *world) processes(app string) map[string]string {
-	out := map[string]string{}
-	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
-	for _, link := range links {
-		dir, err := os.Readlink(link)
-		if err == nil && strings.HasPrefix(dir, w.Dir()) && strings.Contains(dir, app) {
-			command, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
-			out[dir] += "\x00" + string(command)
-		}
-	}
-	return out
 }
 
 // master is the container of the application's master, "" when none runs.
 func (w *world) master() string {
-	for id := range w.masters(w.id) {
-		return id
+	for _, b := range w.place.boxes(w.id) {
+		if b.Master {
+			return b.ID
+		}
 	}
 	return ""
 }
 
 // workers are the containers of workers; none while there is no scheduler, which could be one of them.
 func (w *world) workers(ctx context.Context) []string {
-	scheduler, masters := w.scheduler(ctx), w.masters(w.id)
-	var all []string
-	w.each(w.id, func(_ int, id yarn.ContainerID) {
-		if !masters[id.String()] && id.String() != scheduler {
-			all = append(all, id.String())
-		}
-	})
+	scheduler := w.scheduler(ctx)
 	if scheduler == "" {
 		return nil
+	}
+	var all []string
+	for _, b := range w.place.boxes(w.id) {
+		if !b.Master && b.ID != scheduler {
+			all = append(all, b.ID)
+		}
 	}
 	slices.Sort(all)
 	return all
@@ -107,14 +63,13 @@ func (w *world) worker(ctx context.Context) string {
 }
 
 // nodeOf is the index of the node that runs a container, -1 for none.
-func (w *world) nodeOf(id string) (node int) {
-	node = -1
-	w.each(w.id, func(i int, c yarn.ContainerID) {
-		if c.String() == id {
-			node = i
+func (w *world) nodeOf(id string) int {
+	for _, b := range w.place.boxes(w.id) {
+		if b.ID == id {
+			return b.Node
 		}
-	})
-	return node
+	}
+	return -1
 }
 
 func (w *world) killScheduler(ctx context.Context) error {

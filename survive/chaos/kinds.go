@@ -15,30 +15,31 @@ import (
 type fault struct {
 	name  string
 	least int // hits of it that all runs together are to have, with -counts, and its share of all otherwise
+	real  int // the same on Hadoop's own daemons
 	once  int // hits of one that goes well, about
 	do    func(*world, context.Context) error
 	needs func(*world) bool // nil: nothing
 }
 
-func hasWires(w *world) bool { return w.wires != nil }
+func hasWires(w *world) bool { return w.place.hasWires() }
 
 var kinds = []fault{
-	{"application master killed", 100, 2, (*world).killMaster, nil},
-	{"scheduler killed", 100, 1, (*world).killScheduler, nil},
-	{"worker killed", 500, 2, (*world).killWorkers, nil},
-	{"scheduler and master killed", 10, 1, (*world).killBoth, nil},
-	{"process stopped for a while", 30, 1, (*world).stopProcess, nil},
-	{"ResourceManager fails over", 50, 1, (*world).failOver, nil},
-	{"NodeManager restarts", 20, 1, (*world).restartNode, nil},
-	{"node cut off from the RM", 10, 1, (*world).cutNode, nil},
-	{"partition, both ways", 20, 1, (*world).partitionBoth, hasWires},
-	{"partition, one way", 10, 1, (*world).partitionOneWay, hasWires},
-	{"HDFS away", 20, 1, (*world).hdfsAway, nil},
-	{"disk full", 10, 1, (*world).diskFull, nil},
-	{"client killed in submit", 8, 1, (*world).clientInSubmit, nil},
-	{"client killed in gather", 8, 1, (*world).clientInGather, nil},
-	{"two clients, one killed", 8, 1, (*world).twoClients, nil},
-	{"client comes back", 8, 1, (*world).clientComesBack, nil},
+	{"application master killed", 100, 50, 1, (*world).killMaster, nil},
+	{"scheduler killed", 100, 15, 1, (*world).killScheduler, nil},
+	{"worker killed", 500, 40, 2, (*world).killWorkers, nil},
+	{"scheduler and master killed", 10, 3, 1, (*world).killBoth, nil},
+	{"process stopped for a while", 30, 6, 1, (*world).stopProcess, nil},
+	{"ResourceManager fails over", 50, 20, 1, (*world).failOver, nil},
+	{"NodeManager restarts", 20, 8, 1, (*world).restartNode, nil},
+	{"node cut off from the RM", 10, 4, 1, (*world).cutNode, nil},
+	{"partition, both ways", 20, 8, 1, (*world).partitionBoth, hasWires},
+	{"partition, one way", 10, 3, 1, (*world).partitionOneWay, hasWires},
+	{"HDFS away", 20, 8, 1, (*world).hdfsAway, nil},
+	{"disk full", 10, 4, 1, (*world).diskFull, nil},
+	{"client killed in submit", 8, 2, 1, (*world).clientInSubmit, nil},
+	{"client killed in gather", 8, 2, 1, (*world).clientInGather, nil},
+	{"two clients, one killed", 8, 2, 1, (*world).twoClients, nil},
+	{"client comes back", 8, 2, 1, (*world).clientComesBack, nil},
 }
 
 // errMissed tells that there was nothing to hurt just then.
@@ -62,7 +63,15 @@ func (w *world) chosen() []fault {
 }
 
 // share is how often a kind is to hit in this run.
-func (w *world) share(f fault) int { return (f.least + w.o.runs - 1) / w.o.runs }
+func (w *world) share(f fault) int { return (w.o.least(f) + w.o.runs - 1) / w.o.runs }
+
+// least is how often a kind is to hit in all runs.
+func (o *options) least(f fault) int {
+	if o.hadoop != "" {
+		return f.real
+	}
+	return f.least
+}
 
 // left is how often a kind has still to hit.
 func (w *world) left(f fault) int { return max(0, w.share(f)-w.t.row(f.name).Hit) }
@@ -142,7 +151,7 @@ func (w *world) one(ctx context.Context, f fault) error {
 	clear(w.victims)
 	w.spared = 0
 	w.mu.Unlock()
-	from, began := w.marks.at(), time.Now()
+	began := time.Now()
 	err := f.do(w, ctx)
 	done := time.Now()
 	defer func() {
@@ -153,10 +162,14 @@ func (w *world) one(ctx context.Context, f fault) error {
 	}()
 	if errors.Is(err, errMissed) {
 		w.t.row(f.name).Missed++
-		return w.awaitWhole(ctx) // it may have begun
+		return errors.Join(w.awaitWhole(ctx), w.place.settled(ctx)) // it may have begun
 	}
 	if err == nil {
 		err = w.awaitWhole(ctx)
+	}
+	whole := time.Now()
+	if err == nil {
+		err = w.place.settled(ctx)
 	}
 	r := w.t.row(f.name)
 	if err != nil {
@@ -171,11 +184,11 @@ func (w *world) one(ctx context.Context, f fault) error {
 	hurtAt, spared := w.hurtAt, w.spared
 	w.mu.Unlock()
 	if !hurtAt.IsZero() {
-		r.Took = append(r.Took, time.Since(hurtAt))
+		r.Took = append(r.Took, whole.Sub(hurtAt))
 	}
 	kept, of := w.keptOf(before)
 	r.Kept, r.Of = r.Kept+min(of, kept+spared), r.Of+of
-	w.marks.window(f.name, from)
+	w.marks.window(f.name, began)
 	return nil
 }
 

@@ -29,9 +29,16 @@ type options struct {
 
 	report int // file descriptor for the table of a run that is one of several; 0: it is not
 	open   bool
+
+	hadoop   string // the cluster's composition; "" is the embedded one
+	lostNode bool
 }
 
 func run(ctx context.Context) int {
+	if os.Getenv(agentVar) != "" {
+		return agentMain(ctx)
+	}
+	useHosts(os.Getenv(hostsVar))
 	if verb := os.Getenv(clientVerb); verb != "" {
 		return clientMain(ctx, verb)
 	}
@@ -50,14 +57,23 @@ func run(ctx context.Context) int {
 	f.BoolVar(&o.verbose, "v", false, "tell of each fault on standard error")
 	f.IntVar(&o.report, "report", 0, "internal: where the table goes")
 	f.BoolVar(&o.open, "open", false, "internal: there are no private namespaces")
+	f.StringVar(&o.hadoop, "hadoop", "", "hurt Hadoop's own daemons, in a cluster in Docker of this composition, such as ha")
+	f.BoolVar(&o.lostNode, "lost-node", false, "with -hadoop: lose the node of the application master, once, and print what that costs")
 	f.Parse(os.Args[1:]) //nolint:errcheck // it exits
-	if f.NArg() > 0 || o.runs < 1 {
-		fmt.Fprintf(os.Stderr, "chaos takes no arguments, and one run at least\n")
+	switch {
+	case f.NArg() > 0 || o.runs < 1:
+		fmt.Fprintln(os.Stderr, "chaos takes no arguments, and one run at least")
+		return int(edgeclient.Usage)
+	case o.lostNode && o.hadoop == "" || o.hadoop != "" && o.runs > 1:
+		fmt.Fprintln(os.Stderr, "chaos: -lost-node needs -hadoop, of which there is one run at a time; try -hadoop ha -runs 1")
 		return int(edgeclient.Usage)
 	}
 	do := side
-	if o.report > 0 {
+	switch {
+	case o.report > 0:
 		do = one
+	case o.hadoop != "":
+		do = alone
 	}
 	if err := do(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)

@@ -12,7 +12,7 @@ import (
 func (w *world) ends(ctx context.Context) (a, b, what string) {
 	host := func(id string) string {
 		if node := w.nodeOf(id); node >= 0 {
-			return w.wires.Host(node)
+			return w.place.host(node)
 		}
 		return ""
 	}
@@ -31,7 +31,7 @@ func (w *world) ends(ctx context.Context) (a, b, what string) {
 	case 3:
 		return host(w.worker(ctx)), host(w.master()), "worker and master"
 	default:
-		return host(w.master()), w.wires.RMHost(), "master and ResourceManager"
+		return host(w.master()), w.place.rm(ctx), "master and ResourceManager"
 	}
 }
 
@@ -48,12 +48,10 @@ func (w *world) partition(ctx context.Context, both bool) error {
 	}
 	var err error
 	for _, way := range ways {
-		err = errors.Join(err, w.wires.Cut(way[0], way[1], true))
+		err = errors.Join(err, w.place.cut(ctx, way[0], way[1]))
 	}
 	sleep(ctx, w.pause(5*time.Second, 50*time.Second))
-	for _, way := range ways {
-		err = errors.Join(err, w.wires.Cut(way[0], way[1], false))
-	}
+	err = errors.Join(err, w.place.heal(ctx))
 	w.harm()
 	w.hit(1)
 	if err != nil {

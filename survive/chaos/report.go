@@ -13,8 +13,9 @@ import (
 // table is what came of all faults of one run, or of several.
 type table struct {
 	Rows       map[string]*row
-	Phases     map[string]int // application masters killed in each
-	Impossible []string       // kinds
+	Phases     map[string]int  // application masters killed in each
+	Impossible []string        // kinds
+	Gaps       []time.Duration // for which there was no ResourceManager
 
 	Seeds  []uint64
 	Length time.Duration // of the longest run
@@ -63,6 +64,7 @@ func (t *table) sum(o *table) {
 			t.Impossible = append(t.Impossible, kind)
 		}
 	}
+	t.Gaps = append(t.Gaps, o.Gaps...)
 	t.Seeds, t.Length = append(t.Seeds, o.Seeds...), max(t.Length, o.Length)
 	t.Rounds, t.Tasks, t.Runs, t.Again = t.Rounds+o.Rounds, t.Tasks+o.Tasks, t.Runs+o.Runs, t.Again+o.Again
 	t.Left = remains{t.Left.Containers + o.Left.Containers, t.Left.Processes + o.Left.Processes, t.Left.Files + o.Left.Files}
@@ -103,6 +105,7 @@ func (t *table) print(out io.Writer) {
 	for _, p := range phases {
 		fmt.Fprintf(out, "masters killed %s: %d, %s\n", p.name, t.Phases[p.name], percent(int64(t.Phases[p.name]), int64(all)))
 	}
+	fmt.Fprintf(out, "no ResourceManager was active for %s (p50), %s (p99)\n", quantile(t.Gaps, 0.5), quantile(t.Gaps, 0.99))
 	fmt.Fprintf(out, "seeds %v, %v: %d hits, %d rounds of work, %d tasks acknowledged; %d runs, %s not the first\n",
 		t.Seeds, t.Length.Round(time.Second), hits, t.Rounds, t.Tasks, t.Runs, percent(t.Again, t.Runs))
 	fmt.Fprintf(out, "left behind in the end: %d containers, %d processes, %d staging directories\n", t.Left.Containers, t.Left.Processes, t.Left.Files)
@@ -135,7 +138,7 @@ func (t *table) verdict(o options) (err error) {
 		err = errors.Join(err, fmt.Errorf("not possible here: %v", t.Impossible))
 	}
 	for _, k := range kinds {
-		least := k.least
+		least := o.least(k)
 		if o.each {
 			least = 1
 		}

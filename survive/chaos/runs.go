@@ -97,3 +97,13 @@ func one(ctx context.Context, o options) error {
 	defer out.Close()
 	return errors.Join(err, json.NewEncoder(out).Encode(t))
 }
+
+// alone is the only run, in this process.
+func alone(ctx context.Context, o options) error {
+	t, err := hurt(ctx, o)
+	if t == nil || o.lostNode {
+		return err
+	}
+	t.print(os.Stdout)
+	return errors.Join(err, t.verdict(o))
+}

@@ -4,42 +4,31 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
-
-	"github.com/yarnd/yarnd/hadooprpc/hdfs/hdfstest"
 )
-
-var outages = []hdfstest.Trouble{
-	{NameNode: hdfstest.Refuses},
-	{NameNode: hdfstest.Hangs},
-	{DataNode: hdfstest.Refuses},
-	{DataNode: hdfstest.Hangs},
-	{NameNode: hdfstest.Refuses, DataNode: hdfstest.Refuses},
-	{NameNode: hdfstest.Hangs, DataNode: hdfstest.Hangs},
-	{SafeMode: true},
-}
 
 // hdfsAway takes HDFS away for a while: what keeps the journal, the master's memory and its address.
 func (w *world) hdfsAway(ctx context.Context) error {
-	return w.troubled(ctx, outages[w.rnd.IntN(len(outages))], w.pause(5*time.Second, time.Minute))
+	return w.troubled(ctx, w.rnd.IntN(w.place.outages()), w.pause(5*time.Second, time.Minute))
 }
 
 // troubled has HDFS be in trouble for so long, and until somebody has met it.
-func (w *world) troubled(ctx context.Context, t hdfstest.Trouble, length time.Duration) error {
+func (w *world) troubled(ctx context.Context, which int, length time.Duration) error {
 	const patience = 10 * time.Second // for somebody to meet it
-	if err := w.HDFS.SetTrouble(t); err != nil {
+	trouble, err := w.place.outage(ctx, which)
+	if err != nil {
 		return err
 	}
 	began := time.Now()
-	for ctx.Err() == nil && (time.Since(began) < length || w.HDFS.Met() == 0 && time.Since(began) < length+patience) {
+	for ctx.Err() == nil && (time.Since(began) < length || !trouble.met() && time.Since(began) < length+patience) {
 		sleep(ctx, 20*time.Millisecond)
 	}
-	met := w.HDFS.Met()
-	err := w.HDFS.SetTrouble(hdfstest.Trouble{})
+	met := trouble.met()
+	err = trouble.end(ctx)
 	w.harm()
-	if err == nil && met == 0 {
+	if err == nil && !met {
 		return errMissed
 	}
 	w.hit(1)
@@ -49,26 +38,29 @@ func (w *world) troubled(ctx context.Context, t hdfstest.Trouble, length time.Du
 // diskFull fills the disk of a node on which a worker runs, or all of HDFS.
 func (w *world) diskFull(ctx context.Context) error {
 	length := w.pause(4*time.Second, 30*time.Second)
-	if !w.disks || w.rnd.IntN(3) == 0 {
-		return w.troubled(ctx, hdfstest.Trouble{Full: true}, length)
+	workers := slices.DeleteFunc(w.workers(ctx), func(id string) bool {
+		node := w.nodeOf(id)
+		return node < 0 || !w.place.hasDisk(node)
+	})
+	if len(workers) == 0 || w.rnd.IntN(3) == 0 {
+		return w.troubled(ctx, fullHDFS, length)
 	}
-	id := w.worker(ctx)
+	id := workers[w.rnd.IntN(len(workers))]
 	node := w.nodeOf(id)
 	if node < 0 {
 		return errMissed
 	}
-	filler := filepath.Join(w.disk(node), "filler")
-	if err := fill(filler); err != nil {
+	if err := w.place.fill(ctx, node); err != nil {
 		return err
 	}
 	for began := time.Now(); ctx.Err() == nil && time.Since(began) < length; {
 		sleep(ctx, 100*time.Millisecond)
-		if err := fill(filler); err != nil { // what was freed meanwhile
+		if err := w.place.fill(ctx, node); err != nil { // what was freed meanwhile
 			return err
 		}
 	}
 	lives := w.nodeOf(id) == node
-	err := os.Remove(filler)
+	err := w.place.free(ctx, node)
 	w.harm()
 	if err == nil && !lives {
 		return errMissed

@@ -2,15 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
 // patience is how long the application may take to be whole again.
@@ -18,12 +12,11 @@ const patience = 3 * time.Minute
 
 // containers are those of the application that run, application masters aside.
 func (w *world) containers() (ids []string) {
-	masters := w.masters(w.id)
-	w.each(w.id, func(_ int, id yarn.ContainerID) {
-		if !masters[id.String()] {
-			ids = append(ids, id.String())
+	for _, b := range w.place.boxes(w.id) {
+		if !b.Master {
+			ids = append(ids, b.ID)
 		}
-	})
+	}
 	return ids
 }
 
@@ -79,19 +72,23 @@ func (w *world) awaitWhole(ctx context.Context) error {
 
 // lacks says what is not as it should be.
 func (w *world) lacks(ctx context.Context) string {
-	masters := w.masters(w.id)
-	running := w.containers()
-	for _, id := range slices.Concat(running, slices.Collect(maps.Keys(masters))) {
-		if w.victim(id) {
-			return id + " is being killed" // its node has not noticed yet
+	running, masters := []string(nil), 0
+	for _, b := range w.place.boxes(w.id) {
+		if w.victim(b.ID) {
+			return b.ID + " is being killed" // its node has not noticed yet
+		}
+		if b.Master {
+			masters++
+		} else {
+			running = append(running, b.ID)
 		}
 	}
 	call, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	info, err := w.app.Session().Info(call)
 	switch {
-	case len(masters) != 1:
-		return fmt.Sprintf("%d application masters run", len(masters))
+	case masters != 1:
+		return fmt.Sprintf("%d application masters run", masters)
 	case err != nil:
 		return err.Error()
 	case !slices.Contains(running, info.GetScheduler().GetContainer()):
@@ -123,18 +120,12 @@ type remains struct {
 func (r remains) sum() int { return r.Containers + r.Processes + r.Files }
 
 // remains waits for an application to have left nothing, for a while, and tells what it has left.
-func (w *world) remains(ctx context.Context, app string) (r remains) {
+func (w *world) remains(ctx context.Context, app string) (remains, error) {
 	const patience = 30 * time.Second
-	staging := filepath.Join(w.Home(w.edge.User()), ".yarnd", app)
 	for deadline := time.Now().Add(patience); ; sleep(ctx, 50*time.Millisecond) {
-		r = remains{}
-		w.each(app, func(int, yarn.ContainerID) { r.Containers++ })
-		r.Processes = len(w.processes(app))
-		if _, err := os.Stat(staging); !errors.Is(err, os.ErrNotExist) {
-			r.Files++
-		}
-		if r.sum() == 0 || time.Now().After(deadline) || ctx.Err() != nil {
-			return r
+		r, err := w.place.remains(ctx, app)
+		if err == nil && r.sum() == 0 || time.Now().After(deadline) || ctx.Err() != nil {
+			return r, err
 		}
 	}
 }
@@ -149,6 +140,7 @@ func (w *world) leave(ctx context.Context) error {
 	if err := w.app.Close(); err != nil {
 		return err
 	}
-	w.t.Left = w.remains(ctx, w.id)
-	return nil
+	var err error
+	w.t.Left, err = w.remains(ctx, w.id)
+	return err
 }

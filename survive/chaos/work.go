@@ -125,7 +125,7 @@ func (j *jobs) differs() { j.w.wrong(func(r *row) { r.Changed++ }) }
 
 // inputs are n leaves.
 func (j *jobs) inputs(n, micros int) func(func(leafIn) bool) {
-	return inputs(j.w.marks.file.Name(), j.w.marks.take(n), n, micros)
+	return inputs(j.w.marks.file, j.w.marks.take(n), n, micros)
 }
 
 // told has numbers drawn in a named job, reads them, and reads some once more by another

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,26 +13,11 @@ import (
 
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm/core"
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
-	"github.com/yarnd/yarnd/survive/wires"
-)
-
-const (
-	// memory of each container, and of each node: a node has one container, so that a wire between
-	// two nodes is one between two processes.
-	memory = 256
-	// apart are nodes for applications beside the one that is hurt, and for what is replaced before
-	// YARN has noticed.
-	apart = 7
-	// disk of each node in bytes: room for the program, which is unpacked there, and for results.
-	disk = 160 << 20
 )
 
 // world is the cluster and the application that are hurt.
 type world struct {
-	*minicluster.Cluster
+	place place
 	o     options
 	rnd   *rand.Rand
 	dir   string
@@ -39,11 +25,8 @@ type world struct {
 	app   *yarnd.Cluster
 	id    string
 	marks *marks
-	wires *wires.Network // nil: there are none to cut
-	disks bool           // each node has one of its own
 	began time.Time
 	t     *table
-	trap  trap
 
 	mu      sync.Mutex
 	now     string          // the kind of the fault that goes on, or was the last
@@ -64,20 +47,24 @@ func hurt(ctx context.Context, o options) (t *table, err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	w := &world{o: o, dir: dir, rnd: rand.New(rand.NewPCG(o.seed, 0)), began: time.Now(), t: newTable(), victims: map[string]bool{}}
-	if w.marks, err = newMarks(filepath.Join(dir, "marks")); err != nil {
+	begin := newEmbedded
+	if o.hadoop != "" {
+		begin = newHadoop
+	}
+	if w.place, err = begin(ctx, w); err != nil {
 		return nil, err
 	}
-	defer w.marks.close()
-	if err := w.startCluster(ctx); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, w.stopCluster()) }()
+	defer func() { err = errors.Join(err, w.place.close()) }()
+	w.marks = &marks{file: w.place.markFile()}
 	if w.edge, err = edgeclient.Open(ctx, edgeclient.Options{Provider: "yarn"}); err != nil {
 		return nil, err
 	}
 	defer w.edge.Close()
 	if err := w.submit(ctx); err != nil {
 		return nil, err
+	}
+	if o.lostNode {
+		return w.t, w.loseNode(ctx)
 	}
 	return w.t, w.live(ctx)
 }
@@ -101,35 +88,14 @@ func (w *world) live(ctx context.Context) error {
 	}
 	jobs.count(w.t)
 	w.t.Seeds, w.t.Length = []uint64{w.o.seed}, time.Since(w.began)
-	return errors.Join(err, w.marks.count(w.t))
+	return errors.Join(err, w.marks.count(ctx, w.place, w.t))
 }
 
-func (w *world) startCluster(ctx context.Context) (err error) {
-	nodes := w.o.workers + 2 + apart
-	where := filepath.Join(w.dir, "cluster")
-	o := minicluster.Options{
-		Dir: where, Nodes: nodes, HA: true, HDFS: true, Heartbeat: time.Second, NoMemoryLimit: true,
-		Capability: tracker.Resource{MemoryMiB: memory, VCores: 1}, Cluster: core.Config{MaxAttempts: 1000},
-	}
-	if !w.o.open {
-		if w.wires, err = wires.New(nodes); err != nil {
-			return err
-		}
-		o.Network = w.wires
-		for i := range nodes {
-			if err := wires.Disk(w.disk(i), disk); err != nil {
-				return err
-			}
-		}
-		w.disks = true
-	}
-	if w.Cluster, err = minicluster.Start(ctx, o); err != nil {
-		return err
-	}
-	w.setTraps()
-	for name, value := range map[string]string{
-		"HADOOP_CONF_DIR": w.ConfDir(), "XDG_CACHE_HOME": filepath.Join(w.dir, "cache"), "YARND_HOME": filepath.Join(w.dir, "home"),
-	} {
+// environment is what clients of the cluster need to find it, and leave nothing elsewhere.
+func (w *world) environment(more map[string]string) error {
+	all := map[string]string{"XDG_CACHE_HOME": filepath.Join(w.dir, "cache"), "YARND_HOME": filepath.Join(w.dir, "home")}
+	maps.Copy(all, more)
+	for name, value := range all {
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
@@ -137,39 +103,30 @@ func (w *world) startCluster(ctx context.Context) (err error) {
 	return nil
 }
 
-// disk is where a node's disk is.
-func (w *world) disk(node int) string {
-	return filepath.Join(w.dir, "cluster", "nodes", fmt.Sprint(node+1))
-}
-
-func (w *world) stopCluster() error {
-	err := w.Close()
-	for i := range w.Nodes {
-		if w.disks && w.o.keep {
-			err = errors.Join(err, os.CopyFS(filepath.Join(w.dir, "logs", fmt.Sprint(i+1)), os.DirFS(filepath.Join(w.disk(i), "logs"))))
-		}
-		if w.disks {
-			err = errors.Join(err, wires.Unmount(w.disk(i)))
-		}
-	}
-	if w.wires != nil {
-		err = errors.Join(err, w.wires.Close())
-	}
-	return err
-}
+// nodeDir is a node's directory below another one.
+func nodeDir(below string, node int) string { return filepath.Join(below, "nodes", fmt.Sprint(node+1)) }
 
 // request is for an application that has this program as what it runs.
-func request(name string, workers int) edgeclient.Request {
+func (w *world) request(name string, workers int) edgeclient.Request {
+	r := smallRequest(name, workers)
+	if w.o.hadoop != "" { // which ends who takes more
+		r.Scheduler.Memory, r.Worker.Memory = 1024*edgeclient.MiB, 640*edgeclient.MiB
+	}
+	return r
+}
+
+// smallRequest is one whose containers have all the same size.
+func smallRequest(name string, workers int) edgeclient.Request {
 	size := edgeclient.Resources{VCores: 1, Memory: memory * edgeclient.MiB}
 	return edgeclient.Request{
-		Name: name, Workers: workers, Worker: size, Scheduler: size, AM: size, MaxAttempts: 1000,
+		Name: name, Workers: workers, Worker: size, Scheduler: size, AM: size, MaxAttempts: maxAttempts,
 		Wait: edgeclient.WaitWorkers, WaitWorkers: workers,
 	}
 }
 
 // submit starts the application.
 func (w *world) submit(ctx context.Context) error {
-	report, err := w.edge.Submit(ctx, request("chaos", w.o.workers))
+	report, err := w.edge.Submit(ctx, w.request("chaos", w.o.workers))
 	if err != nil {
 		return err
 	}

@@ -3,26 +3,24 @@ package main
 import (
 	"context"
 	"time"
-
-	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
 // failOver has the other ResourceManager take over, which knows the application.
-func (w *world) failOver(context.Context) error {
-	err := w.RM.Failover(w.pause(time.Second, 10*time.Second))
+func (w *world) failOver(ctx context.Context) error {
+	gap, err := w.place.failOver(ctx, w.pause(time.Second, 10*time.Second))
 	w.harm()
 	w.hit(1)
+	w.t.Gaps = append(w.t.Gaps, gap)
 	return err
 }
 
 // busy is a node on which the application has a container, -1 when there is none.
 func (w *world) busy() int {
-	var nodes []int
-	w.each(w.id, func(node int, _ yarn.ContainerID) { nodes = append(nodes, node) })
-	if len(nodes) == 0 {
+	all := w.place.boxes(w.id)
+	if len(all) == 0 {
 		return -1
 	}
-	return nodes[w.rnd.IntN(len(nodes))]
+	return all[w.rnd.IntN(len(all))].Node
 }
 
 // restartNode kills a NodeManager, whose containers go on, and starts it again.
@@ -31,9 +29,11 @@ func (w *world) restartNode(ctx context.Context) error {
 	if i < 0 {
 		return errMissed
 	}
-	w.Nodes[i].Crash(true)
+	if err := w.place.crash(ctx, i); err != nil {
+		return err
+	}
 	sleep(ctx, w.pause(2*time.Second, 10*time.Second))
-	err := w.Nodes[i].Restart()
+	err := w.place.restart(ctx, i)
 	w.harm()
 	w.hit(1)
 	return err
@@ -45,11 +45,12 @@ func (w *world) cutNode(ctx context.Context) error {
 	if i < 0 {
 		return errMissed
 	}
-	id := w.Nodes[i].ID()
-	w.RM.Cut(id, true)
+	if err := w.place.deafen(ctx, i, true); err != nil {
+		return err
+	}
 	sleep(ctx, w.pause(3*time.Second, 15*time.Second))
-	w.RM.Cut(id, false)
+	err := w.place.deafen(ctx, i, false)
 	w.harm()
 	w.hit(1)
-	return nil
+	return err
 }
