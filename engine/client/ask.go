@@ -76,6 +76,7 @@ func (w *Asked) unwatch() {
 func (w *Asked) withdraw(why error) {
 	c, m := w.c, w.call.req.GetCall()
 	c.mu.Lock()
+	sent := m.Sent
 	_, waits := c.calls[w.call.req.Id]
 	delete(c.calls, w.call.req.Id)
 	c.mu.Unlock()
@@ -84,7 +85,7 @@ func (w *Asked) withdraw(why error) {
 	}
 	_ = c.start(&call{ // an error: the session ends, and the call with it
 		req: &wire.Request{Body: &wire.Request_Withdraw{Withdraw: &wire.Withdraw{
-			Job: m.Job, Index: m.Index, Request: w.call.req.Id,
+			Job: m.Job, Index: m.Index, Request: w.call.req.Id, Sent: sent,
 		}}},
 		done: func(*wire.Reply, error) {},
 	})

@@ -22,6 +22,8 @@ type call struct {
 	// again: it has been sent on more than one connection, so that what it asks for may have been done
 	// without our having heard.
 	sent, again bool
+	// anew, if set, is called before req is sent to another scheduler than the last one.
+	anew func()
 }
 
 // start registers a call and sends it if there is a connection; if not, the next
@@ -53,7 +55,10 @@ func (c *Client) send(k *call) {
 		return
 	}
 	conn := c.conn
-	k.again, k.sent = k.sent, true
+	if k.again = k.sent; !k.sent {
+		c.stamp(k.req)
+	}
+	k.sent = true
 	for _, r := range []*wire.Request{k.before, k.req} {
 		if r == nil {
 			continue
@@ -61,6 +66,18 @@ func (c *Client) send(k *call) {
 		if err := conn.Push(wire.KindRequest, r); err != nil {
 			conn.CloseWith(err) // the reader sees it and dials again
 			return
+		}
+	}
+}
+
+// stamp has a call of an actor say to which scheduler it was sent first. Called with c.mu.
+func (c *Client) stamp(r *wire.Request) {
+	switch b := r.Body.(type) {
+	case *wire.Request_Call:
+		b.Call.Sent = c.epoch
+	case *wire.Request_Withdraw:
+		if b.Withdraw.Sent == 0 {
+			b.Withdraw.Sent = c.epoch
 		}
 	}
 }

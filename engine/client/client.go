@@ -210,12 +210,15 @@ func (c *Client) dialOnce(ctx context.Context) (*wire.Conn, error) {
 
 // adopt takes a new connection into use: what was pending is sent again.
 func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
-	c.mu.Lock()
 	resumed := c.session == w.Session
 	first := c.session == ""
-	// A scheduler that took over knows the session, but not who held what, nor which
-	// calls of actors were under way.
+	// A scheduler that took over knows the session, but not who held what. Calls of actors
+	// that were under way are sent to it again: it asks the actors which came how far.
 	same := resumed && c.epoch == w.Epoch
+	if !same && !first {
+		c.beginAnew()
+	}
+	c.mu.Lock()
 	c.conn, c.endpoint, c.session, c.epoch = conn, endpoint, w.Session, w.Epoch
 	c.workers = graph.Digest{}
 	copy(c.workers[:], w.Bundle)
@@ -229,6 +232,8 @@ func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
 	var cut []*call
 	if !same {
 		c.loseHolds()
+	}
+	if !resumed {
 		cut = c.cutCalls()
 	}
 	c.sendAll(func(*call) bool { return true })
@@ -242,6 +247,22 @@ func (c *Client) adopt(conn *wire.Conn, w *wire.Welcome, endpoint string) {
 	c.opts.Log.Warn("the scheduler does not know this session any more", "epoch", w.Epoch)
 	for _, j := range jobs {
 		j.reopen()
+	}
+}
+
+// beginAnew has requests made anew that go to another scheduler: only the reader sends what was
+// sent before.
+func (c *Client) beginAnew() {
+	c.mu.Lock()
+	var anew []func()
+	for _, k := range c.calls {
+		if k.anew != nil {
+			anew = append(anew, k.anew)
+		}
+	}
+	c.mu.Unlock()
+	for _, f := range anew {
+		f()
 	}
 }
 

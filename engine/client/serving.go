@@ -13,9 +13,12 @@ import (
 // Serving gives an actor its calls, one at a time. One goroutine uses it; it ends with
 // its client.
 type Serving struct {
-	c *Client
+	c    *Client
+	call *call // its Serve
 
 	mu      sync.Mutex
+	past    past
+	from    callerID // of running
 	queue   []*wire.Delivered
 	last    uint64              // the highest id that has come
 	running uint64              // the call that Next gave
@@ -34,12 +37,27 @@ var ErrLeave = errors.New("the actor's worker is to leave")
 // Serve asks for the calls of the actor that the client is within.
 func (c *Client) Serve() (*Serving, error) {
 	s := &Serving{c: c, gone: map[uint64]struct{}{}, news: make(chan struct{}, 1)}
-	err := c.start(&call{
+	s.call = &call{
 		stream: true,
 		req:    &wire.Request{Body: &wire.Request_Serve{Serve: &wire.Serve{Window: 1}}},
 		done:   s.take,
-	})
-	return s, err
+		anew:   s.anew,
+	}
+	return s, c.start(s.call)
+}
+
+// anew is the reader's, before the Serve is sent to another scheduler. That knows nothing of
+// what was delivered: what has not begun here comes again if anybody still wants it.
+func (s *Serving) anew() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = nil
+	clear(s.gone)
+	m := &wire.Serve{Window: 1, Last: s.last, Round: s.round}
+	if s.past.begun.Since != 0 {
+		m.Begun = s.past.begun.Message()
+	}
+	s.call.req.Body = &wire.Request_Serve{Serve: m}
 }
 
 // take is the reader's.
@@ -50,12 +68,19 @@ func (s *Serving) take(r *wire.Reply, err error) {
 		s.err = err
 	}
 	m := r.GetDelivery()
+	if b := m.GetBegun(); b != nil {
+		s.past.begun.Since = b.Since
+		s.past.begun.Learn(b)
+	}
 	for _, d := range m.GetCall() {
 		// Not one that went back, nor one that comes again after a connection broke.
 		if m.Round >= s.round && d.Id > s.last {
 			s.last = d.Id
-			s.queue = append(s.queue, d)
+			s.deliver(d)
 		}
+	}
+	for _, g := range m.GetGone() {
+		s.withdraw(callerID{g.Session, g.Request})
 	}
 	for _, id := range m.GetWithdrawn() {
 		if id == s.running && s.stop != nil {
@@ -71,6 +96,30 @@ func (s *Serving) take(r *wire.Reply, err error) {
 	select {
 	case s.news <- struct{}{}:
 	default:
+	}
+}
+
+// deliver takes a call in. One that another scheduler may have delivered before is answered at
+// once if it is not to be done. Called with s.mu.
+func (s *Serving) deliver(d *wire.Delivered) {
+	if d.Sent != 0 {
+		if s.stop != nil && s.from == callerOf(d) {
+			s.running = d.Id // it is that one
+			return
+		}
+		if a := s.past.judge(d); a != nil {
+			a.Id, a.Window, a.Round = d.Id, 1, s.round
+			s.send(a, nil)
+			return
+		}
+	}
+	s.queue = append(s.queue, d)
+}
+
+// withdraw says that nobody waits for a call of an earlier scheduler's. Called with s.mu.
+func (s *Serving) withdraw(id callerID) {
+	if s.stop != nil && s.from == id {
+		s.stop()
 	}
 }
 
@@ -115,7 +164,10 @@ func (s *Serving) Next(stop func()) (*wire.Delivered, error) {
 			s.send(&wire.Answer{Id: d.Id, Window: 1, Round: s.round}, nil)
 			continue
 		}
-		s.stop = stop
+		s.stop, s.from = stop, callerOf(d)
+		if s.from.session != 0 {
+			s.past.begun.Add(s.from.session, s.from.request)
+		}
 		return d, nil
 	}
 	if s.err == nil && s.leave {
@@ -138,6 +190,7 @@ func (s *Serving) answer(result []byte, failure *graph.Failure, window int) *wir
 	if failure != nil {
 		m.Result, m.Failure = nil, wire.FailureToWire(failure.Task, failure.Attempt, failure)
 	}
+	s.past.keep(s.from, m)
 	s.stop, s.slow = nil, false
 	return m
 }

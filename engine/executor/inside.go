@@ -189,7 +189,7 @@ func (in *Inside) receive(n Nested) {
 		return
 	}
 	if n.End != "" {
-		if in.err == nil {
+		if in.err == nil && n.Code != Broken {
 			in.err = &EndedError{Code: n.Code, Reason: n.End}
 		}
 		t.close()

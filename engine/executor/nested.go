@@ -12,10 +12,14 @@ import (
 type Nested struct {
 	Stream uint32 // of those of the call, counted from 1
 	Ack    uint32 // bytes of the other direction that were taken
-	Code   uint32 // with End
+	Code   uint32 // with End; Broken: another stream may follow
 	End    string // why there is no more; "": there is
 	Data   []byte
 }
+
+// Broken is the Code of an End of one stream alone: the way to the scheduler was cut, or it is
+// another scheduler's now.
+const Broken = 1<<32 - 1
 
 func appendNested(dst []byte, call uint64, n Nested) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, call)

@@ -28,9 +28,10 @@ type asking struct {
 var ledger = struct {
 	mu   sync.Mutex
 	done map[string]int // by key of the call
+	made map[int]int    // lives of actors, by what they start from: their play
 	last map[string]int // by attempt of the actor and life of the client: the highest Seq
 	bad  error
-}{done: map[string]int{}, last: map[string]int{}}
+}{done: map[string]int{}, made: map[int]int{}, last: map[string]int{}}
 
 // plays counts schedules, so that keys of different ones differ.
 var plays atomic.Uint64
@@ -55,6 +56,9 @@ func (in *asking) inOrder(of string) {
 }
 
 var actors = engine.DefineActor("actor", func(ctx context.Context, start int) (*int, error) {
+	ledger.mu.Lock()
+	ledger.made[start]++
+	ledger.mu.Unlock()
 	kept, ok, err := engine.Restored[int](ctx)
 	if ok {
 		start = kept
@@ -96,6 +100,9 @@ type owner struct {
 	asked []*asked
 }
 
+// start is what the actor counts from.
+func (o *owner) start() int { return int(o.play) * 1_000_000 }
+
 // asked is a call.
 type asked struct {
 	asking
@@ -111,11 +118,11 @@ func (u *user) startActor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	payload, _, err := of.Append(nil, nil, 0)
+	u.actor = &owner{index: uint32(len(u.tasks)), play: plays.Add(1)}
+	payload, _, err := of.Append(nil, nil, u.actor.start())
 	if err != nil {
 		return err
 	}
-	u.actor = &owner{index: uint32(len(u.tasks)), play: plays.Add(1)}
 	if _, err := u.job.Submit(ctx, &client.Task{Class: class, Payload: payload}); err != nil {
 		return err
 	}

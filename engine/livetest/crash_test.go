@@ -41,7 +41,7 @@ func (w *world) schedule() {
 	s.disk = w.wal.Process(d.call)
 	var err error
 	s.srv, err = server.New(server.Options{
-		Identity: w.identity(identity.Scheduler, s.host), Listener: w.net.Listen(s.host), Epoch: s.epoch, Journal: s.disk, JournalGrowth: 2000, JournalRows: 40,
+		Identity: w.identity(identity.Scheduler, s.host), Listener: w.net.Listen(s.host), Epoch: s.epoch, Journal: s.disk, Grace: w.grace, JournalGrowth: 2000, JournalRows: 40,
 		Log: w.log.With("who", s.host),
 	})
 	if err != nil {

@@ -48,7 +48,7 @@ const patience = 30 * time.Minute
 
 func play(t *testing.T, seed uint64, log *syncBuffer) {
 	time.Sleep(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))) // certificates are good from 2020 on
-	w := newWorld(t, seed, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	w := newWorld(t, seed, 0, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	for range 1 + w.rnd.IntN(3) {
 		w.join()
 	}

@@ -74,17 +74,20 @@ var errGone = errors.New("the job went with its session")
 
 // run is the user's whole life.
 func (u *user) run(ctx context.Context) error {
-	if err := u.begin(ctx); err != nil {
+	err := u.begin(ctx)
+	if u.c == nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	err := u.play(ctx)
+	if err == nil {
+		err = u.play(ctx)
+	}
 	if err == nil {
 		err = u.judge(ctx)
 	}
 	if err == nil {
 		err = u.letGo(ctx)
 	}
-	if !u.named && errors.Is(err, client.ErrLost) && u.w.forgotten(u.host()) {
+	if !u.named && (errors.Is(err, client.ErrLost) || errors.Is(err, client.ErrNotFound)) && u.w.forgotten(u.host()) {
 		err = errGone
 	}
 	if cerr := u.c.Close(); err == nil && cerr != nil {

@@ -25,6 +25,8 @@ type world struct {
 	log *slog.Logger
 	dir string
 
+	grace time.Duration // of schedulers for workers whose connections broke; 0: as ever
+
 	wal *memstore.Dir // the schedulers' journal
 
 	serving sync.WaitGroup
@@ -44,7 +46,7 @@ type machine struct {
 	gone bool // it was killed or told to leave
 }
 
-func newWorld(t *testing.T, seed uint64, log *slog.Logger) *world {
+func newWorld(t *testing.T, seed uint64, grace time.Duration, log *slog.Logger) *world {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	ca, err := identity.NewCA(identity.NewSeed(), "local_1_0001")
 	if err != nil {
@@ -52,7 +54,7 @@ func newWorld(t *testing.T, seed uint64, log *slog.Logger) *world {
 	}
 	w := &world{
 		t: t, rnd: rnd, net: NewNetwork(rand.New(rand.NewPCG(seed, 2))), ca: ca, log: log, dir: t.TempDir(),
-		wal: memstore.New(seed, false), away: map[string]time.Duration{},
+		wal: memstore.New(seed, false), grace: grace, away: map[string]time.Duration{},
 	}
 	w.schedule()
 	return w

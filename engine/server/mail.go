@@ -14,6 +14,7 @@ type box struct {
 	by      *session // that answers; nil: no attempt does just now
 	serve   uint64   // its Serve, to which calls are replies
 	window  int
+	gone    []*wire.Caller    // calls that an earlier scheduler has given, for which nobody waits
 	told    []uint64          // given calls for which nobody waits, of which it is not told
 	acks    []uint64          // its Answers that are not acknowledged
 	at      sched.TaskAttempt // that has served last
@@ -76,10 +77,18 @@ func (l *loop) requestCall(s *session, id uint64, c *wire.Call, reply *wire.Repl
 			return true, nil
 		}
 	}
-	if again && !c.Idempotent {
-		return false, wire.Errorf(wire.Interrupted, "%s.%s of actor %s: the connection broke when it was answered, so it is not known what came of it", c.Actor, c.Method, t)
+	n := &letter{claim: claim{s.id, id}, method: c.Method, payload: c.Payload, idempotent: c.Idempotent, caller: s.caller()}
+	if c.Sent != 0 && c.Sent < l.opts.Epoch {
+		n.sent = c.Sent
+	} else if again { // its answer may not have been heard
+		n.sent = l.opts.Epoch
 	}
+	unknown := wire.Errorf(wire.Interrupted, "%s.%s of actor %s: the connection broke when it was answered, so it is not known what came of it", c.Actor, c.Method, t)
 	end, err := l.mayCall(s, t, c.Actor)
+	b := l.mail.find(t)
+	if n.inDoubt() && (err != nil || end != nil || b != nil && b.by != nil && n.sent < b.begun.Since) {
+		return false, unknown
+	}
 	if err != nil {
 		return false, err
 	}
@@ -87,9 +96,12 @@ func (l *loop) requestCall(s *session, id uint64, c *wire.Call, reply *wire.Repl
 		reply.Body = &wire.Reply_Answered{Answered: end}
 		return false, nil
 	}
-	b := l.mail.open(t)
-	if err := b.add(&letter{claim: claim{s.id, id}, method: c.Method, payload: c.Payload, idempotent: c.Idempotent}); err != nil {
+	b = l.mail.open(t)
+	if err := b.add(n); err != nil {
 		l.tidy(b)
+		if n.inDoubt() {
+			err = unknown // it must not be called again
+		}
 		return false, err
 	}
 	if s.calls == nil {
@@ -154,8 +166,14 @@ func (l *loop) requestWithdraw(s *session, m *wire.Withdraw) {
 	if n := b.of(s.id, m.Request); n != nil {
 		l.withdraw(b, n)
 		l.settled(s, b, n)
+	} else if m.Sent != 0 && m.Sent < l.opts.Epoch && len(b.gone) < maxGone {
+		b.gone = append(b.gone, &wire.Caller{Session: s.caller(), Request: m.Request})
+		l.mail.touch(b)
 	}
 }
+
+// maxGone is how many calls of an earlier scheduler's an actor is told of that were taken back.
+const maxGone = 1000
 
 func (l *loop) withdraw(b *box, n *letter) {
 	if b.withdraw(n) {
@@ -181,7 +199,7 @@ func (l *loop) settled(s *session, b *box, n *letter) {
 
 // tidy drops a box with nothing in it.
 func (l *loop) tidy(b *box) {
-	if b.by == nil && b.idle() {
+	if b.by == nil && b.idle() && b.begun.Empty() {
 		l.mail.drop(b)
 	}
 }
@@ -215,8 +233,17 @@ func (l *loop) leaveMail(s *session) {
 	s.calls = nil
 	delete(l.callers, s.id)
 	if b := s.serves; b != nil {
-		s.serves, b.by, b.told, b.acks = nil, nil, nil, nil
+		s.serves, b.by, b.told, b.acks, b.gone = nil, nil, nil, nil, nil
 		l.cutOff(b)
+	}
+}
+
+var errDoubt = wire.Errorf(wire.Interrupted, "the call was under way when the scheduler was replaced, so that it may have had its effects; the actor that knows is gone")
+
+// refuseDoubts refuses calls in doubt that the actor which serves now knows nothing of.
+func (l *loop) refuseDoubts(b *box) {
+	for _, n := range b.refused(b.begun.Since) {
+		l.refuse(b, n, errDoubt)
 	}
 }
 
@@ -252,7 +279,11 @@ func (l *loop) lookAtEnd(b *box) {
 		}
 	}
 	for _, n := range b.end() {
-		l.post(b, n, end)
+		if n.inDoubt() {
+			l.refuse(b, n, errDoubt)
+		} else {
+			l.post(b, n, end)
+		}
 	}
 	b.checkpoint = nil
 	l.tidy(b)

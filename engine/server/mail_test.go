@@ -38,7 +38,7 @@ func (p *nestPeer) serve(window uint32) *nestPeer {
 	return p
 }
 
-// delivery returns the next one; acknowledgements are skipped.
+// delivery returns the next one; acknowledgements, and what came before the attempt, are skipped.
 func (p *nestPeer) delivery() *wire.Delivery {
 	p.t.Helper()
 	for {
@@ -46,7 +46,7 @@ func (p *nestPeer) delivery() *wire.Delivery {
 		if r.Error != nil {
 			p.t.Fatal(r.Error)
 		}
-		if d := r.GetDelivery(); d != nil {
+		if d := r.GetDelivery(); d != nil && len(d.Call)+len(d.Withdrawn)+len(d.Gone) > 0 || d.GetLeave() {
 			return d
 		}
 	}
@@ -221,7 +221,13 @@ func TestCallsComeBack(t *testing.T) {
 		return ch
 	}
 	base := cl.lastID.Load() - 2
-	back.wantCode(again(base, "x", false), wire.Interrupted)
+	x := again(base, "x", false)
+	if d := p.delivery().Call; len(d) != 1 || d[0].Method != "x" || d[0].Sent == 0 || d[0].From.Request != base {
+		t.Fatalf("%v", d)
+	} else { // the actor does not know any more what came of it
+		p.answer(5, &wire.Answer{Id: d[0].Id, Interrupted: true, Window: 9})
+	}
+	back.wantCode(x, wire.Interrupted)
 	back.wantResult(again(base+1, "y", false), "2")
 	third := again(base+2, "z", false)
 	p.answer(5, &wire.Answer{Id: y[1].Id, Result: []byte("3"), Window: 9})

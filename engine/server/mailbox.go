@@ -24,6 +24,9 @@ type mailbox struct {
 	given   []*letter
 	bytes   int // of payloads and answers
 	last    uint64
+	// begun is what has begun, answered or cut off, for whoever judges calls in doubt: those
+	// of an earlier scheduler's time, which only the actor can tell apart.
+	begun wire.Calls
 	// checkpoint is what the actor has kept for its next attempt; nil is none.
 	checkpoint []byte
 }
@@ -35,6 +38,8 @@ type letter struct {
 	method     string
 	payload    []byte
 	idempotent bool
+	caller     uint64         // the hash of its client's session
+	sent       uint64         // epoch of an earlier scheduler, which may have given it; 0: it is new
 	gone       bool           // nobody waits for it
 	answer     *wire.Answered // of one whose client was away when it came
 }
@@ -90,6 +95,7 @@ func (m *mailbox) answered(id uint64) *letter {
 		return nil
 	}
 	n := m.given[i]
+	m.began(n)
 	m.drop(m.given[i : i+1])
 	m.given = slices.Delete(m.given, i, i+1)
 	return n
@@ -162,9 +168,32 @@ func (m *mailbox) back(but uint64) {
 // lose is the end of an attempt. It returns the calls that it has cut off.
 func (m *mailbox) lose() (cut []*letter) {
 	cut = m.again(func(n *letter) bool { return n.idempotent })
+	for _, n := range cut {
+		m.began(n)
+	}
 	m.drop(cut)
 	return cut
 }
+
+func (m *mailbox) began(n *letter) { m.begun.Add(n.caller, n.claim.request) }
+
+// refused returns the calls in doubt of which nobody can tell any more whether they have begun,
+// and forgets what they are about. They are those from before the epoch since.
+func (m *mailbox) refused(since uint64) (out []*letter) {
+	m.waiting = slices.DeleteFunc(m.waiting, func(n *letter) bool {
+		hopeless := n.inDoubt() && n.sent < since
+		if hopeless {
+			out = append(out, n)
+		}
+		return hopeless
+	})
+	m.drop(out)
+	return out
+}
+
+// inDoubt reports whether a call may have begun under an earlier scheduler and must not begin
+// again.
+func (n *letter) inDoubt() bool { return n.sent != 0 && !n.idempotent }
 
 // again has calls that were given wait before all others, as far as they may and anybody
 // waits for them, and returns the rest.
@@ -195,12 +224,12 @@ func (m *mailbox) drop(list []*letter) {
 // end empties the mailbox, and returns all calls that have no answer.
 func (m *mailbox) end() (out []*letter) {
 	all := append(m.given, m.waiting...)
-	m.given, m.waiting = nil, nil
+	m.given, m.waiting, m.begun = nil, nil, wire.Calls{}
 	m.drop(all)
 	return slices.DeleteFunc(all, func(n *letter) bool { return n.gone })
 }
 
-// idle reports whether nothing is kept.
+// idle reports whether nothing is kept but what has begun.
 func (m *mailbox) idle() bool { return len(m.calls)+len(m.given) == 0 && m.checkpoint == nil }
 
 func answerSize(a *wire.Answered) int {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/sched"
 	"github.com/yarnd/yarnd/engine/wire"
 )
@@ -32,8 +33,11 @@ func (l *loop) requestServe(s *session, id uint64, m *wire.Serve) error {
 		return wire.Errorf(wire.Conflict, "actor %s has another client that answers its calls", b.task)
 	}
 	s.serves, b.by, b.serve, b.window, b.leaving = b, s, id, window(m.Window), false
-	if n.at != b.at { // a new attempt
-		b.at, b.round = n.at, 0
+	if n.at != b.at { // a new attempt, or one of an earlier scheduler's that lives on
+		b.at, b.round, b.last = n.at, m.Round, max(b.last, m.Last)
+		l.learnBegun(b, m.Begun)
+		l.sayDelivery(b, &wire.Delivery{Round: b.round, Begun: b.begun.Message()})
+		l.refuseDoubts(b)
 	}
 	b.told = b.told[:0]
 	for _, g := range b.given { // of a connection that broke
@@ -44,6 +48,24 @@ func (l *loop) requestServe(s *session, id uint64, m *wire.Serve) error {
 	l.deliver(b, b.given)
 	l.mail.touch(b)
 	return nil
+}
+
+// learnBegun finds out since when it is known which of the actor's calls have begun: from the
+// start, if this is its first attempt; from when an attempt on knows it that lived under an
+// earlier scheduler, and tells what it knows; or since this scheduler began.
+func (l *loop) learnBegun(b *box, m *wire.Begun) {
+	const always = 1
+	t := b.task
+	first := graph.FirstAttempt(l.jobs[t.Job].chunkOf(t.Index).era) + 1
+	switch k := &b.begun; {
+	case b.at.Attempt == first:
+		k.Since = always
+	case k.Since == 0 && m.GetSince() != 0:
+		k.Since = m.Since
+	case k.Since == 0:
+		k.Since = l.opts.Epoch
+	}
+	b.begun.Learn(m)
 }
 
 func window(n uint32) int { return int(min(max(n, 1), maxGiven)) }
@@ -59,7 +81,9 @@ func (l *loop) requestAnswer(s *session, id uint64, m *wire.Answer) error {
 	if m.Round > b.round {
 		b.round = m.Round
 		b.back(m.Id)
-	} else if n := b.answered(m.Id); n != nil {
+	} else if n := b.answered(m.Id); n != nil && m.Interrupted {
+		l.refuse(b, n, errDoubt)
+	} else if n != nil {
 		a := &wire.Answered{Result: m.Result, Failure: m.Failure}
 		if a.Failure != nil {
 			a.Result = nil
@@ -133,13 +157,16 @@ func (l *loop) deliverAll() {
 
 // deliver gives calls, and what else the actor is to be told.
 func (l *loop) deliver(b *box, calls []*letter) {
-	if len(calls)+len(b.told) > 0 {
-		m := &wire.Delivery{Withdrawn: b.told, Round: b.round}
+	if len(calls)+len(b.told)+len(b.gone) > 0 {
+		m := &wire.Delivery{Withdrawn: b.told, Gone: b.gone, Round: b.round}
 		for _, n := range calls {
-			m.Call = append(m.Call, &wire.Delivered{Id: n.id, Method: n.method, Payload: n.payload})
+			m.Call = append(m.Call, &wire.Delivered{
+				Id: n.id, Method: n.method, Payload: n.payload, Sent: n.sent, Idempotent: n.idempotent,
+				From: &wire.Caller{Session: n.caller, Request: n.claim.request},
+			})
 		}
 		l.sayDelivery(b, m)
-		b.told = nil
+		b.told, b.gone = nil, nil
 	}
 	if len(b.acks) >= manyAcks {
 		l.acknowledge(b)

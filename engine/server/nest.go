@@ -327,6 +327,34 @@ func (l *loop) endNest(n *nest, why *wire.Error) {
 	}
 }
 
+// breakNests takes the streams of a worker's clients away: its connection is gone. Their sessions
+// go on with new ones, as long as their attempts live.
+func (l *loop) breakNests(w *worker) {
+	for _, n := range w.nests {
+		if n.s != nil {
+			l.detach(n.s)
+		}
+		n.Close() //nolint:errcheck // it has none
+	}
+}
+
+// moveNests has the clients of attempts go on that a worker has brought along on another
+// connection.
+func (l *loop) moveNests(w *worker) {
+	for old := w.previous; old != nil; old = old.previous {
+		l.breakNests(old)
+		for at, n := range old.nests {
+			if l.core.Lives(w.id, at) {
+				if w.nests == nil {
+					w.nests = map[sched.TaskAttempt]*nest{}
+				}
+				n.w, w.nests[at] = w, n
+				delete(old.nests, at)
+			}
+		}
+	}
+}
+
 // endedNests ends those of a worker whose attempts do not live any more.
 func (l *loop) endedNests(w *worker) {
 	for at, n := range w.nests {

@@ -2,6 +2,8 @@ package server
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -24,6 +26,7 @@ type session struct {
 	retried    []*wire.Reply     // the last answers to a Retry: see loop.retryAgain
 
 	// Of calls of actors (mail.go):
+	hash     uint64       // of token, once it was asked for: see caller
 	calls    map[*box]int // how many it waits for, by actor
 	lastCall uint64       // the highest request id of one
 	kept     int          // bytes of answers that are kept for it while it is away
@@ -40,6 +43,15 @@ type link interface {
 
 func newSession(id graph.ClientID, user string) *session {
 	return &session{id: id, token: rand.Text(), user: user, jobs: map[graph.JobID]*job{}}
+}
+
+// caller names the session to actors, for as long as it lives, under whatever scheduler.
+func (s *session) caller() uint64 {
+	if s.hash == 0 {
+		sum := sha256.Sum256([]byte("caller " + s.token))
+		s.hash = max(1, binary.LittleEndian.Uint64(sum[:]))
+	}
+	return s.hash
 }
 
 // sessionOpened is a client's Hello. The answer is pushed on the connection; opened

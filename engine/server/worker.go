@@ -148,6 +148,9 @@ func (in workerFrame) handle(l *loop) {
 	if in.done != nil {
 		l.keepInline(in.done)
 	}
+	if _, ok := in.event.(sched.Adopt); ok {
+		l.moveNests(in.w)
+	}
 	if len(in.w.nests) > 0 {
 		l.endedNests(in.w)
 	}
@@ -169,6 +172,7 @@ func (in workerGone) handle(l *loop) {
 	if l.workers[w.id] != w {
 		return
 	}
+	l.breakNests(w)
 	switch {
 	case w.superseded:
 		w.conn = nil // what follows is its successor's affair

@@ -3860,6 +3860,7 @@ type Call struct {
 	Method        string                 `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
 	Payload       []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
 	Idempotent    bool                   `protobuf:"varint,6,opt,name=idempotent,proto3" json:"idempotent,omitempty"` // it may be done twice, when the first attempt of it was cut off
+	Sent          uint64                 `protobuf:"varint,7,opt,name=sent,proto3" json:"sent,omitempty"`             // epoch of the scheduler to which it was sent first; 0: it is this one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3936,12 +3937,20 @@ func (x *Call) GetIdempotent() bool {
 	return false
 }
 
+func (x *Call) GetSent() uint64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
 // Withdraw takes a Call back: one that has not begun is not done.
 type Withdraw struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	Request       uint64                 `protobuf:"varint,3,opt,name=request,proto3" json:"request,omitempty"`
+	Sent          uint64                 `protobuf:"varint,4,opt,name=sent,proto3" json:"sent,omitempty"` // as that of the Call
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3993,6 +4002,13 @@ func (x *Withdraw) GetIndex() uint32 {
 func (x *Withdraw) GetRequest() uint64 {
 	if x != nil {
 		return x.Request
+	}
+	return 0
+}
+
+func (x *Withdraw) GetSent() uint64 {
+	if x != nil {
+		return x.Sent
 	}
 	return 0
 }
@@ -4061,9 +4077,14 @@ func (x *Answered) GetEnded() bool {
 
 // Serve is the client's within an actor: calls come as a stream of replies with the
 // request's id, each a Delivery, no more than window of them unanswered.
+// An actor that lives on under the next scheduler asks again, and says what it knows: so
+// what was under way finishes there, and nothing is done twice.
 type Serve struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Window        uint32                 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`
+	Last          uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`   // the highest id that was delivered; ids go on above it
+	Round         uint32                 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"` // the highest of an Answer
+	Begun         *Begun                 `protobuf:"bytes,4,opt,name=begun,proto3" json:"begun,omitempty"`  // nothing: it has not been told yet what others before it have begun
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4105,19 +4126,166 @@ func (x *Serve) GetWindow() uint32 {
 	return 0
 }
 
+func (x *Serve) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *Serve) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *Serve) GetBegun() *Begun {
+	if x != nil {
+		return x.Begun
+	}
+	return nil
+}
+
+// Begun says which calls an actor has begun, in all its lives: of each caller those up to a
+// request. Calls that were sent first to a scheduler before since may have begun without
+// being in it.
+type Begun struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Since         uint64                 `protobuf:"varint,1,opt,name=since,proto3" json:"since,omitempty"` // an epoch
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`   // of callers that are not named some may have begun
+	Caller        []uint64               `protobuf:"fixed64,3,rep,packed,name=caller,proto3" json:"caller,omitempty"`
+	Request       []uint64               `protobuf:"varint,4,rep,packed,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Begun) Reset() {
+	*x = Begun{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Begun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Begun) ProtoMessage() {}
+
+func (x *Begun) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Begun.ProtoReflect.Descriptor instead.
+func (*Begun) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Begun) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Begun) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *Begun) GetCaller() []uint64 {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *Begun) GetRequest() []uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// Caller names a call for longer than a scheduler lives.
+type Caller struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"` // a hash of its token
+	Request       uint64                 `protobuf:"varint,2,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Caller) Reset() {
+	*x = Caller{}
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Caller) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Caller) ProtoMessage() {}
+
+func (x *Caller) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Caller.ProtoReflect.Descriptor instead.
+func (*Caller) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Caller) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Caller) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
 type Delivery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Call          []*Delivered           `protobuf:"bytes,1,rep,name=call,proto3" json:"call,omitempty"`
 	Withdrawn     []uint64               `protobuf:"varint,2,rep,packed,name=withdrawn,proto3" json:"withdrawn,omitempty"` // ids of calls for which nobody waits any more
 	Leave         bool                   `protobuf:"varint,3,opt,name=leave,proto3" json:"leave,omitempty"`                // there will be no more here: the worker is to go
 	Round         uint32                 `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`                // the highest of an Answer; calls of an earlier one have gone back
+	Begun         *Begun                 `protobuf:"bytes,5,opt,name=begun,proto3" json:"begun,omitempty"`                 // in the first one of an attempt
+	Gone          []*Caller              `protobuf:"bytes,6,rep,name=gone,proto3" json:"gone,omitempty"`                   // as withdrawn, of calls that an earlier scheduler has delivered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4129,7 +4297,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[41]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4142,7 +4310,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Delivery) GetCall() []*Delivered {
@@ -4173,18 +4341,37 @@ func (x *Delivery) GetRound() uint32 {
 	return 0
 }
 
+func (x *Delivery) GetBegun() *Begun {
+	if x != nil {
+		return x.Begun
+	}
+	return nil
+}
+
+func (x *Delivery) GetGone() []*Caller {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
 type Delivered struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // larger than those before
-	Method        string                 `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
-	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // larger than those before
+	Method  string                 `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
+	Payload []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`
+	From    *Caller                `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// Epoch of an earlier scheduler, which may have delivered it: it may run here, or be answered.
+	// With idempotent it is done again if this is not known. 0: it is new.
+	Sent          uint64 `protobuf:"varint,5,opt,name=sent,proto3" json:"sent,omitempty"`
+	Idempotent    bool   `protobuf:"varint,6,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Delivered) Reset() {
 	*x = Delivered{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4196,7 +4383,7 @@ func (x *Delivered) String() string {
 func (*Delivered) ProtoMessage() {}
 
 func (x *Delivered) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[42]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4209,7 +4396,7 @@ func (x *Delivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivered.ProtoReflect.Descriptor instead.
 func (*Delivered) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Delivered) GetId() uint64 {
@@ -4233,6 +4420,27 @@ func (x *Delivered) GetPayload() []byte {
 	return nil
 }
 
+func (x *Delivered) GetFrom() *Caller {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Delivered) GetSent() uint64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *Delivered) GetIdempotent() bool {
+	if x != nil {
+		return x.Idempotent
+	}
+	return false
+}
+
 // Answer answers a Delivered. With a higher round than before it answers nothing, and all
 // calls but that of the id go back, those that are on their way as well: they have not
 // begun. With last the actor takes no more, and all that it does not answer goes back. The
@@ -4245,13 +4453,14 @@ type Answer struct {
 	Last          bool                   `protobuf:"varint,4,opt,name=last,proto3" json:"last,omitempty"`
 	Window        uint32                 `protobuf:"varint,5,opt,name=window,proto3" json:"window,omitempty"` // how many calls may be unanswered from now on
 	Round         uint32                 `protobuf:"varint,6,opt,name=round,proto3" json:"round,omitempty"`
+	Interrupted   bool                   `protobuf:"varint,7,opt,name=interrupted,proto3" json:"interrupted,omitempty"` // instead of an answer: it had begun, and what came of it is not known any more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4263,7 +4472,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[43]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4276,7 +4485,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -4321,6 +4530,13 @@ func (x *Answer) GetRound() uint32 {
 	return 0
 }
 
+func (x *Answer) GetInterrupted() bool {
+	if x != nil {
+		return x.Interrupted
+	}
+	return false
+}
+
 // Checkpoint keeps bytes for the actor's next attempt, or with read asks for those that
 // an earlier one has left; the answer is one with has and data.
 type Checkpoint struct {
@@ -4334,7 +4550,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4346,7 +4562,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[44]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4359,7 +4575,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Checkpoint) GetData() []byte {
@@ -4390,13 +4606,14 @@ type Publish struct {
 	Index         uint32                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
 	Remove        bool                   `protobuf:"varint,4,opt,name=remove,proto3" json:"remove,omitempty"`
 	Type          string                 `protobuf:"bytes,5,opt,name=type,proto3" json:"type,omitempty"`
+	Request       uint64                 `protobuf:"varint,6,opt,name=request,proto3" json:"request,omitempty"` // in the journal: with remove, which one it was
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4408,7 +4625,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[45]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4421,7 +4638,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Publish) GetName() string {
@@ -4459,6 +4676,13 @@ func (x *Publish) GetType() string {
 	return ""
 }
 
+func (x *Publish) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
 type Lookup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -4468,7 +4692,7 @@ type Lookup struct {
 
 func (x *Lookup) Reset() {
 	*x = Lookup{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4480,7 +4704,7 @@ func (x *Lookup) String() string {
 func (*Lookup) ProtoMessage() {}
 
 func (x *Lookup) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[46]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4493,7 +4717,7 @@ func (x *Lookup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lookup.ProtoReflect.Descriptor instead.
 func (*Lookup) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Lookup) GetName() string {
@@ -4515,7 +4739,7 @@ type Name struct {
 
 func (x *Name) Reset() {
 	*x = Name{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4527,7 +4751,7 @@ func (x *Name) String() string {
 func (*Name) ProtoMessage() {}
 
 func (x *Name) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[47]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4540,7 +4764,7 @@ func (x *Name) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Name.ProtoReflect.Descriptor instead.
 func (*Name) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Name) GetName() string {
@@ -4579,7 +4803,7 @@ type ListNames struct {
 
 func (x *ListNames) Reset() {
 	*x = ListNames{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4591,7 +4815,7 @@ func (x *ListNames) String() string {
 func (*ListNames) ProtoMessage() {}
 
 func (x *ListNames) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[48]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4604,7 +4828,7 @@ func (x *ListNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNames.ProtoReflect.Descriptor instead.
 func (*ListNames) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
 }
 
 type Names struct {
@@ -4616,7 +4840,7 @@ type Names struct {
 
 func (x *Names) Reset() {
 	*x = Names{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4628,7 +4852,7 @@ func (x *Names) String() string {
 func (*Names) ProtoMessage() {}
 
 func (x *Names) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[49]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4641,7 +4865,7 @@ func (x *Names) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Names.ProtoReflect.Descriptor instead.
 func (*Names) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Names) GetName() []*Name {
@@ -4659,7 +4883,7 @@ type ListJobs struct {
 
 func (x *ListJobs) Reset() {
 	*x = ListJobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4671,7 +4895,7 @@ func (x *ListJobs) String() string {
 func (*ListJobs) ProtoMessage() {}
 
 func (x *ListJobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[50]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4684,7 +4908,7 @@ func (x *ListJobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobs.ProtoReflect.Descriptor instead.
 func (*ListJobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
 }
 
 type Jobs struct {
@@ -4696,7 +4920,7 @@ type Jobs struct {
 
 func (x *Jobs) Reset() {
 	*x = Jobs{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4708,7 +4932,7 @@ func (x *Jobs) String() string {
 func (*Jobs) ProtoMessage() {}
 
 func (x *Jobs) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[51]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4721,7 +4945,7 @@ func (x *Jobs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jobs.ProtoReflect.Descriptor instead.
 func (*Jobs) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{51}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Jobs) GetJob() []*JobInfo {
@@ -4739,7 +4963,7 @@ type ListWorkers struct {
 
 func (x *ListWorkers) Reset() {
 	*x = ListWorkers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4751,7 +4975,7 @@ func (x *ListWorkers) String() string {
 func (*ListWorkers) ProtoMessage() {}
 
 func (x *ListWorkers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[52]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4764,7 +4988,7 @@ func (x *ListWorkers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkers.ProtoReflect.Descriptor instead.
 func (*ListWorkers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{52}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
 }
 
 type Workers struct {
@@ -4776,7 +5000,7 @@ type Workers struct {
 
 func (x *Workers) Reset() {
 	*x = Workers{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4788,7 +5012,7 @@ func (x *Workers) String() string {
 func (*Workers) ProtoMessage() {}
 
 func (x *Workers) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[53]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4801,7 +5025,7 @@ func (x *Workers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workers.ProtoReflect.Descriptor instead.
 func (*Workers) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{53}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Workers) GetWorker() []*WorkerInfo {
@@ -4830,7 +5054,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4842,7 +5066,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[54]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4855,7 +5079,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{54}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *WorkerInfo) GetId() uint32 {
@@ -4949,7 +5173,7 @@ type ListTasks struct {
 
 func (x *ListTasks) Reset() {
 	*x = ListTasks{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4961,7 +5185,7 @@ func (x *ListTasks) String() string {
 func (*ListTasks) ProtoMessage() {}
 
 func (x *ListTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[55]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4974,7 +5198,7 @@ func (x *ListTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasks.ProtoReflect.Descriptor instead.
 func (*ListTasks) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{55}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListTasks) GetJob() uint32 {
@@ -5021,7 +5245,7 @@ type TaskRows struct {
 
 func (x *TaskRows) Reset() {
 	*x = TaskRows{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5033,7 +5257,7 @@ func (x *TaskRows) String() string {
 func (*TaskRows) ProtoMessage() {}
 
 func (x *TaskRows) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[56]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5046,7 +5270,7 @@ func (x *TaskRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRows.ProtoReflect.Descriptor instead.
 func (*TaskRows) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{56}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TaskRows) GetIndex() []uint32 {
@@ -5116,7 +5340,7 @@ type GetTask struct {
 
 func (x *GetTask) Reset() {
 	*x = GetTask{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5128,7 +5352,7 @@ func (x *GetTask) String() string {
 func (*GetTask) ProtoMessage() {}
 
 func (x *GetTask) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[57]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5141,7 +5365,7 @@ func (x *GetTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTask.ProtoReflect.Descriptor instead.
 func (*GetTask) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{57}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetTask) GetJob() uint32 {
@@ -5184,7 +5408,7 @@ type TaskDetail struct {
 
 func (x *TaskDetail) Reset() {
 	*x = TaskDetail{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[58]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5196,7 +5420,7 @@ func (x *TaskDetail) String() string {
 func (*TaskDetail) ProtoMessage() {}
 
 func (x *TaskDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[58]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5209,7 +5433,7 @@ func (x *TaskDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDetail.ProtoReflect.Descriptor instead.
 func (*TaskDetail) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{58}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TaskDetail) GetJob() uint32 {
@@ -5348,7 +5572,7 @@ type Changed struct {
 
 func (x *Changed) Reset() {
 	*x = Changed{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[59]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5360,7 +5584,7 @@ func (x *Changed) String() string {
 func (*Changed) ProtoMessage() {}
 
 func (x *Changed) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[59]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5373,7 +5597,7 @@ func (x *Changed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changed.ProtoReflect.Descriptor instead.
 func (*Changed) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{59}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Changed) GetTasks() uint32 {
@@ -5396,7 +5620,7 @@ type Retried struct {
 
 func (x *Retried) Reset() {
 	*x = Retried{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[60]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5408,7 +5632,7 @@ func (x *Retried) String() string {
 func (*Retried) ProtoMessage() {}
 
 func (x *Retried) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[60]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5421,7 +5645,7 @@ func (x *Retried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retried.ProtoReflect.Descriptor instead.
 func (*Retried) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{60}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Retried) GetJob() []uint32 {
@@ -5456,7 +5680,7 @@ type ListEvents struct {
 
 func (x *ListEvents) Reset() {
 	*x = ListEvents{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[61]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5468,7 +5692,7 @@ func (x *ListEvents) String() string {
 func (*ListEvents) ProtoMessage() {}
 
 func (x *ListEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[61]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5481,7 +5705,7 @@ func (x *ListEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvents.ProtoReflect.Descriptor instead.
 func (*ListEvents) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{61}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ListEvents) GetSince() uint64 {
@@ -5501,7 +5725,7 @@ type Events struct {
 
 func (x *Events) Reset() {
 	*x = Events{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[62]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5513,7 +5737,7 @@ func (x *Events) String() string {
 func (*Events) ProtoMessage() {}
 
 func (x *Events) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[62]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5526,7 +5750,7 @@ func (x *Events) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Events.ProtoReflect.Descriptor instead.
 func (*Events) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{62}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Events) GetEvent() []*Event {
@@ -5556,7 +5780,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[63]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5568,7 +5792,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[63]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5581,7 +5805,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{63}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -5633,7 +5857,7 @@ type Explain struct {
 
 func (x *Explain) Reset() {
 	*x = Explain{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5645,7 +5869,7 @@ func (x *Explain) String() string {
 func (*Explain) ProtoMessage() {}
 
 func (x *Explain) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[64]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5658,7 +5882,7 @@ func (x *Explain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explain.ProtoReflect.Descriptor instead.
 func (*Explain) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{64}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Explain) GetTask() bool {
@@ -5707,7 +5931,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5719,7 +5943,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[65]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5732,7 +5956,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{65}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Explanation) GetAnswer() string {
@@ -5816,7 +6040,7 @@ type PoolNow struct {
 
 func (x *PoolNow) Reset() {
 	*x = PoolNow{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[66]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5828,7 +6052,7 @@ func (x *PoolNow) String() string {
 func (*PoolNow) ProtoMessage() {}
 
 func (x *PoolNow) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[66]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5841,7 +6065,7 @@ func (x *PoolNow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolNow.ProtoReflect.Descriptor instead.
 func (*PoolNow) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{66}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *PoolNow) GetName() string {
@@ -5951,7 +6175,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[67]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5963,7 +6187,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[67]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5976,7 +6200,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{67}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Decision) GetAtUs() int64 {
@@ -6182,7 +6406,7 @@ type PutBundle struct {
 
 func (x *PutBundle) Reset() {
 	*x = PutBundle{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[68]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6194,7 +6418,7 @@ func (x *PutBundle) String() string {
 func (*PutBundle) ProtoMessage() {}
 
 func (x *PutBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[68]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6207,7 +6431,7 @@ func (x *PutBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBundle.ProtoReflect.Descriptor instead.
 func (*PutBundle) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{68}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PutBundle) GetDigest() []byte {
@@ -6249,7 +6473,7 @@ type BundleState struct {
 
 func (x *BundleState) Reset() {
 	*x = BundleState{}
-	mi := &file_yarnd_engine_engine_proto_msgTypes[69]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6261,7 +6485,7 @@ func (x *BundleState) String() string {
 func (*BundleState) ProtoMessage() {}
 
 func (x *BundleState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_engine_proto_msgTypes[69]
+	mi := &file_yarnd_engine_engine_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6274,7 +6498,7 @@ func (x *BundleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleState.ProtoReflect.Descriptor instead.
 func (*BundleState) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{69}
+	return file_yarnd_engine_engine_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *BundleState) GetDigest() []byte {
@@ -6619,7 +6843,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x05token\x18\x04 \x01(\x04R\x05token\x12\x18\n" +
 	"\arequest\x18\x05 \x01(\x04R\arequest\"\x1f\n" +
 	"\aGranted\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\x04R\x05token\"\x96\x01\n" +
+	"\x05token\x18\x01 \x01(\x04R\x05token\"\xaa\x01\n" +
 	"\x04Call\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x14\n" +
@@ -6628,44 +6852,66 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\apayload\x18\x05 \x01(\fR\apayload\x12\x1e\n" +
 	"\n" +
 	"idempotent\x18\x06 \x01(\bR\n" +
-	"idempotent\"L\n" +
+	"idempotent\x12\x12\n" +
+	"\x04sent\x18\a \x01(\x04R\x04sent\"`\n" +
 	"\bWithdraw\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x18\n" +
-	"\arequest\x18\x03 \x01(\x04R\arequest\"i\n" +
+	"\arequest\x18\x03 \x01(\x04R\arequest\x12\x12\n" +
+	"\x04sent\x18\x04 \x01(\x04R\x04sent\"i\n" +
 	"\bAnswered\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\fR\x06result\x12/\n" +
 	"\afailure\x18\x02 \x01(\v2\x15.yarnd.engine.FailureR\afailure\x12\x14\n" +
-	"\x05ended\x18\x03 \x01(\bR\x05ended\"\x1f\n" +
+	"\x05ended\x18\x03 \x01(\bR\x05ended\"t\n" +
 	"\x05Serve\x12\x16\n" +
-	"\x06window\x18\x01 \x01(\rR\x06window\"\x81\x01\n" +
+	"\x06window\x18\x01 \x01(\rR\x06window\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\x04R\x04last\x12\x14\n" +
+	"\x05round\x18\x03 \x01(\rR\x05round\x12)\n" +
+	"\x05begun\x18\x04 \x01(\v2\x13.yarnd.engine.BegunR\x05begun\"c\n" +
+	"\x05Begun\x12\x14\n" +
+	"\x05since\x18\x01 \x01(\x04R\x05since\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\x12\x16\n" +
+	"\x06caller\x18\x03 \x03(\x06R\x06caller\x12\x18\n" +
+	"\arequest\x18\x04 \x03(\x04R\arequest\"<\n" +
+	"\x06Caller\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\x04R\arequest\"\xd6\x01\n" +
 	"\bDelivery\x12+\n" +
 	"\x04call\x18\x01 \x03(\v2\x17.yarnd.engine.DeliveredR\x04call\x12\x1c\n" +
 	"\twithdrawn\x18\x02 \x03(\x04R\twithdrawn\x12\x14\n" +
 	"\x05leave\x18\x03 \x01(\bR\x05leave\x12\x14\n" +
-	"\x05round\x18\x04 \x01(\rR\x05round\"M\n" +
+	"\x05round\x18\x04 \x01(\rR\x05round\x12)\n" +
+	"\x05begun\x18\x05 \x01(\v2\x13.yarnd.engine.BegunR\x05begun\x12(\n" +
+	"\x04gone\x18\x06 \x03(\v2\x14.yarnd.engine.CallerR\x04gone\"\xab\x01\n" +
 	"\tDelivered\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x18\n" +
-	"\apayload\x18\x03 \x01(\fR\apayload\"\xa3\x01\n" +
+	"\apayload\x18\x03 \x01(\fR\apayload\x12(\n" +
+	"\x04from\x18\x04 \x01(\v2\x14.yarnd.engine.CallerR\x04from\x12\x12\n" +
+	"\x04sent\x18\x05 \x01(\x04R\x04sent\x12\x1e\n" +
+	"\n" +
+	"idempotent\x18\x06 \x01(\bR\n" +
+	"idempotent\"\xc5\x01\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\fR\x06result\x12/\n" +
 	"\afailure\x18\x03 \x01(\v2\x15.yarnd.engine.FailureR\afailure\x12\x12\n" +
 	"\x04last\x18\x04 \x01(\bR\x04last\x12\x16\n" +
 	"\x06window\x18\x05 \x01(\rR\x06window\x12\x14\n" +
-	"\x05round\x18\x06 \x01(\rR\x05round\"F\n" +
+	"\x05round\x18\x06 \x01(\rR\x05round\x12 \n" +
+	"\vinterrupted\x18\a \x01(\bR\vinterrupted\"F\n" +
 	"\n" +
 	"Checkpoint\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
 	"\x04read\x18\x02 \x01(\bR\x04read\x12\x10\n" +
-	"\x03has\x18\x03 \x01(\bR\x03has\"q\n" +
+	"\x03has\x18\x03 \x01(\bR\x03has\"\x8b\x01\n" +
 	"\aPublish\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\rR\x05index\x12\x16\n" +
 	"\x06remove\x18\x04 \x01(\bR\x06remove\x12\x12\n" +
-	"\x04type\x18\x05 \x01(\tR\x04type\"\x1c\n" +
+	"\x04type\x18\x05 \x01(\tR\x04type\x12\x18\n" +
+	"\arequest\x18\x06 \x01(\x04R\arequest\"\x1c\n" +
 	"\x06Lookup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"V\n" +
 	"\x04Name\x12\x12\n" +
@@ -6845,7 +7091,7 @@ func file_yarnd_engine_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_engine_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_yarnd_engine_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
 var file_yarnd_engine_engine_proto_goTypes = []any{
 	(GateOp)(0),         // 0: yarnd.engine.GateOp
 	(*Hello)(nil),       // 1: yarnd.engine.Hello
@@ -6889,35 +7135,37 @@ var file_yarnd_engine_engine_proto_goTypes = []any{
 	(*Withdraw)(nil),    // 39: yarnd.engine.Withdraw
 	(*Answered)(nil),    // 40: yarnd.engine.Answered
 	(*Serve)(nil),       // 41: yarnd.engine.Serve
-	(*Delivery)(nil),    // 42: yarnd.engine.Delivery
-	(*Delivered)(nil),   // 43: yarnd.engine.Delivered
-	(*Answer)(nil),      // 44: yarnd.engine.Answer
-	(*Checkpoint)(nil),  // 45: yarnd.engine.Checkpoint
-	(*Publish)(nil),     // 46: yarnd.engine.Publish
-	(*Lookup)(nil),      // 47: yarnd.engine.Lookup
-	(*Name)(nil),        // 48: yarnd.engine.Name
-	(*ListNames)(nil),   // 49: yarnd.engine.ListNames
-	(*Names)(nil),       // 50: yarnd.engine.Names
-	(*ListJobs)(nil),    // 51: yarnd.engine.ListJobs
-	(*Jobs)(nil),        // 52: yarnd.engine.Jobs
-	(*ListWorkers)(nil), // 53: yarnd.engine.ListWorkers
-	(*Workers)(nil),     // 54: yarnd.engine.Workers
-	(*WorkerInfo)(nil),  // 55: yarnd.engine.WorkerInfo
-	(*ListTasks)(nil),   // 56: yarnd.engine.ListTasks
-	(*TaskRows)(nil),    // 57: yarnd.engine.TaskRows
-	(*GetTask)(nil),     // 58: yarnd.engine.GetTask
-	(*TaskDetail)(nil),  // 59: yarnd.engine.TaskDetail
-	(*Changed)(nil),     // 60: yarnd.engine.Changed
-	(*Retried)(nil),     // 61: yarnd.engine.Retried
-	(*ListEvents)(nil),  // 62: yarnd.engine.ListEvents
-	(*Events)(nil),      // 63: yarnd.engine.Events
-	(*Event)(nil),       // 64: yarnd.engine.Event
-	(*Explain)(nil),     // 65: yarnd.engine.Explain
-	(*Explanation)(nil), // 66: yarnd.engine.Explanation
-	(*PoolNow)(nil),     // 67: yarnd.engine.PoolNow
-	(*Decision)(nil),    // 68: yarnd.engine.Decision
-	(*PutBundle)(nil),   // 69: yarnd.engine.PutBundle
-	(*BundleState)(nil), // 70: yarnd.engine.BundleState
+	(*Begun)(nil),       // 42: yarnd.engine.Begun
+	(*Caller)(nil),      // 43: yarnd.engine.Caller
+	(*Delivery)(nil),    // 44: yarnd.engine.Delivery
+	(*Delivered)(nil),   // 45: yarnd.engine.Delivered
+	(*Answer)(nil),      // 46: yarnd.engine.Answer
+	(*Checkpoint)(nil),  // 47: yarnd.engine.Checkpoint
+	(*Publish)(nil),     // 48: yarnd.engine.Publish
+	(*Lookup)(nil),      // 49: yarnd.engine.Lookup
+	(*Name)(nil),        // 50: yarnd.engine.Name
+	(*ListNames)(nil),   // 51: yarnd.engine.ListNames
+	(*Names)(nil),       // 52: yarnd.engine.Names
+	(*ListJobs)(nil),    // 53: yarnd.engine.ListJobs
+	(*Jobs)(nil),        // 54: yarnd.engine.Jobs
+	(*ListWorkers)(nil), // 55: yarnd.engine.ListWorkers
+	(*Workers)(nil),     // 56: yarnd.engine.Workers
+	(*WorkerInfo)(nil),  // 57: yarnd.engine.WorkerInfo
+	(*ListTasks)(nil),   // 58: yarnd.engine.ListTasks
+	(*TaskRows)(nil),    // 59: yarnd.engine.TaskRows
+	(*GetTask)(nil),     // 60: yarnd.engine.GetTask
+	(*TaskDetail)(nil),  // 61: yarnd.engine.TaskDetail
+	(*Changed)(nil),     // 62: yarnd.engine.Changed
+	(*Retried)(nil),     // 63: yarnd.engine.Retried
+	(*ListEvents)(nil),  // 64: yarnd.engine.ListEvents
+	(*Events)(nil),      // 65: yarnd.engine.Events
+	(*Event)(nil),       // 66: yarnd.engine.Event
+	(*Explain)(nil),     // 67: yarnd.engine.Explain
+	(*Explanation)(nil), // 68: yarnd.engine.Explanation
+	(*PoolNow)(nil),     // 69: yarnd.engine.PoolNow
+	(*Decision)(nil),    // 70: yarnd.engine.Decision
+	(*PutBundle)(nil),   // 71: yarnd.engine.PutBundle
+	(*BundleState)(nil), // 72: yarnd.engine.BundleState
 }
 var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	3,  // 0: yarnd.engine.Hello.worker:type_name -> yarnd.engine.WorkerHello
@@ -6934,63 +7182,67 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	31, // 11: yarnd.engine.Request.close_job:type_name -> yarnd.engine.CloseJob
 	32, // 12: yarnd.engine.Request.watch:type_name -> yarnd.engine.Watch
 	33, // 13: yarnd.engine.Request.locate:type_name -> yarnd.engine.Locate
-	46, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
-	47, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
-	51, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
-	53, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
-	49, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
-	69, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
+	48, // 14: yarnd.engine.Request.publish:type_name -> yarnd.engine.Publish
+	49, // 15: yarnd.engine.Request.lookup:type_name -> yarnd.engine.Lookup
+	53, // 16: yarnd.engine.Request.list_jobs:type_name -> yarnd.engine.ListJobs
+	55, // 17: yarnd.engine.Request.list_workers:type_name -> yarnd.engine.ListWorkers
+	51, // 18: yarnd.engine.Request.list_names:type_name -> yarnd.engine.ListNames
+	71, // 19: yarnd.engine.Request.put_bundle:type_name -> yarnd.engine.PutBundle
 	35, // 20: yarnd.engine.Request.result_lost:type_name -> yarnd.engine.ResultLost
-	56, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
-	58, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
-	62, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
+	58, // 21: yarnd.engine.Request.list_tasks:type_name -> yarnd.engine.ListTasks
+	60, // 22: yarnd.engine.Request.get_task:type_name -> yarnd.engine.GetTask
+	64, // 23: yarnd.engine.Request.list_events:type_name -> yarnd.engine.ListEvents
 	30, // 24: yarnd.engine.Request.retry:type_name -> yarnd.engine.Retry
 	36, // 25: yarnd.engine.Request.gate:type_name -> yarnd.engine.Gate
 	27, // 26: yarnd.engine.Request.submit_range:type_name -> yarnd.engine.SubmitRange
 	38, // 27: yarnd.engine.Request.call:type_name -> yarnd.engine.Call
 	39, // 28: yarnd.engine.Request.withdraw:type_name -> yarnd.engine.Withdraw
 	41, // 29: yarnd.engine.Request.serve:type_name -> yarnd.engine.Serve
-	44, // 30: yarnd.engine.Request.answer:type_name -> yarnd.engine.Answer
-	45, // 31: yarnd.engine.Request.checkpoint:type_name -> yarnd.engine.Checkpoint
-	65, // 32: yarnd.engine.Request.explain:type_name -> yarnd.engine.Explain
+	46, // 30: yarnd.engine.Request.answer:type_name -> yarnd.engine.Answer
+	47, // 31: yarnd.engine.Request.checkpoint:type_name -> yarnd.engine.Checkpoint
+	67, // 32: yarnd.engine.Request.explain:type_name -> yarnd.engine.Explain
 	23, // 33: yarnd.engine.Reply.error:type_name -> yarnd.engine.Error
 	25, // 34: yarnd.engine.Reply.job:type_name -> yarnd.engine.JobInfo
 	34, // 35: yarnd.engine.Reply.ended:type_name -> yarnd.engine.Ended
-	48, // 36: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
-	52, // 37: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
-	54, // 38: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
-	50, // 39: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
-	70, // 40: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
-	57, // 41: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
-	59, // 42: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
-	60, // 43: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
-	63, // 44: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
-	61, // 45: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
+	50, // 36: yarnd.engine.Reply.name:type_name -> yarnd.engine.Name
+	54, // 37: yarnd.engine.Reply.jobs:type_name -> yarnd.engine.Jobs
+	56, // 38: yarnd.engine.Reply.workers:type_name -> yarnd.engine.Workers
+	52, // 39: yarnd.engine.Reply.names:type_name -> yarnd.engine.Names
+	72, // 40: yarnd.engine.Reply.bundle:type_name -> yarnd.engine.BundleState
+	59, // 41: yarnd.engine.Reply.tasks:type_name -> yarnd.engine.TaskRows
+	61, // 42: yarnd.engine.Reply.task:type_name -> yarnd.engine.TaskDetail
+	62, // 43: yarnd.engine.Reply.changed:type_name -> yarnd.engine.Changed
+	65, // 44: yarnd.engine.Reply.events:type_name -> yarnd.engine.Events
+	63, // 45: yarnd.engine.Reply.retried:type_name -> yarnd.engine.Retried
 	37, // 46: yarnd.engine.Reply.granted:type_name -> yarnd.engine.Granted
 	40, // 47: yarnd.engine.Reply.answered:type_name -> yarnd.engine.Answered
-	42, // 48: yarnd.engine.Reply.delivery:type_name -> yarnd.engine.Delivery
-	45, // 49: yarnd.engine.Reply.checkpoint:type_name -> yarnd.engine.Checkpoint
-	66, // 50: yarnd.engine.Reply.explanation:type_name -> yarnd.engine.Explanation
+	44, // 48: yarnd.engine.Reply.delivery:type_name -> yarnd.engine.Delivery
+	47, // 49: yarnd.engine.Reply.checkpoint:type_name -> yarnd.engine.Checkpoint
+	68, // 50: yarnd.engine.Reply.explanation:type_name -> yarnd.engine.Explanation
 	12, // 51: yarnd.engine.Ended.peers:type_name -> yarnd.engine.Peers
 	18, // 52: yarnd.engine.Ended.failure:type_name -> yarnd.engine.Failure
 	0,  // 53: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
 	18, // 54: yarnd.engine.Answered.failure:type_name -> yarnd.engine.Failure
-	43, // 55: yarnd.engine.Delivery.call:type_name -> yarnd.engine.Delivered
-	18, // 56: yarnd.engine.Answer.failure:type_name -> yarnd.engine.Failure
-	48, // 57: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	25, // 58: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	55, // 59: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	19, // 60: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	18, // 61: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	64, // 62: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	67, // 63: yarnd.engine.Explanation.pool:type_name -> yarnd.engine.PoolNow
-	68, // 64: yarnd.engine.Explanation.decision:type_name -> yarnd.engine.Decision
-	68, // 65: yarnd.engine.PoolNow.latest:type_name -> yarnd.engine.Decision
-	66, // [66:66] is the sub-list for method output_type
-	66, // [66:66] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	42, // 55: yarnd.engine.Serve.begun:type_name -> yarnd.engine.Begun
+	45, // 56: yarnd.engine.Delivery.call:type_name -> yarnd.engine.Delivered
+	42, // 57: yarnd.engine.Delivery.begun:type_name -> yarnd.engine.Begun
+	43, // 58: yarnd.engine.Delivery.gone:type_name -> yarnd.engine.Caller
+	43, // 59: yarnd.engine.Delivered.from:type_name -> yarnd.engine.Caller
+	18, // 60: yarnd.engine.Answer.failure:type_name -> yarnd.engine.Failure
+	50, // 61: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	25, // 62: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	57, // 63: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	19, // 64: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	18, // 65: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	66, // 66: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	69, // 67: yarnd.engine.Explanation.pool:type_name -> yarnd.engine.PoolNow
+	70, // 68: yarnd.engine.Explanation.decision:type_name -> yarnd.engine.Decision
+	70, // 69: yarnd.engine.PoolNow.latest:type_name -> yarnd.engine.Decision
+	70, // [70:70] is the sub-list for method output_type
+	70, // [70:70] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
@@ -7050,14 +7302,14 @@ func file_yarnd_engine_engine_proto_init() {
 		(*Reply_Checkpoint)(nil),
 		(*Reply_Explanation)(nil),
 	}
-	file_yarnd_engine_engine_proto_msgTypes[67].OneofWrappers = []any{}
+	file_yarnd_engine_engine_proto_msgTypes[69].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_engine_proto_rawDesc), len(file_yarnd_engine_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   70,
+			NumMessages:   72,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

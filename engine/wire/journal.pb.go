@@ -49,6 +49,7 @@ type Record struct {
 	//	*Record_Log
 	//	*Record_Snapshot
 	//	*Record_Event
+	//	*Record_Took
 	Body          isRecord_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -258,6 +259,15 @@ func (x *Record) GetEvent() *Event {
 	return nil
 }
 
+func (x *Record) GetTook() *TookRecord {
+	if x != nil {
+		if x, ok := x.Body.(*Record_Took); ok {
+			return x.Took
+		}
+	}
+	return nil
+}
+
 type isRecord_Body interface {
 	isRecord_Body()
 }
@@ -330,6 +340,10 @@ type Record_Event struct {
 	Event *Event `protobuf:"bytes,19,opt,name=event,proto3,oneof"`
 }
 
+type Record_Took struct {
+	Took *TookRecord `protobuf:"bytes,20,opt,name=took,proto3,oneof"`
+}
+
 func (*Record_Session) isRecord_Body() {}
 
 func (*Record_SessionEnded) isRecord_Body() {}
@@ -363,6 +377,8 @@ func (*Record_Log) isRecord_Body() {}
 func (*Record_Snapshot) isRecord_Body() {}
 
 func (*Record_Event) isRecord_Body() {}
+
+func (*Record_Took) isRecord_Body() {}
 
 // SessionRecord is a client's session.
 type SessionRecord struct {
@@ -669,6 +685,67 @@ func (x *MemberRecord) GetLeft() bool {
 	return false
 }
 
+// TookRecord is how long tasks take, by class.
+type TookRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []uint32               `protobuf:"varint,1,rep,packed,name=job,proto3" json:"job,omitempty"`
+	Class         []uint32               `protobuf:"varint,2,rep,packed,name=class,proto3" json:"class,omitempty"`
+	Micros        []uint64               `protobuf:"varint,3,rep,packed,name=micros,proto3" json:"micros,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TookRecord) Reset() {
+	*x = TookRecord{}
+	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TookRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TookRecord) ProtoMessage() {}
+
+func (x *TookRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TookRecord.ProtoReflect.Descriptor instead.
+func (*TookRecord) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TookRecord) GetJob() []uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *TookRecord) GetClass() []uint32 {
+	if x != nil {
+		return x.Class
+	}
+	return nil
+}
+
+func (x *TookRecord) GetMicros() []uint64 {
+	if x != nil {
+		return x.Micros
+	}
+	return nil
+}
+
 // CountersRecord is the highest numbers given out.
 type CountersRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -680,7 +757,7 @@ type CountersRecord struct {
 
 func (x *CountersRecord) Reset() {
 	*x = CountersRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +769,7 @@ func (x *CountersRecord) String() string {
 func (*CountersRecord) ProtoMessage() {}
 
 func (x *CountersRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +782,7 @@ func (x *CountersRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersRecord.ProtoReflect.Descriptor instead.
 func (*CountersRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{6}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CountersRecord) GetJob() uint32 {
@@ -734,7 +811,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +823,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +836,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{7}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LogRecord) GetJob() uint32 {
@@ -795,7 +872,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +884,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +897,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SnapshotRecord) GetNumber() uint64 {
@@ -857,7 +934,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +946,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +959,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{9}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Facts) GetKind() []byte {
@@ -959,7 +1036,7 @@ var File_yarnd_engine_journal_proto protoreflect.FileDescriptor
 
 const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\xba\a\n" +
+	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\xea\a\n" +
 	"\x06Record\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\rR\x06client\x127\n" +
@@ -982,7 +1059,8 @@ const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\bcounters\x18\x10 \x01(\v2\x1c.yarnd.engine.CountersRecordH\x00R\bcounters\x12+\n" +
 	"\x03log\x18\x11 \x01(\v2\x17.yarnd.engine.LogRecordH\x00R\x03log\x12:\n" +
 	"\bsnapshot\x18\x12 \x01(\v2\x1c.yarnd.engine.SnapshotRecordH\x00R\bsnapshot\x12+\n" +
-	"\x05event\x18\x13 \x01(\v2\x13.yarnd.engine.EventH\x00R\x05eventB\x06\n" +
+	"\x05event\x18\x13 \x01(\v2\x13.yarnd.engine.EventH\x00R\x05event\x12.\n" +
+	"\x04took\x18\x14 \x01(\v2\x18.yarnd.engine.TookRecordH\x00R\x04tookB\x06\n" +
 	"\x04body\"M\n" +
 	"\rSessionRecord\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
@@ -1003,7 +1081,12 @@ const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\x04data\x18\x03 \x01(\fR\x04data\"6\n" +
 	"\fMemberRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04left\x18\x02 \x01(\bR\x04left\":\n" +
+	"\x04left\x18\x02 \x01(\bR\x04left\"L\n" +
+	"\n" +
+	"TookRecord\x12\x10\n" +
+	"\x03job\x18\x01 \x03(\rR\x03job\x12\x14\n" +
+	"\x05class\x18\x02 \x03(\rR\x05class\x12\x16\n" +
+	"\x06micros\x18\x03 \x03(\x04R\x06micros\":\n" +
 	"\x0eCountersRecord\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\rR\x06client\"G\n" +
@@ -1040,7 +1123,7 @@ func file_yarnd_engine_journal_proto_rawDescGZIP() []byte {
 	return file_yarnd_engine_journal_proto_rawDescData
 }
 
-var file_yarnd_engine_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_yarnd_engine_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_yarnd_engine_journal_proto_goTypes = []any{
 	(*Record)(nil),           // 0: yarnd.engine.Record
 	(*SessionRecord)(nil),    // 1: yarnd.engine.SessionRecord
@@ -1048,44 +1131,46 @@ var file_yarnd_engine_journal_proto_goTypes = []any{
 	(*RetriedRecord)(nil),    // 3: yarnd.engine.RetriedRecord
 	(*CheckpointRecord)(nil), // 4: yarnd.engine.CheckpointRecord
 	(*MemberRecord)(nil),     // 5: yarnd.engine.MemberRecord
-	(*CountersRecord)(nil),   // 6: yarnd.engine.CountersRecord
-	(*LogRecord)(nil),        // 7: yarnd.engine.LogRecord
-	(*SnapshotRecord)(nil),   // 8: yarnd.engine.SnapshotRecord
-	(*Facts)(nil),            // 9: yarnd.engine.Facts
-	(*Classes)(nil),          // 10: yarnd.engine.Classes
-	(*Submit)(nil),           // 11: yarnd.engine.Submit
-	(*SubmitRange)(nil),      // 12: yarnd.engine.SubmitRange
-	(*Release)(nil),          // 13: yarnd.engine.Release
-	(*CloseJob)(nil),         // 14: yarnd.engine.CloseJob
-	(*Publish)(nil),          // 15: yarnd.engine.Publish
-	(*Event)(nil),            // 16: yarnd.engine.Event
-	(*Retried)(nil),          // 17: yarnd.engine.Retried
-	(*Failure)(nil),          // 18: yarnd.engine.Failure
+	(*TookRecord)(nil),       // 6: yarnd.engine.TookRecord
+	(*CountersRecord)(nil),   // 7: yarnd.engine.CountersRecord
+	(*LogRecord)(nil),        // 8: yarnd.engine.LogRecord
+	(*SnapshotRecord)(nil),   // 9: yarnd.engine.SnapshotRecord
+	(*Facts)(nil),            // 10: yarnd.engine.Facts
+	(*Classes)(nil),          // 11: yarnd.engine.Classes
+	(*Submit)(nil),           // 12: yarnd.engine.Submit
+	(*SubmitRange)(nil),      // 13: yarnd.engine.SubmitRange
+	(*Release)(nil),          // 14: yarnd.engine.Release
+	(*CloseJob)(nil),         // 15: yarnd.engine.CloseJob
+	(*Publish)(nil),          // 16: yarnd.engine.Publish
+	(*Event)(nil),            // 17: yarnd.engine.Event
+	(*Retried)(nil),          // 18: yarnd.engine.Retried
+	(*Failure)(nil),          // 19: yarnd.engine.Failure
 }
 var file_yarnd_engine_journal_proto_depIdxs = []int32{
 	1,  // 0: yarnd.engine.Record.session:type_name -> yarnd.engine.SessionRecord
 	2,  // 1: yarnd.engine.Record.job:type_name -> yarnd.engine.JobRecord
-	10, // 2: yarnd.engine.Record.classes:type_name -> yarnd.engine.Classes
-	11, // 3: yarnd.engine.Record.submit:type_name -> yarnd.engine.Submit
-	12, // 4: yarnd.engine.Record.submit_range:type_name -> yarnd.engine.SubmitRange
-	13, // 5: yarnd.engine.Record.release:type_name -> yarnd.engine.Release
-	14, // 6: yarnd.engine.Record.close_job:type_name -> yarnd.engine.CloseJob
-	15, // 7: yarnd.engine.Record.publish:type_name -> yarnd.engine.Publish
-	9,  // 8: yarnd.engine.Record.facts:type_name -> yarnd.engine.Facts
+	11, // 2: yarnd.engine.Record.classes:type_name -> yarnd.engine.Classes
+	12, // 3: yarnd.engine.Record.submit:type_name -> yarnd.engine.Submit
+	13, // 4: yarnd.engine.Record.submit_range:type_name -> yarnd.engine.SubmitRange
+	14, // 5: yarnd.engine.Record.release:type_name -> yarnd.engine.Release
+	15, // 6: yarnd.engine.Record.close_job:type_name -> yarnd.engine.CloseJob
+	16, // 7: yarnd.engine.Record.publish:type_name -> yarnd.engine.Publish
+	10, // 8: yarnd.engine.Record.facts:type_name -> yarnd.engine.Facts
 	3,  // 9: yarnd.engine.Record.retried:type_name -> yarnd.engine.RetriedRecord
 	4,  // 10: yarnd.engine.Record.checkpoint:type_name -> yarnd.engine.CheckpointRecord
 	5,  // 11: yarnd.engine.Record.member:type_name -> yarnd.engine.MemberRecord
-	6,  // 12: yarnd.engine.Record.counters:type_name -> yarnd.engine.CountersRecord
-	7,  // 13: yarnd.engine.Record.log:type_name -> yarnd.engine.LogRecord
-	8,  // 14: yarnd.engine.Record.snapshot:type_name -> yarnd.engine.SnapshotRecord
-	16, // 15: yarnd.engine.Record.event:type_name -> yarnd.engine.Event
-	17, // 16: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
-	18, // 17: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	7,  // 12: yarnd.engine.Record.counters:type_name -> yarnd.engine.CountersRecord
+	8,  // 13: yarnd.engine.Record.log:type_name -> yarnd.engine.LogRecord
+	9,  // 14: yarnd.engine.Record.snapshot:type_name -> yarnd.engine.SnapshotRecord
+	17, // 15: yarnd.engine.Record.event:type_name -> yarnd.engine.Event
+	6,  // 16: yarnd.engine.Record.took:type_name -> yarnd.engine.TookRecord
+	18, // 17: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
+	19, // 18: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_journal_proto_init() }
@@ -1112,6 +1197,7 @@ func file_yarnd_engine_journal_proto_init() {
 		(*Record_Log)(nil),
 		(*Record_Snapshot)(nil),
 		(*Record_Event)(nil),
+		(*Record_Took)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1119,7 +1205,7 @@ func file_yarnd_engine_journal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_journal_proto_rawDesc), len(file_yarnd_engine_journal_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

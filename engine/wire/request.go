@@ -56,6 +56,8 @@ func (m *Request) Check() error {
 		return checkName("name", b.Gate.Name)
 	case *Request_Call:
 		return errors.Join(checkName("actor", b.Call.Actor), checkName("method", b.Call.Method))
+	case *Request_Serve:
+		return b.Serve.GetBegun().Check()
 	case *Request_Answer:
 		if n := len(b.Answer.Result); n > MaxCall {
 			return fmt.Errorf("answer of %d bytes: the limit is %d", n, MaxCall)
@@ -91,6 +93,8 @@ func (m *Reply) Check() error {
 		if f := b.Answered.Failure; f != nil {
 			return f.Check()
 		}
+	case *Reply_Delivery:
+		return b.Delivery.GetBegun().Check()
 	case *Reply_Bundle:
 		if n := len(b.Bundle.Digest); n != len(graph.Digest{}) {
 			return fmt.Errorf("bundle digest of %d bytes", n)

@@ -142,7 +142,10 @@ type work struct {
 
 	nested atomic.Bool // there is a client within it
 
-	up, waiting int // bytes and pieces of its client's that were taken; under reports.mu
+	// Of that client, under reports.mu:
+	up, waiting int    // bytes and pieces that were taken
+	stream      uint32 // the last stream that was heard of
+	broken      uint32 // up to which streams are broken
 }
 
 // key names the attempt.

@@ -128,9 +128,10 @@ func (e connected) handle(w *worker) {
 	w.large = nil
 	w.conn, w.self, w.done = e.conn, graph.WorkerID(e.welcome.Id), 0
 	w.scheduler.Store(&transfer.Peer{Role: identity.Scheduler, Address: e.conn.NetConn().RemoteAddr().String()})
+	another := w.epoch != e.welcome.Epoch
 	fresh := w.epoch != 0 && w.epoch != e.welcome.Epoch && (w.journal == "" || w.journal != e.welcome.Journal)
 	w.epoch, w.journal = e.welcome.Epoch, e.welcome.Journal
-	w.endNested()
+	w.breakNested(another)
 	w.core.Step(local.Joined{Self: w.self, Fresh: fresh})
 	if kept := w.core.AppendRunning(nil); len(kept) > 0 {
 		w.push(wire.KindKept, tasks(kept))

@@ -40,6 +40,10 @@ func (w *worker) nested(t *executor.Task, n executor.Nested) {
 	of := t.Owner.(*work)
 	of.nested.Store(true)
 	w.results.give(func(s *said) {
+		of.stream = max(of.stream, m.Stream)
+		if m.Stream <= of.broken {
+			return
+		}
 		of.up += len(m.Data)
 		if of.waiting++; of.waiting > maxNestUp || of.up > 2*wire.NestedWindow {
 			return // it will wait for ever for an answer
@@ -48,24 +52,40 @@ func (w *worker) nested(t *executor.Task, n executor.Nested) {
 	})
 }
 
-// endNested ends attempts whose clients spoke to the scheduler on the connection that was
-// lost: their sessions are over, and with these the jobs that they wait for.
-func (w *worker) endNested() {
+// eachNested calls f for the attempts that have clients.
+func (w *worker) eachNested(f func(local.Key, *work)) {
 	for _, k := range w.core.AppendRunning(nil) {
-		a := w.core.Running(k)
-		if a == nil {
-			continue
-		}
-		if t, ok := a.Owner.(*work); ok && t.nested.Load() {
-			w.core.Step(local.Stop{Tasks: []local.Key{k}})
+		if a := w.core.Running(k); a != nil {
+			if t, ok := a.Owner.(*work); ok && t.nested.Load() {
+				f(k, t)
+			}
 		}
 	}
+}
+
+// breakNested is a new connection to the scheduler: what clients said on the last one may not
+// have come, so they are to begin anew, each with its session. Another scheduler does not know
+// the jobs of what is no actor: such an attempt ends.
+func (w *worker) breakNested(another bool) {
+	w.eachNested(func(k local.Key, t *work) {
+		if another && !w.core.Running(k).Class.Actor {
+			w.core.Step(local.Stop{Tasks: []local.Key{k}})
+			return
+		}
+		w.results.mu.Lock()
+		stream := t.stream
+		t.broken, t.up = stream, 0
+		w.results.mu.Unlock()
+		w.exec.Nested(&t.task, executor.Nested{Stream: stream, Code: executor.Broken, End: "the worker has another connection to the scheduler"})
+	})
 }
 
 // passUp sends pieces to the scheduler.
 func (w *worker) passUp(pieces []nestUp) {
 	for _, p := range pieces {
-		w.push(wire.KindNested, p.m)
+		if p.m.Stream > p.of.broken { // else it was given before that broke
+			w.push(wire.KindNested, p.m)
+		}
 	}
 }
 
