@@ -177,6 +177,7 @@ func (c *Core) stepDone(ev Done) {
 		cl := j.classOf(t)
 		cl.took.add(int64(f.Duration))
 		cl.lane.took.add(int64(f.Duration))
+		c.noteTook(j, t.class)
 		w.sick = 0
 		holder := ev.Worker
 		if f.Inline {

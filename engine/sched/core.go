@@ -95,6 +95,7 @@ type Core struct {
 	shrunk   Shrunk
 
 	facts     []Fact // since they were last asked for
+	tooks     []ClassTook
 	era       uint32 // the generation of the core that took in what is told now
 	restoring bool   // until Restored
 	hazy      bool   // from Hazy until Clear
@@ -184,6 +185,8 @@ func (c *Core) Step(ev Event) {
 		c.stepRetire(ev)
 	case Recall:
 		c.stepRecall(ev)
+	case RecallTook:
+		c.stepRecallTook(ev)
 	case Hazy:
 		c.hazy = c.restoring
 	case Clear:

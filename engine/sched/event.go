@@ -172,6 +172,10 @@ type (
 		Fact Fact
 	}
 
+	// RecallTook has a core that restores take in how long tasks of a class took under its
+	// predecessor.
+	RecallTook ClassTook
+
 	// Hazy tells a core that restores that a snapshot follows that was taken while things
 	// went on, and then what went on, until Clear (restore.go).
 	Hazy struct{}
@@ -251,6 +255,7 @@ func (Retracted) event()    {}
 func (Copied) event()       {}
 func (Missing) event()      {}
 func (Retire) event()       {}
+func (RecallTook) event()   {}
 func (Recall) event()       {}
 func (Hazy) event()         {}
 func (Clear) event()        {}

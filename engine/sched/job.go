@@ -39,6 +39,8 @@ type class struct {
 	graph.Class
 	lane  *lane
 	took  average
+	told  average // when it was told last (took.go)
+	due   bool    // it is in Core.tooks
 	slots int
 	parts present // its active tasks
 	ended uint64  // attempts that workers had and have no more

@@ -67,11 +67,13 @@ func (g *garbler) held() sched.Held { return sched.Held{TaskAttempt: g.attempt()
 func (g *garbler) event() sched.Event {
 	w := g.worker()
 	attempt := g.of(w)
-	switch g.IntN(22) {
+	switch g.IntN(23) {
 	case 18:
 		return sched.Adopt{Worker: w, Tasks: several(g, attempt)}
 	case 19, 20:
 		return sched.Recall{Fact: g.fact()}
+	case 22:
+		return sched.RecallTook{Job: g.job(), Class: graph.ClassID(g.IntN(3)), Micros: g.Int64() - g.Int64()}
 	case 21:
 		if g.IntN(4) > 0 {
 			return sched.Resume{}

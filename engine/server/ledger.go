@@ -2,6 +2,7 @@ package server
 
 import (
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -41,6 +42,8 @@ type ledger struct {
 	said    string                 // the last of these that was told
 	spare   []byte                 // for frames
 	room    []byte                 // for a record
+	tooks   []sched.ClassTook      // room for them
+	tooksAt time.Time              // when they were recorded last
 }
 
 // entry is a record, or facts.

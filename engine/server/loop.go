@@ -258,6 +258,7 @@ func (l *loop) tick() {
 		}
 	}
 	l.scale()
+	l.recordTooks()
 	l.lookForReturn()
 	l.sayAway()
 	if l.fleet != nil && l.now.Sub(l.lastReport) >= reportEvery {

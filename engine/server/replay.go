@@ -84,6 +84,8 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 		l.lastJob, l.lastClient = graph.JobID(b.Counters.Job), graph.ClientID(b.Counters.Client)
 	case *wire.Record_Log:
 		return l.recallLog(b.Log)
+	case *wire.Record_Took:
+		l.recallTooks(b.Took)
 	case *wire.Record_Event:
 		l.events.add(b.Event)
 	case *wire.Record_Snapshot:

@@ -140,6 +140,7 @@ func (s *snapshot) allJobs() bool {
 				m.Class = append(m.Class, wire.ClassToWire(graph.ClassID(id), &j.job.classes[id]))
 			}
 			s.put(0, &wire.Record{Body: &wire.Record_Classes{Classes: m}})
+			s.tooks(j)
 		}
 		if !s.looked(1 + j.classes) {
 			return false

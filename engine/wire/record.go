@@ -28,6 +28,8 @@ func (m *Record) Check() error {
 		return b.Facts.Check()
 	case *Record_Retried:
 		return sameLen(len(b.Retried.Retried.GetJob()), "index", len(b.Retried.Retried.GetIndex()))
+	case *Record_Took:
+		return sameLen(len(b.Took.Job), "class", len(b.Took.Class), "micros", len(b.Took.Micros))
 	case *Record_Log:
 		return sameLen(len(b.Log.From), "count", len(b.Log.Count))
 	}
