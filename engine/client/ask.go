@@ -125,10 +125,11 @@ func (w *Asked) Wait(ctx context.Context) (result []byte, ended bool, err error)
 var errCut = &Error{Kind: ErrInterrupted, Err: errors.New("the session was lost while the call was under way, so that it may have had its effects")}
 
 // cutCalls takes out the calls that another session must not send, as they may have been
-// done. Called with c.mu.
+// done: it is not known to be the same who asks. Called with c.mu.
 func (c *Client) cutCalls() (cut []*call) {
 	for id, k := range c.calls {
-		if m := k.req.GetCall(); m != nil && !m.Idempotent {
+		m := k.req.GetCall()
+		if m != nil && !m.Idempotent || k.sent && k.req.GetPublish().GetRemove() {
 			delete(c.calls, id)
 			cut = append(cut, k)
 		}

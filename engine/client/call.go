@@ -19,9 +19,7 @@ type call struct {
 	// called by the reader, without locks, or by whoever ends the client.
 	done   func(*wire.Reply, error)
 	stream bool
-	// again: it has been sent on more than one connection, so that what it asks for may have been done
-	// without our having heard.
-	sent, again bool
+	sent   bool // so what it asks for may have been done without our having heard
 	// anew, if set, is called before req is sent to another scheduler than the last one.
 	anew func()
 }
@@ -55,7 +53,7 @@ func (c *Client) send(k *call) {
 		return
 	}
 	conn := c.conn
-	if k.again = k.sent; !k.sent {
+	if !k.sent {
 		c.stamp(k.req)
 	}
 	k.sent = true
@@ -114,18 +112,12 @@ func (c *Client) answer(r *wire.Reply) error {
 		delete(c.calls, r.Id)
 	}
 	c.mu.Unlock()
-	if r.Error != nil && !k.doneBefore(r.Error) {
+	if r.Error != nil {
 		k.done(nil, fromReply(r.Error))
 		return nil
 	}
 	k.done(r, nil)
 	return nil
-}
-
-// doneBefore tells that an error means that a request was done the first time: the name that
-// it takes back is not there any more.
-func (k *call) doneBefore(err error) bool {
-	return k.again && k.req.GetPublish().GetRemove() && errors.Is(err, wire.NotFound)
 }
 
 // submits reports whether a request brings tasks.

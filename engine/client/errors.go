@@ -22,7 +22,8 @@ var (
 	ErrState = errors.New("not in this state")
 	// ErrBusy is about an actor for which too many calls wait.
 	ErrBusy = errors.New("too many calls wait")
-	// ErrInterrupted is about a call of an actor that may or may not have been done.
+	// ErrInterrupted is about a call of an actor, or an Unpublish, that may or may not have
+	// been done.
 	ErrInterrupted = errors.New("interrupted")
 	// ErrSelfCall is about a call of an actor by itself.
 	ErrSelfCall = errors.New("an actor calls itself")

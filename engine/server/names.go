@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -15,16 +16,48 @@ type publication struct {
 	typ  string // of the result, as the client says; not looked at
 }
 
-// publish gives a task's result a name, or takes a name back.
-func (l *loop) publish(m *wire.Publish) error {
-	if m.Remove {
-		p := l.names[m.Name]
-		if p == nil {
-			return wire.Errorf(wire.NotFound, "nothing is published as %q", m.Name)
-		}
-		l.unpublish(m.Name, p)
+// requestUnpublish takes a name back. Who asks again, as the connection broke when it was answered, has had it done: by
+// now the name may be another's.
+func (l *loop) requestUnpublish(s *session, id uint64, name string) error {
+	if slices.Contains(s.removed, id) {
 		return nil
 	}
+	p := l.names[name]
+	if p == nil {
+		return wire.Errorf(wire.NotFound, "nothing is published as %q", name)
+	}
+	l.unpublish(name, p, s, id)
+	return nil
+}
+
+// maxRemoved bounds the requests that a session remembers to have taken names back.
+const maxRemoved = 64
+
+func (s *session) keepRemoved(id uint64) {
+	s.removed = append(s.removed, id)
+	s.removed = s.removed[max(0, len(s.removed)-maxRemoved):]
+}
+
+// recallUnpublish takes in that a name was taken back; without a name that was before the snapshot.
+func (l *loop) recallUnpublish(client graph.ClientID, m *wire.Publish) error {
+	s := l.ids[client]
+	if s == nil {
+		s = newSession(client, "") // it has ended since
+	}
+	p := l.names[m.Name]
+	switch {
+	case p != nil:
+		l.unpublish(m.Name, p, s, m.Request)
+	case m.Name == "":
+		s.keepRemoved(m.Request)
+	default:
+		return fmt.Errorf("the name %q is taken back, and is not there", m.Name)
+	}
+	return nil
+}
+
+// publish gives a task's result a name.
+func (l *loop) publish(m *wire.Publish) error {
 	if err := checkTitle("name", m.Name); err != nil {
 		return err
 	}
@@ -53,8 +86,9 @@ func (l *loop) publish(m *wire.Publish) error {
 	return nil
 }
 
-func (l *loop) unpublish(name string, p *publication) {
-	l.recordOf(l.jobs[p.task.Job], 0, &wire.Record{Body: &wire.Record_Publish{Publish: &wire.Publish{Name: name, Remove: true}}})
+func (l *loop) unpublish(name string, p *publication, s *session, id uint64) {
+	s.keepRemoved(id)
+	l.recordOf(l.jobs[p.task.Job], s.id, &wire.Record{Body: &wire.Record_Publish{Publish: &wire.Publish{Name: name, Remove: true, Request: id}}})
 	delete(l.names, name)
 	if l.publishedAs[p.task] == name {
 		delete(l.publishedAs, p.task)

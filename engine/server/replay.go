@@ -55,6 +55,9 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 			return nil
 		})
 	case *wire.Record_Publish:
+		if b.Publish.Remove {
+			return l.recallUnpublish(client, b.Publish)
+		}
 		return l.publish(b.Publish)
 	case *wire.Record_Session:
 		s := newSession(client, b.Session.User)

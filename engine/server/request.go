@@ -102,6 +102,9 @@ func (in *request) do(l *loop, s *session, reply *wire.Reply) (answered bool, er
 	case *wire.Request_Checkpoint:
 		return false, l.requestCheckpoint(s, b.Checkpoint, reply)
 	case *wire.Request_Publish:
+		if b.Publish.Remove {
+			return false, l.requestUnpublish(s, in.req.Id, b.Publish.Name)
+		}
 		return false, l.publish(b.Publish)
 	case *wire.Request_Lookup:
 		return false, l.lookup(b.Lookup.Name, reply)

@@ -24,6 +24,7 @@ type session struct {
 	jobs       map[graph.JobID]*job
 	watches    map[uint64]*watch // by request id; they end with the connection
 	retried    []*wire.Reply     // the last answers to a Retry: see loop.retryAgain
+	removed    []uint64          // its last requests that took names back (names.go)
 
 	// Of calls of actors (mail.go):
 	hash     uint64       // of token, once it was asked for: see caller

@@ -52,6 +52,7 @@ type savedSession struct {
 	id      graph.ClientID
 	record  *wire.SessionRecord
 	retried []*wire.Reply
+	removed []uint64
 }
 
 // begin notes what there is.
@@ -60,7 +61,7 @@ func (s *snapshot) begin() {
 	s.counters = &wire.CountersRecord{Job: uint32(l.lastJob), Client: uint32(l.lastClient)}
 	for _, c := range l.sessions {
 		if !c.nested {
-			s.sessions = append(s.sessions, savedSession{c.id, &wire.SessionRecord{Token: c.token, User: c.user, Host: c.host}, slices.Clone(c.retried)})
+			s.sessions = append(s.sessions, savedSession{c.id, &wire.SessionRecord{Token: c.token, User: c.user, Host: c.host}, slices.Clone(c.retried), slices.Clone(c.removed)})
 		}
 	}
 	slices.SortFunc(s.sessions, func(a, b savedSession) int { return cmp.Compare(a.id, b.id) })
@@ -115,6 +116,9 @@ func (s *snapshot) people() bool {
 		s.put(c.id, &wire.Record{Body: &wire.Record_Session{Session: c.record}})
 		for _, r := range c.retried {
 			s.put(c.id, &wire.Record{Body: &wire.Record_Retried{Retried: &wire.RetriedRecord{Request: r.Id, Retried: r.GetRetried()}}})
+		}
+		for _, id := range c.removed {
+			s.put(c.id, &wire.Record{Body: &wire.Record_Publish{Publish: &wire.Publish{Remove: true, Request: id}}})
 		}
 		if !s.looked(1) {
 			return false
