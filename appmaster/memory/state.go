@@ -86,7 +86,7 @@ func (s *State) validate() error {
 		return wrong("%d pools, %d containers and %d exits are too many", len(s.Pools), len(s.Containers), len(s.Exits))
 	}
 	for _, p := range s.Pools {
-		if !text(p.Name) || p.Wanted < 0 || p.Wanted > maxContainers || p.Failures < 0 {
+		if !text(p.Name) || p.Wanted < 0 || p.Wanted > maxContainers || p.Failures < 0 || p.Starved < 0 {
 			return wrong("pool %+v", p)
 		}
 	}

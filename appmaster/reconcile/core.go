@@ -83,6 +83,7 @@ type pool struct {
 	leaving int // those of them that leave: they count for nothing in what is wanted
 
 	failures int           // rounds in a row that failed
+	starved  int           // schedulers in a row that had come up and were ended for their memory soon
 	round    int           // grows with each failed round
 	hold     time.Duration // asks are not raised before
 	delay    time.Duration // the last delay, never less than the one before it in a series

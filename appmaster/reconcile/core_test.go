@@ -248,6 +248,45 @@ func TestKilledFromOutsideIsNoCrashLoop(t *testing.T) {
 	}
 }
 
+// A scheduler that is ended for its memory again and again, however long it takes to be so large, ends the application
+// some time; one that lasts shows that its memory is enough. The next attempt goes on counting.
+func TestSchedulerWithoutEnoughMemory(t *testing.T) {
+	pools := both(1)
+	pools[0].Resource.MemoryMiB = 512
+	s := tell(t, Options{Pools: pools})
+	s.do(Tick{})
+	die := func(id string, after time.Duration) {
+		s.up("scheduler", id)
+		s.do(Heard{[]string{id}})
+		for end := s.now + after; s.now < end; {
+			s.now = min(end, s.now+time.Minute)
+			s.do(Tick{})
+		}
+		s.do(Completed{id, StatusMemory, ""})
+		s.now += s.pool("scheduler").HeldFor
+		s.do(Tick{})
+	}
+	for i := range 3 {
+		die(fmt.Sprint("early", i), time.Duration(i)*2*time.Minute)
+	}
+	die("late", starvedTime+time.Minute) // it is enough after all
+	for i := range 3 {
+		die(fmt.Sprint("again", i), 2*time.Minute)
+	}
+	if s.core.Ending() {
+		t.Fatal("ends too early")
+	}
+	next := tell(t, Options{Pools: pools})
+	next.now = s.now
+	next.do(Recalled{Memory: s.core.Memory()})
+	s = next
+	die("last", 2*time.Minute)
+	m := s.core.Memory()
+	if !s.core.Ending() || m.Stop.Status != Failed || !strings.Contains(m.Stop.Why, "the memory of the scheduler (512 MiB) is too little") || !strings.Contains(m.Stop.Why, "--scheduler-memory") {
+		t.Errorf("%+v", m.Stop)
+	}
+}
+
 func TestCauses(t *testing.T) {
 	for _, tc := range []struct {
 		status int32

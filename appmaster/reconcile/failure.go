@@ -21,6 +21,11 @@ func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
 		// Asking again at once would meet the same cluster.
 		c.holdBack(p, c.opt.BackoffBase)
 	case cause.Blameless():
+	case c.starved(ct, cause):
+		// The next one reads the same state, and is as large before long.
+		p.starved++
+		c.holdBack(p, min(c.backoff(p.starved-1), schedulerBackoff))
+		c.failIfStarved(p, ct, cause, status, why)
 	case ct.well:
 		// It did its work for a while: not a crash loop, whatever killed it.
 		c.holdBack(p, c.opt.BackoffBase)
@@ -41,6 +46,28 @@ func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
 		c.holdBack(p, p.delay)
 		c.failIfHopeless(p, ct, cause, status, why)
 	}
+}
+
+// starvedTime is how long a scheduler has to be well until it is seen that its memory is enough.
+const starvedTime = 10 * time.Minute
+
+// starved tells that a scheduler had come up, and was ended for its memory soon after.
+func (c *Core) starved(ct *container, cause Cause) bool {
+	return ct.pool.spec.Role == spec.RoleScheduler && cause == OverMemory && (ct.well || ct.served) && c.now-ct.since < starvedTime
+}
+
+// failIfStarved ends the application when one scheduler after the other was ended for its memory.
+func (c *Core) failIfStarved(p *pool, ct *container, cause Cause, status int32, why string) {
+	if limit := p.spec.Restarts(); limit < 0 || p.starved <= limit {
+		return
+	}
+	text := fmt.Sprintf("the memory of the scheduler (%d MiB) is too little for what it has to keep: %d in a row did not last %v; the last, %s on %s, %s",
+		p.spec.Resource.MemoryMiB, p.starved, starvedTime, ct.id, ct.node, cause.Describe(status))
+	if why != "" {
+		text += ": " + why
+	}
+	c.beginEnd(Stop{Status: Failed, Why: text + "; submit again with more --scheduler-memory, or with fewer tasks at a time"})
+	c.ending.culprit = ct.id
 }
 
 // killed tells that a process was ended from outside. The signals that a process brings
@@ -108,6 +135,8 @@ func (c *Core) pass() {
 			if p := ct.pool; ct.round == p.round {
 				p.failures, p.delay = 0, 0
 			}
+		case ct.state == Running && ct.pool.starved > 0 && c.now-ct.since >= starvedTime:
+			ct.pool.starved = 0
 		case ct.state == Missing:
 			c.giveUpMissing(ct)
 		case ct.state == Running && ct.vouched:

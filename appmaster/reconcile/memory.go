@@ -20,6 +20,7 @@ type PoolMemory struct {
 	Name     string `json:"name"`
 	Wanted   int    `json:"wanted"`
 	Failures int    `json:"failures,omitempty"` // rounds in a row that failed
+	Starved  int    `json:"starved,omitempty"`  // schedulers in a row that were ended for their memory
 }
 
 // ContainerMemory is a container that was started and whose end was not seen.
@@ -48,7 +49,7 @@ func (Recalled) event() {}
 func (c *Core) Memory() Memory {
 	var m Memory
 	for _, p := range c.pools {
-		m.Pools = append(m.Pools, PoolMemory{p.spec.Name, p.wanted, p.failures})
+		m.Pools = append(m.Pools, PoolMemory{p.spec.Name, p.wanted, p.failures, p.starved})
 	}
 	for _, ct := range c.sorted() {
 		if ct.state == Starting {
@@ -70,7 +71,7 @@ func (c *Core) Memory() Memory {
 func (c *Core) recall(m Memory) {
 	for _, pm := range m.Pools {
 		if p := c.pool(pm.Name); p != nil {
-			p.wanted, p.failures = pm.Wanted, pm.Failures
+			p.wanted, p.failures, p.starved = pm.Wanted, pm.Failures, pm.Starved
 		}
 	}
 	for _, cm := range m.Containers {
