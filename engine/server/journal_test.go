@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +75,57 @@ func TestFreesWaitForTheJournal(t *testing.T) {
 	gate.open()
 	if m := expect[*wire.Tasks](w, wire.KindFree); m.Len() != 1 || m.Index[0] != 0 {
 		t.Errorf("let go of: %v", m)
+	}
+}
+
+// While nothing can be made safe, workers let go of results at once, also of what had waited until then: the store may be
+// away for longer than they have room.
+func TestFreesDoNotWaitWhileTheJournalIsAway(t *testing.T) {
+	gate, away := &sluice{}, atomic.Bool{}
+	c := start(t, Options{Journal: memstore.New(1, false).Process(func(ctx context.Context, call memstore.Call) memstore.Verdict {
+		v := gate.hook(ctx, call)
+		if away.Load() && v.Err == nil {
+			v.Err = errors.New("the disk says no")
+		}
+		return v
+	})})
+	defer away.Store(false) // so that it can be closed
+	cl := c.client("alice", "")
+	w := c.worker("w", 1, nil)
+	job := cl.newJob("j")
+	_, watch := cl.start(watchFrom(job, 0))
+	for i := range uint32(2) {
+		cl.tasks(job, i, 1)
+		w.send(wire.KindDone, finish(expect[*wire.Assign](w, wire.KindAssign), 1<<20, ""))
+		cl.outcomes(watch, 1)
+	}
+	release := func(i uint32) {
+		cl.start(&wire.Request{Body: &wire.Request_Release{Release: &wire.Release{Job: job, Index: []uint32{i}}}})
+	}
+	freed := func(i uint32) {
+		t.Helper()
+		if m := expect[*wire.Tasks](w, wire.KindFree); m.Len() != 1 || m.Index[0] != i {
+			t.Errorf("let go of: %v, want %d", m, i)
+		}
+	}
+	gate.close()
+	release(0)
+	away.Store(true)
+	gate.open()
+	freed(0)
+	eventually(t, "it is said to be away", func() bool { return c.srv.loop.ledger.away.Load() != nil })
+	release(1)
+	freed(1)
+	kept := make(chan int, 1)
+	c.srv.loop.send(look(func(l *loop) {
+		n := 0
+		for i := range l.ledger.held {
+			n += len(l.ledger.held[i].frees)
+		}
+		kept <- n
+	}))
+	if n := <-kept; n != 0 {
+		t.Errorf("%d releases are kept", n)
 	}
 }
 

@@ -75,7 +75,7 @@ func benchSnapshot(b *testing.B, store journal.Store) {
 }
 
 // takeOverFor is a loop that has taken over, and to which all workers have come back.
-func takeOverFor(b *testing.B, store journal.Store, epoch uint64) *loop {
+func takeOverFor(b testing.TB, store journal.Store, epoch uint64) *loop {
 	o := Options{Log: slog.New(slog.DiscardHandler), JournalGrowth: 1, JournalRows: snapshotRows, Journal: store, Epoch: epoch}
 	l := newLoop(o, nil)
 	b.Cleanup(func() {
