@@ -161,9 +161,9 @@ func (l *loop) clusterIs(now reconcile.Cluster) {
 func sameRoom(a, b *int32) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
 // roomFor is how many containers of a pool a room has place for; nil: nobody knows. A room
-// is told of the nodes without a label.
+// is told of the nodes without a label; what is opportunistic does not count in it.
 func roomFor(p *spec.Pool, room *spec.Resource) *int32 {
-	if room == nil || p.NodeLabel != "" {
+	if room == nil || p.NodeLabel != "" || p.Opportunistic {
 		return nil
 	}
 	n := int64(maxContainers)

@@ -25,10 +25,14 @@ type PoolRequest struct {
 	Named   map[string]int64 // what else one container has, by YARN's names: GPU, …
 	// NodeLabel is the label of the nodes where its containers run; "" is Request.NodeLabel.
 	NodeLabel string
+	// Opportunistic has its containers begin where nobody uses what others were promised, without waiting for a share of
+	// the queue, and end when a node needs the room for a guaranteed one. The cluster has to offer that; then neither
+	// NodeLabel nor Named may be set: such containers are placed by neither.
+	Opportunistic bool
 }
 
 // ParsePool reads a pool as --pool has it: NAME=N|MIN:MAX[,memory=SIZE][,vcores=N]
-// [,gpus=N][,RESOURCE=N][,label=LABEL].
+// [,gpus=N][,RESOURCE=N][,label=LABEL][,opportunistic].
 func ParsePool(s string) (PoolRequest, error) {
 	name, text, ok := strings.Cut(s, "=")
 	if !ok {
@@ -36,7 +40,7 @@ func ParsePool(s string) (PoolRequest, error) {
 	}
 	p, err := config.ParsePool(text)
 	return PoolRequest{Name: name, Workers: p.Workers, Adapt: Limits{Min: p.Min, Max: p.Max},
-		Size: Resources{VCores: p.VCores, Memory: p.Memory}, Named: p.Named, NodeLabel: p.Label}, err
+		Size: Resources{VCores: p.VCores, Memory: p.Memory}, Named: p.Named, NodeLabel: p.Label, Opportunistic: p.Opportunistic}, err
 }
 
 // String gives a pool without its name as flags have it.
@@ -53,6 +57,9 @@ func (p PoolRequest) String() string {
 	}
 	if p.NodeLabel != "" {
 		text += ",label=" + p.NodeLabel
+	}
+	if p.Opportunistic {
+		text += ",opportunistic"
 	}
 	return text
 }
@@ -107,6 +114,10 @@ func (r Request) checkPools() error {
 			return usagef(next, "%d vcores and %s of memory of pool %s are out of range", p.Size.VCores, FormatBytes(p.Size.Memory), p.Name)
 		case !labelRule.MatchString(p.NodeLabel):
 			return usagef(next, "the node label %q cannot be used", p.NodeLabel)
+		case p.Opportunistic && p.NodeLabel != "":
+			return usagef(next, "pool %s is opportunistic, and YARN gives such containers without looking at node labels (%s)", p.Name, p.NodeLabel)
+		case p.Opportunistic && len(p.Named) > 0:
+			return usagef(next, "pool %s is opportunistic, and YARN gives such containers by memory and cores alone", p.Name)
 		}
 		seen[p.Name] = true
 		if err := p.Adapt.check(); err != nil {
@@ -124,7 +135,7 @@ func (r Request) checkPools() error {
 // pool is a pool of workers of the specification.
 func (p PoolRequest) pool(restarts int, files []spec.File, env map[string]string) spec.Pool {
 	return spec.Pool{Name: p.Name, Role: spec.RoleWorker, Count: p.first(), Adapt: limitsOf(p.Adapt), MaxRestarts: restarts, Files: files, Env: env,
-		NodeLabel: p.NodeLabel, Resource: spec.Resource{VCores: p.Size.VCores, MemoryMiB: mib(p.Size.Memory), Named: p.Named}}
+		NodeLabel: p.NodeLabel, Opportunistic: p.Opportunistic, Resource: spec.Resource{VCores: p.Size.VCores, MemoryMiB: mib(p.Size.Memory), Named: p.Named}}
 }
 
 // workerPools are all pools of workers, the one of Request.Worker first.

@@ -42,6 +42,7 @@ func TestPools(t *testing.T) {
 	}
 	for _, wrong := range [][]PoolRequest{
 		{{Name: "worker"}}, {{Name: "driver"}}, {{Name: "A"}}, {{Name: ""}}, {p, p}, {{Name: "x", Workers: -1}}, {{Name: "x", Workers: 5, Adapt: Limits{Max: 4}}},
+		{{Name: "x", Opportunistic: true, NodeLabel: "fast"}}, {{Name: "x", Opportunistic: true, Named: map[string]int64{GPU: 1}}},
 		{{Name: "x", Size: Resources{Memory: 1}}}, {{Name: "x", NodeLabel: "a b"}}, {{Name: "x", Named: map[string]int64{GPU: 0}}},
 	} {
 		if err := (Request{Pools: wrong}).Check(); CodeOf(err) != Usage {
@@ -65,6 +66,7 @@ func TestPlacement(t *testing.T) {
 		"a label of the scheduler's":   {Request{SchedulerLabel: "slow"}, `the scheduler wants nodes with the label "slow"`},
 		"a label of a pool's":          {Request{Pools: []PoolRequest{{Name: "x", NodeLabel: "slow"}}}, `pool x wants nodes with the label "slow"`},
 		"a resource":                   {Request{Pools: []PoolRequest{{Name: "x", Named: map[string]int64{"yarn.io/fpga": 1}}}}, "pool x wants yarn.io/fpga, which this cluster does not have"},
+		"what is not switched on":      {Request{Pools: []PoolRequest{{Name: "x", Opportunistic: true}}}, "yarn.resourcemanager.opportunistic-container-allocation.enabled is false"},
 		"a large one":                  {Request{Pools: []PoolRequest{{Name: "x", Size: Resources{Memory: 1 << 45}}}}, "Try --pool x=…,memory="},
 		"what there is":                {Request{AMLabel: "fast", SchedulerLabel: "fast", Pools: []PoolRequest{{Name: "x", Workers: 1, NodeLabel: "fast", Named: map[string]int64{GPU: 1}}}}, ""},
 	} {

@@ -43,6 +43,9 @@ func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) e
 	if err := y.checkLabels(ctx, r); err != nil {
 		return err
 	}
+	if err := y.checkOffers(ctx, r); err != nil {
+		return err
+	}
 	return y.checkClock(ctx)
 }
 

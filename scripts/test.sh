@@ -69,6 +69,9 @@ fi
 before=$(scripts/clusters.sh)
 if part "real Hadoop: bring it up" make --no-print-directory cluster-up; then
 	part "real Hadoop: protocols" scripts/hadoop-protocols.sh
+	if part "real Hadoop: bring up what is off by default" make --no-print-directory cluster-up CLUSTER=placing; then
+		part "real Hadoop: where containers go" dockertest/gotest -c placing ./appmaster/provider/yarn -test.count=1 -test.run '^TestHadoopPlacing$'
+	fi
 	part "real Hadoop: end to end" scripts/hadoop-e2e.sh
 fi
 for c in $(scripts/clusters.sh); do

@@ -109,6 +109,11 @@ type Pool struct {
 
 	// NodeLabel is the node label expression to ask with; "" is the queue's default.
 	NodeLabel string `json:"nodeLabel,omitempty"`
+
+	// Opportunistic asks for containers that begin in what others do not use, and end
+	// when a node needs the room. For RoleWorker alone, and without a node label or
+	// named resources, by which YARN does not place them.
+	Opportunistic bool `json:"opportunistic,omitempty"`
 }
 
 // Limits are those between which a pool scales by itself.
@@ -338,6 +343,8 @@ func (p *Pool) validate(at string) error {
 		return invalid("must not be negative", "%s.healthyAfter", at)
 	case !labelPattern.MatchString(p.NodeLabel):
 		return invalid("is no node label", "%s.nodeLabel", at)
+	case p.Opportunistic && (p.Role != RoleWorker || p.NodeLabel != "" || len(p.Resource.Named) > 0):
+		return invalid("is for workers without node label and named resources", "%s.opportunistic", at)
 	case len(p.Files) > maxFiles:
 		return invalid(fmt.Sprintf("must be at most %d", maxFiles), "%s.files", at)
 	case len(p.Env) > maxEnv:

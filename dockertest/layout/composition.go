@@ -65,6 +65,19 @@ func SimpleVmem() Composition {
 	return c
 }
 
+// Placing is Simple with what Hadoop has switched off by default for where containers go: opportunistic containers, of
+// which each node manager keeps some waiting, and placement constraints, which the scheduler heeds.
+func Placing() Composition {
+	c := Simple()
+	c.Name = "placing"
+	c.Conf = Conf{YarnSite: {
+		"yarn.resourcemanager.opportunistic-container-allocation.enabled": "true",
+		"yarn.nodemanager.opportunistic-containers-max-queue-length":      "10",
+		"yarn.resourcemanager.placement-constraints.handler":              "scheduler",
+	}}
+	return c
+}
+
 // Expiring is Simple with three copies of what is in HDFS, so that a node can be lost, and with one time after which
 // ResourceManagers give up nodes and application masters that are silent.
 func Expiring(name string, after time.Duration) Composition {
@@ -84,7 +97,7 @@ func Expiring(name string, after time.Duration) Composition {
 // All lists every composition. In patient a lost node is given up after ten minutes, Hadoop's default, in hasty after
 // ten seconds.
 func All() []Composition {
-	return []Composition{Simple(), SimpleVmem(), HA(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second)}
+	return []Composition{Simple(), SimpleVmem(), Placing(), HA(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second)}
 }
 
 // ByName returns the composition called name.

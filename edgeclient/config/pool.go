@@ -9,7 +9,7 @@ import (
 
 // Pool is a further pool of workers as flags and files have it:
 //
-//	N|MIN:MAX[,memory=SIZE][,vcores=N][,gpus=N][,RESOURCE=N][,label=LABEL]
+//	N|MIN:MAX[,memory=SIZE][,vcores=N][,gpus=N][,RESOURCE=N][,label=LABEL][,opportunistic]
 type Pool struct {
 	Workers  int // with Max of 0; else it scales between Min and Max
 	Min, Max int
@@ -17,12 +17,14 @@ type Pool struct {
 	VCores   int   // 0: as the workers'
 	Named    map[string]int64
 	Label    string // "": as the application's
+	// Opportunistic has its containers make room for guaranteed ones at any time.
+	Opportunistic bool
 }
 
 // GPU is YARN's name of graphics processors.
 const GPU = "yarn.io/gpu"
 
-const poolForm = "N or MIN:MAX, then ,memory=SIZE ,vcores=N ,gpus=N ,RESOURCE=N ,label=LABEL as needed"
+const poolForm = "N or MIN:MAX, then ,memory=SIZE ,vcores=N ,gpus=N ,RESOURCE=N ,label=LABEL ,opportunistic as needed"
 
 var (
 	poolName     = regexp.MustCompile(PoolPattern)
@@ -53,6 +55,10 @@ func ParsePool(s string) (Pool, error) {
 		return p, nil
 	}
 	for item := range strings.SplitSeq(rest, ",") {
+		if strings.TrimSpace(item) == "opportunistic" {
+			p.Opportunistic = true
+			continue
+		}
 		key, value, ok := strings.Cut(strings.TrimSpace(item), "=")
 		if !ok || value == "" {
 			return p, fmt.Errorf("%q is no part of a pool, which is %s", item, poolForm)

@@ -56,7 +56,7 @@ var Settings = []Setting{
 	{Key: "worker.memory", Kind: size(MinMemory, MaxMemory), Default: "1GiB", Help: "memory of a container of the worker"},
 	{Key: "worker.env", Kind: table("a map of NAME: value", envName), Help: "environment variable of the workers; not for secrets; may be repeated"},
 	{Key: "worker.restarts", Kind: number(-1, MaxRestarts), Default: "3", Help: "how many rounds of workers, or of schedulers, may end soon after they began, one after the other, before the application is given up; -1 is any number, 0 the default"},
-	{Key: "pools", flag: "pool", Kind: pools, Help: "a further pool of workers, NAME=N or NAME=MIN:MAX with ,memory=SIZE ,vcores=N ,gpus=N ,RESOURCE=N ,label=LABEL, for tasks that ask for what the others lack; may be repeated"},
+	{Key: "pools", flag: "pool", Kind: pools, Help: "a further pool of workers, NAME=N or NAME=MIN:MAX with ,memory=SIZE ,vcores=N ,gpus=N ,RESOURCE=N ,label=LABEL ,opportunistic, for tasks that ask for what the others lack; may be repeated"},
 	{Key: "scheduler.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the scheduler"},
 	{Key: "scheduler.memory", Kind: size(MinMemory, MaxMemory), Default: "512MiB", Help: "memory of a container of the scheduler"},
 	{Key: "scheduler.label", Kind: text("a node label", LabelPattern), Help: "run the scheduler on nodes with this label only; default as --node-label"},

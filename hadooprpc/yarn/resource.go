@@ -19,6 +19,14 @@ const (
 	GPU    = "yarn.io/gpu"
 )
 
+// OpportunisticSetting is the ResourceManager's setting without which a request for opportunistic containers is one for
+// guaranteed containers, and nothing says so (seen on 3.4.2).
+const OpportunisticSetting = "yarn.resourcemanager.opportunistic-container-allocation.enabled"
+
+// OpportunisticQueueSetting is the NodeManagers' setting of how many opportunistic containers may wait on a node for room:
+// with 0, its default, a node gets none (NodeQueueLoadMonitor.LoadComparator, 3.4.2).
+const OpportunisticQueueSetting = "yarn.nodemanager.opportunistic-containers-max-queue-length"
+
 // NewResource is an amount of memory in MiB, virtual cores, and further resources by name in their base units.
 //
 // The ResourceManager silently skips resources that it does not know (seen on 3.4.2): compare the names with

@@ -125,6 +125,13 @@ func ask(p *pool, n int) *pb.ResourceRequest {
 	if p.spec.NodeLabel != "" {
 		req.NodeLabelExpression = proto.String(p.spec.NodeLabel)
 	}
+	kind := pb.ExecutionType_GUARANTEED
+	if p.spec.Opportunistic {
+		kind = pb.ExecutionType_OPPORTUNISTIC
+	}
+	// A ResourceManager that has opportunistic containers switched on trips over requests that do not say, seen on 3.4.2
+	// (OpportunisticContainerAllocator.partitionAskList).
+	req.ExecutionTypeRequest = &pb.ExecutionTypeRequest{ExecutionType: kind.Enum(), EnforceExecutionType: proto.Bool(true)}
 	return req
 }
 
@@ -181,6 +188,9 @@ func (p *Provider) allocate(c *pb.Container) reconcile.Event {
 	if pool == nil {
 		p.giveBack(id)
 		return nil
+	}
+	if pool.spec.Opportunistic && c.GetExecutionType() != pb.ExecutionType_OPPORTUNISTIC {
+		return p.notOffered(pool, id)
 	}
 	b := &box{id: id, pb: c, node: hadoop.NodeIDFromPB(c.GetNodeId()), pool: pool}
 	p.boxes[id] = b

@@ -1,9 +1,13 @@
 package yarn
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/reconcile"
+	"github.com/yarnd/yarnd/appmaster/spec"
+	hadoop "github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
 // refusedPause is how long a pool is not asked for that was refused.
@@ -37,6 +41,36 @@ func (p *Provider) refused(s sent, err error) {
 		}
 		pool.held = time.Now().Add(p.patience)
 		p.queue.Put(reconcile.Refused{Pool: pool.spec.Name, Why: err.Error()})
+	}
+}
+
+// notOffered deals with a container that is guaranteed where an opportunistic one was asked
+// for: the ResourceManager does not know the difference, and says nothing. It would be
+// charged to the queue, and take what others were to have, so it goes back. A pool beside
+// which there are no others has the application end, under mu.
+func (p *Provider) notOffered(bad *pool, id hadoop.ContainerID) reconcile.Event {
+	p.giveBack(id)
+	bad.sent = max(bad.sent-1, min(bad.sent, 0))
+	first := time.Now().After(bad.held)
+	why := fmt.Sprintf("pool %s is opportunistic, and the ResourceManager has no such containers: %s is not true", bad.spec.Name, hadoop.OpportunisticSetting)
+	bad.held = time.Now().Add(p.patience)
+	if !slices.ContainsFunc(p.pools, func(x *pool) bool {
+		return x.given > 0 && x.spec.Role == spec.RoleWorker || x.spec.Count > 0 && x.spec.Role != spec.RoleScheduler && !x.spec.Opportunistic
+	}) {
+		bad.total = bad.given
+		return reconcile.Stop{Status: reconcile.Failed, Why: why}
+	}
+	if !first { // several come at a time
+		return nil
+	}
+	return reconcile.Refused{Pool: bad.spec.Name, Why: why}
+}
+
+// noteNone tells what may be the matter with an opportunistic pool that has got nothing, under mu.
+func (p *Provider) noteNone(pool *pool) {
+	if pool.spec.Opportunistic && pool.given == 0 {
+		p.queue.Put(reconcile.Refused{Pool: pool.spec.Name, Why: "no node has a place for an opportunistic container: their queues are full, or " +
+			hadoop.OpportunisticQueueSetting + " is 0 on all of them"})
 	}
 }
 

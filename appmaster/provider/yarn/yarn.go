@@ -306,6 +306,7 @@ func (p *Provider) Ask(name string, n, seen int) {
 			// The same number again: the caller thinks that it got lost.
 			pool.sent = -1
 			p.signal()
+			p.noteNone(pool)
 		}
 	}
 }

@@ -29,10 +29,12 @@ func (c *Cluster) properties(o Options) map[string]string {
 		"yarn.scheduler.maximum-allocation-mb":     strconv.FormatInt(o.Cluster.Max.MemoryMiB, 10),
 		"yarn.scheduler.maximum-allocation-vcores": strconv.Itoa(int(o.Cluster.Max.VCores)),
 		// As the nodes are: resident memory is limited, virtual memory is not.
-		"yarn.nodemanager.resource.memory.enforced": "false",
-		"yarn.nodemanager.pmem-check-enabled":       strconv.FormatBool(!o.NoMemoryLimit),
-		"yarn.nodemanager.vmem-check-enabled":       "false",
-		"yarn.timeline-service.enabled":             "false",
+		"yarn.nodemanager.resource.memory.enforced":                       "false",
+		"yarn.nodemanager.pmem-check-enabled":                             strconv.FormatBool(!o.NoMemoryLimit),
+		"yarn.nodemanager.vmem-check-enabled":                             "false",
+		"yarn.timeline-service.enabled":                                   "false",
+		"yarn.resourcemanager.opportunistic-container-allocation.enabled": strconv.FormatBool(o.Cluster.Opportunistic),
+		"yarn.nodemanager.opportunistic-containers-max-queue-length":      strconv.Itoa(o.Queue),
 	}
 	if o.HA {
 		maps.Copy(p, c.pair())

@@ -43,6 +43,9 @@ type Options struct {
 	HA bool
 	// ACLs lets nobody but its owner look into an application, or change it.
 	ACLs bool
+	// Queue is how many opportunistic containers may wait on each node; Cluster.Opportunistic has the ResourceManager
+	// offer them.
+	Queue int
 	// NoMemoryLimit lets containers take more memory than they asked for.
 	NoMemoryLimit bool
 	// Launcher runs the containers of all nodes, such as an nm.Func. nil: real processes.
@@ -168,7 +171,7 @@ func (c *Cluster) nodeOptions(o Options, i int, launcher nm.Launcher) nm.Options
 		host = fmt.Sprintf("127.0.%d.%d", (i+1)/250, (i+1)%250)
 	}
 	n := nm.Options{
-		RM: c.RM, Dir: filepath.Join(c.dir, "nodes", strconv.Itoa(i+1)), Host: host, Capability: o.Capability, Heartbeat: o.Heartbeat,
+		RM: c.RM, Dir: filepath.Join(c.dir, "nodes", strconv.Itoa(i+1)), Host: host, Capability: o.Capability, Heartbeat: o.Heartbeat, Queue: o.Queue,
 		CheckPmem: !o.NoMemoryLimit, MemoryInterval: max(5*o.Heartbeat, 100*time.Millisecond),
 		RemoteLogDir: c.path("logs"), Launcher: launcher, Log: o.Log, Getenv: c.getenv,
 	}

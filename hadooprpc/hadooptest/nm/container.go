@@ -21,7 +21,7 @@ import (
 type phase uint8
 
 const (
-	// localizing: its files are being fetched, or it waits for that.
+	// localizing: its files are being fetched, or it waits for that, or for room.
 	localizing phase = iota
 	// running: the command was launched.
 	running
@@ -42,6 +42,7 @@ type container struct {
 	ctx      context.Context // ends when it is to be stopped
 	cancel   context.CancelFunc
 	finished chan struct{} // closed when done
+	turn     chan struct{} // closed when it may run
 
 	phase    phase
 	resource *pb.Resource
@@ -103,7 +104,7 @@ func (c *container) report() tracker.Container {
 	r := tracker.Container{
 		ID: c.id, State: tracker.Running, Exit: c.exit, Diagnostics: strings.ToValidUTF8(string(c.diag), "\ufffd"),
 		Resource: resourceOf(c.resource), Priority: c.token.GetPriority().GetPriority(),
-		RequestID: c.token.GetAllocationRequestId(), Created: c.created,
+		RequestID: c.token.GetAllocationRequestId(), Execution: c.token.GetExecutionType(), Created: c.created,
 	}
 	if c.phase == done {
 		r.State = tracker.Complete

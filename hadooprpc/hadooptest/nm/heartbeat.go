@@ -51,7 +51,7 @@ func (n *Node) talk(d *daemon) bool {
 		return true // it is being stopped, which made it unregistered: it shall not register again
 	}
 	silent, registered := n.silent, n.registered
-	hb := tracker.Heartbeat{Node: n.id, Containers: n.reports(), Unhealthy: n.faults.Disks}
+	hb := tracker.Heartbeat{Node: n.id, Containers: n.reports(), Unhealthy: n.faults.Disks, Waiting: n.turns.waiting(), Places: n.opt.Queue}
 	n.mu.Unlock()
 	if silent {
 		return true

@@ -42,6 +42,7 @@ type Node struct {
 	apps       map[yarn.ApplicationID]*app
 	started    map[yarn.ContainerID]bool // all there ever were
 	faults     Faults
+	turns      *turns
 	callFault  func(*hadooptest.Call) hadooptest.Fault
 	silent     bool
 	stopping   bool // takes no more containers
@@ -70,7 +71,7 @@ func New(o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		opt: o, log: o.Log, launcher: o.Launcher, done: make(chan struct{}), cache: newCache(o.HDFS),
+		opt: o, log: o.Log, launcher: o.Launcher, done: make(chan struct{}), cache: newCache(o.HDFS), turns: newTurns(o.Capability, o.Queue),
 		containers: map[yarn.ContainerID]*container{}, apps: map[yarn.ApplicationID]*app{}, started: map[yarn.ContainerID]bool{},
 		ready: make(chan struct{}), attemptKeys: map[yarn.AttemptID]tracker.Key{},
 	}

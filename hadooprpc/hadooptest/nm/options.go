@@ -30,6 +30,11 @@ type Options struct {
 	// Capability is what the node offers; the zero value is 8192 MiB and 8 cores.
 	Capability tracker.Resource
 
+	// Queue is how many opportunistic containers may wait here for room
+	// (yarn.nodemanager.opportunistic-containers-max-queue-length). With 0, as by default, nothing waits: what comes is
+	// started.
+	Queue int
+
 	// Heartbeat is the time between two heartbeats; 0 is a second.
 	Heartbeat time.Duration
 	// KillDelay passes between SIGTERM and SIGKILL (yarn.nodemanager.sleep-delay-before-sigkill.ms); 0 is 250 ms.

@@ -26,7 +26,7 @@ func (n *Node) run(c *container) {
 	n.mu.Lock()
 	launch := c.launch
 	n.mu.Unlock()
-	if !n.localizeAll(c, launch.GetLocalResources()) {
+	if !n.localizeAll(c, launch.GetLocalResources()) || !n.await(c) {
 		return
 	}
 	for launch != nil {
@@ -274,6 +274,7 @@ func (n *Node) complete(c *container) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c.phase = done
+	n.letRun(n.turns.left(c))
 	close(c.finished)
 	n.log.Debug("container ended", "container", c.id.String(), "exit", int32(c.exit))
 	n.finishIfEnded(c.id.Attempt.App)

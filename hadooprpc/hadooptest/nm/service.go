@@ -100,7 +100,7 @@ func (n *Node) startContainer(who *pb.NMTokenIdentifier, id *pb.ContainerTokenId
 		}
 	}
 	c := &container{
-		id: cid, token: id, creds: creds, user: user, created: time.UnixMilli(id.GetCreationTime()), finished: make(chan struct{}),
+		id: cid, token: id, creds: creds, user: user, created: time.UnixMilli(id.GetCreationTime()), finished: make(chan struct{}), turn: make(chan struct{}),
 		resource: id.GetResource(), version: id.GetVersion(), launch: launch, exit: yarn.ExitInvalid, localized: map[string]*localization{},
 	}
 	for _, f := range launch.GetLocalResources() {

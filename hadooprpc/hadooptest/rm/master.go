@@ -43,6 +43,9 @@ func (m *RM) allocate(c *hadooptest.Call, req *pb.AllocateRequest, now time.Time
 	if err != nil {
 		return nil, err
 	}
+	if err := m.partitioned(req); err != nil {
+		return nil, err
+	}
 	out, err := m.core.Allocate(id, request(req), now)
 	if err != nil {
 		return nil, err
@@ -56,6 +59,18 @@ func (m *RM) allocate(c *hadooptest.Call, req *pb.AllocateRequest, now time.Time
 		resp.AmRmToken = yarn.TokenToPB(m.amrmToken(id))
 	}
 	return resp, nil
+}
+
+// partitioned trips over asks that do not say of which kind they are, as a real ResourceManager does that offers
+// opportunistic containers. Source: OpportunisticContainerAllocator.partitionAskList, seen on 3.4.2.
+func (m *RM) partitioned(req *pb.AllocateRequest) error {
+	for _, a := range req.GetAsk() {
+		if m.opts.Cluster.Opportunistic && a.ExecutionTypeRequest == nil {
+			return &hadooptest.Exception{Class: "java.lang.NullPointerException",
+				Message: `Cannot invoke "org.apache.hadoop.yarn.api.records.ExecutionTypeRequest.getExecutionType()" because the return value of "org.apache.hadoop.yarn.api.records.ResourceRequest.getExecutionTypeRequest()" is null`}
+		}
+	}
+	return nil
 }
 
 // request reads a heartbeat.

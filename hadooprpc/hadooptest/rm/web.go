@@ -6,6 +6,7 @@ import (
 	"html"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -41,6 +42,7 @@ func newWeb(addr string, m *RM, i int) (*webServer, error) {
 	mux.HandleFunc("GET /ws/v1/cluster/info", m.serveInfo)
 	mux.HandleFunc("GET /ws/v1/cluster/apps", m.serveApps)
 	mux.HandleFunc("GET /ws/v1/cluster/apps/{id}", m.serveApp)
+	mux.HandleFunc("GET /conf", m.serveConf)
 	mux.HandleFunc("GET /cluster/app/{id}", m.servePage)
 	mux.HandleFunc("/proxy/{id}", m.serveProxy)
 	mux.HandleFunc("/proxy/{id}/{rest...}", m.serveProxy)
@@ -100,6 +102,30 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(v)
+}
+
+// serveConf tells one property of the configuration, as JSON. Source: ConfServlet.
+func (m *RM) serveConf(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("name")
+	value, ok := m.settings()[name]
+	if !ok {
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": "Property " + name + " not found"})
+		return
+	}
+	type property struct {
+		Key      string `json:"key"`
+		Value    string `json:"value"`
+		IsFinal  bool   `json:"isFinal"`
+		Resource string `json:"resource"`
+	}
+	writeJSON(w, http.StatusOK, map[string]property{"property": {name, value, false, "yarn-site.xml"}})
+}
+
+// settings are the properties that tell what the ResourceManager offers.
+func (m *RM) settings() map[string]string {
+	return map[string]string{
+		"yarn.resourcemanager.opportunistic-container-allocation.enabled": strconv.FormatBool(m.opts.Cluster.Opportunistic),
+	}
 }
 
 // serveInfo says who this is. Source: RMWebServices, ClusterInfo.

@@ -79,6 +79,7 @@ type Container struct {
 	Resource  Resource
 	Priority  int32
 	RequestID int64 // allocation request id; -1 for none
+	Execution pb.ExecutionType
 	Created   time.Time
 }
 
@@ -88,6 +89,8 @@ type Heartbeat struct {
 	Containers []Container
 	// Unhealthy is the health report of a node that shall get no more containers, "" while it is healthy.
 	Unhealthy string
+	// Waiting are the containers that wait on the node for room, Places how many opportunistic ones may.
+	Waiting, Places int
 }
 
 // Orders are what a node has to do. The zero value is nothing.

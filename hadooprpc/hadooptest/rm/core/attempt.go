@@ -33,6 +33,7 @@ type attempt struct {
 	last       *Allocation
 
 	groups    []*group // by priority, then request id
+	offhand   []*offhand
 	blacklist map[string]bool
 	// containers that it holds, fresh those of them that it was not told of.
 	containers map[yarn.ContainerID]*container
@@ -98,7 +99,7 @@ func (c *Cluster) strip(t *attempt, keep bool, now time.Time) {
 	if t.app.queue != nil {
 		t.app.queue.remove(t)
 	}
-	t.groups, t.previous = nil, nil
+	t.groups, t.offhand, t.previous = nil, nil, nil
 	for _, con := range all(t.containers) {
 		if keep && con.Phase == Running && con != t.master {
 			continue

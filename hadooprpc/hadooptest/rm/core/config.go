@@ -40,6 +40,9 @@ type Config struct {
 	// MaxCompleted bounds the ended applications that are remembered. 0: 1000
 	// (yarn.resourcemanager.max-completed-applications).
 	MaxCompleted int
+	// Opportunistic has the ResourceManager offer opportunistic containers
+	// (yarn.resourcemanager.opportunistic-container-allocation.enabled). Nodes have to have queues for them.
+	Opportunistic bool
 	// WebAddr is host:port of the web pages: tracking URLs lead there.
 	WebAddr string
 }

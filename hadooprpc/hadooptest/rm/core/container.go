@@ -37,7 +37,7 @@ type Container struct {
 }
 
 // container is one that is live. Invariant: it is in Cluster.live, in its node's containers and in its owner's, it is
-// charged to the node and to its application's queue.
+// charged to the node and to its application's queue, unless it is opportunistic.
 type container struct {
 	Container
 	app   *app
@@ -75,22 +75,30 @@ func (c *Cluster) place(con *container, n *node) {
 	con.node, con.Node, con.HTTP, con.Label = n, n.id, n.http, n.label
 	c.live[con.ID] = con
 	n.containers[con.ID] = con
-	n.used = plus(n.used, con.Resource)
 	con.owner.containers[con.ID] = con
-	con.app.used = plus(con.app.used, con.Resource)
 	con.app.ran[n.id] = true
-	c.charge(con, 1)
+	c.book(con, 1)
 }
 
 // displace takes it away again.
 func (c *Cluster) displace(con *container, now time.Time) {
 	delete(c.live, con.ID)
 	delete(con.node.containers, con.ID)
-	con.node.used = minus(con.node.used, con.Resource)
 	delete(con.owner.containers, con.ID)
-	con.app.used = minus(con.app.used, con.Resource)
-	con.app.consumed(con, now)
-	c.charge(con, -1)
+	c.book(con, -1)
+	if con.charged() {
+		con.app.consumed(con, now)
+	}
+}
+
+// book charges a container to its node, application and queue; sign is 1 or -1.
+func (c *Cluster) book(con *container, sign int64) {
+	if !con.charged() {
+		return
+	}
+	con.node.used = combine(con.node.used, con.Resource, sign)
+	con.app.used = combine(con.app.used, con.Resource, sign)
+	c.charge(con, sign)
 }
 
 // end is the end of a container, by its node's word or by ours: byNode says which. Our own end has the node clean up.

@@ -34,7 +34,7 @@ func (c *Cluster) Register(id yarn.AttemptID, host string, port int32, trackingU
 	t.registered, t.responseID, t.last, t.seen = true, 0, nil, now
 	t.state, a.state = pb.AttemptState_APP_ATTEMPT_RUNNING, pb.ApplicationState_RUNNING
 	t.host, t.port, t.trackingURL = host, port, trackingURL
-	t.groups, t.told = nil, nil
+	t.groups, t.offhand, t.told = nil, nil, nil
 	out := &Registration{Maximum: c.Maximum(), Queue: a.queue.Name, ACLs: a.ctx.GetAmContainerSpec().GetApplicationAcls()}
 	clear(t.tokens)
 	if a.keep() {
@@ -124,10 +124,13 @@ func (c *Cluster) Allocate(id yarn.AttemptID, r *AllocateRequest, now time.Time)
 	}
 	t.told = nil
 	if t.state == pb.AttemptState_APP_ATTEMPT_RUNNING {
-		t.ask(r.Asks)
+		t.ask(c.partition(t, r.Asks))
 		out.UpdateErrors = c.update(t, r.Updates)
 	}
 	c.pull(t, out, now)
+	if t.state == pb.AttemptState_APP_ATTEMPT_RUNNING {
+		c.offhandNow(t, out, now)
+	}
 	for _, id := range r.Releases {
 		if con := c.live[id]; con != nil && con.app == t.app {
 			if con.Phase == Allocated {
@@ -244,7 +247,7 @@ func (c *Cluster) Finish(id yarn.AttemptID, status pb.FinalApplicationStatus, di
 	t.trackingURL = trackingURL
 	a.state, a.stored, a.finished = pb.ApplicationState_FINISHED, true, now
 	t.state = pb.AttemptState_APP_ATTEMPT_FINISHING
-	t.groups = nil
+	t.groups, t.offhand = nil, nil
 	if a.unmanaged() {
 		c.finished(t, now)
 		return true, nil

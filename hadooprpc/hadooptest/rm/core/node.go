@@ -28,6 +28,8 @@ type node struct {
 	// ending are containers that the node was told to end, with the status to report.
 	ending map[yarn.ContainerID]yarn.ExitStatus
 	orders tracker.Orders // for the next heartbeat
+	// waiting are the containers in its queue, places how many it takes of opportunistic ones.
+	waiting, places int
 }
 
 func (n *node) free() Resource { return minus(n.capability, n.used) }
@@ -158,6 +160,7 @@ func (c *Cluster) Heartbeat(h tracker.Heartbeat, now time.Time) tracker.Orders {
 		return tracker.Orders{Resync: true}
 	}
 	n.seen = now
+	n.waiting, n.places = h.Waiting, h.Places
 	for _, con := range h.Containers {
 		c.reported(n, con, now)
 	}
@@ -219,7 +222,7 @@ func (c *Cluster) takeBack(n *node, t tracker.Container, now time.Time) {
 		return
 	}
 	con := &container{app: a, owner: cur, Container: Container{ID: t.ID, Resource: t.Resource, Priority: t.Priority,
-		RequestID: t.RequestID, Execution: pb.ExecutionType_GUARANTEED, Phase: Running, Created: t.Created, Acquired: t.Created}}
+		RequestID: t.RequestID, Execution: t.Execution, Phase: Running, Created: t.Created, Acquired: t.Created}}
 	if t.ID == cur.masterID {
 		con.AM = true
 		cur.master = con

@@ -76,8 +76,11 @@ func (c *Cluster) room(q *queue, label string, r Resource) bool {
 	return label != "" || fits(plus(q.used, r), c.limit(q))
 }
 
-// charge books a container with its queue; sign is 1 or -1.
+// charge books a container with its queue, unless it is opportunistic; sign is 1 or -1.
 func (c *Cluster) charge(con *container, sign int64) {
+	if !con.charged() {
+		return
+	}
 	q := con.app.queue
 	q.count += int(sign)
 	if con.Label == "" {

@@ -70,7 +70,7 @@ func (c *Cluster) recover(a *app, now time.Time) {
 // forget drops what an attempt has in memory alone.
 func (t *attempt) forget() {
 	t.registered, t.responseID, t.last = false, -1, nil
-	t.groups, t.fresh, t.done, t.told, t.updates, t.previous, t.master = nil, nil, nil, nil, nil, nil, nil
+	t.groups, t.offhand, t.fresh, t.done, t.told, t.updates, t.previous, t.master = nil, nil, nil, nil, nil, nil, nil, nil
 	clear(t.blacklist)
 	clear(t.containers)
 	clear(t.tokens)

@@ -29,6 +29,7 @@ type sim struct {
 	// shaken counts restarts and lost nodes: a node that comes back brings containers back to life, and ends that an
 	// application master has heard of may be told again, as with the real ResourceManager.
 	shaken int
+	spares int // opportunistic containers that were given
 }
 
 type simNode struct {
@@ -45,6 +46,7 @@ type simAM struct {
 	registered bool
 	want       [3]int // as last asked
 	got        [3]int // since then
+	spare      int    // opportunistic ones as last asked, less what it got
 	holds      map[yarn.ContainerID]Container
 	ended      map[yarn.ContainerID]int // and how often the cluster had been shaken by then
 }
@@ -56,7 +58,7 @@ func inOrder[V any](m map[yarn.ContainerID]V) []yarn.ContainerID {
 func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{t: t, r: rand.New(rand.NewPCG(seed, 1)), now: time.UnixMilli(1_700_000_000_000), nodes: make(map[yarn.NodeID]*simNode),
 		ams: make(map[yarn.AttemptID]*simAM), given: make(map[yarn.ContainerID]bool)}
-	s.c = New(Config{MaxAttempts: 3, AMExpiry: time.Hour, NodeExpiry: time.Hour, AllocationExpiry: time.Hour}, s.now)
+	s.c = New(Config{MaxAttempts: 3, AMExpiry: time.Hour, NodeExpiry: time.Hour, AllocationExpiry: time.Hour, Opportunistic: seed%2 == 0}, s.now)
 	for i := range 5 {
 		n := tracker.Node{ID: yarn.NodeID{Host: fmt.Sprintf("n%d", i), Port: 1}, Rack: fmt.Sprintf("/r%d", i%2),
 			Capability: Resource{MemoryMiB: 4096, VCores: 8}}
@@ -166,7 +168,7 @@ func (s *sim) launch() {
 }
 
 func (s *sim) run(n *simNode, c Container) {
-	n.has[c.ID] = tracker.Container{ID: c.ID, Resource: c.Resource, Priority: c.Priority, RequestID: c.RequestID, Created: c.Created}
+	n.has[c.ID] = tracker.Container{ID: c.ID, Resource: c.Resource, Priority: c.Priority, RequestID: c.RequestID, Execution: c.Execution, Created: c.Created}
 }
 
 // beat is a heartbeat, or a registration where that is due.
@@ -178,7 +180,7 @@ func (s *sim) beat(n *simNode) {
 	for _, id := range inOrder(n.has) {
 		list = append(list, n.has[id])
 	}
-	o := s.c.Heartbeat(tracker.Heartbeat{Node: n.t.ID, Containers: list, Unhealthy: n.ill}, s.now)
+	o := s.c.Heartbeat(tracker.Heartbeat{Node: n.t.ID, Containers: list, Unhealthy: n.ill, Waiting: s.r.IntN(4), Places: 3}, s.now)
 	if o.Resync {
 		s.shaken++
 		reg := n.t
@@ -236,7 +238,7 @@ func (s *sim) allocate(am *simAM) {
 		if err != nil {
 			return
 		}
-		am.registered, am.responseID, am.want, am.got = true, 0, [3]int{}, [3]int{}
+		am.registered, am.responseID, am.want, am.got, am.spare = true, 0, [3]int{}, [3]int{}, 0
 		for _, c := range reg.Previous {
 			am.holds[c.ID] = c
 			delete(am.ended, c.ID)
@@ -249,6 +251,11 @@ func (s *sim) allocate(am *simAM) {
 		am.want[p], am.got[p] = s.r.IntN(12), 0
 		size := Resource{MemoryMiB: int64(64 * (1 + s.r.IntN(8))), VCores: 1}
 		req.Asks = append(req.Asks, Ask{Priority: int32(p), RequestID: -1, Name: Any, Resource: size, Count: am.want[p], Relax: true})
+	}
+	if s.r.IntN(4) == 0 {
+		am.spare = s.r.IntN(6)
+		req.Asks = append(req.Asks, Ask{Priority: offhandPriority, RequestID: -1, Name: Any, Resource: Resource{MemoryMiB: 256, VCores: 1}, Count: am.spare,
+			Relax: true, Execution: pb.ExecutionType_OPPORTUNISTIC})
 	}
 	for _, id := range inOrder(am.holds) {
 		if s.r.IntN(10) == 0 && (id.Attempt == am.id || s.c.apps[am.id.App].keep()) {
@@ -281,6 +288,13 @@ func (s *sim) take(am *simAM, out *Allocation, asks []Ask) {
 		}
 		s.given[c.ID] = true
 		am.holds[c.ID] = c
+		if c.Priority == offhandPriority {
+			s.takeSpare(am, c)
+			continue
+		}
+		if c.Execution != pb.ExecutionType_GUARANTEED {
+			s.t.Fatalf("%v is %v", c.ID, c.Execution)
+		}
 		if !slices.ContainsFunc(asks, func(x Ask) bool { return x.Priority == c.Priority }) {
 			am.got[c.Priority]++
 		}
@@ -292,6 +306,25 @@ func (s *sim) take(am *simAM, out *Allocation, asks []Ask) {
 		am.ended[d.ID] = s.shaken
 		delete(am.holds, d.ID)
 	}
+}
+
+// offhandPriority is that of asks for opportunistic containers.
+const offhandPriority = 3
+
+// takeSpare takes a container that was asked for as an opportunistic one: it is one, and there are no more than were
+// asked for, where the cluster offers them.
+func (s *sim) takeSpare(am *simAM, c Container) {
+	if !s.c.cfg.Opportunistic {
+		if c.Execution != pb.ExecutionType_GUARANTEED {
+			s.t.Fatalf("%v is %v", c.ID, c.Execution)
+		}
+		return
+	}
+	am.spare--
+	if c.Execution != pb.ExecutionType_OPPORTUNISTIC || am.spare < 0 {
+		s.t.Fatalf("%v is %v; %d are outstanding", c.ID, c.Execution, am.spare)
+	}
+	s.spares++
 }
 
 // settle lets everybody go on without an adversary.
@@ -347,6 +380,9 @@ func TestSimulation(t *testing.T) {
 		}
 		if len(s.given) == 0 {
 			t.Fatalf("seed %d: nothing was given to anybody", seed)
+		}
+		if s.c.cfg.Opportunistic && s.spares == 0 {
+			t.Fatalf("seed %d: no opportunistic container was given", seed)
 		}
 	}
 }

@@ -15,7 +15,9 @@ func (s *sim) check() {
 	for _, n := range s.c.nodes {
 		var used Resource
 		for id, con := range n.containers {
-			used = plus(used, con.Resource)
+			if con.charged() {
+				used = plus(used, con.Resource)
+			}
 			if s.c.live[id] != con || con.node != n || con.owner.containers[id] != con {
 				t.Fatalf("%v is not where it ought to be", id)
 			}
@@ -35,7 +37,7 @@ func (s *sim) check() {
 		var used Resource
 		n, ams := 0, 0
 		for _, con := range s.c.live {
-			if con.app.queue == q {
+			if con.app.queue == q && con.charged() {
 				used, n = plus(used, con.Resource), n+1
 				if con.AM {
 					ams++

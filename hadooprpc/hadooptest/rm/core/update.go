@@ -51,7 +51,9 @@ func (c *Cluster) update(t *attempt, list []Update) []UpdateError {
 			con.grow = &size
 			c.growNow(con, u.Type)
 		default:
+			c.book(con, -1)
 			con.Execution = u.Execution
+			c.book(con, 1)
 			c.changed(con, u.Type)
 		}
 	}
@@ -85,10 +87,9 @@ func (c *Cluster) growNow(con *container, kind pb.ContainerUpdateType) bool {
 	if !fits(more, con.node.free()) || !c.room(con.app.queue, con.Label, more) {
 		return false
 	}
-	c.charge(con, -1)
-	con.node.used, con.app.used = plus(con.node.used, more), plus(con.app.used, more)
+	c.book(con, -1)
 	con.Resource, con.grow = *con.grow, nil
-	c.charge(con, 1)
+	c.book(con, 1)
 	c.changed(con, kind)
 	return true
 }
