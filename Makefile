@@ -34,9 +34,9 @@ sim-long: ## the simulator for hours: SCHEDULES=10000000, from a FROM of its own
 mutants: ## put faults into the cores, one at a time, and see whether the simulator finds them
 	$(GO) run ./engine/schedtest/mutate
 
-chaos-hadoop: build ## the same on Hadoop's own daemons, and what a lost node costs (ten minutes and more); FOR=13m SEED=1 FAILOVERS=3
+chaos-hadoop: build ## the same on Hadoop's own daemons, and what a lost node costs (ten minutes and more); FOR=30m SEED=1 FAILOVERS=3
 	$(BUILD) -o bin/chaos ./survive/chaos
-	bin/chaos -hadoop ha -counts -for $(or $(FOR),13m) -seed $(or $(SEED),1)
+	bin/chaos -hadoop ha -counts -for $(or $(FOR),30m) -seed $(or $(SEED),1)
 	bin/chaos -hadoop hasty -lost-node
 	bin/chaos -hadoop patient -lost-node
 	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 60m ./dockertest -run '^TestFaults$$'

@@ -19,7 +19,7 @@
 // the other phases by what they say of themselves (hadoop_master.go). With -lost-node all that is done is to take the
 // power from the node of the application master.
 //
-//	chaos -hadoop ha -counts -for 13m
+//	chaos -hadoop ha -counts -for 30m
 //	chaos -hadoop hasty -lost-node
 //
 //	main.go     flags

@@ -36,20 +36,21 @@ func (w *world) loseNode(ctx context.Context) error {
 		return err
 	}
 	var l lostNode
-	for l.serves == 0 {
-		if time.Since(lost) > expiryPatience {
-			return fmt.Errorf("no application master serves %v after the last one's node was lost", expiryPatience)
-		}
+	next := w.awaitNext(ctx, old, lost)
+	for over := false; !over; {
 		began := time.Now()
 		if err := w.smallJob(ctx); err != nil {
 			return fmt.Errorf("while there is no application master: %w", err)
 		}
-		if l.rounds++; time.Since(began) > l.longest {
-			l.longest = time.Since(began)
+		l.rounds, l.longest = l.rounds+1, max(l.longest, time.Since(began))
+		select {
+		case l.serves = <-next:
+			over = true
+		default:
 		}
-		if w.serves(ctx, old) {
-			l.serves = time.Since(lost)
-		}
+	}
+	if l.serves == 0 {
+		return fmt.Errorf("no application master serves %v after the last one's node was lost", expiryPatience)
 	}
 	for why := w.lacks(ctx); why != ""; why = w.lacks(ctx) {
 		if time.Since(lost) > l.serves+patience {
@@ -71,6 +72,22 @@ func (w *world) loseNode(ctx context.Context) error {
 		return fmt.Errorf("left behind: %+v", left)
 	}
 	return nil
+}
+
+// awaitNext looks for the next master while jobs go on, and tells when after the loss it answered: 0 is never.
+func (w *world) awaitNext(ctx context.Context, old string, lost time.Time) <-chan time.Duration {
+	next := make(chan time.Duration, 1)
+	go func() {
+		took := time.Duration(0)
+		for ctx.Err() == nil && took == 0 && time.Since(lost) < expiryPatience {
+			if w.serves(ctx, old) {
+				took = time.Since(lost)
+			}
+			sleep(ctx, 100*time.Millisecond)
+		}
+		next <- took
+	}()
+	return next
 }
 
 // masterApart has the application's scheduler be on another node than its master, whose node it returns.
