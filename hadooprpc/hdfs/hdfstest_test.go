@@ -2,6 +2,7 @@ package hdfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,13 +76,20 @@ func TestFakeSecured(t *testing.T) {
 			continue
 		}
 		stricter := site.With(map[string]string{"hadoop.rpc.protection": "privacy"})
-		if _, err := Open(t.Context(), stricter, "", Options{User: me, Tickets: tickets, Timeout: 2 * time.Second}); err == nil || !strings.Contains(err.Error(), "insist on auth-conf") {
+		before := c.NameNode().Accepted()
+		if _, err := Open(t.Context(), stricter, "", Options{User: me, Tickets: tickets}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "insist on auth-conf") {
 			t.Errorf("%s where privacy is wanted: %v", protection, err)
+		}
+		if n := c.NameNode().Accepted() - before; n != 1 {
+			t.Errorf("%s where privacy is wanted: it was tried %d times", protection, n)
+		}
+		if _, err := Open(t.Context(), site, "", Options{Tickets: tickets}); !errors.Is(err, ErrAuth) {
+			t.Errorf("whose tickets are not said: %v", err)
 		}
 	}
 	plain := startFake(t, hadooptest.Options{})
 	site := conf.FromMap(map[string]string{"fs.defaultFS": plain.URL(), "hadoop.security.authentication": "kerberos", "dfs.namenode.kerberos.principal": "nn/_HOST@EXAMPLE.COM"})
-	if _, err := Open(t.Context(), site, "", Options{User: me, Tickets: tickets, Timeout: 2 * time.Second}); err == nil || !strings.Contains(err.Error(), "configured to be secure") {
+	if _, err := Open(t.Context(), site, "", Options{User: me, Tickets: tickets}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "configured to be secure") {
 		t.Errorf("a NameNode that wants no proof: %v", err)
 	}
 }

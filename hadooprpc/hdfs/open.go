@@ -124,6 +124,10 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth,
 			Detail: "the cluster wants Kerberos (hadoop.security.authentication, from " + c.Origin("hadoop.security.authentication") + "), and there is neither ticket nor token"}
 	}
+	if ipc.Secure(c) && opts.User == "" {
+		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth,
+			Detail: "tickets and tokens are somebody's, and Options.User does not say whose"}
+	}
 	user, err := actingUser(opts.User, ipc.Secure(c))
 	if err != nil {
 		return nil, err

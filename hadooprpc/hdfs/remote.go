@@ -114,10 +114,10 @@ func (e *transportError) Error() string { return e.cause.Error() }
 func (e *transportError) Unwrap() error { return e.cause }
 
 // hopeless is true when waiting will not help: a host name that does not
-// exist, or the only NameNode of a cluster refusing connections for a while. A
+// exist, an authentication that one side refuses, or the only NameNode of a cluster refusing connections for a while. A
 // pair of NameNodes gets the whole time, because it may be failing over.
 func (r *remote) hopeless(err error, attempt int) bool {
-	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound {
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound || refused(err) {
 		return true
 	}
 	const patience = 3
@@ -129,6 +129,9 @@ func (r *remote) hopeless(err error, attempt int) bool {
 func (r *remote) ended(ctx context.Context, op, p string, err error) error {
 	if ctx.Err() != nil {
 		return &Error{Op: op, Path: p, Err: fmt.Errorf("%w (last: %v)", context.Cause(ctx), err)}
+	}
+	if refused(err) {
+		return &Error{Op: op, Path: r.root() + p, Kind: ErrAuth, Err: err}
 	}
 	return &Error{Op: op, Path: r.root() + p, Kind: ErrUnreachable, Err: err,
 		Detail: fmt.Sprintf("no NameNode answered (tried %s): %v", strings.Join(r.pool.addresses, ", "), err),

@@ -3,9 +3,11 @@ package hdfs
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/wire"
 )
 
@@ -58,4 +60,14 @@ func secured(o ipc.Options) func(ctx context.Context, addr string) (net.Conn, er
 		}
 		return &introduced{Conn: c}, nil
 	}
+}
+
+// refused is true where authentication failed for good: for want of a ticket, by our own insistence, or because the
+// NameNode does not take who we are. A standby's refusal is none.
+func refused(err error) bool {
+	if ours := (*sasl.Error)(nil); errors.As(err, &ours) {
+		return true
+	}
+	ce, theirs := (*ipc.ConnError)(nil), (*ipc.RemoteError)(nil)
+	return errors.As(err, &ce) && errors.As(ce.Err, &theirs) && !ipc.IsStandby(err) && !ipc.IsRetriable(err)
 }

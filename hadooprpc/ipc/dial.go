@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -58,8 +59,10 @@ func connect(ctx context.Context, addr, protocol string, o Options, tok *token.T
 // address of a host: such a one must not be taken for the caller's, with which all attempts would end.
 func causeOf(ctx context.Context, err error) error {
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ctx.Err())):
 		return reason(ctx)
+	case ctx.Err() != nil: // what was waited for says more
+		return fmt.Errorf("%w (%w)", reason(ctx), err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w (%v)", ErrTimeout, err)
 	}

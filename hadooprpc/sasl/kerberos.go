@@ -3,6 +3,7 @@ package sasl
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
@@ -14,7 +15,8 @@ const GSSAPI = "GSSAPI"
 // TicketSource gives tickets for services. It must be safe for concurrent use.
 type TicketSource interface {
 	// ServiceTicket returns a ticket for a service, such as "nn/host.example.com@EXAMPLE.COM"; without a realm the
-	// source knows it by the host.
+	// source knows it by the host. An error that has a method Temporary which says so is worth another try; all others
+	// are final.
 	ServiceTicket(ctx context.Context, service string) (gssapi.Credential, error)
 }
 
@@ -49,8 +51,11 @@ func (m *kerberosTo) Begin(o Offer) (Exchange, error) {
 		return nil, err
 	}
 	cred, err := m.k.Tickets.ServiceTicket(m.ctx, name)
+	if passing := (interface{ Temporary() bool })(nil); errors.As(err, &passing) && passing.Temporary() {
+		return nil, err // worth another try, and so no refusal
+	}
 	if err != nil {
-		return nil, err
+		return nil, &Error{Reason: "no ticket for " + name, Err: err}
 	}
 	init, err := gssapi.NewInitiator(cred, time.Now())
 	if err != nil {

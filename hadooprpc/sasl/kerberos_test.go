@@ -152,6 +152,7 @@ func TestService(t *testing.T) {
 		{Service{Pattern: "{nn,rm}/h[!0-9]"}, "rm/h1", "a.b", "", "does not match"},
 		{Service{Pattern: "nn/a.b"}, "nn/aXb", "a.b", "", "does not match"},
 		{Service{Pattern: `nn/a\*`}, "nn/ab", "a.b", "", "does not match"},
+		{Service{Pattern: "nn/*"}, "nn/x@EVIL", "a.b", "", "no service on a host"},
 		{Service{Pattern: "{nn"}, "nn/ab", "a.b", "", "not closed"},
 	} {
 		proto, id, _ := strings.Cut(c.said, "/")

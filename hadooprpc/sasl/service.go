@@ -24,6 +24,9 @@ type Service struct {
 // Source: SaslRpcClient.getServerPrincipal (3.4.2).
 func (s Service) verify(o Offer, host string) (string, error) {
 	said := o.Protocol + "/" + o.ServerID
+	if strings.ContainsAny(o.Protocol, "/@") || strings.ContainsAny(o.ServerID, "/@") {
+		return "", failf("the server says that it is %q, which is no service on a host", clip(said)) // and may not choose its realm
+	}
 	name, realm, hasRealm := strings.Cut(s.Principal, "@")
 	suffix := ""
 	if hasRealm {

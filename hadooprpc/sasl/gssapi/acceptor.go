@@ -27,6 +27,9 @@ const skew = 5 * time.Minute
 type Acceptor struct {
 	// ServiceKey is the key of the service that a ticket is for: its name, realm, and the key's version and type.
 	ServiceKey func(service types.PrincipalName, realm string, version int, keyType int32) (Key, error)
+	// Subkey has the acceptor choose the key of what follows. Otherwise that is the initiator's choice, as with Java's
+	// acceptors by default.
+	Subkey bool
 
 	client types.PrincipalName
 	realm  string
@@ -51,13 +54,19 @@ func (a *Acceptor) Accept(token []byte, now time.Time) ([]byte, error) {
 	}
 	ticket := req.Ticket.DecryptedEncPart
 	a.client, a.realm = ticket.CName, ticket.CRealm
-	part := messages.EncAPRepPart{CTime: req.Authenticator.CTime, Cusec: req.Authenticator.Cusec,
-		Subkey: newKey(ticket.Key.KeyType), SequenceNumber: randomSeq()}
+	part := messages.EncAPRepPart{CTime: req.Authenticator.CTime, Cusec: req.Authenticator.Cusec, SequenceNumber: randomSeq()}
+	session := req.Authenticator.SubKey
+	if a.Subkey {
+		part.Subkey = newKey(ticket.Key.KeyType)
+		session = part.Subkey
+	} else if len(session.KeyValue) == 0 {
+		session = ticket.Key
+	}
 	out, err := answer(part, ticket.Key)
 	if err != nil {
 		return nil, err
 	}
-	a.sealed, err = newMessages(part.Subkey, true, true, uint64(part.SequenceNumber), uint64(uint32(req.Authenticator.SeqNumber)))
+	a.sealed, err = newMessages(session, true, a.Subkey, uint64(part.SequenceNumber), uint64(uint32(req.Authenticator.SeqNumber)))
 	return out, err
 }
 

@@ -19,29 +19,34 @@ func eachType(t *testing.T, f func(t *testing.T, keyType int32)) {
 
 func TestContext(t *testing.T) {
 	eachType(t, func(t *testing.T, keyType int32) {
-		i, a := establish(t, keyType)
-		for n := range 40 {
-			for _, sealed := range []bool{true, false} {
-				msg := bytes.Repeat([]byte{byte(n)}, n*7)
-				for _, way := range []struct{ from, to *Messages }{{i, a}, {a, i}} {
-					token, err := way.from.Wrap([]byte("x"), msg, sealed)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if len(token)-1 > len(msg)+way.from.Overhead() {
-						t.Errorf("%d bytes became %d, the overhead is said to be %d", len(msg), len(token)-1, way.from.Overhead())
-					}
-					if sealed && n > 0 && bytes.Contains(token, msg) {
-						t.Error("a sealed token shows its message")
-					}
-					got, was, err := way.to.Unwrap(token[1:])
-					if err != nil || was != sealed || !bytes.Equal(got, msg) {
-						t.Fatalf("message %d, sealed %v: %x, %v, %v", n, sealed, got, was, err)
-					}
+		t.Run("subkey", func(t *testing.T) { converse(t, keyType, true) })
+		t.Run("no subkey", func(t *testing.T) { converse(t, keyType, false) })
+	})
+}
+
+func converse(t *testing.T, keyType int32, subkey bool) {
+	i, a := establishBy(t, keyType, subkey)
+	for n := range 40 {
+		for _, sealed := range []bool{true, false} {
+			msg := bytes.Repeat([]byte{byte(n)}, n*7)
+			for _, way := range []struct{ from, to *Messages }{{i, a}, {a, i}} {
+				token, err := way.from.Wrap([]byte("x"), msg, sealed)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(token)-1 > len(msg)+way.from.Overhead() {
+					t.Errorf("%d bytes became %d, the overhead is said to be %d", len(msg), len(token)-1, way.from.Overhead())
+				}
+				if sealed && n > 0 && bytes.Contains(token, msg) {
+					t.Error("a sealed token shows its message")
+				}
+				got, was, err := way.to.Unwrap(token[1:])
+				if err != nil || was != sealed || !bytes.Equal(got, msg) {
+					t.Fatalf("message %d, sealed %v: %x, %v, %v", n, sealed, got, was, err)
 				}
 			}
 		}
-	})
+	}
 }
 
 // Whoever is in the middle changes any one byte: it is found, and what went before counts on.

@@ -25,6 +25,12 @@ func ticket(t testing.TB, r *Issuer) Credential {
 // establish has a context on both sides.
 func establish(t testing.TB, keyType int32) (initiator, acceptor *Messages) {
 	t.Helper()
+	return establishBy(t, keyType, false)
+}
+
+// establishBy is establish with a key of the acceptor's own, or without.
+func establishBy(t testing.TB, keyType int32, subkey bool) (initiator, acceptor *Messages) {
+	t.Helper()
 	r := newRealm(keyType)
 	i, err := NewInitiator(ticket(t, r), now)
 	if err != nil {
@@ -35,6 +41,7 @@ func establish(t testing.TB, keyType int32) (initiator, acceptor *Messages) {
 		t.Fatal(err)
 	}
 	a := r.Acceptor(service)
+	a.Subkey = subkey
 	answer, err := a.Accept(first, now.Add(time.Second))
 	if err != nil {
 		t.Fatal(err)

@@ -49,6 +49,9 @@ func LoadConfig(getenv func(string) string) (*Config, error) {
 		return nil, &Error{BadConfig, "krb5.conf cannot be read", "correct it, or set KRB5_CONFIG to another", err}
 	}
 	onlyAES(lib)
+	if p.relation("libdefaults", "dns_lookup_kdc") == "" {
+		lib.LibDefaults.DNSLookupKDC = true // MIT's default, for realms without a kdc
+	}
 	c := &Config{Files: p.files, DefaultRealm: lib.LibDefaults.DefaultRealm, lib: lib}
 	c.CacheName = expandName(p.relation("libdefaults", "default_ccache_name"))
 	return c, nil

@@ -38,7 +38,7 @@ func env(vars ...string) func(string) string {
 // What the library alone does not read, or panics on.
 func TestConfig(t *testing.T) {
 	dir := files(t, map[string]string{
-		"krb5.conf": `# as Red Hat's
+		"krb5.conf": "include\tDIR/tab\n" + `# as Red Hat's
 includedir DIR/d/
 [logging]
  kdc = FILE:/var/log/krb5kdc.log
@@ -67,6 +67,7 @@ includedir DIR/d/
 		"d/other":      "[realms]\nOTHER.EXAMPLE = {\n kdc = other.example\n admin_server = other.example\n}\n[domain_realm]\nhost.other = OTHER.EXAMPLE\n",
 		"d/types.conf": "[libdefaults]\n permitted_enctypes = aes128-cts-hmac-sha1-96\n",
 		"d/no.rpmsave": "this is not read",
+		"tab":          "# nothing\n",
 		"second.conf":  "[realms]\n FIRST.EXAMPLE = {\n kdc = kdc3.example\n}\n THIRD.EXAMPLE = {\n kdc = [::1]\n }\n",
 	})
 	c, err := LoadConfig(env("KRB5_CONFIG", dir+"/krb5.conf:"+dir+"/missing:"+dir+"/second.conf"))
@@ -101,7 +102,7 @@ includedir DIR/d/
 	if got := c.lib.LibDefaults.DefaultTGSEnctypeIDs; !slices.Equal(got, []int32{18, 17, 20, 19}) {
 		t.Errorf("types for tickets %v: all of AES", got)
 	}
-	if len(c.Files) != 4 {
+	if len(c.Files) != 5 {
 		t.Errorf("files read: %v", c.Files)
 	}
 }

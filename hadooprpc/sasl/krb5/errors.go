@@ -51,6 +51,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Temporary tells whether the same may go well a little later: no KDC has answered, and none has refused.
+func (e *Error) Temporary() bool { return e.Kind == Unreachable }
+
 // KindOf is the kind of the failure in err's chain, "" if there is none.
 func KindOf(err error) Kind {
 	var e *Error

@@ -27,24 +27,27 @@ type Login struct {
 	cfg       *config.Config // its own
 	cache     string         // path of the ticket cache; "" with a keytab
 
-	mu     sync.Mutex     // of requests to the KDC too: they come one after the other
+	// turn is held by who uses what follows, requests to the KDC included: they come one after the other.
+	turn   chan struct{}
 	lib    *client.Client // keeps the tickets that it got
 	read   time.Time      // modification time of the cache that lib has
-	ends   time.Time      // of the ticket that gets others; zero with a keytab
-	renews time.Time      // until when it can be renewed
-	closed bool
+	closed chan struct{}  // by Close
+	close  sync.Once
+
+	mu     sync.Mutex
+	ends   time.Time // of the ticket that gets others; zero with a keytab
+	renews time.Time // until when it can be renewed
 }
 
 // FromCache is the login of who has run kinit. Where the cache is filled anew, that is noticed.
 func FromCache(c *Config, path string) (*Login, error) {
 	l := newLogin(c)
 	l.cache = path
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if err := l.reload(); err != nil {
 		return nil, err
 	}
-	if time.Until(l.ends) < nearEnd {
+	if ends, _ := l.Expires(); time.Until(ends) < nearEnd {
+		l.Close()
 		return nil, expired(l.principal)
 	}
 	return l, nil
@@ -93,7 +96,7 @@ func newLogin(c *Config) *Login {
 	if own.DomainRealm == nil {
 		own.DomainRealm = config.DomainRealm{}
 	}
-	return &Login{cfg: &own}
+	return &Login{cfg: &own, turn: make(chan struct{}, 1), closed: make(chan struct{})}
 }
 
 // reload reads the ticket cache, if it is another than the one that was read.
@@ -106,8 +109,9 @@ func (l *Login) reload() error {
 	if err != nil {
 		return err
 	}
-	if l.principal != "" && cacheOwner(c) != l.principal {
-		return &Error{BadCache, fmt.Sprintf("the ticket cache %s was of %s and is of %s now", l.cache, l.principal, cacheOwner(c)), "run: kinit " + l.principal, nil}
+	owner := cacheOwner(c)
+	if l.lib != nil && owner != l.principal {
+		return &Error{BadCache, fmt.Sprintf("the ticket cache %s was of %s and is of %s now", l.cache, l.principal, owner), "run: kinit " + l.principal, nil}
 	}
 	tgt, err := ticketGranting(c)
 	if err != nil {
@@ -117,13 +121,18 @@ func (l *Login) reload() error {
 	if err != nil {
 		return &Error{BadCache, "the ticket cache " + l.cache + " cannot be used", "make a new one with: kdestroy; kinit", err}
 	}
-	if l.lib != nil {
+	if l.lib == nil {
+		l.principal, l.realm = owner, c.GetClientRealm()
+	} else {
 		l.lib.Destroy()
 	}
-	l.lib, l.principal, l.realm, l.ends, l.renews = lib, cacheOwner(c), c.GetClientRealm(), tgt.EndTime, tgt.RenewTill
+	l.lib = lib
 	if info != nil {
 		l.read = info.ModTime()
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends, l.renews = tgt.EndTime, tgt.RenewTill
 	return nil
 }
 
@@ -138,8 +147,16 @@ func (l *Login) Expires() (ends, renewable time.Time) {
 }
 
 // ServiceTicket implements sasl.TicketSource. A request to a KDC that is under way when ctx ends goes on until the KDC
-// has answered or not, some seconds, and serves whoever asks next.
+// has answered or not, some seconds.
 func (l *Login) ServiceTicket(ctx context.Context, service string) (gssapi.Credential, error) {
+	late := &Error{Unreachable, "the KDC of " + l.realm + " has not answered in time", "is the network up, and is the address in krb5.conf right?", nil}
+	select {
+	case l.turn <- struct{}{}:
+	case <-l.closed:
+		return gssapi.Credential{}, errClosed
+	case <-ctx.Done():
+		return gssapi.Credential{}, late
+	}
 	type answer struct {
 		cred gssapi.Credential
 		err  error
@@ -147,32 +164,63 @@ func (l *Login) ServiceTicket(ctx context.Context, service string) (gssapi.Crede
 	ch := make(chan answer, 1)
 	go func() {
 		cred, err := l.ticket(service)
+		l.giveUpTurn()
 		ch <- answer{cred, err}
 	}()
 	select {
 	case a := <-ch:
 		return a.cred, a.err
 	case <-ctx.Done():
-		return gssapi.Credential{}, &Error{Unreachable, "the KDC of " + l.realm + " has not answered in time", "is the network up, and is the address in krb5.conf right?", ctx.Err()}
+		return gssapi.Credential{}, late
+	}
+}
+
+// giveUpTurn lets the next one in, or, if it was closed meanwhile, ends what Close could not.
+func (l *Login) giveUpTurn() {
+	<-l.turn
+	if l.isClosed() {
+		l.destroy()
+	}
+}
+
+func (l *Login) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
 	}
 }
 
 var errClosed = errors.New("the Kerberos login was closed")
 
+// ticket is ServiceTicket for who has the turn.
 func (l *Login) ticket(service string) (gssapi.Credential, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	if l.isClosed() {
 		return gssapi.Credential{}, errClosed
 	}
+	ends, renews := l.Expires()
 	if l.cache != "" {
-		if err := l.reload(); err != nil && time.Until(l.ends) < nearEnd {
+		if err := l.reload(); err != nil && time.Until(ends) < nearEnd {
 			return gssapi.Credential{}, err // otherwise what was read still serves
 		}
+		if ends, renews = l.Expires(); time.Until(ends) < 0 && time.Until(renews) < 0 {
+			return gssapi.Credential{}, expired(l.principal)
+		}
 	}
-	if l.cache != "" && time.Until(l.ends) < 0 && time.Until(l.renews) < 0 {
-		return gssapi.Credential{}, expired(l.principal)
+	cred, err := l.request(service)
+	if kind := KindOf(err); l.cache == "" && (kind == Expired || kind == Refused) {
+		// The library renews what it has, and does nothing else as long as that could be renewed; by now it cannot.
+		if err := safely(l.lib.Login); err != nil {
+			return gssapi.Credential{}, explain(err, l.principal, service, l.realm)
+		}
+		cred, err = l.request(service)
 	}
+	return cred, err
+}
+
+// request has the library get a ticket, from what it keeps or from the KDC.
+func (l *Login) request(service string) (gssapi.Credential, error) {
 	name, realm, _ := strings.Cut(service, "@")
 	if _, host, ok := strings.Cut(name, "/"); ok && realm != "" {
 		l.cfg.DomainRealm[host] = realm // the library asks this for the realm of a service
@@ -183,16 +231,28 @@ func (l *Login) ticket(service string) (gssapi.Credential, error) {
 	if err != nil {
 		return gssapi.Credential{}, explain(err, l.principal, service, l.realm)
 	}
+	// It knows what it keeps by name alone, and does not compare what it gets.
+	if got := tkt.SName.PrincipalNameString(); got != name || realm != "" && tkt.Realm != realm {
+		return gssapi.Credential{}, &Error{UnknownServer, fmt.Sprintf("the ticket for %s is one for %s@%s", service, got, tkt.Realm),
+			"make a new ticket cache with: kdestroy; kinit", nil}
+	}
 	return gssapi.Credential{Ticket: tkt, Key: key, Client: l.lib.Credentials.CName(), Realm: l.realm}, nil
 }
 
-// Close forgets all keys and ends what runs.
+// Close forgets all keys and ends what runs; a request to a KDC that is under way ends by itself.
 func (l *Login) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed {
-		l.closed = true
-		l.lib.Destroy()
-	}
+	l.close.Do(func() {
+		close(l.closed)
+		l.destroy()
+	})
 	return nil
+}
+
+// destroy ends the library's client, unless somebody has the turn: he does it then.
+func (l *Login) destroy() {
+	select {
+	case l.turn <- struct{}{}: // and nobody gets it any more
+		l.lib.Destroy()
+	default:
+	}
 }

@@ -59,7 +59,11 @@ func (p *profile) read(file string, depth int) error {
 	section := ""
 	for n, line := range strings.Split(string(b), "\n") {
 		line = strings.TrimSpace(line)
-		switch word, rest, _ := strings.Cut(line, " "); {
+		word, rest := line, ""
+		if i := strings.IndexAny(line, " \t"); i >= 0 {
+			word, rest = line[:i], line[i+1:]
+		}
+		switch {
 		case line == "" || line[0] == '#' || line[0] == ';':
 		case word == "include":
 			err = p.read(strings.TrimSpace(rest), depth+1)
