@@ -74,6 +74,10 @@ func (l *loop) noteEvent(ev reconcile.Event) {
 	case reconcile.Allocated:
 		l.note("container.allocated", ev.ID, "for pool %s on %s", ev.Pool, ev.Node)
 	case reconcile.Refused:
+		if ev.Unoffered {
+			l.note("pool.refused", ev.Pool, "%s; beside other workers it is asked again in a minute", ev.Why)
+			return
+		}
 		l.note("pool.refused", ev.Pool, "the cluster has no such containers just now, and is asked again in a minute: %s", ev.Why)
 	case reconcile.NodeLost:
 		l.note("node.lost", ev.Node, "the cluster says that it is lost")

@@ -78,9 +78,10 @@ func (c *container) live() bool { return c.state != Stopping }
 type pool struct {
 	spec    *spec.Pool
 	wanted  int
-	asked   int // what the provider was told, less what it allocated since
-	live    int // containers that are starting or running
-	leaving int // those of them that leave: they count for nothing in what is wanted
+	asked   int  // what the provider was told, less what it allocated since
+	live    int  // containers that are starting or running
+	leaving int  // those of them that leave: they count for nothing in what is wanted
+	used    bool // it has had containers, or a person has said how large it is and it is not opportunistic
 
 	failures int           // rounds in a row that failed
 	starved  int           // schedulers in a row that had come up and were ended for their memory soon
@@ -155,6 +156,7 @@ func (c *Core) handle(ev Event) {
 		if p := c.pool(ev.Pool); p != nil && ev.N >= 0 && c.ending == nil {
 			p.wanted = ev.N
 			if ev.Afresh {
+				p.used = p.used || !p.spec.Opportunistic
 				p.failures, p.delay, p.hold = 0, 0, c.now
 			}
 		}
@@ -177,6 +179,8 @@ func (c *Core) handle(ev Event) {
 		c.completed(ev)
 	case Cluster:
 		c.nodes = ev.Nodes
+	case Refused:
+		c.refused(ev)
 	case NodeLost:
 		c.nodeLost(ev.Node)
 	case Preempt:
@@ -242,6 +246,7 @@ func (c *Core) take(id, node string, p *pool) *container {
 	ct := &container{id: id, node: node, pool: p, order: c.orders, round: p.round, since: c.now}
 	c.containers[id] = ct
 	p.live++
+	p.used = true
 	return ct
 }
 

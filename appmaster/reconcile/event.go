@@ -49,9 +49,11 @@ type Completed struct {
 // NodeLost tells that a node is gone, and all containers on it.
 type NodeLost struct{ Node string }
 
-// Refused: the cluster has no containers like a pool's just now, and is asked again. It is
-// only for people to know.
-type Refused struct{ Pool, Why string }
+// Refused: the cluster has no containers like a pool's just now, and is asked again.
+type Refused struct {
+	Pool, Why string
+	Unoffered bool // it has none of that kind at all: an application without other workers ends. Else it is only for people to know
+}
 
 // Preempt tells that the cluster is going to take containers away. Strict means
 // that it will do so whatever we do.

@@ -99,6 +99,22 @@ func (c *Core) failIfHopeless(p *pool, ct *container, cause Cause, status int32,
 	c.ending.culprit = ct.id
 }
 
+// refused ends an application that the cluster has no workers for: its pool is of a kind
+// that the cluster does not have, and there are no others, nor shall be. A pool that was
+// in use may be so again.
+func (c *Core) refused(ev Refused) {
+	if !ev.Unoffered {
+		return
+	}
+	for _, p := range c.pools {
+		meant := p.spec.Count > 0 || p.spec.Adapt != nil || p.wanted > 0
+		if p.spec.Role == spec.RoleWorker && (p.used || meant && !p.spec.Opportunistic) {
+			return
+		}
+	}
+	c.beginEnd(Stop{Status: Failed, Why: ev.Why})
+}
+
 // backoff returns the delay before the round after n failed ones: BackoffBase
 // doubled n times, plus up to a quarter so that pools do not march in step, and
 // never more than BackoffCap. Being capped last, it never falls as n grows.

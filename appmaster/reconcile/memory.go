@@ -21,6 +21,7 @@ type PoolMemory struct {
 	Wanted   int    `json:"wanted"`
 	Failures int    `json:"failures,omitempty"` // rounds in a row that failed
 	Starved  int    `json:"starved,omitempty"`  // schedulers in a row that were ended for their memory
+	Used     bool   `json:"used,omitempty"`     // it has had containers, or was to have
 }
 
 // ContainerMemory is a container that was started and whose end was not seen.
@@ -49,7 +50,7 @@ func (Recalled) event() {}
 func (c *Core) Memory() Memory {
 	var m Memory
 	for _, p := range c.pools {
-		m.Pools = append(m.Pools, PoolMemory{p.spec.Name, p.wanted, p.failures, p.starved})
+		m.Pools = append(m.Pools, PoolMemory{p.spec.Name, p.wanted, p.failures, p.starved, p.used})
 	}
 	for _, ct := range c.sorted() {
 		if ct.state == Starting {
@@ -71,7 +72,7 @@ func (c *Core) Memory() Memory {
 func (c *Core) recall(m Memory) {
 	for _, pm := range m.Pools {
 		if p := c.pool(pm.Name); p != nil {
-			p.wanted, p.failures, p.starved = pm.Wanted, pm.Failures, pm.Starved
+			p.wanted, p.failures, p.starved, p.used = pm.Wanted, pm.Failures, pm.Starved, pm.Used
 		}
 	}
 	for _, cm := range m.Containers {

@@ -13,7 +13,7 @@ import (
 // told to end.
 func before() Memory {
 	return Memory{
-		Pools: []PoolMemory{{"scheduler", 1, 0, 2}, {"worker", 4, 1, 0}},
+		Pools: []PoolMemory{{"scheduler", 1, 0, 2, true}, {"worker", 4, 1, 0, true}},
 		Containers: []ContainerMemory{{ID: "s", Pool: "scheduler", Node: "n1", Well: true}, {ID: "w1", Pool: "worker", Node: "n1", Well: true},
 			{ID: "w2", Pool: "worker", Node: "n2"}, {ID: "w3", Pool: "worker", Node: "n3", Stopping: true}, {ID: "x", Pool: "unknown"}},
 	}

@@ -289,6 +289,7 @@ var fakePools = []spec.Pool{
 	{Name: "worker", Role: spec.RoleWorker, Resource: spec.Resource{VCores: 2, MemoryMiB: 1024}, NodeLabel: "gpu",
 		Files: []spec.File{{Name: "yarnd", URL: "hdfs://nn:8020/cache/yarnd", Size: 5, ModTime: 6, Visibility: spec.Private},
 			{Name: "env", URL: "hdfs://service/env.zip", Archive: true, Visibility: spec.Public}}},
+	{Name: "spare", Role: spec.RoleWorker, Resource: spec.Resource{VCores: 1, MemoryMiB: 512}, Opportunistic: true},
 }
 
 // begin starts a provider on the cluster, with quick heartbeats unless change says

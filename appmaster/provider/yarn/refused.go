@@ -2,11 +2,9 @@ package yarn
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/reconcile"
-	"github.com/yarnd/yarnd/appmaster/spec"
 	hadoop "github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
@@ -46,24 +44,17 @@ func (p *Provider) refused(s sent, err error) {
 
 // notOffered deals with a container that is guaranteed where an opportunistic one was asked
 // for: the ResourceManager does not know the difference, and says nothing. It would be
-// charged to the queue, and take what others were to have, so it goes back. A pool beside
-// which there are no others has the application end, under mu.
+// charged to the queue, and take what others were to have, so it goes back, under mu.
 func (p *Provider) notOffered(bad *pool, id hadoop.ContainerID) reconcile.Event {
 	p.giveBack(id)
 	bad.sent = max(bad.sent-1, min(bad.sent, 0))
 	first := time.Now().After(bad.held)
-	why := fmt.Sprintf("pool %s is opportunistic, and the ResourceManager has no such containers: %s is not true", bad.spec.Name, hadoop.OpportunisticSetting)
 	bad.held = time.Now().Add(p.patience)
-	if !slices.ContainsFunc(p.pools, func(x *pool) bool {
-		return x.given > 0 && x.spec.Role == spec.RoleWorker || x.spec.Count > 0 && x.spec.Role != spec.RoleScheduler && !x.spec.Opportunistic
-	}) {
-		bad.total = bad.given
-		return reconcile.Stop{Status: reconcile.Failed, Why: why}
-	}
 	if !first { // several come at a time
 		return nil
 	}
-	return reconcile.Refused{Pool: bad.spec.Name, Why: why}
+	return reconcile.Refused{Pool: bad.spec.Name, Unoffered: true,
+		Why: fmt.Sprintf("pool %s is opportunistic, and the ResourceManager has no such containers: %s is not true", bad.spec.Name, hadoop.OpportunisticSetting)}
 }
 
 // noteNone tells what may be the matter with an opportunistic pool that has got nothing, under mu.
