@@ -125,14 +125,22 @@ func (c *Cluster) StartHost(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	err = c.pool.Client.StartContainerWithContext(c.Container(host), nil, ctx)
-	if already := (*docker.ContainerAlreadyRunning)(nil); err != nil && !errors.As(err, &already) {
-		return fmt.Errorf("start host %s: %w", host, err)
+	if err := c.boot(ctx, host); err != nil {
+		return err
 	}
 	for _, d := range h.Daemons {
 		if err := c.StartDaemon(ctx, host, d.Name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// boot starts a host that is stopped, without its daemons.
+func (c *Cluster) boot(ctx context.Context, host string) error {
+	err := c.pool.Client.StartContainerWithContext(c.Container(host), nil, ctx)
+	if already := (*docker.ContainerAlreadyRunning)(nil); err != nil && !errors.As(err, &already) {
+		return fmt.Errorf("start host %s: %w", host, err)
 	}
 	return nil
 }

@@ -25,9 +25,8 @@ func (c *Cluster) SpaceQuota(ctx context.Context, path string, bytes int64) erro
 }
 
 func (c *Cluster) dfsAdmin(ctx context.Context, args ...string) error {
-	host := c.spec.Composition.With(layout.NameNode)[0].Name
-	_, err := c.Output(ctx, host, layout.NameNode.User, append([]string{"hadoop-java", "org.apache.hadoop.hdfs.tools.DFSAdmin"}, args...)...)
-	return err
+	host := c.spec.Composition.With(layout.NameNode)[0]
+	return c.asDaemon(ctx, host, layout.NameNode, nil, append([]string{"hadoop-java", "org.apache.hadoop.hdfs.tools.DFSAdmin"}, args...)...)
 }
 
 // inSafeMode says whether the NameNode refuses changes.

@@ -120,13 +120,16 @@ func (c *Cluster) sentAway(ctx context.Context) bool {
 }
 
 func (c *Cluster) rmAdmin(ctx context.Context, args ...string) error {
-	host, err := c.AwaitActiveRM(ctx, "")
+	name, err := c.AwaitActiveRM(ctx, "")
 	if err != nil {
 		return err
 	}
-	_, err = c.Output(ctx, host, layout.ResourceManager.User,
+	host, err := c.spec.Composition.Host(name)
+	if err != nil {
+		return err
+	}
+	return c.asDaemon(ctx, host, layout.ResourceManager, nil,
 		slices.Concat([]string{"hadoop-java", "org.apache.hadoop.yarn.client.cli.RMAdminCLI"}, args)...)
-	return err
 }
 
 // NodeState returns what the active ResourceManager says of a host's NodeManager: "RUNNING", "DECOMMISSIONING",

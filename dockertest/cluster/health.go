@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,26 +23,33 @@ const lookTimeout = 5 * time.Second
 // Health returns nil when every daemon answers, the NameNode is out of safe mode with every DataNode alive, the
 // ResourceManager sees every NodeManager running, and the homes exist; otherwise what is amiss. It waits for nothing.
 func (c *Cluster) Health(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	look, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
+	group, look := errgroup.WithContext(look)
 	for _, h := range c.spec.Composition.Hosts {
 		for _, d := range h.Daemons {
-			group.Go(func() error { return c.answers(ctx, h, d) })
+			group.Go(func() error { return c.answers(look, h, d) })
 		}
 	}
 	group.Go(func() error {
-		if err := c.hdfsHealth(ctx); err != nil {
+		if err := c.hdfsHealth(look); err != nil {
 			return err
 		}
-		return c.ensureHomes(ctx)
+		return c.ensureHomes(ctx) // begun is done, whatever the others find
 	})
-	group.Go(func() error { return c.yarnHealth(ctx) })
+	group.Go(func() error { return c.yarnHealth(look) })
 	return group.Wait()
 }
 
 // answers asks a daemon itself: what the masters say of the others lags behind by up to their expiry times.
 func (c *Cluster) answers(ctx context.Context, h layout.Host, d layout.Daemon) error {
+	if d.Port != 0 {
+		conn, err := c.Dial(ctx, "tcp", net.JoinHostPort(h.Name, strconv.Itoa(d.Port)))
+		if err != nil {
+			return fmt.Errorf("%s on %s: %w", d.Name, h.Name, err)
+		}
+		return conn.Close()
+	}
 	if d.WebPort == 0 {
 		return nil
 	}

@@ -12,9 +12,6 @@ import (
 	"github.com/yarnd/yarnd/dockertest/layout"
 )
 
-// Users are the accounts that exist on every host and have a home in HDFS.
-var Users = []string{"alice", "bob"}
-
 // folder is a folder of HDFS that must exist.
 type folder struct{ path, owner, group, mode string }
 
@@ -27,15 +24,20 @@ func folders() []folder {
 		{"/user/history", "yarn", "hadoop", "1777"}, // where MapReduce's application masters leave their histories
 		{"/user/history/done_intermediate", "yarn", "hadoop", "1777"},
 	}
-	for _, u := range Users {
+	for _, u := range layout.Users {
 		all = append(all, folder{"/user/" + u, u, u, "755"})
 	}
 	return all
 }
 
 // ensureHomes creates, over WebHDFS as its superuser, those folders that are missing, and gives those an owner that
-// have another: whoever was interrupted between a folder and its owner left it so.
+// have another: whoever was interrupted between a folder and its owner left it so. With Kerberos it wants a ticket: see ensureSecureHomes.
 func (c *Cluster) ensureHomes(ctx context.Context) error {
+	if c.spec.Composition.Kerberos != nil {
+		return c.ensureSecureHomes(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	return c.any(layout.NameNode, func(web string) error {
 		for _, f := range folders() {
 			if err := c.ensureFolder(ctx, web, f); err != nil {

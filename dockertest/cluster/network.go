@@ -113,24 +113,22 @@ func (c *Cluster) extraHosts() []string {
 // HTTP returns a client for this machine to which the cluster's host names mean the cluster's hosts, so that pages and
 // the redirects between them work as on a host inside.
 func (c *Cluster) HTTP() *http.Client {
-	byName := map[string]string{}
+	// Nothing stays open behind the caller's back: these are a few small requests.
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: c.Dial}}
+}
+
+// Dial connects from this machine as net.Dialer's DialContext does, but the short and the full names of the cluster's hosts
+// mean the cluster's hosts.
+func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
 	for _, h := range c.spec.Composition.Hosts {
-		addr := c.addrs[h.Name].String()
-		byName[h.Name], byName[c.spec.Composition.HostName(h)] = addr, addr
+		if host == h.Name || host == c.spec.Composition.HostName(h) {
+			address = net.JoinHostPort(c.Addr(h.Name), port)
+		}
 	}
 	var dialer net.Dialer
-	return &http.Client{Transport: &http.Transport{
-		// Nothing stays open behind the caller's back: these are a few small requests.
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			if addr, ok := byName[host]; ok {
-				address = net.JoinHostPort(addr, port)
-			}
-			return dialer.DialContext(ctx, network, address)
-		},
-	}}
+	return dialer.DialContext(ctx, network, address)
 }

@@ -23,7 +23,10 @@ func (c *Cluster) Report(ctx context.Context, w io.Writer) error {
 		}
 		var daemons []string
 		for _, d := range h.Daemons {
-			text := d.Name + " " + c.Web(h.Name, d)
+			text := d.Name
+			if d.WebPort != 0 {
+				text += " " + c.Web(h.Name, d)
+			}
 			if running, err := c.Running(ctx, h.Name, d.Name); state != "running" || err != nil || !running {
 				text = d.Name + " DOWN"
 			}

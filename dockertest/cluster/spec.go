@@ -46,7 +46,7 @@ var guest embed.FS
 func (s Spec) files() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, h := range s.Composition.Hosts {
-		for name, text := range s.Composition.HostConf(h).Files() {
+		for name, text := range s.Composition.HostFiles(h) {
 			files[filepath.Join("conf", h.Name, name)] = text
 		}
 		files[filepath.Join("conf", h.Name, layout.ExcludeFile)] = nil
@@ -76,8 +76,17 @@ func (s Spec) fingerprint(root string, c cache.Dir) (string, error) {
 		Spec              Spec
 		Files             map[string][]byte
 		Image, Jars, Root string
-	}{recipe, s, files, image.Name(), jars.Folder(c, s.Hadoop), root})
+		Own               string `json:",omitempty"`
+	}{recipe, s, files, image.Name(), jars.Folder(c, s.Hadoop), root, s.own(c)})
 	return fmt.Sprintf("%x", sha256.Sum256(text)), err
+}
+
+// own is the folder of the classes of our own that the hosts need, or "".
+func (s Spec) own(c cache.Dir) string {
+	if s.Composition.Kerberos == nil {
+		return ""
+	}
+	return jars.OwnFolder(c, s.Hadoop)
 }
 
 // marker is the file that says for which fingerprint the files beside it were written.

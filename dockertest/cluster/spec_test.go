@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/yarnd/yarnd/dockertest/cache"
 	"github.com/yarnd/yarnd/dockertest/jars"
@@ -46,8 +47,13 @@ func TestFingerprint(t *testing.T) {
 	version.Hadoop = "3.3.6"
 	conf.Composition.Conf = layout.Conf{layout.YarnSite: {"a": "b"}}
 	host.Composition.Hosts = host.Composition.Hosts[:5]
+	secure, life := base, base
+	secure.Composition = layout.Secured(layout.Simple(), "simple", layout.Realm("privacy"))
+	short := layout.Realm("privacy")
+	short.TicketLife = time.Minute
+	life.Composition = layout.Secured(layout.Simple(), "simple", short)
 	seen := map[string]string{print(base, "/repo"): "base", print(base, "/other"): "another repository"}
-	for name, s := range map[string]Spec{"version": version, "conf": conf, "host": host} {
+	for name, s := range map[string]Spec{"version": version, "conf": conf, "host": host, "Kerberos": secure, "tickets' life": life} {
 		p := print(s, "/repo")
 		if other, twice := seen[p]; twice {
 			t.Errorf("%s has the fingerprint of %s", name, other)
@@ -76,6 +82,35 @@ func TestFilesAndMarker(t *testing.T) {
 	}
 	if !written(dir, "x") || written(dir, "y") {
 		t.Error("the marker does not say which fingerprint was written")
+	}
+}
+
+// From this machine both names of a host mean the host, and other names what they always mean.
+func TestDial(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{
+		spec:  Spec{Composition: layout.Secure()},
+		addrs: map[string]netip.Addr{"nn": netip.MustParseAddr("127.0.0.1")},
+	}
+	for _, host := range []string{"nn", "nn.example.test", "127.0.0.1"} {
+		conn, err := c.Dial(t.Context(), "tcp", net.JoinHostPort(host, port))
+		if err != nil {
+			t.Errorf("dial %s: %v", host, err)
+			continue
+		}
+		conn.Close()
+	}
+	if conn, err := c.Dial(t.Context(), "tcp", "nn"); err == nil {
+		conn.Close()
+		t.Error("an address without a port was dialled")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/ory/dockertest/v3/docker"
@@ -82,6 +83,11 @@ func (c *Cluster) build(ctx context.Context, fingerprint string) error {
 		return err
 	})
 	fetch.Go(func() (err error) {
+		if c.spec.Composition.Kerberos != nil {
+			if _, err := jars.ResolveOwn(fetchCtx, c.cache, c.spec.Hadoop, c.log); err != nil {
+				return err
+			}
+		}
 		lib, err = jars.Resolve(fetchCtx, c.cache, c.spec.Hadoop, c.log)
 		return err
 	})
@@ -123,12 +129,17 @@ func (c *Cluster) Repair(ctx context.Context) error {
 	}
 	hosts, hostsCtx := errgroup.WithContext(ctx)
 	for _, h := range c.spec.Composition.Hosts {
-		hosts.Go(func() error {
-			if boxes[c.Container(h.Name)].State == "paused" {
-				if err := c.UnpauseHost(hostsCtx, h.Name); err != nil {
-					return err
-				}
+		if boxes[c.Container(h.Name)].State == "paused" {
+			if err := c.UnpauseHost(ctx, h.Name); err != nil {
+				return err
 			}
+		}
+	}
+	if err := c.ensureRealm(ctx); err != nil {
+		return err
+	}
+	for _, h := range c.spec.Composition.Hosts {
+		hosts.Go(func() error {
 			if err := c.StartHost(hostsCtx, h.Name); err != nil {
 				return err
 			}
@@ -217,7 +228,7 @@ func (c *Cluster) discardOthers(fingerprint string) error {
 }
 
 // recipe is to be counted up whenever create makes containers differently, so that older ones are replaced.
-const recipe = 4
+const recipe = 5
 
 // create makes the container of one host, stopped.
 func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerprint string) error {
@@ -225,6 +236,11 @@ func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerpr
 		{Type: "bind", Source: c.dir("conf", h.Name), Target: layout.ConfDir, ReadOnly: true},
 		{Type: "bind", Source: c.dir("bin"), Target: layout.BinDir, ReadOnly: true},
 		{Type: "bind", Source: lib, Target: layout.LibDir, ReadOnly: true},
+	}
+	if c.spec.Composition.Kerberos != nil {
+		mounts = append(mounts,
+			docker.HostMount{Type: "bind", Source: c.dir("conf", h.Name, "krb5.conf"), Target: layout.Krb5Conf, ReadOnly: true},
+			docker.HostMount{Type: "bind", Source: c.spec.own(c.cache), Target: filepath.Dir(layout.OwnDir), ReadOnly: true})
 	}
 	path := layout.BinDir + ":/opt/java/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	if h.Edge {

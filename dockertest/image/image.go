@@ -36,9 +36,10 @@ var setup []byte
 var dockerfile []byte
 
 // packages go into the image beside Debian's essential ones. tini is each container's process 1 and reaps orphans;
-// python3 is for users' Python tasks.
+// python3 is for users' Python tasks; the krb5 packages are a realm's server, its administration, and kinit.
 var packages = []string{
 	"openjdk-17-jre-headless", "ca-certificates", "tini", "procps", "iproute2", "iptables", "curl", "python3",
+	"krb5-kdc", "krb5-admin-server", "krb5-user",
 }
 
 // pullTimeout decides whether a registry "answers": a mere 30 MB are to be pulled.

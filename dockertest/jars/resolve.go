@@ -1,4 +1,5 @@
-// Package jars fetches the jars of a Hadoop release from Maven Central by the POM beside this file.
+// Package jars fetches the jars of a Hadoop release from Maven Central by the POM beside this file, and compiles a few
+// classes of our own (own/*.java) against them, which clusters with Kerberos need.
 package jars
 
 import (
@@ -56,11 +57,20 @@ func Resolve(ctx context.Context, c cache.Dir, version string, log *slog.Logger)
 	return final, fetch(ctx, c, version, final, log)
 }
 
+// needMaven has mvn installed if it is not there.
+func needMaven(ctx context.Context, log *slog.Logger) error {
+	if _, err := exec.LookPath("mvn"); err == nil {
+		return nil
+	}
+	if err := dockerd.Install(ctx, log, "maven"); err != nil {
+		return fmt.Errorf("Hadoop's jars come from Maven Central, and there is no mvn: %w", err)
+	}
+	return nil
+}
+
 func fetch(ctx context.Context, c cache.Dir, version, final string, log *slog.Logger) error {
-	if _, err := exec.LookPath("mvn"); err != nil {
-		if err := dockerd.Install(ctx, log, "maven"); err != nil {
-			return fmt.Errorf("Hadoop's jars come from Maven Central, and there is no mvn: %w", err)
-		}
+	if err := needMaven(ctx, log); err != nil {
+		return err
 	}
 	log.Info("fetching Hadoop's jars", "version", version)
 	dir, err := c.Make("jars")

@@ -78,3 +78,52 @@ func TestPOM(t *testing.T) {
 		}
 	}
 }
+
+// fakes puts scripts of those names in front of everything, in place of all that is there.
+func fakes(t *testing.T, scripts map[string]string) {
+	t.Helper()
+	bin := t.TempDir()
+	for name, script := range scripts {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+}
+
+func TestOwnClassesAreCompiledAgainstTheRelease(t *testing.T) {
+	c := cache.Dir(t.TempDir())
+	if err := os.MkdirAll(Folder(c, "3.4.2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	jar := filepath.Join(Folder(c, "3.4.2"), "hadoop-common.jar")
+	if err := os.WriteFile(jar, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fakes(t, map[string]string{"mvn": "exit 0", "java": `echo no such class; exit 1`})
+	if _, err := ResolveOwn(t.Context(), c, "3.4.2", quiet); err == nil || !strings.Contains(err.Error(), "no such class") {
+		t.Errorf("%v; want what the compiler said", err)
+	}
+	if left, err := os.ReadDir(c.Path("jars")); err != nil || len(left) != 1 {
+		t.Errorf("a compilation that failed left %v, %v", left, err)
+	}
+	// A compiler that writes down its arguments.
+	fakes(t, map[string]string{"java": `all="$*"; while [ "$1" != -d ]; do shift; done; mkdir -p "$2"; echo "$all" >"$2/arguments"`})
+	got, err := ResolveOwn(t.Context(), c, "3.4.2", quiet)
+	if err != nil || got != OwnFolder(c, "3.4.2") {
+		t.Fatalf("%q, %v", got, err)
+	}
+	text, err := os.ReadFile(filepath.Join(got, "classes", "arguments"))
+	for _, want := range []string{"-classpath " + jar + " ", "SecureIOUtils.java", "Folders.java"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in %q, %v", want, text, err)
+		}
+	}
+	fakes(t, map[string]string{"java": "exit 1", "mvn": "exit 1"})
+	if again, err := ResolveOwn(t.Context(), c, "3.4.2", quiet); err != nil || again != got {
+		t.Errorf("what is there was not taken: %q, %v", again, err)
+	}
+	if OwnFolder(c, "3.3.6") == got {
+		t.Error("two releases share what was compiled against one")
+	}
+}

@@ -19,6 +19,8 @@ type Composition struct {
 	Conf Conf
 	// Domain, if not empty, is appended to every host's name ("nm1.example.test"). Kerberos principals need one.
 	Domain string
+	// Kerberos, if not nil, is how everybody proves who they are: see Secured.
+	Kerberos *Kerberos
 }
 
 // Host is one machine of a composition: one container.
@@ -97,7 +99,10 @@ func Expiring(name string, after time.Duration) Composition {
 // All lists every composition. In patient a lost node is given up after ten minutes, Hadoop's default, in hasty after
 // ten seconds.
 func All() []Composition {
-	return []Composition{Simple(), SimpleVmem(), Placing(), HA(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second)}
+	return []Composition{
+		Simple(), SimpleVmem(), Placing(), HA(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second),
+		Secure(), SecureIntegrity(), SecureAuth(), SecureHA(),
+	}
 }
 
 // ByName returns the composition called name.
@@ -153,10 +158,14 @@ func (c Composition) Daemons() map[string]Daemon {
 	return all
 }
 
-// HostConf returns the whole configuration of h: Base, the composition's and the host's.
+// HostConf returns the whole configuration of h: Base, what Kerberos adds, the composition's and the host's.
 func (c Composition) HostConf(h Host) Conf {
 	files := Base(c)
-	for _, over := range []Conf{c.Conf, h.Conf} {
+	layers := []Conf{c.Conf, h.Conf}
+	if c.Kerberos != nil {
+		layers = []Conf{securityConf(c, h), c.Conf, h.Conf}
+	}
+	for _, over := range layers {
 		for file, properties := range over {
 			if files[file] == nil {
 				files[file] = Properties{}

@@ -4,7 +4,7 @@ package layout
 type Daemon struct {
 	// Name identifies the daemon: in KillDaemon, in its log's name, and in the process table.
 	Name string
-	// Main is the Java class that is run.
+	// Main is the Java class that is run, or the absolute path of a program.
 	Main string
 	// Args are its arguments.
 	Args []string
@@ -13,30 +13,38 @@ type Daemon struct {
 	// Prepare, if not empty, is a shell command run as User before each start. It must be idempotent. `hadoop-java` is on
 	// its PATH.
 	Prepare string
-	// WebPort is the port of its web pages.
+	// WebPort is the port of its web pages, 0 if it has none.
 	WebPort int
+	// Port, of a daemon without pages, is one where it accepts connections, so that it can be seen to be there.
+	Port int
+	// Service, if not empty, is the first part of its principal where there is Kerberos.
+	Service string
 }
 
-// The daemons of Hadoop itself, and ZooKeeper, which ResourceManagers that are two need.
+// The daemons of Hadoop itself; ZooKeeper, which ResourceManagers that are two need; and Kerberos' server.
 var (
 	NameNode = Daemon{
-		Name: "namenode", Main: "org.apache.hadoop.hdfs.server.namenode.NameNode", User: "hdfs", WebPort: 9870,
+		Name: "namenode", Main: "org.apache.hadoop.hdfs.server.namenode.NameNode", User: "hdfs", WebPort: 9870, Service: "nn",
 		Prepare: "[ -e /data/dfs/name/current/VERSION ] || " +
 			"hadoop-java org.apache.hadoop.hdfs.server.namenode.NameNode -format -nonInteractive",
 	}
 	DataNode = Daemon{
-		Name: "datanode", Main: "org.apache.hadoop.hdfs.server.datanode.DataNode", User: "hdfs", WebPort: 9864,
+		Name: "datanode", Main: "org.apache.hadoop.hdfs.server.datanode.DataNode", User: "hdfs", WebPort: 9864, Service: "dn",
 	}
 	ResourceManager = Daemon{
 		Name: "resourcemanager", Main: "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
-		User: "yarn", WebPort: 8088,
+		User: "yarn", WebPort: 8088, Service: "rm",
 	}
 	NodeManager = Daemon{
-		Name: "nodemanager", Main: "org.apache.hadoop.yarn.server.nodemanager.NodeManager", User: "yarn", WebPort: 8042,
+		Name: "nodemanager", Main: "org.apache.hadoop.yarn.server.nodemanager.NodeManager", User: "yarn", WebPort: 8042, Service: "nm",
 	}
 	ZooKeeper = Daemon{
 		Name: "zookeeper", Main: "org.apache.zookeeper.server.ZooKeeperServerMain", User: "yarn",
 		Args: []string{"2181", "/data/yarn/zookeeper", "1000"},
+	}
+	// KDC is MIT's, which gives out Kerberos tickets. It has a realm's database made before it starts.
+	KDC = Daemon{
+		Name: "kdc", Main: "/usr/sbin/krb5kdc", Args: []string{"-n"}, User: "root", Port: 88, Prepare: BinDir + "/kdc-prepare",
 	}
 )
 

@@ -6,8 +6,8 @@
 //	     │                 └─ Conf      what this host's XML says differently
 //	     └─ Conf                        what all hosts' XML says differently from Base
 //
-// The files of one host are Base, overlaid by the composition's Conf, overlaid by the host's Conf.
+// The files of one host are Base, overlaid by what Kerberos adds, by the composition's Conf, and by the host's Conf.
 //
-// A new composition is one more value in All. One with Kerberos adds a host with a KDC daemon, a Domain, and security
-// properties; one with a second ResourceManager adds a host and the ha properties.
+// A new composition is one more value in All. Secured makes one with Kerberos out of any: it adds a host with a KDC, a
+// Domain, and security properties; one with a second ResourceManager adds a host and the ha properties.
 package layout

@@ -28,6 +28,15 @@ func HA() Composition {
 	}
 }
 
+// SecureHA is HA with Kerberos and everything encrypted. ZooKeeper believes everybody.
+func SecureHA() Composition {
+	c := Secured(HA(), "secure-ha", Realm("privacy"))
+	for _, h := range c.With(ResourceManager) { // principals have full names
+		c.Conf[YarnSite]["yarn.resourcemanager.hostname."+h.Name] = c.HostName(h)
+	}
+	return c
+}
+
 // awaitZooKeeper returns when ZooKeeper listens: a ResourceManager that does not find it ends.
 const awaitZooKeeper = `timeout 120 sh -c 'until python3 -c "import socket; socket.create_connection((\"zk\", 2181), 1)" 2>/dev/null; do sleep 0.2; done'`
 

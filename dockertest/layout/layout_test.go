@@ -101,7 +101,7 @@ func checkConf(t *testing.T, c Composition, h Host) {
 	yarn, core := site(t, files[YarnSite]), site(t, files[CoreSite])
 	queues := site(t, files[CapacityScheduler])
 	attempts := "20"
-	if c.Name == "ha" {
+	if len(c.With(ResourceManager)) > 1 {
 		attempts = "1000"
 	}
 	for _, want := range []struct{ name, got, want string }{

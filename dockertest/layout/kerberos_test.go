@@ -1,0 +1,168 @@
+package layout
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// secured are the compositions with Kerberos.
+func secured() []Composition {
+	return slices.DeleteFunc(All(), func(c Composition) bool { return c.Kerberos == nil })
+}
+
+func TestProtectionIsAParameter(t *testing.T) {
+	want := map[string]string{
+		"secure": "privacy", "secure-ha": "privacy", "secure-integrity": "integrity", "secure-auth": "authentication",
+	}
+	if len(secured()) != len(want) {
+		t.Errorf("%d compositions with Kerberos, want %d", len(secured()), len(want))
+	}
+	for _, c := range secured() {
+		for _, h := range c.Hosts {
+			files := c.HostFiles(h)
+			core, hdfs, yarn := site(t, files[CoreSite]), site(t, files[HDFSSite]), site(t, files[YarnSite])
+			for _, x := range []struct{ name, got, want string }{
+				{"authentication", core["hadoop.security.authentication"], "kerberos"},
+				{"RPC", core["hadoop.rpc.protection"], want[c.Name]},
+				{"blocks", hdfs["dfs.data.transfer.protection"], want[c.Name]},
+				{"encryption of blocks", hdfs["dfs.encrypt.data.transfer"], map[bool]string{true: "true", false: "false"}[want[c.Name] == "privacy"]},
+				{"WebHDFS, which would believe a user.name", core["hadoop.http.authentication.type"],
+					map[bool]string{true: "kerberos", false: ""}[h.Name == "nn"]},
+				{"YARN's ACLs", yarn["yarn.acl.enable"], "true"},
+				{"YARN's administrators", yarn["yarn.admin.acl"], "yarn"},
+				{"queues' administrators", site(t, files[CapacityScheduler])["yarn.scheduler.capacity.root.acl_administer_queue"], "yarn"},
+			} {
+				if x.got != x.want {
+					t.Errorf("%s: %s: %s: %q, want %q", c.Name, h.Name, x.name, x.got, x.want)
+				}
+			}
+		}
+	}
+}
+
+// A daemon logs in with the principal and the file that its site file names: they must be there for that very host.
+func TestEveryDaemonHasItsKeys(t *testing.T) {
+	names := map[string][3]string{ // file, principal, keytab
+		"nn": {HDFSSite, "dfs.namenode.kerberos.principal", "dfs.namenode.keytab.file"},
+		"dn": {HDFSSite, "dfs.datanode.kerberos.principal", "dfs.datanode.keytab.file"},
+		"rm": {YarnSite, "yarn.resourcemanager.principal", "yarn.resourcemanager.keytab"},
+		"nm": {YarnSite, "yarn.nodemanager.principal", "yarn.nodemanager.keytab"},
+	}
+	for _, c := range secured() {
+		keytabs := c.Keytabs()
+		for _, h := range c.Hosts {
+			conf := c.HostConf(h)
+			for _, d := range h.Daemons {
+				n, ok := names[d.Service]
+				if !ok {
+					continue
+				}
+				principal := strings.Replace(conf[n[0]][n[1]], "_HOST", c.HostName(h), 1)
+				file := conf[n[0]][n[2]]
+				i := slices.IndexFunc(keytabs, func(k Keytab) bool { return k.Host == h.Name && KeytabDir+"/"+k.File == file })
+				if i < 0 || !slices.Contains(keytabs[i].Principals, principal) || keytabs[i].Owner != d.User {
+					t.Errorf("%s: %s on %s logs in as %s by %s; there are %v", c.Name, d.Name, h.Name, principal, file, keytabs)
+				}
+			}
+		}
+		for _, edge := range c.Edges() {
+			for _, u := range []string{"alice", "bob", "svc"} {
+				want := Keytab{edge.Name, u + ".keytab", u, []string{u + "@EXAMPLE.TEST"}}
+				if !slices.ContainsFunc(keytabs, func(k Keytab) bool {
+					return k.Host == want.Host && k.File == want.File && k.Owner == want.Owner && slices.Equal(k.Principals, want.Principals)
+				}) {
+					t.Errorf("%s: want %v in %v", c.Name, want, keytabs)
+				}
+			}
+		}
+	}
+	for _, c := range []Composition{Simple(), SimpleVmem(), HA()} {
+		if len(c.Keytabs()) > 0 || c.HostFiles(c.Hosts[0])["krb5.conf"] != nil {
+			t.Errorf("%s has no Kerberos, and has its files", c.Name)
+		}
+	}
+}
+
+// Addresses and starting order of the others do not depend on the KDC, and every name has the realm's domain.
+func TestSecuredAddsAHost(t *testing.T) {
+	for _, c := range secured() {
+		plain := Simple()
+		if c.Name == "secure-ha" {
+			plain = HA()
+		}
+		for i, h := range plain.Hosts {
+			if c.Hosts[i].Name != h.Name {
+				t.Errorf("%s: host %d is %s, want %s", c.Name, i, c.Hosts[i].Name, h.Name)
+			}
+		}
+		if kdc, ok := c.KDCHost(); !ok || kdc.Name != "kdc" || c.HostName(kdc) != "kdc.example.test" {
+			t.Errorf("%s: the KDC is on %+v, %v", c.Name, kdc, ok)
+		}
+	}
+	yarn := SecureHA().HostConf(SecureHA().Hosts[0])[YarnSite]
+	for _, rm := range []string{"rm1", "rm2"} {
+		if got := yarn["yarn.resourcemanager.hostname."+rm]; got != rm+".example.test" {
+			t.Errorf("%s is at %q: its principal has the full name", rm, got)
+		}
+	}
+	if got := HA().HostConf(HA().Hosts[0])[YarnSite]["yarn.resourcemanager.hostname.rm1"]; got != "rm1" {
+		t.Errorf("securing a composition changed what it was made from: %q", got)
+	}
+}
+
+func TestKerberosFiles(t *testing.T) {
+	k := Realm("privacy")
+	k.TicketLife, k.RenewLife, k.Enctypes = 90*time.Second, 5*time.Minute, []string{"aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha1-96"}
+	c := Secured(Simple(), "short", k)
+	kdc, _ := c.KDCHost()
+	for file, wanted := range map[string][]string{
+		"krb5.conf": {
+			"default_realm = EXAMPLE.TEST", "rdns = false", "ticket_lifetime = 90s", "renew_lifetime = 300s", "kdc = kdc.example.test:88",
+			"default_tgs_enctypes = aes256-cts-hmac-sha384-192 aes128-cts-hmac-sha1-96", ".example.test = EXAMPLE.TEST",
+		},
+		"kdc.conf": {
+			"max_life = 90s", "max_renewable_life = 300s",
+			"supported_enctypes = aes256-cts-hmac-sha384-192:normal aes128-cts-hmac-sha1-96:normal",
+		},
+		"keytabs": {
+			"nn/nn.keytab hdfs nn/nn.example.test@EXAMPLE.TEST HTTP/nn.example.test@EXAMPLE.TEST",
+			"edge2/svc.keytab svc svc@EXAMPLE.TEST",
+		},
+	} {
+		lines := strings.Split(string(c.HostFiles(kdc)[file]), "\n")
+		for _, want := range wanted {
+			if !slices.ContainsFunc(lines, func(l string) bool { return strings.TrimSpace(l) == want }) {
+				t.Errorf("no line %q in %s:\n%s", want, file, strings.Join(lines, "\n"))
+			}
+		}
+	}
+	edge := c.HostFiles(c.Edges()[0])
+	if edge["krb5.conf"] == nil || edge["kdc.conf"] != nil || edge["keytabs"] != nil {
+		t.Error("an edge node needs krb5.conf and nothing else of Kerberos' files")
+	}
+	if !strings.Contains(string(c.Krb5Conf("172.29.0.17")), "kdc = 172.29.0.17:88\n") {
+		t.Error("krb5.conf for somebody else does not name the KDC as they reach it")
+	}
+}
+
+// Owners of files and users of YARN are short names: those that the daemons' accounts have.
+func TestAuthToLocal(t *testing.T) {
+	rules := Secure().HostConf(Secure().Hosts[0])[CoreSite]["hadoop.security.auth_to_local"]
+	form := regexp.MustCompile(`^RULE:\[2:\$1@\$0\]\(([^)]*)\)s/\.\*/(\w+)/$`)
+	short := func(service string) string {
+		for _, line := range strings.Split(rules, "\n") {
+			if m := form.FindStringSubmatch(line); m != nil && regexp.MustCompile("^(?:"+m[1]+")$").MatchString(service+"@EXAMPLE.TEST") {
+				return m[2]
+			}
+		}
+		return ""
+	}
+	for service, want := range map[string]string{"nn": "hdfs", "dn": "hdfs", "rm": "yarn", "nm": "yarn", "HTTP": "", "xnn": ""} {
+		if got := short(service); got != want {
+			t.Errorf("%s is %q, want %q", service, got, want)
+		}
+	}
+}
