@@ -28,6 +28,7 @@ func (c *Core) give(w *worker, j *job, i uint32, m move) {
 	if j.top != nil {
 		delete(j.top, i)
 	}
+	c.fence(j, i)
 	t.where = w.id
 	t.took = unknownTook
 	if cl.took.known {

@@ -25,6 +25,9 @@ const (
 	FactSuspect
 	// FactBuried is of a snapshot (Save): the task has failed, and nobody can retry it.
 	FactBuried
+	// FactFenced is of an actor: another attempt than those up to Attempt was given or goes on, and
+	// none of those may do so any more. The one that was given answers no call before this is safe.
+	FactFenced
 
 	factKinds
 )

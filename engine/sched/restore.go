@@ -30,6 +30,9 @@ import (
 //     given in this one. But only if the task was submitted in that generation or before
 //     (job.eras): what was lost with the end of the journal may be submitted anew, by
 //     others, under the same numbers.
+//   - For what is computed any such attempt will do. An actor's has a state, which calls have seen: only
+//     its last attempt may go on. So those before it are fenced when it is given (fence), and
+//     it answers no call before that is safe: who comes back first and was replaced is refused.
 
 // A snapshot is taken bit by bit, while things go on. So what it says is of no one moment: a
 // task that is early in it may be as it was when the snapshot began, one that is late as it
@@ -171,6 +174,8 @@ func (c *Core) stepRecall(ev Recall) {
 		if t.state == StateFailed && t.flags&flagCut == 0 {
 			c.bury(j, i)
 		}
+	case FactFenced:
+		t.attempt = max(t.attempt, f.Attempt)
 	case FactFailed:
 		c.recallFailed(j, i, f)
 	default:
@@ -392,7 +397,36 @@ func (c *Core) takeOver(w *worker, j *job, i uint32, a graph.Attempt) {
 	c.apply(j, i, moveAdopt)
 	t := j.task(i)
 	t.attempt, t.waiting = a, 0
+	c.fence(j, i)
 	c.book(w, j, i)
+}
+
+// fence notes of an actor that no attempt before the live one may go on.
+func (c *Core) fence(j *job, i uint32) {
+	if a, ok := c.fenced(j, i); ok {
+		c.note(Fact{Kind: FactFenced, Task: j.name(i), Attempt: a})
+	}
+}
+
+// fenced returns up to which attempt of an actor none may go on, if there may be one.
+func (c *Core) fenced(j *job, i uint32) (graph.Attempt, bool) {
+	t := j.task(i)
+	a := t.attempt
+	if t.state.Given() {
+		a--
+	}
+	return a, j.classOf(t).Actor && a > graph.FirstAttempt(j.bornIn(i))
+}
+
+// Fenced reports whether an actor may have had attempts before the live one: that none of them
+// may go on is a fact, of which to know whether it is safe.
+func (c *Core) Fenced(id graph.TaskID) bool {
+	j, t := c.look(id)
+	if j == nil || !t.state.Given() {
+		return false
+	}
+	_, ok := c.fenced(j, id.Index)
+	return ok
 }
 
 // book charges i's live attempt to w.

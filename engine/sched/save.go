@@ -42,6 +42,9 @@ func (c *Core) Save(id graph.TaskID, facts []Fact) (s Saved) {
 	if t.flags&flagSuspect != 0 && !t.state.Final() && t.state != StateDone {
 		facts = append(facts, Fact{Kind: FactSuspect, Task: id})
 	}
+	if a, ok := c.fenced(j, i); ok && t.state != StateDone && !t.state.Final() {
+		facts = append(facts, Fact{Kind: FactFenced, Task: id, Attempt: a})
+	}
 	s.Facts = facts
 	return s
 }

@@ -114,7 +114,7 @@ var opFields = [ops]struct{ word, keys string }{
 	OpPark:       {"park", "m n"},
 	OpLand:       {"land", "m n how"},
 	OpOpen:       {"open", "j"},
-	OpClass:      {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool twice"},
+	OpClass:      {"class", "j does kind size inline micros priority retries deaths slots needs gpus only pool twice actor"},
 	OpSubmit:     {"submit", "j tasks"},
 	OpRange:      {"range", "j n tasks"},
 	OpResubmit:   {"resubmit", "j"},

@@ -416,6 +416,7 @@ func (a *adversary) behaviour() *behaviour {
 	if a.chance(4) {
 		b.class.Kind = graph.KindCommand // its executor is shared as well
 	}
+	b.class.Actor = b.class.Retries == 2 && b.class.Deaths == 2 // here no more than that attempts are fenced
 	if b.inline {
 		b.size = uint64(a.IntN(4096))
 	}

@@ -134,7 +134,7 @@ func (g *garbler) event() sched.Event {
 func (g *garbler) fact() sched.Fact {
 	at := g.attempt()
 	return sched.Fact{
-		Kind: sched.FactKind(g.IntN(7)), Task: at.Task, N: uint32(g.IntN(20)), Attempt: at.Attempt + graph.FirstAttempt(uint32(g.IntN(8)/7)),
+		Kind: sched.FactKind(g.IntN(9)), Task: at.Task, N: uint32(g.IntN(20)), Attempt: at.Attempt + graph.FirstAttempt(uint32(g.IntN(8)/7)),
 		Fail: graph.FailKind(g.IntN(12)), Cause: g.task(), Size: g.Uint64(), Inline: g.IntN(2) == 0, Told: g.IntN(2) == 0,
 	}
 }

@@ -274,8 +274,8 @@ func (w *World) compareHaze() {
 			continue
 		}
 		now := w.core.Save(t.id, nil)
-		away := func(f sched.Fact) bool { // it may have been freed, of which there is no record
-			return f.Kind == sched.FactDone && !f.Inline && (!f.Told || !w.isHeld(t) || !slices.ContainsFunc(now.Facts, func(g sched.Fact) bool { return g.Kind == f.Kind && g.Attempt == f.Attempt }))
+		away := func(f sched.Fact) bool { // it may have been freed, of which there is no record; the snapshot may fence what is over
+			return f.Kind == sched.FactFenced || f.Kind == sched.FactDone && !f.Inline && (!f.Told || !w.isHeld(t) || !slices.ContainsFunc(now.Facts, func(g sched.Fact) bool { return g.Kind == f.Kind && g.Attempt == f.Attempt }))
 		}
 		a.Facts, b.Facts = slices.DeleteFunc(a.Facts, away), slices.DeleteFunc(b.Facts, away)
 		// Where one has made the row of a range that the other has not (for a pin that is gone since, or to cancel one by one),

@@ -214,6 +214,8 @@ func (a *Action) flag(key string) *bool {
 		return &a.Class.inline
 	case "twice":
 		return &a.Class.class.Idempotent
+	case "actor":
+		return &a.Class.class.Actor
 	case "retry":
 		return &a.Conf.Retry
 	}

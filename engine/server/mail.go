@@ -21,6 +21,9 @@ type box struct {
 	round   uint32            // of its Answers
 	leaving bool              // it was told to leave its worker
 	dirty   bool              // in mail.dirty
+	// unsafe says that the journal may not have yet that the attempts before at are over. It gets no calls:
+	// the next scheduler might have one of those go on, whose state knows nothing of them.
+	unsafe bool
 }
 
 // mail has the boxes of all actors that have something in theirs.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/journal/memstore"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -254,6 +255,49 @@ type look func(*loop)
 
 func (f look) handle(l *loop)     { f(l) }
 func (f look) origin() *wire.Conn { return nil }
+
+// An actor's next attempt gets no call before it is safe that the one before is over: another
+// scheduler could have that one go on, without what the call has changed.
+func TestCallsWaitForTheFence(t *testing.T) {
+	gate := &sluice{}
+	c := start(t, Options{Journal: memstore.New(1, false).Process(gate.hook)})
+	cl := c.client("alice", "")
+	job := cl.actors("j", 1)
+	w := c.worker("w1", 1, nil)
+	p := w.run().serve(1)
+	first := cl.begin(job, "x")
+	p.answer(2, &wire.Answer{Id: p.delivery().Call[0].Id, Result: []byte("1"), Window: 1})
+	cl.wantResult(first[0], "1")
+	gate.close()
+	p.fail(graph.FailUser)
+	next := w.run().serve(1)
+	sent := cl.begin(job, "y")
+	for id := uint64(2); id < 5; id++ { // turns pass
+		eventually(t, "the call has come", func() bool { return waiting(c, job) == 1 })
+		next.frame(wire.KindRequest, &wire.Request{Id: id, Body: &wire.Request_ListNames{ListNames: &wire.ListNames{}}})
+		for r := nextOf[*wire.Reply](next); r.Id != id; r = nextOf[*wire.Reply](next) {
+			if len(r.GetDelivery().GetCall()) > 0 {
+				t.Fatal("a call was given before it was safe that the attempt before is over")
+			}
+		}
+	}
+	gate.open()
+	next.answer(5, &wire.Answer{Id: next.delivery().Call[0].Id, Result: []byte("2")})
+	cl.wantResult(sent[0], "2")
+}
+
+// waiting returns how many calls of a job's first actor wait.
+func waiting(c *cluster, job uint32) int {
+	got := make(chan int, 1)
+	c.srv.loop.send(look(func(l *loop) {
+		n := 0
+		if b := l.mail.find(task(job, 0)); b != nil {
+			n = len(b.waiting)
+		}
+		got <- n
+	}))
+	return <-got
+}
 
 // Who leaves, or waits no more, takes its calls back.
 func TestCallsWithdrawn(t *testing.T) {

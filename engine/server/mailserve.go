@@ -38,6 +38,7 @@ func (l *loop) requestServe(s *session, id uint64, m *wire.Serve) error {
 		l.learnBegun(b, m.Begun)
 		l.sayDelivery(b, &wire.Delivery{Round: b.round, Begun: b.begun.Message()})
 		l.refuseDoubts(b)
+		l.fence(b)
 	}
 	b.told = b.told[:0]
 	for _, g := range b.given { // of a connection that broke
@@ -66,6 +67,21 @@ func (l *loop) learnBegun(b *box, m *wire.Begun) {
 		k.Since = l.opts.Epoch
 	}
 	b.begun.Learn(m)
+}
+
+// fence has the attempt that serves wait until it is safe that those before it are over.
+func (l *loop) fence(b *box) {
+	at := b.at
+	if b.unsafe = l.core.Fenced(b.task); !b.unsafe {
+		return
+	}
+	l.then(func() {
+		if b.at == at {
+			b.unsafe = false
+			l.mail.touch(b)
+			l.turns.Due()
+		}
+	})
 }
 
 func window(n uint32) int { return int(min(max(n, 1), maxGiven)) }
@@ -138,7 +154,7 @@ func (l *loop) deliverAll() {
 	for i := 0; i < len(l.mail.dirty); i++ {
 		b := l.mail.dirty[i]
 		b.dirty = false
-		if b.by == nil || b.by.conn == nil || !b.by.conn.Room() {
+		if b.by == nil || b.by.conn == nil || !b.by.conn.Room() || b.unsafe {
 			continue
 		}
 		if !b.leaving && l.mustLeave(b) {
