@@ -245,7 +245,7 @@ func (l *loop) do(ctx context.Context, f func()) bool {
 // step lets the core decide and does what it says.
 func (l *loop) step(ev reconcile.Event) {
 	switch ev := ev.(type) {
-	case reconcile.Tick, reconcile.Presence, reconcile.Heard:
+	case reconcile.Tick, reconcile.Presence, reconcile.Heard, reconcile.Came:
 	case reconcile.Cluster:
 		l.clusterIs(ev)
 	case reconcile.Allocated:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/join"
+	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -84,12 +85,15 @@ func (l *loop) admit(req *join.Request) join.Answer {
 		return join.Answer{Verdict: join.Granted, Text: m.cert}
 	case m.proven:
 		return refuse("container %s has its certificate already", req.Container)
+	case l.core.Stopping(req.Container): // because it held nothing, perhaps; so it is not to begin
+		return join.Answer{Verdict: join.Later, Text: fmt.Appendf(nil, "container %s is told to end", req.Container)}
 	}
 	cert, err := l.ca.Issue(identity.Subject{App: l.opt.Spec.ID, Role: identity.Role(m.pool.Role), Name: req.Container}, pub, 0)
 	if err != nil {
 		return refuse("%v", err)
 	}
 	m.key, m.cert, m.proven, l.dirty = key, cert, true, true
+	l.step(reconcile.Came{ID: req.Container})
 	return join.Answer{Verdict: join.Granted, Text: cert}
 }
 

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/join"
 	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/provider/providertest"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/identity"
 )
 
 // The whole life of an application, with real processes.
@@ -238,12 +240,44 @@ func TestNextAttemptIsTold(t *testing.T) {
 	}
 }
 
+// A container that has its certificate is not ended to have fewer, but by the scheduler; one that has not is, and gets none
+// from then on.
+func TestCertificateBeforeTheEnd(t *testing.T) {
+	w := prepare(t, 2)
+	l, err := newLoop(Options{Spec: w.spec, Seed: w.seed, Provider: noProvider{}, Attempt: 1, Node: "here"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.step(reconcile.Tick{})
+	for _, id := range []string{"c1", "c2"} {
+		l.step(reconcile.Allocated{ID: id, Pool: "worker", Node: "n"})
+		l.step(reconcile.Launched{ID: id})
+	}
+	admit := func(id string) join.Answer {
+		req, err := identity.NewRequest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.admit(&join.Request{Container: id, CSR: req.CSR()})
+	}
+	if a := admit("c1"); a.Verdict != join.Granted {
+		t.Fatalf("%+v", a)
+	}
+	l.step(reconcile.SchedulerAttached{})
+	l.step(reconcile.Want{Pool: "worker", N: 0})
+	if a := admit("c2"); l.core.Stopping("c1") || !l.core.Stopping("c2") || a.Verdict != join.Later || !strings.Contains(string(a.Text), "c2 is told to end") {
+		t.Errorf("c1 stops: %v, c2: %v, which is answered %+v", l.core.Stopping("c1"), l.core.Stopping("c2"), a)
+	}
+}
+
 // noProvider takes all orders and does nothing.
 type noProvider struct{ provider.Provider }
 
 func (noProvider) Name() string                             { return "none" }
 func (noProvider) Ask(string, int, int)                     {}
 func (noProvider) Avoid([]string)                           {}
+func (noProvider) Start(string, map[string][]byte)          {}
+func (noProvider) Stop(string)                              {}
 func (noProvider) Describe(string) (d provider.Description) { return d }
 
 // Told to end, the application master ends the application, quickly.

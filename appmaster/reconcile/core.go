@@ -65,6 +65,8 @@ type container struct {
 	round    int           // of the pool, when it was allocated
 	since    time.Duration // when it came into its state
 	well     bool          // it has run for the pool's HealthyAfter
+	came     bool          // it has its certificate, as far as this attempt of the application master has heard
+	taken    bool          // an earlier attempt had it, and may have given it its certificate
 	served   bool          // the scheduler has heard of it: it came up, and had its part in the work
 	leaving  string        // why the scheduler drains it on its own; "": it stays (retire.go)
 	vouched  bool          // only the scheduler's word says that it runs (memory.go)
@@ -91,6 +93,7 @@ type pool struct {
 
 	answered time.Duration // when the ask was last changed or answered
 	shrunk   int           // what the scheduler was last told to shrink to; -1: nothing
+	joined   bool          // one was heard of for the first time since: the scheduler did not count it
 }
 
 // Core is the state of an application's containers. It is not safe for
@@ -165,6 +168,10 @@ func (c *Core) handle(ev Event) {
 	case Launched:
 		if ct := c.containers[ev.ID]; ct != nil && ct.state == Starting {
 			c.enter(ct, Running)
+		}
+	case Came:
+		if ct := c.containers[ev.ID]; ct != nil {
+			ct.came = true
 		}
 	case LaunchFailed:
 		cause := Unstarted

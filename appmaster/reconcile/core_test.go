@@ -43,8 +43,17 @@ func stopped(id, pool string, status int32) NoteExit {
 	return NoteExit{id, pool, "node-of-" + id, StoppedByUs, status, ""}
 }
 
-// up brings n containers of a pool up to running.
+// up brings n containers of a pool up, to their certificates.
 func (s *story) up(pool string, ids ...string) {
+	s.t.Helper()
+	s.wait(pool, ids...)
+	for _, id := range ids {
+		s.do(Came{id})
+	}
+}
+
+// wait brings n containers of a pool to their nodes, where they wait for room.
+func (s *story) wait(pool string, ids ...string) {
 	s.t.Helper()
 	for _, id := range ids {
 		s.do(Allocated{id, pool, "node-of-" + id})

@@ -36,8 +36,10 @@
 // and asked is what the provider was last told, less what it has allocated
 // since. A container that comes when none is asked for is released in the same
 // step. So there are never more live containers than wanted, but for the moment
-// after the wanted number was lowered, when the scheduler is asked which of the
-// running ones it can do without (TellShrink) and answers with Release. Without
+// after the wanted number was lowered. What has not come for its certificate yet (Came)
+// holds nothing and goes at once: it is being launched, or waits on its node. Of the
+// others the scheduler is asked which it can do without (TellShrink) and answers with
+// Release; it is told again when another one has joined it. Without
 // a scheduler for OrphanGrace the core picks the youngest itself.
 //
 // # Failures

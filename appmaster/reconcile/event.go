@@ -39,6 +39,9 @@ type Cluster struct {
 	Room  *spec.Resource // how much more the queue lets this application have; nil: not known. VCores of -1 are no bound
 }
 
+// Came tells that the process of a container has come for its certificate: from now on it may hold work and results.
+type Came struct{ ID string }
+
 // Completed tells that a container has ended.
 type Completed struct {
 	ID          string
@@ -120,6 +123,7 @@ func (Want) event()              {}
 func (Allocated) event()         {}
 func (Launched) event()          {}
 func (LaunchFailed) event()      {}
+func (Came) event()              {}
 func (Completed) event()         {}
 func (NodeLost) event()          {}
 func (Refused) event()           {}

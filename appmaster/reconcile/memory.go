@@ -81,6 +81,7 @@ func (c *Core) recall(m Memory) {
 			continue
 		}
 		ct := c.take(cm.ID, cm.Node, p)
+		ct.taken = true
 		if ct.well = cm.Well; ct.well {
 			c.clear(ct.node)
 		}
@@ -116,6 +117,7 @@ func (c *Core) adopt(list []Adoptee) {
 			continue
 		}
 		ct := c.take(a.ID, a.Node, p)
+		ct.taken = true
 		c.enter(ct, Running)
 	}
 }
@@ -164,7 +166,10 @@ func (c *Core) hear(ids []string) {
 			c.enter(ct, Running)
 			ct.vouched = true
 		}
-		ct.heard, ct.served = c.now, true
+		if !ct.served {
+			ct.pool.joined = true
+		}
+		ct.heard, ct.came, ct.served = c.now, true, true
 	}
 }
 

@@ -19,7 +19,7 @@ func (c *Core) retire(ev Retire) {
 		if !ev.Replace {
 			ct.pool.wanted = max(0, ct.pool.wanted-1)
 		}
-		if ct.state == Starting {
+		if c.blank(ct) {
 			c.stop(ct)
 			continue
 		}

@@ -41,14 +41,15 @@ func (c *Core) ask(p *pool) {
 }
 
 // shrink brings a pool down to what is wanted. What has not come up yet holds
-// nothing and goes at once, youngest first. Of the running ones the scheduler
-// chooses, if there is one and they are its workers.
+// nothing and goes at once, youngest first. Of those that have, the scheduler
+// chooses, if there is one and they are its workers; it knows of those that have joined
+// it, and is told again when another one has.
 func (c *Core) shrink(p *pool) {
 	excess := p.staying() - p.wanted
 	choice := slices.DeleteFunc(c.sorted(), func(ct *container) bool { return ct.pool != p || !ct.live() || ct.leaving != "" })
 	slices.Reverse(choice)
 	for _, ct := range choice {
-		if excess > 0 && ct.state == Starting {
+		if excess > 0 && (c.blank(ct) || c.mute(ct)) {
 			c.stop(ct)
 			excess--
 		}
@@ -57,8 +58,8 @@ func (c *Core) shrink(p *pool) {
 		return
 	}
 	if c.attached && p.spec.Role == spec.RoleWorker {
-		if p.shrunk != p.wanted {
-			p.shrunk = p.wanted
+		if p.shrunk != p.wanted || p.joined {
+			p.shrunk, p.joined = p.wanted, false
 			c.do(TellShrink{p.spec.Name, p.wanted})
 		}
 		return
@@ -72,4 +73,16 @@ func (c *Core) shrink(p *pool) {
 			excess--
 		}
 	}
+}
+
+// blank tells that a container holds nothing, and never has: it is being launched, or waits on its node, or is on its
+// way to its certificate.
+func (c *Core) blank(ct *container) bool {
+	return (ct.state == Starting || ct.state == Running) && !ct.came && !ct.taken
+}
+
+// mute tells that a container which an earlier attempt had has not joined the scheduler, which is there and had the time to
+// hear of it: it waits on its node, or is out of reach.
+func (c *Core) mute(ct *container) bool {
+	return ct.state == Running && ct.taken && !ct.served && c.attached && c.now-max(ct.since, ct.heard) >= c.opt.VouchGrace
 }

@@ -37,6 +37,10 @@ type sim struct {
 type simBox struct {
 	id, pool, node string
 	launched       bool
+	waits          bool // on its node, for room
+	came           bool // it has its certificate
+	joined         bool // the scheduler
+	cordoned       bool // the scheduler drains it, to have fewer
 	told           bool // the core was told that it has it
 }
 
@@ -66,6 +70,9 @@ func (s *sim) step(ev Event) {
 	s.t.Helper()
 	if n, ok := ev.(Allocated); ok && s.alive[n.ID] != nil {
 		s.alive[n.ID].told = true
+	}
+	if _, ok := ev.(SchedulerAttached); ok {
+		s.uncordon()
 	}
 	s.tellOf(ev)
 	acts := s.core.Step(s.now, ev)
@@ -159,6 +166,7 @@ func (s *sim) world() {
 	if s.evil && s.chance(15) {
 		s.fault()
 	}
+	s.comeUp()
 	if len(s.inbox) > 0 && s.chance(70) {
 		i := 0
 		if s.evil {
@@ -212,7 +220,7 @@ func (s *sim) obey(a Action) {
 			delete(s.alive, a.ID)
 			s.inbox = append(s.inbox, LaunchFailed{ID: a.ID, Why: "out of luck", Blameless: s.chance(50)})
 		default:
-			box.launched = true
+			box.launched, box.waits = true, s.chance(30)
 			s.inbox = append(s.inbox, Launched{a.ID})
 			if s.evil && s.chance(20) {
 				s.complete(box, int32(s.rng.IntN(3)))
@@ -231,16 +239,7 @@ func (s *sim) obey(a Action) {
 			s.inbox = append(s.inbox, Release{IDs: []string{id}, Reason: a.Reason})
 		}
 	case TellShrink:
-		var mine []string
-		for _, ct := range s.core.Containers() {
-			if ct.Pool == a.Pool && ct.State == Running && ct.Leaving == "" {
-				mine = append(mine, ct.ID)
-			}
-		}
-		s.rng.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
-		if n := len(mine) - a.To; n > 0 {
-			s.inbox = append(s.inbox, Release{IDs: mine[:n], Reason: "shrink"})
-		}
+		s.shrink(a)
 	}
 }
 
@@ -410,6 +409,7 @@ func TestSimulationIsDeterministic(t *testing.T) {
 type twin struct {
 	wanted, asked map[string]int
 	live          map[string]string // id → pool
+	came          map[string]bool   // it may hold something
 	nodes         map[string]string
 	given         map[string]bool // Allocated was seen
 	ended         map[string]bool // its end was told
@@ -427,7 +427,7 @@ type twin struct {
 }
 
 func newTwin(pools []spec.Pool) *twin {
-	w := &twin{wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, given: map[string]bool{},
+	w := &twin{came: map[string]bool{}, wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, given: map[string]bool{},
 		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{},
 		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}, heard: map[string]bool{}, gone: map[string]bool{}}
 	for _, p := range pools {
@@ -457,6 +457,13 @@ func (w *twin) event(ev Event) {
 		w.adopt(ev.Containers)
 	case Launched:
 		w.launched[ev.ID] = w.live[ev.ID] != ""
+	case Came:
+		w.came[ev.ID] = true
+	case Heard:
+		for _, id := range ev.IDs {
+			w.came[id] = true
+			w.heard[id] = w.heard[id] || w.live[id] != ""
+		}
 	case Release:
 		for _, id := range ev.IDs {
 			w.drained[id] = true
@@ -499,7 +506,7 @@ func (w *twin) retire(ev Retire) {
 			w.lowered[pool] = true
 			w.wanted[pool] = max(0, w.wanted[pool]-1)
 		}
-		if w.launched[id] {
+		if w.came[id] {
 			w.leaving[id] = true
 		} else {
 			delete(w.live, id) // it goes at once, so that naming it twice is naming it once
@@ -536,6 +543,9 @@ func (w *twin) action(s *sim, a Action) {
 		}
 		if w.leaving[a.ID] && w.attached && !w.drained[a.ID] && !w.let[a.ID] && !w.over {
 			s.fail("stopped %s before it was drained", a.ID)
+		}
+		if w.came[a.ID] && w.attached && !w.drained[a.ID] && !w.let[a.ID] && !w.over && w.roles[w.live[a.ID]] == spec.RoleWorker && !s.stale(a.ID) {
+			s.fail("stopped %s, which had come up, and the scheduler has not let it go", a.ID)
 		}
 		w.let[a.ID] = true
 		delete(w.live, a.ID)

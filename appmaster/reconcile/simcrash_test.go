@@ -47,6 +47,7 @@ func (s *sim) crash() {
 		_, end := ev.(Completed)
 		return !end
 	})
+	s.uncordon()
 	before := s.core.Pools()
 	s.core = newSimCore(s.rng.Uint64())
 	s.twin = newTwin(simPools)
@@ -108,7 +109,7 @@ func (w *twin) recall(m Memory) {
 			w.let[c.ID] = true
 			continue
 		}
-		w.live[c.ID] = c.Pool
+		w.live[c.ID], w.came[c.ID] = c.Pool, true
 		w.leaving[c.ID] = c.Leaving != ""
 		w.lowered[c.Pool] = true
 	}
@@ -128,7 +129,7 @@ func (w *twin) adopt(list []Adoptee) {
 		if known || w.over {
 			continue
 		}
-		w.live[a.ID], w.launched[a.ID], w.nodes[a.ID] = a.Pool, true, a.Node
+		w.live[a.ID], w.launched[a.ID], w.came[a.ID], w.nodes[a.ID] = a.Pool, true, true, a.Node
 		delete(w.let, a.ID)
 		delete(w.leaving, a.ID)
 		w.lowered[a.Pool] = true

@@ -55,6 +55,12 @@ func (c *Core) Containers() []ContainerView {
 	return list
 }
 
+// Stopping tells whether a container was told to end.
+func (c *Core) Stopping(id string) bool {
+	ct := c.containers[id]
+	return ct != nil && !ct.live()
+}
+
 // Ending tells whether the application is on its way out.
 func (c *Core) Ending() bool { return c.ending != nil }
 

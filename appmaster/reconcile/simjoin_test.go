@@ -1,0 +1,58 @@
+package reconcile
+
+// comeUp lets processes come for their certificate, which the core hears of at once, and join the scheduler, which tells of
+// its workers now and then. Some wait on their node for long.
+func (s *sim) comeUp() {
+	for _, box := range s.boxes() {
+		switch {
+		case !box.launched:
+		case box.waits:
+			box.waits = !s.chance(4)
+		case !box.came && s.chance(30):
+			if s.core.Stopping(box.id) {
+				continue // it is told to come later
+			}
+			box.came = true
+			s.step(Came{box.id})
+		case box.came && !box.joined:
+			box.joined = s.chance(30)
+		}
+	}
+	if s.twin.attached && s.chance(10) {
+		var ev Heard
+		for _, box := range s.boxes() {
+			if box.joined {
+				ev.IDs = append(ev.IDs, box.id)
+			}
+		}
+		s.inbox = append(s.inbox, ev)
+	}
+}
+
+// shrink has the scheduler drain those of its workers that are too many: it knows those that have joined.
+func (s *sim) shrink(a TellShrink) {
+	var mine []*simBox
+	for _, box := range s.boxes() {
+		if box.pool == a.Pool && box.joined && !box.cordoned && !s.twin.leaving[box.id] {
+			mine = append(mine, box)
+		}
+	}
+	s.rng.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
+	for _, box := range mine[:max(0, len(mine)-a.To)] {
+		box.cordoned = true
+		s.inbox = append(s.inbox, Release{IDs: []string{box.id}, Reason: "shrink"})
+	}
+}
+
+// uncordon forgets whom the scheduler was draining: another one does not know, and is told anew.
+func (s *sim) uncordon() {
+	for _, box := range s.alive {
+		box.cordoned = false
+	}
+}
+
+// stale tells whether a container has not joined the scheduler for so long that it may be stopped.
+func (s *sim) stale(id string) bool {
+	box := s.alive[id]
+	return box == nil || !box.joined
+}
