@@ -56,6 +56,8 @@ type cluster struct {
 	broken     bool  // no container starts
 	blacklist  []string
 	older      bool // containers are of before a failover, for their node
+	few        int  // containers at a time, of each priority; 0: as many as are asked for, -1: none
+	offers     bool // opportunistic containers; else guaranteed ones come in their place
 	next       int64
 	last       *pb.AllocateResponse
 	asks       map[int32]int         // outstanding, by priority
@@ -166,12 +168,19 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 	c.say = &pb.AllocateResponse{}
 	resp.ResponseId = proto.Int32(req.GetResponseId() + 1)
 	for priority, n := range c.asks {
+		if c.few != 0 {
+			n = min(n, max(0, c.few))
+		}
 		for range n {
 			c.next++
-			resp.AllocatedContainers = append(resp.AllocatedContainers, c.container(c.next, priority))
+			box := c.container(c.next, priority)
+			if c.offers && fakePools[priority-1].Opportunistic {
+				box.ExecutionType = pb.ExecutionType_OPPORTUNISTIC.Enum()
+			}
+			resp.AllocatedContainers = append(resp.AllocatedContainers, box)
 			resp.NmTokens = c.tokens()
 		}
-		c.asks[priority] = 0
+		c.asks[priority] -= n
 	}
 	c.note(req.GetBlacklistRequest())
 	for _, ask := range req.GetAsk() {

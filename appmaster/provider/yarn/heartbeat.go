@@ -101,7 +101,7 @@ func (p *Provider) request() (*pb.AllocateRequest, sent) {
 	s := sent{asks: map[*pool]int{}, bad: p.bad.request()}
 	req.BlacklistRequest = s.bad
 	for _, pool := range p.pools {
-		if n := pool.missing(); n != pool.sent && time.Now().After(pool.held) && !(p.apart && len(s.asks) > 0) {
+		if n, say := pool.due(time.Now()); say && !(p.apart && len(s.asks) > 0) {
 			req.Ask = append(req.Ask, ask(pool, n))
 			s.asks[pool] = n
 		}
@@ -195,6 +195,7 @@ func (p *Provider) allocate(c *pb.Container) reconcile.Event {
 	b := &box{id: id, pb: c, node: hadoop.NodeIDFromPB(c.GetNodeId()), pool: pool}
 	p.boxes[id] = b
 	pool.given++
+	pool.none = false
 	pool.sent = max(pool.sent-1, min(pool.sent, 0))
 	p.changed = time.Now()
 	return reconcile.Allocated{ID: id.String(), Pool: pool.spec.Name, Node: b.node.Host}

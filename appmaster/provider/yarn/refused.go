@@ -48,8 +48,8 @@ func (p *Provider) refused(s sent, err error) {
 func (p *Provider) notOffered(bad *pool, id hadoop.ContainerID) reconcile.Event {
 	p.giveBack(id)
 	bad.sent = max(bad.sent-1, min(bad.sent, 0))
-	first := time.Now().After(bad.held)
-	bad.held = time.Now().Add(p.patience)
+	first := !bad.none || time.Now().After(bad.held)
+	bad.held, bad.none = time.Now().Add(p.patience), true
 	if !first { // several come at a time
 		return nil
 	}
@@ -59,7 +59,11 @@ func (p *Provider) notOffered(bad *pool, id hadoop.ContainerID) reconcile.Event 
 
 // noteNone tells what may be the matter with an opportunistic pool that has got nothing, under mu.
 func (p *Provider) noteNone(pool *pool) {
-	if pool.spec.Opportunistic && pool.given == 0 {
+	has := pool.given > 0
+	for _, b := range p.boxes {
+		has = has || b.pool == pool // an earlier attempt got it
+	}
+	if pool.spec.Opportunistic && !has && !pool.none {
 		p.queue.Put(reconcile.Refused{Pool: pool.spec.Name, Why: "no node has a place for an opportunistic container: their queues are full, or " +
 			hadoop.OpportunisticQueueSetting + " is 0 on all of them"})
 	}

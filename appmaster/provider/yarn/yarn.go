@@ -97,9 +97,26 @@ type pool struct {
 	given    int       // how many there were
 	sent     int       // how many the ResourceManager has outstanding; -1: send in any case
 	held     time.Time // it was refused, and is not asked for before
+	none     bool      // the cluster has none of its kind, as far as is known
 }
 
 func (p *pool) missing() int { return max(0, p.total-p.given) }
+
+// due is how many are to be outstanding now, and whether that is to be said. What the cluster does not have is taken back,
+// and later tried with one: each that comes in its place is charged to the queue until it has been given back.
+func (p *pool) due(now time.Time) (n int, say bool) {
+	n = p.missing()
+	held := !now.After(p.held)
+	switch {
+	case held && !p.none:
+		return 0, false
+	case held:
+		n = 0
+	case p.none:
+		n = min(n, 1)
+	}
+	return n, n != p.sent
+}
 
 // state of a container on this side.
 type state uint8
