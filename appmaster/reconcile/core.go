@@ -66,6 +66,7 @@ type container struct {
 	since    time.Duration // when it came into its state
 	well     bool          // it has run for the pool's HealthyAfter
 	came     bool          // it has its certificate, as far as this attempt of the application master has heard
+	up       time.Duration // when that was heard first
 	taken    bool          // an earlier attempt had it, and may have given it its certificate
 	served   bool          // the scheduler has heard of it: it came up, and had its part in the work
 	leaving  string        // why the scheduler drains it on its own; "": it stays (retire.go)
@@ -171,7 +172,7 @@ func (c *Core) handle(ev Event) {
 		}
 	case Came:
 		if ct := c.containers[ev.ID]; ct != nil {
-			ct.came = true
+			c.came(ct)
 		}
 	case LaunchFailed:
 		cause := Unstarted

@@ -51,6 +51,7 @@
 // BackoffBase to BackoffCap. A container of the present round that stays well for
 // the pool's HealthyAfter ends the series. When more rounds in a row have failed
 // than the pool's Restarts, and no container of it is well, the application fails.
+// To wait on a node, as an opportunistic container may, is not to be well.
 //
 // What the scheduler has heard of and was then killed by SIGKILL or SIGTERM counts for no
 // failure, however short it ran: its pool is held back for BackoffBase, each time.

@@ -145,7 +145,7 @@ func (c *Core) pass() {
 	c.noteUse()
 	for _, ct := range c.sorted() {
 		switch {
-		case ct.state == Running && !ct.well && c.now-ct.since >= ct.pool.spec.Healthy():
+		case ct.state == Running && !ct.well && c.ranFor(ct) >= ct.pool.spec.Healthy():
 			ct.well = true
 			c.clear(ct.node)
 			if p := ct.pool; ct.round == p.round {
@@ -165,6 +165,24 @@ func (c *Core) pass() {
 	if c.opt.IdleTimeout > 0 && c.ending == nil && c.now-c.active >= c.opt.IdleTimeout {
 		c.beginEnd(Stop{Status: Succeeded, Why: fmt.Sprintf("idle for %v", c.opt.IdleTimeout)})
 	}
+}
+
+// came notes that the process of a container is there.
+func (c *Core) came(ct *container) {
+	if !ct.came {
+		ct.came, ct.up = true, c.now
+	}
+}
+
+// ranFor is how long a container has run. One that is opportunistic may wait on its node for long before its process begins.
+func (c *Core) ranFor(ct *container) time.Duration {
+	switch {
+	case !ct.pool.spec.Opportunistic:
+		return c.now - ct.since
+	case !ct.came:
+		return 0
+	}
+	return c.now - max(ct.since, ct.up)
 }
 
 func (c *Core) noteUse() {

@@ -169,7 +169,8 @@ func (c *Core) hear(ids []string) {
 		if !ct.served {
 			ct.pool.joined = true
 		}
-		ct.heard, ct.came, ct.served = c.now, true, true
+		c.came(ct)
+		ct.heard, ct.served = c.now, true
 	}
 }
 
