@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
@@ -24,7 +25,7 @@ func (y *yarnCluster) checkOffers(ctx context.Context, r Request) error {
 			y.opts.Log.Debug("the ResourceManager does not tell a setting", "setting", yarn.OpportunisticSetting, "err", err)
 			return nil
 		}
-		if value != "true" {
+		if !strings.EqualFold(strings.TrimSpace(value), "true") { // as org.apache.hadoop.conf.Configuration.getBoolean has it
 			return &Fault{Code: Refused, What: fmt.Sprintf("pool %s is opportunistic, and this cluster has no such containers: %s is %s", p.Name, yarn.OpportunisticSetting, value),
 				Next: "Leave opportunistic away, or ask an administrator"}
 		}
