@@ -42,7 +42,7 @@ chaos-hadoop: build ## the same on Hadoop's own daemons, and what a lost node co
 	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 60m ./dockertest -run '^TestFaults$$'
 	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 120m ./dockertest/e2e -run '^TestChaos' -failovers $(or $(FAILOVERS),3)
 
-test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.0 in turn
+test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.0 in turn, and Kerberos with each protection
 	@scripts/test-matrix.sh
 
 bench-peers: ## the engine beside dask.distributed, Ray, HyperQueue and Spark, on this machine; RUNS=5
@@ -68,6 +68,7 @@ lint: ## gofmt, vet
 	$(GO) vet -tags hadoop ./...
 	$(GO) vet -tags 'hadoop bench' ./dockertest/e2e
 	$(GO) vet -tags 'hadoop chaos' ./dockertest/...
+	$(GO) vet -tags 'hadoop matrix' ./dockertest
 
 generate: ## the code made from .proto files
 	$(GO) generate ./...

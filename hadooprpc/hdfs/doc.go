@@ -30,9 +30,14 @@
 //     and starts again under another one when a DataNode fails.
 //   - Its flush does not wait for the DataNodes. [FS.Append] speaks the data
 //     transfer protocol itself (datatransfer.go, pipeline.go).
-//   - Its handshake knows no delegation tokens. Options.Dial can return
-//     connections that are authenticated already; without it a cluster with
-//     Kerberos is refused.
+//   - Its Kerberos sends requests in clear where privacy was agreed on, does
+//     not check who answers, and knows no tokens. Connections to NameNodes are
+//     authenticated and protected by our own RPC client (secure.go), those of
+//     FS.Append to DataNodes too (transfersecurity.go). Those of Create and
+//     Open to DataNodes are the library's: what it writes is right, but its
+//     reader loses bytes where dfs.data.transfer.protection is more than
+//     authentication, or dfs.encrypt.data.transfer is on, and DataNodes send
+//     small pieces, which they do. Such files cannot be read yet.
 //
 // # Files appear whole
 //

@@ -166,8 +166,8 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 		options:   hdfs.ClientOptions{User: user, UseDatanodeHostname: useHostname},
 		dial:      dialOptions{dial: dial, timeout: r.timeout, stall: stallTime},
 	}
-	if rpc.Secure {
-		r.pool.dial.nameNode = secured(rpc)
+	if err := r.secure(c, rpc); err != nil {
+		return nil, err
 	}
 	r.proxy = ipc.NewProxy(addresses, clientProtocol, rpc)
 	return r, nil

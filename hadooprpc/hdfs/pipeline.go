@@ -60,7 +60,7 @@ func (r *remote) openPipeline(ctx context.Context, b *nnpb.LocatedBlock, client 
 	dialing, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	first := b.Locations[0]
-	conn, err := r.pool.dial.dial(dialing, "tcp", r.transferAddress(first))
+	conn, err := r.dialBlock(dialing, r.transferAddress(first), b.Token)
 	if err != nil {
 		return nil, &pipelineError{first, err}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/colinmarc/hdfs/v2"
 
+	"github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 )
 
@@ -29,6 +30,10 @@ type remote struct {
 	replication int // 0: the server's default
 	blockSize   int64
 	log         *slog.Logger
+	transfer    transferSecurity
+
+	keyMu sync.Mutex
+	key   *nnpb.DataEncryptionKey // nil: not asked for yet, or there is none
 
 	defaultsOnce sync.Mutex
 	defaults     *hdfs.ServerDefaults

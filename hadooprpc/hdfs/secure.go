@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 
+	"github.com/colinmarc/hdfs/v2"
+
+	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/wire"
@@ -60,6 +64,27 @@ func secured(o ipc.Options) func(ctx context.Context, addr string) (net.Conn, er
 		}
 		return &introduced{Conn: c}, nil
 	}
+}
+
+// secure has connections authenticate as the configuration wants it.
+func (r *remote) secure(c *conf.Conf, rpc ipc.Options) (err error) {
+	if r.transfer.encrypt, err = c.Bool("dfs.encrypt.data.transfer", false); err != nil {
+		return err
+	}
+	if !rpc.Secure {
+		return nil
+	}
+	r.pool.dial.nameNode = secured(rpc)
+	protection := c.String("dfs.data.transfer.protection", "")
+	if protection == "" { // DataNodes have privileged ports then
+		return nil
+	}
+	if r.transfer.least, err = sasl.ParseProtection(protection); err != nil {
+		return fmt.Errorf("dfs.data.transfer.protection: %w", err)
+	}
+	r.pool.options.DataTransferProtection = map[sasl.QOP]string{sasl.QOPAuth: hdfs.DataTransferProtectionAuthentication,
+		sasl.QOPInt: hdfs.DataTransferProtectionIntegrity, sasl.QOPConf: hdfs.DataTransferProtectionPrivacy}[r.transfer.least]
+	return nil
 }
 
 // refused is true where authentication failed for good: for want of a ticket, by our own insistence, or because the

@@ -30,19 +30,25 @@ func (m *TokenMechanism) SASLName() string { return DigestMD5 }
 
 // Begin starts an exchange.
 func (m *TokenMechanism) Begin(o Offer) (Exchange, error) {
-	cnonce := m.cnonce
+	return newDigestClient(o, base64.StdEncoding.EncodeToString(m.Identifier), m.Password, m.MinQOP, m.cnonce), nil
+}
+
+// NewDigest starts an exchange with a name that is no token's identifier: user names it, and the base64 of secret is the
+// password.
+func NewDigest(o Offer, user string, secret []byte, least QOP) Exchange {
+	return newDigestClient(o, user, secret, least, nil)
+}
+
+func newDigestClient(o Offer, user string, secret []byte, least QOP, cnonce func() string) *digestClient {
 	if cnonce == nil {
 		cnonce = rand.Text
 	}
 	return &digestClient{
-		cred: credentials{
-			user:     base64.StdEncoding.EncodeToString(m.Identifier),
-			password: base64.StdEncoding.EncodeToString(m.Password),
-		},
+		cred: credentials{user: user, password: base64.StdEncoding.EncodeToString(secret)},
 		// For a token the server sends protocol "" and id "default", so this is "/default".
 		d:      digest{uri: o.Protocol + "/" + o.ServerID, cnonce: cnonce()},
-		minQOP: max(m.MinQOP, QOPAuth),
-	}, nil
+		minQOP: max(least, QOPAuth),
+	}
 }
 
 // digestClient is the client's half of one DIGEST-MD5 exchange: challenge → response, rspauth → done.

@@ -1,6 +1,7 @@
 package sasl
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
@@ -15,6 +16,8 @@ type DigestServer struct {
 	Password func(identifier []byte) ([]byte, error)
 	// QOPs are the protections to offer, none for auth alone.
 	QOPs []QOP
+	// URI is what clients must say they speak to; "" is "/default", as for tokens of RPC.
+	URI string
 
 	d          digest
 	cipher     string
@@ -66,8 +69,8 @@ func (x *DigestServer) Step(response []byte) ([]byte, error) {
 	if v["nonce"] != x.d.nonce || v["nc"] != firstNonceCount || v["cnonce"] == "" {
 		return nil, failf("DIGEST-MD5: not an answer to this challenge")
 	}
-	if v["digest-uri"] != "/"+digestRealm {
-		return nil, failf("DIGEST-MD5: digest-uri %q is not /%s", clip(v["digest-uri"]), digestRealm)
+	if uri := cmp.Or(x.URI, "/"+digestRealm); v["digest-uri"] != uri {
+		return nil, failf("DIGEST-MD5: digest-uri %q is not %s", clip(v["digest-uri"]), uri)
 	}
 	if err := x.acceptProtection(v); err != nil {
 		return nil, err

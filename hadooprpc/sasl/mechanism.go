@@ -81,7 +81,7 @@ func (q QOP) String() string {
 	return fmt.Sprintf("QOP(%d)", uint8(q))
 }
 
-// ParseProtection reads a value of hadoop.rpc.protection and returns its weakest member, which is what a client
+// ParseProtection reads a value of hadoop.rpc.protection or dfs.data.transfer.protection and returns its weakest member, which is what a client
 // must insist on: "authentication", "integrity" and "privacy", or a list of them.
 func ParseProtection(s string) (QOP, error) {
 	least := QOPConf
@@ -93,7 +93,7 @@ func ParseProtection(s string) (QOP, error) {
 			least = min(least, QOPInt)
 		case "privacy":
 		default:
-			return 0, fmt.Errorf("hadoop.rpc.protection: %q is none of authentication, integrity, privacy", name)
+			return 0, fmt.Errorf("protection: %q is none of authentication, integrity, privacy", name)
 		}
 	}
 	return least, nil

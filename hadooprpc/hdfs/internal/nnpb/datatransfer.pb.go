@@ -622,6 +622,154 @@ func (x *PipelineAck) GetReply() []uint32 {
 	return nil
 }
 
+// DataTransferEncryptorMessageProto: how both sides of a connection to a DataNode authenticate.
+type SaslMessage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 SUCCESS, 1 ERROR_UNKNOWN_KEY, 2 ERROR.
+	Status        *uint32         `protobuf:"varint,1,req,name=status" json:"status,omitempty"`
+	Payload       []byte          `protobuf:"bytes,2,opt,name=payload" json:"payload,omitempty"`
+	Message       *string         `protobuf:"bytes,3,opt,name=message" json:"message,omitempty"`
+	CipherOption  []*CipherOption `protobuf:"bytes,4,rep,name=cipher_option,json=cipherOption" json:"cipher_option,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaslMessage) Reset() {
+	*x = SaslMessage{}
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaslMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaslMessage) ProtoMessage() {}
+
+func (x *SaslMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaslMessage.ProtoReflect.Descriptor instead.
+func (*SaslMessage) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SaslMessage) GetStatus() uint32 {
+	if x != nil && x.Status != nil {
+		return *x.Status
+	}
+	return 0
+}
+
+func (x *SaslMessage) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *SaslMessage) GetMessage() string {
+	if x != nil && x.Message != nil {
+		return *x.Message
+	}
+	return ""
+}
+
+func (x *SaslMessage) GetCipherOption() []*CipherOption {
+	if x != nil {
+		return x.CipherOption
+	}
+	return nil
+}
+
+// CipherOptionProto. The keys are wrapped by what SASL has agreed on.
+type CipherOption struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 2 is AES/CTR/NoPadding.
+	Suite         *uint32 `protobuf:"varint,1,req,name=suite" json:"suite,omitempty"`
+	InKey         []byte  `protobuf:"bytes,2,opt,name=in_key,json=inKey" json:"in_key,omitempty"`
+	InIv          []byte  `protobuf:"bytes,3,opt,name=in_iv,json=inIv" json:"in_iv,omitempty"`
+	OutKey        []byte  `protobuf:"bytes,4,opt,name=out_key,json=outKey" json:"out_key,omitempty"`
+	OutIv         []byte  `protobuf:"bytes,5,opt,name=out_iv,json=outIv" json:"out_iv,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CipherOption) Reset() {
+	*x = CipherOption{}
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CipherOption) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CipherOption) ProtoMessage() {}
+
+func (x *CipherOption) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CipherOption.ProtoReflect.Descriptor instead.
+func (*CipherOption) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CipherOption) GetSuite() uint32 {
+	if x != nil && x.Suite != nil {
+		return *x.Suite
+	}
+	return 0
+}
+
+func (x *CipherOption) GetInKey() []byte {
+	if x != nil {
+		return x.InKey
+	}
+	return nil
+}
+
+func (x *CipherOption) GetInIv() []byte {
+	if x != nil {
+		return x.InIv
+	}
+	return nil
+}
+
+func (x *CipherOption) GetOutKey() []byte {
+	if x != nil {
+		return x.OutKey
+	}
+	return nil
+}
+
+func (x *CipherOption) GetOutIv() []byte {
+	if x != nil {
+		return x.OutIv
+	}
+	return nil
+}
+
 var File_yarnd_hadoop_hdfs_datatransfer_proto protoreflect.FileDescriptor
 
 const file_yarnd_hadoop_hdfs_datatransfer_proto_rawDesc = "" +
@@ -672,7 +820,18 @@ const file_yarnd_hadoop_hdfs_datatransfer_proto_rawDesc = "" +
 	"\bdata_len\x18\x04 \x02(\x0fR\adataLen\"9\n" +
 	"\vPipelineAck\x12\x14\n" +
 	"\x05seqno\x18\x01 \x02(\x12R\x05seqno\x12\x14\n" +
-	"\x05reply\x18\x02 \x03(\rR\x05replyB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
+	"\x05reply\x18\x02 \x03(\rR\x05reply\"\x9f\x01\n" +
+	"\vSaslMessage\x12\x16\n" +
+	"\x06status\x18\x01 \x02(\rR\x06status\x12\x18\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12D\n" +
+	"\rcipher_option\x18\x04 \x03(\v2\x1f.yarnd.hadoop.hdfs.CipherOptionR\fcipherOption\"\x80\x01\n" +
+	"\fCipherOption\x12\x14\n" +
+	"\x05suite\x18\x01 \x02(\rR\x05suite\x12\x15\n" +
+	"\x06in_key\x18\x02 \x01(\fR\x05inKey\x12\x13\n" +
+	"\x05in_iv\x18\x03 \x01(\fR\x04inIv\x12\x17\n" +
+	"\aout_key\x18\x04 \x01(\fR\x06outKey\x12\x15\n" +
+	"\x06out_iv\x18\x05 \x01(\fR\x05outIvB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
 
 var (
 	file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescOnce sync.Once
@@ -686,7 +845,7 @@ func file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescGZIP() []byte {
 	return file_yarnd_hadoop_hdfs_datatransfer_proto_rawDescData
 }
 
-var file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_yarnd_hadoop_hdfs_datatransfer_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_yarnd_hadoop_hdfs_datatransfer_proto_goTypes = []any{
 	(*BaseHeader)(nil),            // 0: yarnd.hadoop.hdfs.BaseHeader
 	(*ClientOperationHeader)(nil), // 1: yarnd.hadoop.hdfs.ClientOperationHeader
@@ -697,25 +856,28 @@ var file_yarnd_hadoop_hdfs_datatransfer_proto_goTypes = []any{
 	(*ReadOpChecksumInfo)(nil),    // 6: yarnd.hadoop.hdfs.ReadOpChecksumInfo
 	(*PacketHeader)(nil),          // 7: yarnd.hadoop.hdfs.PacketHeader
 	(*PipelineAck)(nil),           // 8: yarnd.hadoop.hdfs.PipelineAck
-	(*ExtendedBlock)(nil),         // 9: yarnd.hadoop.hdfs.ExtendedBlock
-	(*pb.Token)(nil),              // 10: yarnd.hadoop.common.Token
-	(*DatanodeInfo)(nil),          // 11: yarnd.hadoop.hdfs.DatanodeInfo
+	(*SaslMessage)(nil),           // 9: yarnd.hadoop.hdfs.SaslMessage
+	(*CipherOption)(nil),          // 10: yarnd.hadoop.hdfs.CipherOption
+	(*ExtendedBlock)(nil),         // 11: yarnd.hadoop.hdfs.ExtendedBlock
+	(*pb.Token)(nil),              // 12: yarnd.hadoop.common.Token
+	(*DatanodeInfo)(nil),          // 13: yarnd.hadoop.hdfs.DatanodeInfo
 }
 var file_yarnd_hadoop_hdfs_datatransfer_proto_depIdxs = []int32{
-	9,  // 0: yarnd.hadoop.hdfs.BaseHeader.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	10, // 1: yarnd.hadoop.hdfs.BaseHeader.token:type_name -> yarnd.hadoop.common.Token
+	11, // 0: yarnd.hadoop.hdfs.BaseHeader.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	12, // 1: yarnd.hadoop.hdfs.BaseHeader.token:type_name -> yarnd.hadoop.common.Token
 	0,  // 2: yarnd.hadoop.hdfs.ClientOperationHeader.base_header:type_name -> yarnd.hadoop.hdfs.BaseHeader
 	1,  // 3: yarnd.hadoop.hdfs.OpWriteBlock.header:type_name -> yarnd.hadoop.hdfs.ClientOperationHeader
-	11, // 4: yarnd.hadoop.hdfs.OpWriteBlock.targets:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
+	13, // 4: yarnd.hadoop.hdfs.OpWriteBlock.targets:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
 	2,  // 5: yarnd.hadoop.hdfs.OpWriteBlock.requested_checksum:type_name -> yarnd.hadoop.hdfs.Checksum
 	6,  // 6: yarnd.hadoop.hdfs.BlockOpResponse.read_op_checksum_info:type_name -> yarnd.hadoop.hdfs.ReadOpChecksumInfo
 	1,  // 7: yarnd.hadoop.hdfs.OpReadBlock.header:type_name -> yarnd.hadoop.hdfs.ClientOperationHeader
 	2,  // 8: yarnd.hadoop.hdfs.ReadOpChecksumInfo.checksum:type_name -> yarnd.hadoop.hdfs.Checksum
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	10, // 9: yarnd.hadoop.hdfs.SaslMessage.cipher_option:type_name -> yarnd.hadoop.hdfs.CipherOption
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_hadoop_hdfs_datatransfer_proto_init() }
@@ -730,7 +892,7 @@ func file_yarnd_hadoop_hdfs_datatransfer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_hadoop_hdfs_datatransfer_proto_rawDesc), len(file_yarnd_hadoop_hdfs_datatransfer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2704,6 +2704,173 @@ func (x *UpdateBlockForPipelineResponse) GetBlock() *LocatedBlock {
 	return nil
 }
 
+type GetDataEncryptionKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDataEncryptionKeyRequest) Reset() {
+	*x = GetDataEncryptionKeyRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDataEncryptionKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDataEncryptionKeyRequest) ProtoMessage() {}
+
+func (x *GetDataEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDataEncryptionKeyRequest.ProtoReflect.Descriptor instead.
+func (*GetDataEncryptionKeyRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{49}
+}
+
+type GetDataEncryptionKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// None where data is not encrypted.
+	DataEncryptionKey *DataEncryptionKey `protobuf:"bytes,1,opt,name=data_encryption_key,json=dataEncryptionKey" json:"data_encryption_key,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *GetDataEncryptionKeyResponse) Reset() {
+	*x = GetDataEncryptionKeyResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDataEncryptionKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDataEncryptionKeyResponse) ProtoMessage() {}
+
+func (x *GetDataEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDataEncryptionKeyResponse.ProtoReflect.Descriptor instead.
+func (*GetDataEncryptionKeyResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *GetDataEncryptionKeyResponse) GetDataEncryptionKey() *DataEncryptionKey {
+	if x != nil {
+		return x.DataEncryptionKey
+	}
+	return nil
+}
+
+// DataEncryptionKeyProto.
+type DataEncryptionKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeyId         *uint32                `protobuf:"varint,1,req,name=key_id,json=keyId" json:"key_id,omitempty"`
+	BlockPoolId   *string                `protobuf:"bytes,2,req,name=block_pool_id,json=blockPoolId" json:"block_pool_id,omitempty"`
+	Nonce         []byte                 `protobuf:"bytes,3,req,name=nonce" json:"nonce,omitempty"`
+	EncryptionKey []byte                 `protobuf:"bytes,4,req,name=encryption_key,json=encryptionKey" json:"encryption_key,omitempty"`
+	// Milliseconds since 1970.
+	ExpiryDate          *uint64 `protobuf:"varint,5,req,name=expiry_date,json=expiryDate" json:"expiry_date,omitempty"`
+	EncryptionAlgorithm *string `protobuf:"bytes,6,opt,name=encryption_algorithm,json=encryptionAlgorithm" json:"encryption_algorithm,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *DataEncryptionKey) Reset() {
+	*x = DataEncryptionKey{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataEncryptionKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataEncryptionKey) ProtoMessage() {}
+
+func (x *DataEncryptionKey) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataEncryptionKey.ProtoReflect.Descriptor instead.
+func (*DataEncryptionKey) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *DataEncryptionKey) GetKeyId() uint32 {
+	if x != nil && x.KeyId != nil {
+		return *x.KeyId
+	}
+	return 0
+}
+
+func (x *DataEncryptionKey) GetBlockPoolId() string {
+	if x != nil && x.BlockPoolId != nil {
+		return *x.BlockPoolId
+	}
+	return ""
+}
+
+func (x *DataEncryptionKey) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *DataEncryptionKey) GetEncryptionKey() []byte {
+	if x != nil {
+		return x.EncryptionKey
+	}
+	return nil
+}
+
+func (x *DataEncryptionKey) GetExpiryDate() uint64 {
+	if x != nil && x.ExpiryDate != nil {
+		return *x.ExpiryDate
+	}
+	return 0
+}
+
+func (x *DataEncryptionKey) GetEncryptionAlgorithm() string {
+	if x != nil && x.EncryptionAlgorithm != nil {
+		return *x.EncryptionAlgorithm
+	}
+	return ""
+}
+
 var File_yarnd_hadoop_hdfs_namenode_proto protoreflect.FileDescriptor
 
 const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
@@ -2890,7 +3057,18 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\vclient_name\x18\x02 \x02(\tR\n" +
 	"clientName\"W\n" +
 	"\x1eUpdateBlockForPipelineResponse\x125\n" +
-	"\x05block\x18\x01 \x02(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x05blockB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
+	"\x05block\x18\x01 \x02(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x05block\"\x1d\n" +
+	"\x1bGetDataEncryptionKeyRequest\"t\n" +
+	"\x1cGetDataEncryptionKeyResponse\x12T\n" +
+	"\x13data_encryption_key\x18\x01 \x01(\v2$.yarnd.hadoop.hdfs.DataEncryptionKeyR\x11dataEncryptionKey\"\xdf\x01\n" +
+	"\x11DataEncryptionKey\x12\x15\n" +
+	"\x06key_id\x18\x01 \x02(\rR\x05keyId\x12\"\n" +
+	"\rblock_pool_id\x18\x02 \x02(\tR\vblockPoolId\x12\x14\n" +
+	"\x05nonce\x18\x03 \x02(\fR\x05nonce\x12%\n" +
+	"\x0eencryption_key\x18\x04 \x02(\fR\rencryptionKey\x12\x1f\n" +
+	"\vexpiry_date\x18\x05 \x02(\x04R\n" +
+	"expiryDate\x121\n" +
+	"\x14encryption_algorithm\x18\x06 \x01(\tR\x13encryptionAlgorithmB:Z8github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb;nnpb"
 
 var (
 	file_yarnd_hadoop_hdfs_namenode_proto_rawDescOnce sync.Once
@@ -2904,7 +3082,7 @@ func file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP() []byte {
 	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescData
 }
 
-var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
 	(*GetBlockLocationsRequest)(nil),       // 0: yarnd.hadoop.hdfs.GetBlockLocationsRequest
 	(*GetBlockLocationsResponse)(nil),      // 1: yarnd.hadoop.hdfs.GetBlockLocationsResponse
@@ -2955,7 +3133,10 @@ var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
 	(*FsServerDefaults)(nil),               // 46: yarnd.hadoop.hdfs.FsServerDefaults
 	(*UpdateBlockForPipelineRequest)(nil),  // 47: yarnd.hadoop.hdfs.UpdateBlockForPipelineRequest
 	(*UpdateBlockForPipelineResponse)(nil), // 48: yarnd.hadoop.hdfs.UpdateBlockForPipelineResponse
-	(*pb.Token)(nil),                       // 49: yarnd.hadoop.common.Token
+	(*GetDataEncryptionKeyRequest)(nil),    // 49: yarnd.hadoop.hdfs.GetDataEncryptionKeyRequest
+	(*GetDataEncryptionKeyResponse)(nil),   // 50: yarnd.hadoop.hdfs.GetDataEncryptionKeyResponse
+	(*DataEncryptionKey)(nil),              // 51: yarnd.hadoop.hdfs.DataEncryptionKey
+	(*pb.Token)(nil),                       // 52: yarnd.hadoop.common.Token
 }
 var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
 	2,  // 0: yarnd.hadoop.hdfs.GetBlockLocationsResponse.locations:type_name -> yarnd.hadoop.hdfs.LocatedBlocks
@@ -2963,7 +3144,7 @@ var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
 	3,  // 2: yarnd.hadoop.hdfs.LocatedBlocks.last_block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
 	4,  // 3: yarnd.hadoop.hdfs.LocatedBlock.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
 	5,  // 4: yarnd.hadoop.hdfs.LocatedBlock.locations:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	49, // 5: yarnd.hadoop.hdfs.LocatedBlock.token:type_name -> yarnd.hadoop.common.Token
+	52, // 5: yarnd.hadoop.hdfs.LocatedBlock.token:type_name -> yarnd.hadoop.common.Token
 	6,  // 6: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
 	11, // 7: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
 	14, // 8: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
@@ -2983,11 +3164,12 @@ var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
 	46, // 22: yarnd.hadoop.hdfs.GetServerDefaultsResponse.server_defaults:type_name -> yarnd.hadoop.hdfs.FsServerDefaults
 	4,  // 23: yarnd.hadoop.hdfs.UpdateBlockForPipelineRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
 	3,  // 24: yarnd.hadoop.hdfs.UpdateBlockForPipelineResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	51, // 25: yarnd.hadoop.hdfs.GetDataEncryptionKeyResponse.data_encryption_key:type_name -> yarnd.hadoop.hdfs.DataEncryptionKey
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_hadoop_hdfs_namenode_proto_init() }
@@ -3001,7 +3183,7 @@ func file_yarnd_hadoop_hdfs_namenode_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc), len(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
