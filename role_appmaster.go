@@ -26,6 +26,7 @@ import (
 // appMaster is the role of a container that negotiates the others. What it needs
 // lies in its working directory: spec.json, the seed, Hadoop's configuration.
 func appMaster(ctx context.Context, log *slog.Logger) error {
+	appmaster.TuneMemory()
 	text, err := os.ReadFile(spec.SpecFile)
 	if err != nil {
 		return err

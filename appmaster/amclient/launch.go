@@ -1,6 +1,7 @@
 package amclient
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -30,10 +31,24 @@ func ReadLaunch() (*Launch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read what this container is for: %w", err)
 	}
+	l, err := LaunchOf(creds)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for key, value := range l.Env {
+		if err := os.Setenv(key, value); err != nil {
+			return nil, fmt.Errorf("cannot set %s: %w", key, err)
+		}
+	}
+	return l, nil
+}
+
+// LaunchOf returns what a container with these credentials is told.
+func LaunchOf(creds *token.Credentials) (*Launch, error) {
 	l := &Launch{}
 	data, secret := creds.Secrets[spec.SecretLaunch], creds.Secrets[spec.SecretJoin]
 	if len(data) == 0 || len(secret) != len(l.token) {
-		return nil, fmt.Errorf("%s does not say what this container is for: this command is started by yarnd itself", path)
+		return nil, errors.New("the credentials do not say what this container is for: this command is started by yarnd itself")
 	}
 	decoded, err := spec.DecodeLaunch(data)
 	if err != nil {
@@ -41,11 +56,6 @@ func ReadLaunch() (*Launch, error) {
 	}
 	l.Launch = *decoded
 	copy(l.token[:], secret)
-	for key, value := range l.Env {
-		if err := os.Setenv(key, value); err != nil {
-			return nil, fmt.Errorf("cannot set %s: %w", key, err)
-		}
-	}
 	return l, nil
 }
 

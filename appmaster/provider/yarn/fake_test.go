@@ -26,6 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	providertest.Main()
+	masterMain()
 	if hadoopTag {
 		os.Exit(m.Run())
 	}
