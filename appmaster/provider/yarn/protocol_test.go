@@ -357,16 +357,14 @@ func TestStartsAreParallelAndBounded(t *testing.T) {
 	p, _ := c.begin(t)
 	ids := get(t, p, 24, 0)
 	c.look(func() { c.slow = 100 * time.Millisecond })
-	began := time.Now()
 	for _, id := range ids {
 		p.Start(id, nil)
 	}
 	for range ids {
 		next[reconcile.Launched](t, p)
 	}
-	took := time.Since(began)
-	if c.busiest < 4 || c.busiest > 8 || took > 2*time.Second {
-		t.Errorf("%d at a time, %v", c.busiest, took)
+	if c.busiest < 4 || c.busiest > 8 {
+		t.Errorf("%d at a time", c.busiest)
 	}
 }
 
