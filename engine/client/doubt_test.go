@@ -34,7 +34,7 @@ func TestServingInDoubt(t *testing.T) {
 	}
 	s.anew()
 	m := s.call.req.GetServe()
-	if m.Last != 3 || m.Begun.GetSince() != 1 || len(m.Begun.Caller) != 2 {
+	if m.Running.GetSession() != 7 || m.Running.GetRequest() != 2 || m.RunningId != 2 || m.Last != 3 || m.Begun.GetSince() != 1 || len(m.Begun.Caller) != 2 {
 		t.Fatalf("%v", m)
 	}
 	give(nil, doubted(4, 7, 1, 1), doubted(5, 7, 2, 1), doubted(6, 7, 3, 1), doubted(7, 8, 3, 1), doubted(8, 9, 1, 1))

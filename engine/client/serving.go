@@ -57,6 +57,9 @@ func (s *Serving) anew() {
 	if s.past.begun.Since != 0 {
 		m.Begun = s.past.begun.Message()
 	}
+	if s.stop != nil && s.from.session != 0 {
+		m.Running, m.RunningId = &wire.Caller{Session: s.from.session, Request: s.from.request}, s.running
+	}
 	s.call.req.Body = &wire.Request_Serve{Serve: m}
 }
 
@@ -142,7 +145,7 @@ func (s *Serving) giveBack() {
 	s.round++
 	s.queue = nil
 	clear(s.gone)
-	s.send(&wire.Answer{Id: s.running, Window: 1, Round: s.round}, nil)
+	s.send(&wire.Answer{Id: s.running, Window: 1, Round: s.round, Back: true}, nil)
 }
 
 // News returns a channel that has something when Next may have.

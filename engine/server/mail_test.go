@@ -119,6 +119,22 @@ func (c *client) wantEnd(ch <-chan *wire.Reply, kind graph.FailKind) {
 	}
 }
 
+// What an actor gave back and says again, as the connection broke, answers nothing.
+func TestCallsGoBackOnce(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("", 1)
+	p := c.worker("w1", 1, nil).run().serve(2)
+	sent := cl.begin(job, "xy")
+	d := p.deliveries(2)
+	back := &wire.Answer{Id: d.Call[0].Id, Window: 2, Round: 1, Back: true}
+	p.answer(2, back)
+	p.delivery()
+	p.answer(2, back)
+	p.answer(3, &wire.Answer{Id: d.Call[0].Id, Window: 2, Round: 1, Result: []byte("1")})
+	cl.wantResult(sent[0], "1")
+}
+
 // Calls come in their order, no more than the window unanswered, those from before the
 // actor lived as well.
 func TestCalls(t *testing.T) {

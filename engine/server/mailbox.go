@@ -27,6 +27,9 @@ type mailbox struct {
 	// begun is what has begun, answered or cut off, for whoever judges calls in doubt: those
 	// of an earlier scheduler's time, which only the actor can tell apart.
 	begun wire.Calls
+	// runs is a call that runs since before this scheduler; nil is none. Others would wait behind it, and would
+	// be given back at once if it is a long one: nothing is given but that call, when its client is back.
+	runs *running
 	// checkpoint is what the actor has kept for its next attempt; nil is none.
 	checkpoint []byte
 }
@@ -43,6 +46,15 @@ type letter struct {
 	gone       bool           // nobody waits for it
 	answer     *wire.Answered // of one whose client was away when it came
 }
+
+// running is a call that an earlier scheduler has delivered.
+type running struct {
+	caller, request uint64
+	id              uint64 // that it had there
+}
+
+// is reports whether a letter is of the call that runs.
+func (r *running) is(n *letter) bool { return n.caller == r.caller && n.claim.request == r.request }
 
 // Bounds of what clients may make the scheduler keep for an actor.
 const (
@@ -73,24 +85,42 @@ func (m *mailbox) add(n *letter) error {
 
 // take gives as many calls as a window of unanswered ones allows.
 func (m *mailbox) take(window int) (out []*letter) {
+	if m.runs != nil {
+		if i := slices.IndexFunc(m.waiting, m.runs.is); i >= 0 {
+			out = append(out, m.give(i))
+		}
+		return out
+	}
 	size := 0
 	for len(m.waiting) > 0 && len(m.given) < window && (size == 0 || size < maxDelivery) {
-		n := m.waiting[0]
-		m.waiting[0] = nil
-		m.waiting = m.waiting[1:]
-		m.last++
-		n.id = m.last
+		n := m.give(0)
 		size += len(n.payload)
-		m.given = append(m.given, n)
 		out = append(out, n)
 	}
 	return out
+}
+
+// give gives the i-th call that waits.
+func (m *mailbox) give(i int) *letter {
+	n := m.waiting[i]
+	if m.waiting[i] = nil; i == 0 {
+		m.waiting = m.waiting[1:]
+	} else {
+		m.waiting = slices.Delete(m.waiting, i, i+1)
+	}
+	m.last++
+	n.id = m.last
+	m.given = append(m.given, n)
+	return n
 }
 
 // answered takes the answer to a call that was given, and returns it: nil when there is
 // none, or it was answered before.
 func (m *mailbox) answered(id uint64) *letter {
 	i := slices.IndexFunc(m.given, func(n *letter) bool { return n.id == id })
+	if r := m.runs; r != nil && (r.id == id || i >= 0 && r.is(m.given[i])) {
+		m.runs = nil
+	}
 	if i < 0 {
 		return nil
 	}
@@ -167,6 +197,7 @@ func (m *mailbox) back(but uint64) {
 
 // lose is the end of an attempt. It returns the calls that it has cut off.
 func (m *mailbox) lose() (cut []*letter) {
+	m.runs = nil
 	cut = m.again(func(n *letter) bool { return n.idempotent })
 	for _, n := range cut {
 		m.began(n)

@@ -60,6 +60,32 @@ func TestMailboxOrder(t *testing.T) {
 	wantRequests(t, "the end", m.end(), 2, 4, 5)
 }
 
+// While a call runs that an earlier scheduler has delivered, that one alone is given, when it comes again.
+func TestMailboxHoldsBehindWhatRuns(t *testing.T) {
+	for _, comes := range []bool{false, true} {
+		m := newMailbox()
+		m.last, m.runs = 9, &running{caller: 7, request: 2, id: 5}
+		for i := 1; i <= 3; i++ {
+			if n := note(1, i, false); i != 2 || comes {
+				n.caller, n.sent = 7, 1
+				if err := m.add(n); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		ends := uint64(5)
+		if comes {
+			wantRequests(t, "what runs", m.take(9), 2)
+			ends = m.given[0].id
+		}
+		wantRequests(t, "nothing behind it", m.take(9))
+		m.answered(4)
+		wantRequests(t, "another one's answer", m.take(9))
+		m.answered(ends)
+		wantRequests(t, "when it has ended", m.take(9), 1, 3)
+	}
+}
+
 func TestMailboxWithdraw(t *testing.T) {
 	m := newMailbox()
 	for i := 1; i <= 3; i++ {

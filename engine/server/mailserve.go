@@ -35,6 +35,9 @@ func (l *loop) requestServe(s *session, id uint64, m *wire.Serve) error {
 	s.serves, b.by, b.serve, b.window, b.leaving = b, s, id, window(m.Window), false
 	if n.at != b.at { // a new attempt, or one of an earlier scheduler's that lives on
 		b.at, b.round, b.last = n.at, m.Round, max(b.last, m.Last)
+		if b.runs = nil; m.Running != nil {
+			b.runs = &running{m.Running.Session, m.Running.Request, m.RunningId}
+		}
 		l.learnBegun(b, m.Begun)
 		l.sayDelivery(b, &wire.Delivery{Round: b.round, Begun: b.begun.Message()})
 		l.refuseDoubts(b)
@@ -97,6 +100,7 @@ func (l *loop) requestAnswer(s *session, id uint64, m *wire.Answer) error {
 	if m.Round > b.round {
 		b.round = m.Round
 		b.back(m.Id)
+	} else if m.Back { // repeated: they have gone back
 	} else if n := b.answered(m.Id); n != nil && m.Interrupted {
 		l.refuse(b, n, errDoubt)
 	} else if n != nil {

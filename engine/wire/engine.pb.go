@@ -4082,9 +4082,12 @@ func (x *Answered) GetEnded() bool {
 type Serve struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Window        uint32                 `protobuf:"varint,1,opt,name=window,proto3" json:"window,omitempty"`
-	Last          uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`   // the highest id that was delivered; ids go on above it
-	Round         uint32                 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"` // the highest of an Answer
-	Begun         *Begun                 `protobuf:"bytes,4,opt,name=begun,proto3" json:"begun,omitempty"`  // nothing: it has not been told yet what others before it have begun
+	Last          uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`                            // the highest id that was delivered; ids go on above it
+	Round         uint32                 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`                          // the highest of an Answer
+	Begun         *Begun                 `protobuf:"bytes,4,opt,name=begun,proto3" json:"begun,omitempty"`                           // since is 0: it has not been told yet what others before it have begun
+	Running       *Caller                `protobuf:"bytes,5,opt,name=running,proto3" json:"running,omitempty"`                       // the call that runs, which another scheduler has delivered
+	RunningId     uint64                 `protobuf:"varint,6,opt,name=running_id,json=runningId,proto3" json:"running_id,omitempty"` // its id there, which its answer may have
+	Over          bool                   `protobuf:"varint,7,opt,name=over,proto3" json:"over,omitempty"`                            // the last Answer was sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4145,6 +4148,27 @@ func (x *Serve) GetBegun() *Begun {
 		return x.Begun
 	}
 	return nil
+}
+
+func (x *Serve) GetRunning() *Caller {
+	if x != nil {
+		return x.Running
+	}
+	return nil
+}
+
+func (x *Serve) GetRunningId() uint64 {
+	if x != nil {
+		return x.RunningId
+	}
+	return 0
+}
+
+func (x *Serve) GetOver() bool {
+	if x != nil {
+		return x.Over
+	}
+	return false
 }
 
 // Begun says which calls an actor has begun, in all its lives: of each caller those up to a
@@ -4277,7 +4301,7 @@ type Delivery struct {
 	Withdrawn     []uint64               `protobuf:"varint,2,rep,packed,name=withdrawn,proto3" json:"withdrawn,omitempty"` // ids of calls for which nobody waits any more
 	Leave         bool                   `protobuf:"varint,3,opt,name=leave,proto3" json:"leave,omitempty"`                // there will be no more here: the worker is to go
 	Round         uint32                 `protobuf:"varint,4,opt,name=round,proto3" json:"round,omitempty"`                // the highest of an Answer; calls of an earlier one have gone back
-	Begun         *Begun                 `protobuf:"bytes,5,opt,name=begun,proto3" json:"begun,omitempty"`                 // in the first one of an attempt
+	Begun         *Begun                 `protobuf:"bytes,5,opt,name=begun,proto3" json:"begun,omitempty"`                 // in the first one to each Serve
 	Gone          []*Caller              `protobuf:"bytes,6,rep,name=gone,proto3" json:"gone,omitempty"`                   // as withdrawn, of calls that an earlier scheduler has delivered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4454,6 +4478,7 @@ type Answer struct {
 	Window        uint32                 `protobuf:"varint,5,opt,name=window,proto3" json:"window,omitempty"` // how many calls may be unanswered from now on
 	Round         uint32                 `protobuf:"varint,6,opt,name=round,proto3" json:"round,omitempty"`
 	Interrupted   bool                   `protobuf:"varint,7,opt,name=interrupted,proto3" json:"interrupted,omitempty"` // instead of an answer: it had begun, and what came of it is not known any more
+	Back          bool                   `protobuf:"varint,8,opt,name=back,proto3" json:"back,omitempty"`               // it answers nothing: calls go back, unless they have, by its round
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4533,6 +4558,13 @@ func (x *Answer) GetRound() uint32 {
 func (x *Answer) GetInterrupted() bool {
 	if x != nil {
 		return x.Interrupted
+	}
+	return false
+}
+
+func (x *Answer) GetBack() bool {
+	if x != nil {
+		return x.Back
 	}
 	return false
 }
@@ -6862,12 +6894,16 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\bAnswered\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\fR\x06result\x12/\n" +
 	"\afailure\x18\x02 \x01(\v2\x15.yarnd.engine.FailureR\afailure\x12\x14\n" +
-	"\x05ended\x18\x03 \x01(\bR\x05ended\"t\n" +
+	"\x05ended\x18\x03 \x01(\bR\x05ended\"\xd7\x01\n" +
 	"\x05Serve\x12\x16\n" +
 	"\x06window\x18\x01 \x01(\rR\x06window\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\x12\x14\n" +
 	"\x05round\x18\x03 \x01(\rR\x05round\x12)\n" +
-	"\x05begun\x18\x04 \x01(\v2\x13.yarnd.engine.BegunR\x05begun\"c\n" +
+	"\x05begun\x18\x04 \x01(\v2\x13.yarnd.engine.BegunR\x05begun\x12.\n" +
+	"\arunning\x18\x05 \x01(\v2\x14.yarnd.engine.CallerR\arunning\x12\x1d\n" +
+	"\n" +
+	"running_id\x18\x06 \x01(\x04R\trunningId\x12\x12\n" +
+	"\x04over\x18\a \x01(\bR\x04over\"c\n" +
 	"\x05Begun\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x04R\x05since\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\x12\x16\n" +
@@ -6891,7 +6927,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04sent\x18\x05 \x01(\x04R\x04sent\x12\x1e\n" +
 	"\n" +
 	"idempotent\x18\x06 \x01(\bR\n" +
-	"idempotent\"\xc5\x01\n" +
+	"idempotent\"\xd9\x01\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\fR\x06result\x12/\n" +
@@ -6899,7 +6935,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x04last\x18\x04 \x01(\bR\x04last\x12\x16\n" +
 	"\x06window\x18\x05 \x01(\rR\x06window\x12\x14\n" +
 	"\x05round\x18\x06 \x01(\rR\x05round\x12 \n" +
-	"\vinterrupted\x18\a \x01(\bR\vinterrupted\"F\n" +
+	"\vinterrupted\x18\a \x01(\bR\vinterrupted\x12\x12\n" +
+	"\x04back\x18\b \x01(\bR\x04back\"F\n" +
 	"\n" +
 	"Checkpoint\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
@@ -7224,25 +7261,26 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	0,  // 53: yarnd.engine.Gate.op:type_name -> yarnd.engine.GateOp
 	18, // 54: yarnd.engine.Answered.failure:type_name -> yarnd.engine.Failure
 	42, // 55: yarnd.engine.Serve.begun:type_name -> yarnd.engine.Begun
-	45, // 56: yarnd.engine.Delivery.call:type_name -> yarnd.engine.Delivered
-	42, // 57: yarnd.engine.Delivery.begun:type_name -> yarnd.engine.Begun
-	43, // 58: yarnd.engine.Delivery.gone:type_name -> yarnd.engine.Caller
-	43, // 59: yarnd.engine.Delivered.from:type_name -> yarnd.engine.Caller
-	18, // 60: yarnd.engine.Answer.failure:type_name -> yarnd.engine.Failure
-	50, // 61: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
-	25, // 62: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
-	57, // 63: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
-	19, // 64: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
-	18, // 65: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
-	66, // 66: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	69, // 67: yarnd.engine.Explanation.pool:type_name -> yarnd.engine.PoolNow
-	70, // 68: yarnd.engine.Explanation.decision:type_name -> yarnd.engine.Decision
-	70, // 69: yarnd.engine.PoolNow.latest:type_name -> yarnd.engine.Decision
-	70, // [70:70] is the sub-list for method output_type
-	70, // [70:70] is the sub-list for method input_type
-	70, // [70:70] is the sub-list for extension type_name
-	70, // [70:70] is the sub-list for extension extendee
-	0,  // [0:70] is the sub-list for field type_name
+	43, // 56: yarnd.engine.Serve.running:type_name -> yarnd.engine.Caller
+	45, // 57: yarnd.engine.Delivery.call:type_name -> yarnd.engine.Delivered
+	42, // 58: yarnd.engine.Delivery.begun:type_name -> yarnd.engine.Begun
+	43, // 59: yarnd.engine.Delivery.gone:type_name -> yarnd.engine.Caller
+	43, // 60: yarnd.engine.Delivered.from:type_name -> yarnd.engine.Caller
+	18, // 61: yarnd.engine.Answer.failure:type_name -> yarnd.engine.Failure
+	50, // 62: yarnd.engine.Names.name:type_name -> yarnd.engine.Name
+	25, // 63: yarnd.engine.Jobs.job:type_name -> yarnd.engine.JobInfo
+	57, // 64: yarnd.engine.Workers.worker:type_name -> yarnd.engine.WorkerInfo
+	19, // 65: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
+	18, // 66: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
+	66, // 67: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
+	69, // 68: yarnd.engine.Explanation.pool:type_name -> yarnd.engine.PoolNow
+	70, // 69: yarnd.engine.Explanation.decision:type_name -> yarnd.engine.Decision
+	70, // 70: yarnd.engine.PoolNow.latest:type_name -> yarnd.engine.Decision
+	71, // [71:71] is the sub-list for method output_type
+	71, // [71:71] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
