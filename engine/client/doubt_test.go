@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"testing"
 
 	"github.com/yarnd/yarnd/engine/wire"
@@ -58,6 +59,30 @@ func TestServingInDoubt(t *testing.T) {
 		if i >= len(got) || got[i].Id != want.id || string(got[i].Result) != want.result || got[i].Interrupted != want.interrupted {
 			t.Fatalf("answer %d: %v, want %v", i, got, want)
 		}
+	}
+}
+
+// Another scheduler is told that no more is taken, and what was begun though nobody has said yet what others before have.
+func TestServingAnewAfterLast(t *testing.T) {
+	c := newClient(Options{})
+	s, err := c.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.take(&wire.Reply{Body: &wire.Reply_Delivery{Delivery: &wire.Delivery{Call: []*wire.Delivered{doubted(1, 7, 1, 0)}}}}, nil)
+	if _, err := s.Next(func() {}); err != nil {
+		t.Fatal(err)
+	}
+	s.anew()
+	if m := s.call.req.GetServe(); m.Over || m.Begun.GetSince() != 0 || len(m.Begun.GetCaller()) != 1 {
+		t.Errorf("%v", m)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Last(ctx, nil)
+	s.anew()
+	if m := s.call.req.GetServe(); !m.Over || m.Running != nil {
+		t.Errorf("after Last: %v", m)
 	}
 }
 

@@ -27,6 +27,7 @@ type Serving struct {
 	slow    bool                // running takes its time: nothing else is taken ahead
 	round   uint32              // how often calls went back
 	leave   bool
+	over    bool // Last was called
 	err     error
 	news    chan struct{} // capacity 1
 }
@@ -53,10 +54,7 @@ func (s *Serving) anew() {
 	defer s.mu.Unlock()
 	s.queue = nil
 	clear(s.gone)
-	m := &wire.Serve{Window: 1, Last: s.last, Round: s.round}
-	if s.past.begun.Since != 0 {
-		m.Begun = s.past.begun.Message()
-	}
+	m := &wire.Serve{Window: 1, Last: s.last, Round: s.round, Over: s.over, Begun: s.past.begun.Message()}
 	if s.stop != nil && s.from.session != 0 {
 		m.Running, m.RunningId = &wire.Caller{Session: s.from.session, Request: s.from.request}, s.running
 	}
@@ -220,7 +218,7 @@ func (s *Serving) Last(ctx context.Context, failure *graph.Failure) {
 	if s.stop != nil {
 		m = s.answer(nil, failure, 1)
 	}
-	m.Last = true
+	m.Last, s.over = true, true
 	s.send(m, func() { close(there) })
 	s.mu.Unlock()
 	select {

@@ -20,6 +20,7 @@ type box struct {
 	at      sched.TaskAttempt // that has served last
 	round   uint32            // of its Answers
 	leaving bool              // it was told to leave its worker
+	over    bool              // it takes no more calls
 	dirty   bool              // in mail.dirty
 	// unsafe says that the journal may not have yet that the attempts before at are over. It gets no calls:
 	// the next scheduler might have one of those go on, whose state knows nothing of them.

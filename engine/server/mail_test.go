@@ -135,6 +135,54 @@ func TestCallsGoBackOnce(t *testing.T) {
 	cl.wantResult(sent[0], "1")
 }
 
+// again has the attempt's client come again, as after a broken connection, with its session.
+func (p *nestPeer) again(session string) {
+	p.t.Helper()
+	p.stream++
+	p.in = nil
+	p.hello(session)
+}
+
+// An actor whose connection breaks and that asks again gets no call after its Last, and is told what
+// others before it have begun, of which it may not have heard.
+func TestCallsServeAgain(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("", 1)
+	w := c.worker("w1", 1, nil)
+	p := w.run().serve(1)
+	x := cl.begin(job, "x")
+	p.delivery()
+	p.fail(graph.FailUser)
+	cl.wantCode(x[0], wire.Interrupted)
+	m := expect[*wire.Assign](w, wire.KindAssign)
+	w.send(wire.KindStarted, started(m))
+	p = &nestPeer{peer: w, task: m.At(0), stream: 1}
+	session := p.hello("").Session
+	for range 2 {
+		p.serve(1)
+		if b := nextOf[*wire.Reply](p).GetDelivery().GetBegun(); b == nil || len(b.Caller) != 1 {
+			t.Errorf("told of %v", b)
+		}
+		p.again(session)
+	}
+	p.serve(1)
+	nextOf[*wire.Reply](p)
+	y := cl.begin(job, "yz")
+	p.answer(2, &wire.Answer{Id: p.delivery().Call[0].Id, Failure: &wire.Failure{Kind: 1, Message: "panic"}, Last: true})
+	cl.await(y[0])
+	p.again(session)
+	p.serve(1)
+	nextOf[*wire.Reply](p)
+	if r := p.ask(3, &wire.Request{Body: &wire.Request_ListNames{ListNames: &wire.ListNames{}}}); r.Id != 3 {
+		t.Errorf("after the last answer: %v", r)
+	}
+	p.fail(graph.FailMoved)
+	if d := w.run().serve(1).delivery(); methods(d) != "z" {
+		t.Errorf("%v", d)
+	}
+}
+
 // Calls come in their order, no more than the window unanswered, those from before the
 // actor lived as well.
 func TestCalls(t *testing.T) {

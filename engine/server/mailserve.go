@@ -38,11 +38,12 @@ func (l *loop) requestServe(s *session, id uint64, m *wire.Serve) error {
 		if b.runs = nil; m.Running != nil {
 			b.runs = &running{m.Running.Session, m.Running.Request, m.RunningId}
 		}
+		b.over = m.Over
 		l.learnBegun(b, m.Begun)
-		l.sayDelivery(b, &wire.Delivery{Round: b.round, Begun: b.begun.Message()})
 		l.refuseDoubts(b)
 		l.fence(b)
 	}
+	l.sayDelivery(b, &wire.Delivery{Round: b.round, Begun: b.begun.Message()}) // each time: the last one may be lost
 	b.told = b.told[:0]
 	for _, g := range b.given { // of a connection that broke
 		if g.gone {
@@ -112,7 +113,7 @@ func (l *loop) requestAnswer(s *session, id uint64, m *wire.Answer) error {
 	}
 	if m.Last {
 		b.back(0)
-		b.leaving = true // nothing more until another attempt serves
+		b.over = true
 		l.acknowledge(b)
 		return nil
 	}
@@ -161,11 +162,11 @@ func (l *loop) deliverAll() {
 		if b.by == nil || b.by.conn == nil || !b.by.conn.Room() || b.unsafe {
 			continue
 		}
-		if !b.leaving && l.mustLeave(b) {
+		if !b.leaving && !b.over && l.mustLeave(b) {
 			b.leaving = true
 			l.sayDelivery(b, &wire.Delivery{Leave: true})
 		}
-		if b.leaving {
+		if b.leaving || b.over {
 			l.deliver(b, nil)
 			continue
 		}
