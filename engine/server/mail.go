@@ -163,15 +163,36 @@ func (l *loop) endOf(j *job, t graph.TaskID) *wire.Answered {
 
 // requestWithdraw takes a call back.
 func (l *loop) requestWithdraw(s *session, m *wire.Withdraw) {
-	b := l.mail.find(graph.TaskID{Job: graph.JobID(m.Job), Index: m.Index})
-	if b == nil {
+	t := graph.TaskID{Job: graph.JobID(m.Job), Index: m.Index}
+	b := l.mail.find(t)
+	if b != nil {
+		if n := b.of(s.id, m.Request); n != nil {
+			l.withdraw(b, n)
+			l.settled(s, b, n)
+			return
+		}
+	}
+	if m.Sent == 0 || m.Sent >= l.opts.Epoch || b == nil && !l.isActor(t) {
 		return
 	}
-	if n := b.of(s.id, m.Request); n != nil {
-		l.withdraw(b, n)
-		l.settled(s, b, n)
-	} else if m.Sent != 0 && m.Sent < l.opts.Epoch && len(b.gone) < maxGone {
-		b.gone = append(b.gone, &wire.Caller{Session: s.caller(), Request: m.Request})
+	l.goneCall(l.mail.open(t), s, m.Request)
+}
+
+// isActor reports whether a task is an actor that has not ended.
+func (l *loop) isActor(t graph.TaskID) bool {
+	j := l.jobs[t.Job]
+	if j == nil || t.Index >= j.tasks {
+		return false
+	}
+	id, _ := j.chunkOf(t.Index).spec(t.Index)
+	return j.classes[id].Actor && l.endOf(j, t) == nil
+}
+
+// goneCall has an actor told, when it serves, that nobody waits for a call that an earlier scheduler
+// may have given it.
+func (l *loop) goneCall(b *box, s *session, request uint64) {
+	if len(b.gone) < maxGone {
+		b.gone = append(b.gone, &wire.Caller{Session: s.caller(), Request: request})
 		l.mail.touch(b)
 	}
 }
@@ -183,6 +204,8 @@ func (l *loop) withdraw(b *box, n *letter) {
 	if b.withdraw(n) {
 		b.told = append(b.told, n.id)
 		l.mail.touch(b)
+	} else if s := l.callers[n.claim.client]; n.sent != 0 && n.answer == nil && s != nil {
+		l.goneCall(b, s, n.claim.request)
 	}
 }
 
@@ -203,7 +226,7 @@ func (l *loop) settled(s *session, b *box, n *letter) {
 
 // tidy drops a box with nothing in it.
 func (l *loop) tidy(b *box) {
-	if b.by == nil && b.idle() && b.begun.Empty() {
+	if b.by == nil && len(b.gone) == 0 && b.idle() && b.begun.Empty() {
 		l.mail.drop(b)
 	}
 }
@@ -228,9 +251,13 @@ func (l *loop) post(b *box, n *letter, a *wire.Answered) {
 // leaveMail is the end of a session: it waits for nothing any more, and answers nothing.
 func (l *loop) leaveMail(s *session) {
 	for b := range s.calls {
-		if given := b.leave(s.id); len(given) > 0 {
+		given, before := b.leave(s.id)
+		if len(given) > 0 {
 			b.told = append(b.told, given...)
 			l.mail.touch(b)
+		}
+		for _, n := range before {
+			l.goneCall(b, s, n.claim.request)
 		}
 		l.tidy(b)
 	}
@@ -289,7 +316,7 @@ func (l *loop) lookAtEnd(b *box) {
 			l.post(b, n, end)
 		}
 	}
-	b.checkpoint = nil
+	b.checkpoint, b.gone = nil, nil
 	l.tidy(b)
 }
 

@@ -119,6 +119,54 @@ func (c *client) wantEnd(ch <-chan *wire.Reply, kind graph.FailKind) {
 	}
 }
 
+// A call that an earlier scheduler may have given is taken back: the actor is told when it serves, wherever the call is by then.
+func TestCallsWithdrawnBeforeTheActorServes(t *testing.T) {
+	c := start(t, Options{Epoch: 5})
+	cl, other := c.client("alice", ""), c.client("bob", "")
+	job := cl.actors("", 1)
+	withdraw := func(request uint64) {
+		cl.call(&wire.Request{Body: &wire.Request_Withdraw{Withdraw: &wire.Withdraw{Job: job, Request: request, Sent: 4}}})
+	}
+	sent := func(cl *client, name string) uint64 {
+		r := callOf(job, 0, name, false)
+		r.GetCall().Sent = 4
+		id, _ := cl.start(r)
+		return id
+	}
+	withdraw(999) // it does not come again
+	eventually(t, "the box stays", func() bool { return gone(c, job) == 1 })
+	x := sent(cl, "x")
+	withdraw(x)
+	eventually(t, "what waits is taken back", func() bool { return gone(c, job) == 2 })
+	y := sent(other, "y")
+	eventually(t, "it waits", func() bool { return waiting(c, job) == 1 })
+	if err := other.conn.Bye(context.Background(), "done"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "who leaves takes it back", func() bool { return gone(c, job) == 3 })
+	d := c.worker("w1", 1, nil).run().serve(1).delivery()
+	var told []uint64
+	for _, g := range d.Gone {
+		told = append(told, g.Request)
+	}
+	if !slices.Equal(told, []uint64{999, x, y}) || len(d.Call) != 0 {
+		t.Errorf("%v, want %v", d, []uint64{999, x, y})
+	}
+}
+
+// gone returns of how many calls a job's first actor is to be told that nobody waits for them.
+func gone(c *cluster, job uint32) int {
+	got := make(chan int, 1)
+	c.srv.loop.send(look(func(l *loop) {
+		n := 0
+		if b := l.mail.find(task(job, 0)); b != nil {
+			n = len(b.gone)
+		}
+		got <- n
+	}))
+	return <-got
+}
+
 // What an actor gave back and says again, as the connection broke, answers nothing.
 func TestCallsGoBackOnce(t *testing.T) {
 	c := start(t, Options{})

@@ -161,8 +161,8 @@ func (m *mailbox) withdraw(n *letter) (given bool) {
 }
 
 // leave takes back all calls of a client, and returns the ids of those that the actor has
-// been given.
-func (m *mailbox) leave(client graph.ClientID) (given []uint64) {
+// been given, and those that it may have been given by an earlier scheduler.
+func (m *mailbox) leave(client graph.ClientID) (given []uint64, before []*letter) {
 	theirs := func(n *letter) bool { return n.claim.client == client }
 	for _, n := range m.calls {
 		if theirs(n) {
@@ -179,9 +179,12 @@ func (m *mailbox) leave(client graph.ClientID) (given []uint64) {
 		if theirs(n) {
 			m.bytes -= len(n.payload)
 		}
+		if theirs(n) && n.sent != 0 {
+			before = append(before, n)
+		}
 		return theirs(n)
 	})
-	return given
+	return given, before
 }
 
 // back has all calls that were given wait again but the one of an id: they have not begun.

@@ -153,7 +153,7 @@ func TestMailboxLeave(t *testing.T) {
 	}
 	m.keep(m.of(1, 1), &wire.Answered{Result: []byte("kept")})
 	given := m.take(2)
-	if got := m.leave(1); !slices.Equal(got, []uint64{given[0].id}) {
+	if got, _ := m.leave(1); !slices.Equal(got, []uint64{given[0].id}) {
 		t.Errorf("%v", got)
 	}
 	wantRequests(t, "what others wait for", m.take(9), 4, 6)
