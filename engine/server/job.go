@@ -256,7 +256,9 @@ func equalClass(a, b *graph.Class) bool {
 
 // openJob makes a job. An unnamed one belongs to the session.
 func (l *loop) openJob(name string, s *session) *job {
-	l.lastJob++
+	if l.lastJob++; name == "" && s.nested {
+		l.reserve()
+	}
 	j := &job{
 		id: l.lastJob, name: name, owner: s.user, opened: l.now,
 		watches: map[*watch]struct{}{},

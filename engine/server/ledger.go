@@ -86,6 +86,23 @@ func (l *loop) recordOf(j *job, client graph.ClientID, r *wire.Record) {
 	}
 }
 
+// reserved is how many ids of jobs and clients are given out before the journal has to know of more.
+const reserved = 1024
+
+// reserve has the next scheduler begin above the ids that were given to clients within tasks, which are not recorded: else a
+// handle of an actor or result there, kept by whoever outlives the task, would be one of another's. It does so half a block ahead.
+func (l *loop) reserve() {
+	k := &l.reserves
+	if l.ledger == nil || l.replaying || uint32(l.lastJob)+reserved/2 < k.job && uint32(l.lastClient)+reserved/2 < k.client {
+		return
+	}
+	*k = counters{uint32(l.lastJob) + reserved, uint32(l.lastClient) + reserved}
+	l.record(0, &wire.Record{Body: &wire.Record_Counters{Counters: &wire.CountersRecord{Job: k.job, Client: k.client}}})
+}
+
+// counters are ids up to which none is to be given out by another scheduler.
+type counters struct{ job, client uint32 }
+
 // unrecord takes back a record of which nothing came.
 func (l *loop) unrecord(r *wire.Record) {
 	if l.ledger == nil {

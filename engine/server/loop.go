@@ -52,6 +52,7 @@ type loop struct {
 	jobs      map[graph.JobID]*job
 	jobNames  map[string]*job // without those being closed
 	lastJob   graph.JobID
+	reserves  counters // see reserve
 	lastChunk uint64
 
 	workers     map[graph.WorkerID]*worker

@@ -231,6 +231,23 @@ func TestCallsServeAgain(t *testing.T) {
 	}
 }
 
+// In the life of the scheduler that took its submission, an actor's first attempt can tell nothing of calls from
+// before: they were another's, that had its name.
+func TestCallsOfAnother(t *testing.T) {
+	for era, want := range map[uint32]uint64{0: 5, 1: 1} { // it was submitted in generation 0
+		c := start(t, Options{Epoch: 5})
+		cl := c.client("alice", "")
+		cl.actors("", 1)
+		set := make(chan struct{})
+		c.srv.loop.send(look(func(l *loop) { l.era = era; close(set) }))
+		<-set
+		p := c.worker("w1", 1, nil).run().serve(1)
+		if b := nextOf[*wire.Reply](p).GetDelivery().GetBegun(); b.GetSince() != want {
+			t.Errorf("in generation %d: %v, want since %d", era, b, want)
+		}
+	}
+}
+
 // Calls come in their order, no more than the window unanswered, those from before the
 // actor lived as well.
 func TestCalls(t *testing.T) {

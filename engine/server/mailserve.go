@@ -56,14 +56,15 @@ func (l *loop) requestServe(s *session, id uint64, m *wire.Serve) error {
 }
 
 // learnBegun finds out since when it is known which of the actor's calls have begun: from the
-// start, if this is its first attempt; from when an attempt on knows it that lived under an
+// start, if this is its first attempt and its submission outlived a scheduler, so that no other actor can have had
+// its name; from when an attempt on knows it that lived under an
 // earlier scheduler, and tells what it knows; or since this scheduler began.
 func (l *loop) learnBegun(b *box, m *wire.Begun) {
 	const always = 1
 	t := b.task
-	first := graph.FirstAttempt(l.jobs[t.Job].chunkOf(t.Index).era) + 1
+	era := l.jobs[t.Job].chunkOf(t.Index).era
 	switch k := &b.begun; {
-	case b.at.Attempt == first:
+	case b.at.Attempt == graph.FirstAttempt(era)+1 && era < l.era:
 		k.Since = always
 	case k.Since == 0 && m.GetSince() != 0:
 		k.Since = m.Since

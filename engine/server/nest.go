@@ -198,6 +198,7 @@ func (n *nest) hello(m *wire.Hello) error {
 	}
 	if n.s == nil {
 		l.lastClient++
+		l.reserve()
 		n.s = newSession(l.lastClient, j.owner)
 		n.s.nested = true
 	}

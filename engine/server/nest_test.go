@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yarnd/yarnd/engine/graph"
+	"github.com/yarnd/yarnd/engine/journal/memstore"
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
@@ -105,6 +106,29 @@ func (p *nestPeer) ask(id uint64, r *wire.Request) *wire.Reply {
 	r.Id = id
 	p.frame(wire.KindRequest, r)
 	return nextOf[*wire.Reply](p)
+}
+
+// What a task's client opened is not in the journal, but its number is not given out again: a handle of
+// what was there would be one of another's.
+func TestNestIDsAreNotReused(t *testing.T) {
+	dir := memstore.New(1, false)
+	first := start(t, Options{Journal: dir.Process(nil)})
+	p, _, _ := first.nestPeer(1)
+	p.hello("")
+	quiet := p.ask(1, openJob("")).GetJob().Job
+	p.ask(2, openJob("")) // another turn
+	eventually(t, "it is safe", func() bool {
+		got := make(chan bool, 1)
+		first.srv.loop.send(look(func(l *loop) { got <- l.ledger.safe.Load() == l.ledger.journal.Appended() }))
+		return <-got
+	})
+	if err := first.srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, Options{Journal: dir.Process(nil), Epoch: 2})
+	if job := second.client("bob", "").newJob("n"); job <= quiet {
+		t.Errorf("job %d, and %d was one before", job, quiet)
+	}
 }
 
 // A client within a task submits one, which the worker runs in the slot of its parent.

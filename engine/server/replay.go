@@ -84,7 +84,7 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 			delete(l.back.expected, b.Member.Name)
 		}
 	case *wire.Record_Counters:
-		l.lastJob, l.lastClient = graph.JobID(b.Counters.Job), graph.ClientID(b.Counters.Client)
+		l.lastJob, l.lastClient = max(l.lastJob, graph.JobID(b.Counters.Job)), max(l.lastClient, graph.ClientID(b.Counters.Client))
 	case *wire.Record_Log:
 		return l.recallLog(b.Log)
 	case *wire.Record_Took:

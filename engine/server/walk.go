@@ -58,7 +58,7 @@ type savedSession struct {
 // begin notes what there is.
 func (s *snapshot) begin() {
 	l := s.l
-	s.counters = &wire.CountersRecord{Job: uint32(l.lastJob), Client: uint32(l.lastClient)}
+	s.counters = &wire.CountersRecord{Job: max(uint32(l.lastJob), l.reserves.job), Client: max(uint32(l.lastClient), l.reserves.client)}
 	for _, c := range l.sessions {
 		if !c.nested {
 			s.sessions = append(s.sessions, savedSession{c.id, &wire.SessionRecord{Token: c.token, User: c.user, Host: c.host}, slices.Clone(c.retried), slices.Clone(c.removed)})
