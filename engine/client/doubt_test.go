@@ -86,6 +86,27 @@ func TestServingAnewAfterLast(t *testing.T) {
 	}
 }
 
+// A call that waits is passed over when it is taken back, also when the one that runs has come again behind it.
+func TestServingWithdrawnBelowWhatRuns(t *testing.T) {
+	c := newClient(Options{})
+	s, err := c.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(d *wire.Delivery) { s.take(&wire.Reply{Body: &wire.Reply_Delivery{Delivery: d}}, nil) }
+	take(&wire.Delivery{Call: []*wire.Delivered{doubted(1, 7, 1, 0)}})
+	if _, err := s.Next(func() {}); err != nil {
+		t.Fatal(err)
+	}
+	s.anew()
+	take(&wire.Delivery{Begun: &wire.Begun{Since: 1}, Call: []*wire.Delivered{doubted(2, 8, 1, 0), doubted(3, 7, 1, 1)}})
+	take(&wire.Delivery{Withdrawn: []uint64{2}})
+	s.Answer(nil, nil, 9)
+	if d, err := s.Next(func() {}); err != nil || d != nil {
+		t.Errorf("%v, %v: it was taken back", d, err)
+	}
+}
+
 // Of answers the last ones are kept, within bounds, and none that is too large.
 func TestPastBounds(t *testing.T) {
 	var p past

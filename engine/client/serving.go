@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -86,7 +87,7 @@ func (s *Serving) take(r *wire.Reply, err error) {
 	for _, id := range m.GetWithdrawn() {
 		if id == s.running && s.stop != nil {
 			s.stop()
-		} else if id > s.running {
+		} else if slices.ContainsFunc(s.queue, func(d *wire.Delivered) bool { return d.Id == id }) { // running may have come again, above those
 			s.gone[id] = struct{}{}
 		}
 	}

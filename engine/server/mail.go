@@ -93,6 +93,9 @@ func (l *loop) requestCall(s *session, id uint64, c *wire.Call, reply *wire.Repl
 	if n.inDoubt() && (err != nil || end != nil || b != nil && b.by != nil && n.sent < b.begun.Since) {
 		return false, unknown
 	}
+	if err == nil && end == nil && !n.inDoubt() { // what is was taken once
+		err = l.mayTake(0)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -137,10 +140,7 @@ func (l *loop) mayCall(s *session, t graph.TaskID, actor string) (end *wire.Answ
 	if n, ok := s.conn.(*nest); ok && n.at.Task == t {
 		return nil, wire.Errorf(wire.Deadlock, "actor %s (%s) calls itself, and would wait for its own end: call the function that the method is of", actor, t)
 	}
-	if end := l.endOf(j, t); end != nil {
-		return end, nil
-	}
-	return nil, l.mayTake(0)
+	return l.endOf(j, t), nil
 }
 
 // endOf returns how an actor has ended, nil if it has not.
@@ -316,7 +316,9 @@ func (l *loop) lookAtEnd(b *box) {
 			l.post(b, n, end)
 		}
 	}
-	b.checkpoint, b.gone = nil, nil
+	if b.checkpoint, b.gone = nil, nil; j == nil || !l.core.Held(b.task) { // nobody can retry it
+		b.begun = wire.Calls{}
+	}
 	l.tidy(b)
 }
 

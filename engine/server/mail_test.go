@@ -248,6 +248,32 @@ func TestCallsOfAnother(t *testing.T) {
 	}
 }
 
+// What an actor has begun that failed for good is not done again when it is retried, though the client's
+// connection broke when it was told.
+func TestCallsOfARetriedActor(t *testing.T) {
+	c := start(t, Options{})
+	cl := c.client("alice", "")
+	job := cl.actors("j", 1)
+	w := c.worker("w1", 1, nil)
+	p := w.run().serve(1)
+	x := cl.begin(job, "x")
+	id := cl.lastID.Load()
+	p.delivery()
+	p.fail(graph.FailUser)
+	cl.wantCode(x[0], wire.Interrupted)
+	w.run().fail(graph.FailUser) // the last time
+	eventually(t, "it has failed", func() bool { return cl.call(callOf(job, 0, "w", false)).GetAnswered().GetEnded() })
+	cl.call(&wire.Request{Body: &wire.Request_Retry{Retry: &wire.Retry{Job: job, Index: []uint32{0}}}})
+	m := expect[*wire.Assign](w, wire.KindAssign)
+	w.send(wire.KindStarted, started(m))
+	p = &nestPeer{peer: w, task: m.At(0), stream: 1}
+	p.hello("")
+	p.serve(1)
+	if b := nextOf[*wire.Reply](p).GetDelivery().GetBegun(); len(b.GetRequest()) != 1 || b.Request[0] != id {
+		t.Errorf("it is told of %v, and call %d has begun", b, id)
+	}
+}
+
 // Calls come in their order, no more than the window unanswered, those from before the
 // actor lived as well.
 func TestCalls(t *testing.T) {

@@ -255,10 +255,11 @@ func (m *mailbox) drop(list []*letter) {
 	}
 }
 
-// end empties the mailbox, and returns all calls that have no answer.
+// end empties the mailbox, and returns all calls that have no answer. What has begun has begun
+// also for the actor that a retry brings back.
 func (m *mailbox) end() (out []*letter) {
 	all := append(m.given, m.waiting...)
-	m.given, m.waiting, m.begun = nil, nil, wire.Calls{}
+	m.given, m.waiting, m.runs = nil, nil, nil
 	m.drop(all)
 	return slices.DeleteFunc(all, func(n *letter) bool { return n.gone })
 }

@@ -31,7 +31,7 @@ func (l *loop) requestUnpublish(s *session, id uint64, name string) error {
 }
 
 // maxRemoved bounds the requests that a session remembers to have taken names back.
-const maxRemoved = 64
+const maxRemoved = 1024
 
 func (s *session) keepRemoved(id uint64) {
 	s.removed = append(s.removed, id)
