@@ -12,7 +12,7 @@ import (
 )
 
 // version is the protocol's, in setup and ready.
-const version = 3
+const version = 4
 
 // setup is the worker's first frame.
 type setup struct {

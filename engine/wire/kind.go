@@ -10,7 +10,7 @@ import (
 const Protocol = "yarnd-engine/1"
 
 // Version is the protocol version that this package speaks, in Hello and Welcome.
-const Version = 1
+const Version = 2
 
 // Limits of the protocol. All are checked by Unmarshal.
 const (
