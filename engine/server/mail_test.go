@@ -386,6 +386,7 @@ func TestCallsComeBack(t *testing.T) {
 	back.wantCode(x, wire.Interrupted)
 	back.wantResult(again(base+1, "y", false), "2")
 	third := again(base+2, "z", false)
+	back.call(&wire.Request{Body: &wire.Request_ListNames{ListNames: &wire.ListNames{}}}) // it has come: the answer takes another way
 	p.answer(5, &wire.Answer{Id: y[1].Id, Result: []byte("3"), Window: 9})
 	back.wantResult(third, "3")
 	// What may be done twice is.
