@@ -7,7 +7,7 @@ import struct
 import threading
 
 IN, OUT, LIFE, PAGE = 3, 4, 5, 6
-VERSION = 3
+VERSION = 4
 SETUP, STOP, DATA, SIGNAL, RUNS, INPUTS, RECALL = 1, 3, 4, 5, 6, 7, 8
 READY, READ, CHUNK, FAILED, DONE, RECALLED = 20, 22, 23, 25, 26, 27
 USER, MEMORY, TIME, INPUT, CANCELLED = 1, 3, 4, 5, 6  # graph.FailKind
