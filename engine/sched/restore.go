@@ -175,7 +175,9 @@ func (c *Core) stepRecall(ev Recall) {
 			c.bury(j, i)
 		}
 	case FactFenced:
-		t.attempt = max(t.attempt, f.Attempt)
+		if t.flags&flagSeen == 0 { // else one attempt's end was told, and stays the one that counts
+			t.attempt = max(t.attempt, f.Attempt)
+		}
 	case FactFailed:
 		c.recallFailed(j, i, f)
 	default:

@@ -30,7 +30,9 @@ func (tw *twin) recall(f sched.Fact) error {
 	case t.gone:
 		return fmt.Errorf("fact %+v of a task that is forgotten", f)
 	}
-	t.row = max(t.row, f.Attempt)
+	if f.Kind != sched.FactFenced || !t.told {
+		t.row = max(t.row, f.Attempt)
+	}
 	switch f.Kind {
 	case sched.FactDone:
 		if t.failed != 0 {
