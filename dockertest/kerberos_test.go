@@ -268,14 +268,7 @@ func TestKerberosCache(t *testing.T) {
 	if l.Principal() != "alice@EXAMPLE.TEST" || time.Until(ends) < time.Hour || !renews.After(ends) {
 		t.Errorf("%s until %v, renewable until %v", l.Principal(), ends, renews)
 	}
-	apps, err := k.rm(t, k.conf, l).Applications(t.Context(), &pb.GetApplicationsRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range apps {
-		if slices.Contains([]string{"", "alice"}, a.GetUser()) {
-			continue
-		}
-		t.Logf("also seen: %s of %s", a.GetApplicationId(), a.GetUser())
+	if _, err := k.rm(t, k.conf, l).Applications(t.Context(), &pb.GetApplicationsRequest{}); err != nil {
+		t.Error(err)
 	}
 }

@@ -72,6 +72,12 @@ func TestFakeSecured(t *testing.T) {
 				must(t, fsys.Recover(t.Context(), "/"+how+"/journal"))
 			})
 		}
+		wrapped, err := Open(t.Context(), site.With(map[string]string{"dfs.data.transfer.protection": "integrity"}), "", Options{User: me, Tickets: tickets})
+		must(t, err)
+		defer wrapped.Close()
+		if _, err := wrapped.Open(t.Context(), "/ticket/any"); !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s, to be read in wrapped pieces: %v", protection, err)
+		}
 		if protection == "privacy" {
 			continue
 		}

@@ -16,6 +16,11 @@ func (r *remote) Open(ctx context.Context, name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !r.readable() {
+		return nil, &Error{Op: "open", Path: p, Kind: ErrUnsupported,
+			Detail: "reading is not there yet where data travels signed or encrypted on a cluster with Kerberos (dfs.data.transfer.protection, dfs.encrypt.data.transfer)",
+			Hint:   "read it with: hdfs dfs -cat"}
+	}
 	f := &remoteFile{fs: r, ctx: ctx}
 	if err := f.open(p); err != nil {
 		return nil, err

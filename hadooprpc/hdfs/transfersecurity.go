@@ -51,6 +51,12 @@ type transferSecurity struct {
 	least   sasl.QOP // by the block's token; 0: not at all
 }
 
+// readable is whether the library's reader can be trusted with what DataNodes send: it loses bytes where wrapped pieces
+// are small.
+func (r *remote) readable() bool {
+	return r.pool.dial.nameNode == nil || !r.transfer.encrypt && r.transfer.least <= sasl.QOPAuth
+}
+
 // dialBlock connects to a DataNode for a block with that token.
 func (r *remote) dialBlock(ctx context.Context, addr string, block *pb.Token) (net.Conn, error) {
 	conn, err := r.pool.dial.dial(ctx, "tcp", addr)

@@ -22,7 +22,7 @@ var (
 	idError = tokenID{3, 0}
 )
 
-// application0 is the class and number of the frame's tag.
+// The class and number of the frame's tag.
 const applicationClass, applicationTag = asn1.ClassApplication, 0
 
 // frame puts body into a token.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jcmturner/gokrb5/v8/credentials"
 )
@@ -171,6 +170,3 @@ func (w *walker) credential() {
 	w.data()                 // ticket
 	w.data()                 // second ticket
 }
-
-// nearEnd is how long before its end a ticket is not counted on any more: work has to be done with it.
-const nearEnd = 30 * time.Second

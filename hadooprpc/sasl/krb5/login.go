@@ -39,6 +39,9 @@ type Login struct {
 	renews time.Time // until when it can be renewed
 }
 
+// nearEnd is how long before its end a ticket is not counted on any more: work has to be done with it.
+const nearEnd = 30 * time.Second
+
 // FromCache is the login of who has run kinit. Where the cache is filled anew, that is noticed.
 func FromCache(c *Config, path string) (*Login, error) {
 	l := newLogin(c)
