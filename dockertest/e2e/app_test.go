@@ -59,8 +59,14 @@ type status struct {
 		Name                             string
 		Wanted, Asked, Starting, Running int
 	}
-	Containers []struct{ ID, Pool, Node, State string }
+	Containers []box
 	Work       struct{ Workers, Slots int }
+}
+
+// box is one container.
+type box struct {
+	ID, Pool, Node, State string
+	Since                 time.Time
 }
 
 func (a app) status(t *testing.T) status {

@@ -41,6 +41,7 @@ func TestLifeOfACluster(t *testing.T) {
 	second := time.Now()
 	await(t, "20 of the second job's tasks are done and more run", 3*time.Minute, func() bool { return len(job.runs(t)) > 22 && a.tasksDone(t) >= 20 })
 	t.Logf("workers are back, and 20 tasks done, after %v: %+v", time.Since(second).Round(time.Millisecond), a.status(t).Work)
+	await(t, "YARN knows of two workers that they run", time.Minute, func() bool { return len(known(a.ofPool(t, "worker", "running"))) >= 2 })
 	a.delayOnly(t, "the application master is killed", func() {
 		killOne(t, a, "appmaster")
 		await(t, "the second attempt is there", time.Minute, func() bool { return len(a.attempts(t)) == 2 })
@@ -50,7 +51,7 @@ func TestLifeOfACluster(t *testing.T) {
 		killOne(t, a, "scheduler")
 		await(t, "another scheduler is there", time.Minute, func() bool {
 			now := a.ofPool(t, "scheduler", "")
-			return len(now) == 1 && !slices.Equal(now, before)
+			return len(now) == 1 && now[0].ID != before[0].ID
 		})
 	})
 	a.delayOnly(t, "the active ResourceManager is killed", func() {
@@ -92,28 +93,41 @@ func someText(t *testing.T, alice dockertest.Edge) string {
 awk '{print $2 "\t" $1}' | LC_ALL=C sort | sha256sum; rm -rf /tmp/life`)
 }
 
-// delayOnly makes a fault happen and waits until the workers that were there are there again.
+// known are those that have run for so long that their nodes' heartbeats have told the ResourceManager. Before that a
+// container ends with the attempt that was given it (RMContainerImpl: ACQUIRED to KILLED).
+func known(boxes []box) []box {
+	return slices.DeleteFunc(slices.Clone(boxes), func(b box) bool { return time.Since(b.Since) < 3*time.Second })
+}
+
+// delayOnly makes a fault happen and waits until as many workers are there again, among them all that YARN knew to run.
 func (a app) delayOnly(t *testing.T, what string, fault func()) {
 	t.Helper()
 	before, start := a.ofPool(t, "worker", "running"), time.Now()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s at %v; before that the workers were %v\n%+v\n%s", what, start, before, a.status(t), a.must(t, "events"))
+		}
+	})
+	kept := known(before)
 	fault()
 	await(t, what+": all workers are there again", 3*time.Minute, func() bool {
 		now := a.ofPool(t, "worker", "") // and others: the cluster may be growing
-		gone := slices.ContainsFunc(before, func(id string) bool { return !slices.Contains(now, id) })
+		gone := slices.ContainsFunc(kept, func(k box) bool {
+			return !slices.ContainsFunc(now, func(b box) bool { return b.ID == k.ID })
+		})
 		return !gone && a.status(t).Work.Workers >= len(before)
 	})
-	t.Logf("%s: %d workers again after %v", what, len(before), time.Since(start).Round(time.Millisecond))
+	t.Logf("%s: %d workers again, %d of them the same for certain, after %v", what, len(before), len(kept), time.Since(start).Round(time.Millisecond))
 }
 
-// ofPool are the ids of a pool's containers, in order; with a state, of those that are in it: one that has not been
-// started goes with the attempt that was given it.
-func (a app) ofPool(t *testing.T, pool, state string) (ids []string) {
+// ofPool are a pool's containers, in order; with a state, those that are in it.
+func (a app) ofPool(t *testing.T, pool, state string) (boxes []box) {
 	t.Helper()
 	for _, b := range a.status(t).Containers {
 		if b.Pool == pool && (state == "" || b.State == state) {
-			ids = append(ids, b.ID)
+			boxes = append(boxes, b)
 		}
 	}
-	slices.Sort(ids)
-	return ids
+	slices.SortFunc(boxes, func(x, y box) int { return strings.Compare(x.ID, y.ID) })
+	return boxes
 }

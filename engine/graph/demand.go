@@ -21,7 +21,7 @@ type Demand struct {
 	Waiting int // for inputs
 	Soon    int // of Waiting: ready when what workers have now has ended
 
-	Ended uint64 // attempts that workers had and have no more; grows
+	Ended uint64 // attempts that came to an outcome at a worker; grows. Not those that were taken back or lost
 
 	SoonIn time.Duration // how long a task takes that Soon waits for; 0: unknown
 	Took   time.Duration // how long one takes; 0: unknown

@@ -99,6 +99,33 @@ func TestParkedBeyondTheSample(t *testing.T) {
 	s.want("running", s.demand().Running, 0)
 }
 
+// What is taken back from a worker, or lost with it, has not ended: whoever counts on ends to learn how long tasks take
+// would think that they are short.
+func TestTakenBackIsNoEnd(t *testing.T) {
+	s := tell(t, Config{})
+	s.submit(nil, nil, nil)
+	s.step(WorkerJoined{Worker: 1, Slots: 1})
+	s.output()
+	s.step(took2s(1, 0))
+	s.want("the last is given ahead of time", tasksOf(s.output()), []uint32{2})
+	s.want("one has ended", s.demand().Ended, uint64(1))
+	s.step(started(1, attempt(1, 1)), WorkerJoined{Worker: 2, Slots: 1})
+	back := s.output().Retract
+	s.want("the one that waits is asked back", back, []Order{{1, id(2), 1}})
+	s.step(Retracted{Worker: 1, Tasks: []TaskAttempt{attempt(2, 1)}, OK: []bool{true}})
+	s.output()
+	s.step(WorkerLeft{Worker: 1})
+	s.output()
+	d := s.demand()
+	s.want("still one, and two to do", []int{int(d.Ended), d.Ready + d.Given}, []int{1, 2})
+	s.step(failed(2, 2, 2, graph.FailUser))
+	s.output()
+	s.want("a failure that is tried again is no end", s.demand().Ended, uint64(1))
+	s.step(failed(2, 2, 3, graph.FailUser))
+	s.output()
+	s.want("but the last one is", s.demand().Ended, uint64(2))
+}
+
 // A pool that shrinks and then shall not takes back whom it has not let go of.
 func TestShrinkIsTakenBack(t *testing.T) {
 	s := tell(t, Config{})

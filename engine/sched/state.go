@@ -140,8 +140,8 @@ func (c *Core) apply(j *job, i uint32, m move) {
 	cl := j.classOf(t)
 	j.counts[t.state]--
 	cl.parts.count(t.state, ^uint32(0))
-	if t.state.Given() && !mv.to.Given() {
-		cl.ended++
+	if t.state.Given() && (m == moveFinish || m == moveFail) {
+		cl.ended++ // what went back without an outcome tells nothing of how long it takes
 	}
 	t.state = mv.to
 	j.counts[t.state]++
