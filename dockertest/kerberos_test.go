@@ -21,8 +21,10 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
@@ -145,6 +147,7 @@ func speakKerberos(t *testing.T, composition string) {
 	ok(t, fsys.RemoveAll(ctx, home+"2"))
 
 	k.transfer(t, fsys, "/user/alice/kerberos-data")
+	k.delegate(t, fsys)
 
 	rules, err := authtolocal.FromConf(k.conf, k.krb.DefaultRealm)
 	if err != nil {
@@ -152,6 +155,51 @@ func speakKerberos(t *testing.T, composition string) {
 	}
 	if short, err := rules.ShortName("rm/rm.example.test@" + k.krb.DefaultRealm); short != "yarn" {
 		t.Errorf("the ResourceManager's user is %q, %v", short, err)
+	}
+}
+
+// delegate has somebody without a ticket come by alice's token, until it is cancelled.
+func (k kerberized) delegate(t *testing.T, alice hdfs.FS) {
+	t.Helper()
+	ctx := t.Context()
+	issuer := alice.(hdfs.Delegation)
+	tok, given, err := issuer.DelegationToken(ctx, "yarn")
+	ok(t, err)
+	if !given || tok.Kind != token.KindHDFS || !strings.HasSuffix(tok.Service, ":8020") {
+		t.Fatalf("%v, %v", tok, given)
+	}
+	tokens := &token.Credentials{}
+	tokens.Add(tok.Service, tok)
+	holder, err := hdfs.Open(ctx, k.conf, "", hdfs.Options{Login: login.With("alice", nil, tokens), Dial: k.Dial})
+	ok(t, err)
+	defer holder.Close()
+	ok(t, holder.MkdirAll(ctx, "by-token", 0o700))
+	info, err := alice.Stat(ctx, "/user/alice/by-token")
+	ok(t, err)
+	if info.Owner != "alice" {
+		t.Errorf("made by token, and is %s's", info.Owner)
+	}
+	ok(t, holder.Remove(ctx, "by-token"))
+	if _, _, err := holder.(hdfs.Delegation).DelegationToken(ctx, "yarn"); err == nil || !strings.Contains(err.Error(), "kerberos or web authentication") {
+		t.Errorf("a token for who has one only: %v", err)
+	}
+	if _, err := issuer.RenewToken(ctx, tok); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "renew") {
+		t.Errorf("renewed by its owner, whom it does not name: %v", err)
+	}
+	own, _, err := issuer.DelegationToken(ctx, "alice")
+	ok(t, err)
+	until, err := issuer.RenewToken(ctx, own)
+	if err != nil || time.Until(until) < time.Minute {
+		t.Errorf("renewed until %v, %v", until, err)
+	}
+	ok(t, issuer.CancelToken(ctx, own))
+	ok(t, issuer.CancelToken(ctx, tok))
+	late, err := hdfs.Open(ctx, k.conf, "", hdfs.Options{Login: login.With("alice", nil, tokens), Dial: k.Dial})
+	if err == nil {
+		late.Close()
+	}
+	if !errors.Is(err, hdfs.ErrAuth) || !strings.Contains(err.Error(), "can't be found in cache") {
+		t.Errorf("a cancelled token: %v", err)
 	}
 }
 
@@ -197,7 +245,7 @@ func (k kerberized) reads(t *testing.T, name string, want []byte) {
 
 func (k kerberized) hdfs(t *testing.T, l *krb5.Login, user string) hdfs.FS {
 	t.Helper()
-	fsys, err := hdfs.Open(t.Context(), k.conf, "", hdfs.Options{User: user, Tickets: l, Dial: k.Dial})
+	fsys, err := hdfs.Open(t.Context(), k.conf, "", hdfs.Options{Login: login.With(user, l, nil), Dial: k.Dial})
 	if err != nil {
 		t.Fatal(err)
 	}

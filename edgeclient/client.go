@@ -15,6 +15,9 @@ type Options struct {
 	Provider    string        // "yarn" or "local"; "" is $YARND_PROVIDER, else "yarn"
 	Credentials string        // file of clusters that were started by hand; "" is the default, see CredentialsPath
 	Define      []string      // Hadoop properties "key=value" over the site's files
+	Principal   string        // on a cluster with Kerberos: of the Keytab
+	Keytab      string        // file of keys; "" is the ticket cache that kinit fills
+	ProxyUser   string        // whom to act for; "" is $HADOOP_PROXY_USER, else nobody
 	CallTimeout time.Duration // bound of one answer of the cluster; 0 is 20 s
 	Log         *slog.Logger  // nil discards
 	// Leash ends the applications that this client starts on this machine when it is

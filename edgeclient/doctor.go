@@ -51,10 +51,13 @@ func (c *Client) Examine(ctx context.Context, r Request) []Finding {
 	d := &doctor{ctx: ctx, client: c, request: r}
 	p, err := r.prepare(ctx, packaging.LookExaminer(packaging.CacheOptions{}))
 	d.judge("program", err, func() string { return p.bundle.Path + " runs on nodes of " + p.bundle.Machine })
-	if y, ok := c.cluster.(*yarnCluster); ok {
+	y, ok := c.cluster.(*yarnCluster)
+	if ok {
 		d.yarn(y)
 	}
-	d.files()
+	if !ok || y.who != nil {
+		d.files()
+	}
 	if err == nil {
 		err = c.checkAddressSpace(ctx, r, p.bundle.Path)
 		d.judge("virtual memory", err, func() string {
@@ -91,6 +94,9 @@ func (d *doctor) warn(check, detail, next string) {
 // yarn looks at the ResourceManager, and at nothing behind it when it does not answer.
 func (d *doctor) yarn(y *yarnCluster) {
 	d.judge("configuration", nil, func() string { return strings.Join(y.conf.Files(), ", ") })
+	if !d.login(y) {
+		return
+	}
 	var metrics *pb.ClusterMetrics
 	err := y.call(d.ctx, "no answer from "+y.name, func(ctx context.Context) (err error) {
 		metrics, err = y.rm.ClusterMetrics(ctx)
@@ -177,7 +183,7 @@ func versionAt(ctx context.Context, url string) (string, error) {
 // clock compares clocks; a warning comes as progress.
 func (d *doctor) clock(y *yarnCluster) {
 	var said []string
-	probe := &yarnCluster{conf: y.conf, rm: y.rm, name: y.name, user: y.user, opts: y.opts}
+	probe := &yarnCluster{conf: y.conf, who: y.who, rm: y.rm, name: y.name, user: y.user, opts: y.opts}
 	probe.opts.Progress = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 	err := probe.checkClock(d.ctx)
 	switch {

@@ -394,6 +394,9 @@ func nextOf(err error) string {
 
 // fsFault gives a file system's error a person's words.
 func fsFault(what string, err error) error {
+	if f := loginFault(what, err); f != err {
+		return f
+	}
 	switch {
 	case errors.As(err, new(*packaging.TamperedError)):
 		return &Fault{Code: Auth, What: what, Why: err}
@@ -403,6 +406,8 @@ func fsFault(what string, err error) error {
 		return wrap(NotFound, what, err, "Check the path")
 	case errors.Is(err, fs.ErrPermission):
 		return wrap(Auth, what, err, "Ask the owner, or check HADOOP_USER_NAME")
+	case errors.Is(err, hdfs.ErrAuth):
+		return wrap(Auth, what, err, "Run klist to see whether your ticket is good; what the message means is in docs/kerberos.md")
 	case errors.Is(err, hdfs.ErrQuota):
 		return wrap(Refused, what, err, "Run yarnd env gc to remove what no application uses")
 	case errors.Is(err, hdfs.ErrSafeMode):

@@ -11,6 +11,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
@@ -20,10 +21,12 @@ const ApplicationType = "YARND"
 // yarnCluster is a Hadoop cluster as its configuration describes it.
 type yarnCluster struct {
 	conf *conf.Conf
+	who  *login.Identity // nil where there is none, which is what no says
 	rm   *yarn.Client
 	name string
 	user string
 	opts Options
+	no   error // why the ResourceManager cannot be called at all; nil: it can be
 
 	clocked bool // the ResourceManager's clock has been compared with ours
 
@@ -61,14 +64,16 @@ func openYARN(opts Options) (*yarnCluster, error) {
 	if err != nil {
 		return nil, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml in "+strings.Join(c.Files(), ", "))
 	}
-	user := ipc.DefaultUser()
-	o := ipc.Options{User: user, ConnectTimeout: min(opts.CallTimeout, 10*time.Second), CallTimeout: opts.CallTimeout,
+	y := &yarnCluster{conf: c, opts: opts, name: "ResourceManager " + strings.Join(addrs.Client, ",")}
+	o := ipc.Options{ConnectTimeout: min(opts.CallTimeout, 10*time.Second), CallTimeout: opts.CallTimeout,
 		RetryFor: opts.CallTimeout * 3 / 4, Logger: opts.Log}
-	return &yarnCluster{
-		conf: c, user: user, opts: opts,
-		name: "ResourceManager " + strings.Join(addrs.Client, ","),
-		rm:   yarn.NewClient(yarn.Options{Addresses: addrs.Client, IPC: o}),
-	}, nil
+	if y.who, y.no = logIn(c, opts); y.no == nil {
+		y.user = y.who.User()
+		o, err = y.who.IPC(o, c, login.ResourceManager(c, addrs.Client))
+		y.no = loginFault("cannot call the "+y.name, err)
+	}
+	y.rm = yarn.NewClient(yarn.Options{Addresses: addrs.Client, IPC: o})
+	return y, nil
 }
 
 func (y *yarnCluster) Name() string { return y.name }
@@ -83,6 +88,9 @@ func (y *yarnCluster) Close() error {
 		err = errors.Join(err, y.fs.Close())
 		y.fs = nil
 	}
+	if y.who != nil {
+		err = errors.Join(err, y.who.Close())
+	}
 	return err
 }
 
@@ -94,7 +102,10 @@ func (y *yarnCluster) FS(ctx context.Context) (hdfs.FS, error) {
 	if y.fs != nil {
 		return y.fs, nil
 	}
-	f, err := hdfs.Open(ctx, y.conf, "", hdfs.Options{User: y.user, Timeout: y.opts.CallTimeout, Logger: y.opts.Log})
+	if y.who == nil {
+		return nil, y.no
+	}
+	f, err := hdfs.Open(ctx, y.conf, "", hdfs.Options{Login: y.who, Timeout: y.opts.CallTimeout, Logger: y.opts.Log})
 	if err != nil {
 		return nil, fsFault("cannot open "+y.conf.String("fs.defaultFS", "the default file system"), err)
 	}
@@ -105,6 +116,9 @@ func (y *yarnCluster) FS(ctx context.Context) (hdfs.FS, error) {
 // call bounds one exchange with the ResourceManager and gives its error a
 // person's words.
 func (y *yarnCluster) call(ctx context.Context, what string, f func(context.Context) error) error {
+	if y.no != nil {
+		return y.no
+	}
 	bounded, cancel := context.WithTimeout(ctx, y.opts.CallTimeout)
 	defer cancel()
 	err := f(bounded)
@@ -120,6 +134,9 @@ func (y *yarnCluster) call(ctx context.Context, what string, f func(context.Cont
 func (y *yarnCluster) fault(what string, err error) error {
 	var remote *ipc.RemoteError
 	var rejected *yarn.RejectedError
+	if f := loginFault(what, err); f != err {
+		return f
+	}
 	switch {
 	case errors.As(err, &rejected):
 		return &Fault{Code: Refused, What: what, Why: errors.New(firstLine(rejected.Diagnostics)), Next: "Change what it names and submit again"}

@@ -77,6 +77,9 @@ func (y *yarnCluster) Kill(ctx context.Context, app, why string) error {
 	if err != nil {
 		return &Fault{Code: Usage, What: "cannot kill", Why: err}
 	}
+	if y.no != nil {
+		return y.no
+	}
 	if err := y.rm.KillAndWait(ctx, id, why); err != nil {
 		if ctx.Err() != nil {
 			return wrap(TimedOut, app+" has not ended yet", context.Cause(ctx), "Run yarnd kill again")

@@ -41,7 +41,6 @@ func TestLifeOfACluster(t *testing.T) {
 	second := time.Now()
 	await(t, "20 of the second job's tasks are done and more run", 3*time.Minute, func() bool { return len(job.runs(t)) > 22 && a.tasksDone(t) >= 20 })
 	t.Logf("workers are back, and 20 tasks done, after %v: %+v", time.Since(second).Round(time.Millisecond), a.status(t).Work)
-	await(t, "YARN knows of two workers that they run", time.Minute, func() bool { return len(known(a.ofPool(t, "worker", "running"))) >= 2 })
 	a.delayOnly(t, "the application master is killed", func() {
 		killOne(t, a, "appmaster")
 		await(t, "the second attempt is there", time.Minute, func() bool { return len(a.attempts(t)) == 2 })
@@ -102,6 +101,7 @@ func known(boxes []box) []box {
 // delayOnly makes a fault happen and waits until as many workers are there again, among them all that YARN knew to run.
 func (a app) delayOnly(t *testing.T, what string, fault func()) {
 	t.Helper()
+	await(t, "YARN knows of two workers that they run", time.Minute, func() bool { return len(known(a.ofPool(t, "worker", "running"))) >= 2 })
 	before, start := a.ofPool(t, "worker", "running"), time.Now()
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -34,6 +34,9 @@ type command struct {
 	app         string // where a command line names none
 	provider    string
 	credentials string
+	principal   string
+	keytab      string
+	proxyUser   string
 	output      string
 	timeout     time.Duration
 	quiet       bool
@@ -100,6 +103,9 @@ while nobody is connected, and lets its owner come back with the application id.
 	setting(f, "app", &c.app)
 	setting(f, "provider", &c.provider)
 	setting(f, "credentials", &c.credentials)
+	setting(f, "principal", &c.principal)
+	setting(f, "keytab", &c.keytab)
+	setting(f, "proxy-user", &c.proxyUser)
 	setting(f, "output", &c.output)
 	setting(f, "timeout", &c.timeout)
 	setting(f, "quiet", &c.quiet)
@@ -195,7 +201,9 @@ func (c *command) options() edgeclient.Options {
 		wait = c.timeout
 	}
 	return edgeclient.Options{
-		Provider: c.provider, Credentials: c.credentials, Define: c.define, CallTimeout: wait, Log: c.logger(), Progress: c.progress, Upload: c.bars.upload, VmSize: yarnd.AddressSpace,
+		Provider: c.provider, Credentials: c.credentials, Define: c.define, CallTimeout: wait,
+		Principal: c.principal, Keytab: c.keytab, ProxyUser: c.proxyUser,
+		Log: c.logger(), Progress: c.progress, Upload: c.bars.upload, VmSize: yarnd.AddressSpace,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs/hdfstest"
+	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 	"github.com/yarnd/yarnd/hadooprpc/token"
@@ -46,20 +48,23 @@ func startFake(t *testing.T, security hadooptest.Options) *hdfstest.Cluster {
 func TestFakeSecured(t *testing.T) {
 	realm := &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
 	const service = "nn/127.0.0.1"
-	me, err := actingUser("", true) // who owns what the fake has
+	u, err := user.Current() // who owns what the fake has
 	must(t, err)
-	tickets := gssapi.Tickets{Issuer: realm, Client: me}
+	me := u.Username
+	ticket := login.With(me, gssapi.Tickets{Issuer: realm, Client: me}, nil)
 	password := func([]byte) ([]byte, error) { return []byte("password"), nil }
 	for protection, qop := range map[string]sasl.QOP{"authentication": sasl.QOPAuth, "integrity": sasl.QOPInt, "privacy": sasl.QOPConf} {
 		c := startFake(t, hadooptest.Options{Kerberos: func() *gssapi.Acceptor { return realm.Acceptor(service) }, Service: service,
 			Passwords: password, QOPs: []sasl.QOP{qop}})
 		site := conf.FromMap(map[string]string{"fs.defaultFS": c.URL(), "hadoop.security.authentication": "kerberos",
 			"hadoop.rpc.protection": protection, "dfs.namenode.kerberos.principal": "nn/_HOST@EXAMPLE.COM"})
-		for how, opts := range map[string]Options{
-			"ticket": {User: me, Tickets: tickets}, "token": {User: me, Token: &token.Token{Identifier: []byte("id"), Password: []byte("password")}},
-		} {
+		service := strings.TrimPrefix(c.URL(), "hdfs://")
+		tokens := &token.Credentials{}
+		tokens.Add("other", token.Token{Kind: token.KindHDFS, Service: "127.0.0.2:8020"})
+		tokens.Add("this", token.Token{Kind: token.KindHDFS, Service: service, Identifier: []byte("id"), Password: []byte("password")})
+		for how, who := range map[string]*login.Identity{"ticket": ticket, "token": login.With(me, nil, tokens)} {
 			t.Run(protection+" by "+how, func(t *testing.T) {
-				fsys, err := Open(t.Context(), site, "", opts)
+				fsys, err := Open(t.Context(), site, "", Options{Login: who})
 				must(t, err)
 				defer fsys.Close()
 				testFS(t, fsys, "/"+how, 1<<20)
@@ -72,7 +77,7 @@ func TestFakeSecured(t *testing.T) {
 				must(t, fsys.Recover(t.Context(), "/"+how+"/journal"))
 			})
 		}
-		wrapped, err := Open(t.Context(), site.With(map[string]string{"dfs.data.transfer.protection": "integrity"}), "", Options{User: me, Tickets: tickets})
+		wrapped, err := Open(t.Context(), site.With(map[string]string{"dfs.data.transfer.protection": "integrity"}), "", Options{Login: ticket})
 		must(t, err)
 		defer wrapped.Close()
 		if _, err := wrapped.Open(t.Context(), "/ticket/any"); !errors.Is(err, ErrUnsupported) {
@@ -83,19 +88,21 @@ func TestFakeSecured(t *testing.T) {
 		}
 		stricter := site.With(map[string]string{"hadoop.rpc.protection": "privacy"})
 		before := c.NameNode().Accepted()
-		if _, err := Open(t.Context(), stricter, "", Options{User: me, Tickets: tickets}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "insist on auth-conf") {
+		if _, err := Open(t.Context(), stricter, "", Options{Login: ticket}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "insist on auth-conf") {
 			t.Errorf("%s where privacy is wanted: %v", protection, err)
 		}
 		if n := c.NameNode().Accepted() - before; n != 1 {
 			t.Errorf("%s where privacy is wanted: it was tried %d times", protection, n)
 		}
-		if _, err := Open(t.Context(), site, "", Options{Tickets: tickets}); !errors.Is(err, ErrAuth) {
-			t.Errorf("whose tickets are not said: %v", err)
+		tokens = tokens.Without(token.KindRM)
+		delete(tokens.Tokens, "this")
+		if _, err := Open(t.Context(), site, "", Options{Login: login.With(me, nil, tokens)}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "no token for "+c.URL()) {
+			t.Errorf("a token for another NameNode: %v", err)
 		}
 	}
 	plain := startFake(t, hadooptest.Options{})
 	site := conf.FromMap(map[string]string{"fs.defaultFS": plain.URL(), "hadoop.security.authentication": "kerberos", "dfs.namenode.kerberos.principal": "nn/_HOST@EXAMPLE.COM"})
-	if _, err := Open(t.Context(), site, "", Options{User: me, Tickets: tickets}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "configured to be secure") {
+	if _, err := Open(t.Context(), site, "", Options{Login: ticket}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "configured to be secure") {
 		t.Errorf("a NameNode that wants no proof: %v", err)
 	}
 }

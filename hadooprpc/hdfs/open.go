@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	osuser "os/user"
 	"path"
 	"slices"
 	"strings"
@@ -16,8 +14,7 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
-	"github.com/yarnd/yarnd/hadooprpc/sasl"
-	"github.com/yarnd/yarnd/hadooprpc/token"
+	"github.com/yarnd/yarnd/hadooprpc/login"
 )
 
 const (
@@ -28,21 +25,21 @@ const (
 	stallTime = 65 * time.Second
 )
 
-// Options say how to reach a file system. The zero value works on clusters
-// without Kerberos.
+// Options say how to reach a file system. The zero value is who the environment
+// says: see login.Find.
 type Options struct {
-	// User acts instead of HADOOP_USER_NAME or the account of the process.
+	// Login is who we are. nil: login.Find finds out, with User, and the file
+	// system closes it.
+	Login *login.Identity
+	// User is who we are where names are believed, instead of HADOOP_USER_NAME
+	// or the account of the process, and whose the tokens are where we come
+	// with tokens. Only without Login.
 	User string
 	// Timeout bounds each operation on metadata, all its attempts together;
 	// 20 s when zero.
 	Timeout time.Duration
 	// Dial makes all connections; nil is a plain TCP dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Tickets authenticate on a cluster with Kerberos, where User is the short
-	// name of who they are of. nil: there is the Token.
-	Tickets sasl.TicketSource
-	// Token is a delegation token of HDFS. nil: there are Tickets.
-	Token *token.Token
 	// Logger receives repeated calls at debug level; nil discards them.
 	Logger *slog.Logger
 }
@@ -81,11 +78,11 @@ func localHome(c *conf.Conf, user string) string {
 	if prefix == "" || c.Origin("dfs.user.home.dir.prefix") == "default" {
 		return ""
 	}
-	user, err := actingUser(user, false)
+	who, err := login.Find(c.With(map[string]string{"hadoop.security.authentication": "simple"}), login.Options{User: user})
 	if err != nil {
 		return ""
 	}
-	return path.Join("/", prefix, user)
+	return path.Join("/", prefix, who.User())
 }
 
 // target completes a URL from fs.defaultFS.
@@ -120,23 +117,31 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ipc.Secure(c) && opts.Tickets == nil && opts.Token == nil {
-		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth,
-			Detail: "the cluster wants Kerberos (hadoop.security.authentication, from " + c.Origin("hadoop.security.authentication") + "), and there is neither ticket nor token"}
+	who, own := opts.Login, (*login.Identity)(nil)
+	if who == nil {
+		if who, err = login.Find(c, login.Options{User: opts.User}); err != nil {
+			return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth, Err: err}
+		}
+		own = who
 	}
-	if ipc.Secure(c) && opts.User == "" {
-		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth,
-			Detail: "tickets and tokens are somebody's, and Options.User does not say whose"}
+	r, err := remoteFor(c, authority, addresses, who, opts)
+	switch {
+	case err == nil:
+		r.own = own
+	case own != nil:
+		own.Close()
 	}
-	user, err := actingUser(opts.User, ipc.Secure(c))
-	if err != nil {
-		return nil, err
-	}
+	return r, err
+}
+
+// remoteFor is newRemote for somebody.
+func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Identity, opts Options) (*remote, error) {
+	user := who.User()
 	useHostname, err := c.Bool("dfs.client.use.datanode.hostname", false)
 	if err != nil {
 		return nil, err
 	}
-	r := &remote{user: user, timeout: opts.Timeout, log: opts.Logger}
+	r := &remote{user: user, who: who, timeout: opts.Timeout, log: opts.Logger}
 	r.names = names{scheme: "hdfs", authority: authority, home: c.String("dfs.user.home.dir.prefix", "/user") + "/" + user}
 	if r.replication, err = explicit(c, "dfs.replication", c.Int); err != nil {
 		return nil, err
@@ -154,12 +159,11 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	rpc := ipc.Options{
-		User: user, Token: opts.Token, ConnectTimeout: r.timeout, CallTimeout: r.timeout, RetryFor: r.timeout,
-		IdleTimeout: idleTime, Dial: dial, Logger: r.log,
-	}
-	if rpc, err = rpc.WithSecurity(c, "dfs.namenode.kerberos.principal", opts.Tickets); err != nil {
-		return nil, err
+	r.service = nameNodeService(c, authority, addresses)
+	rpc, err := who.IPC(ipc.Options{ConnectTimeout: r.timeout, CallTimeout: r.timeout, RetryFor: r.timeout,
+		IdleTimeout: idleTime, Dial: dial, Logger: r.log}, c, r.service)
+	if err != nil {
+		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth, Err: err}
 	}
 	r.pool = &pool{
 		addresses: addresses,
@@ -180,22 +184,6 @@ func explicit[T int | int64](c *conf.Conf, key string, read func(string, T) (T, 
 		return 0, nil
 	}
 	return read(key, 0)
-}
-
-// actingUser follows Hadoop: HADOOP_USER_NAME counts on clusters without
-// Kerberos only.
-func actingUser(user string, kerberos bool) (string, error) {
-	if user != "" {
-		return user, nil
-	}
-	if name := os.Getenv("HADOOP_USER_NAME"); name != "" && !kerberos {
-		return name, nil
-	}
-	u, err := osuser.Current()
-	if err != nil {
-		return "", &Error{Op: "open", Path: "hdfs", Kind: ErrAuth, Err: err, Hint: "set HADOOP_USER_NAME"}
-	}
-	return u.Username, nil
 }
 
 // nameNodes returns the addresses behind an authority: a host, or a nameservice

@@ -68,7 +68,8 @@ func TestOpenChooses(t *testing.T) {
 		}
 	}
 	kerberos := conf.FromMap(map[string]string{"fs.defaultFS": "hdfs://nn", "hadoop.security.authentication": "Kerberos"})
-	if _, err := Open(t.Context(), kerberos, "", Options{}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "neither ticket nor token") {
+	t.Setenv("KRB5_CONFIG", "/nowhere/krb5.conf")
+	if _, err := Open(t.Context(), kerberos, "", Options{}); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "there is no /nowhere/krb5.conf") {
 		t.Errorf("a cluster with Kerberos: %v", err)
 	}
 }

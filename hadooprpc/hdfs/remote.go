@@ -18,6 +18,7 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/login"
 )
 
 // remote is FS on an HDFS cluster.
@@ -31,6 +32,8 @@ type remote struct {
 	blockSize   int64
 	log         *slog.Logger
 	transfer    transferSecurity
+	who, own    *login.Identity // own: who, where Close ends it, or nil
+	service     login.Service
 
 	keyMu sync.Mutex
 	key   *nnpb.DataEncryptionKey // nil: not asked for yet, or there is none
@@ -43,7 +46,11 @@ func (r *remote) User() string { return r.user }
 
 func (r *remote) Close() error {
 	r.pool.close()
-	return r.proxy.Close()
+	err := r.proxy.Close()
+	if r.own != nil {
+		err = errors.Join(err, r.own.Close())
+	}
+	return err
 }
 
 // call runs one operation on metadata. do is given a client and the number of

@@ -11,7 +11,9 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/wire"
 )
 
@@ -85,6 +87,17 @@ func (r *remote) secure(c *conf.Conf, rpc ipc.Options) (err error) {
 	r.pool.options.DataTransferProtection = map[sasl.QOP]string{sasl.QOPAuth: hdfs.DataTransferProtectionAuthentication,
 		sasl.QOPInt: hdfs.DataTransferProtectionIntegrity, sasl.QOPConf: hdfs.DataTransferProtectionPrivacy}[r.transfer.least]
 	return nil
+}
+
+// nameNodeService is what an authority's NameNodes are in configurations and tokens. Source: HAUtilClient.buildTokenServiceForLogicalUri.
+func nameNodeService(c *conf.Conf, authority string, addresses []string) login.Service {
+	s := login.Service{Key: "dfs.namenode.kerberos.principal", Kind: token.KindHDFS, What: "hdfs://" + authority}
+	if len(c.Strings("dfs.ha.namenodes."+authority)) > 0 {
+		s.Names = []string{"ha-hdfs:" + authority}
+	} else if ipc.Secure(c) { // elsewhere nobody asks, and names need not be resolved
+		s.Names = login.TokenServices(c, addresses)
+	}
+	return s
 }
 
 // refused is true where authentication failed for good: for want of a ticket, by our own insistence, or because the

@@ -24,6 +24,8 @@ type Options struct {
 	// Token authenticates by a Hadoop token. Schedulers' and NodeManagers' ports demand one even on clusters
 	// without security. nil: none.
 	Token *token.Token
+	// Tokens, where there is no Token, is asked for one at each connection: tokens are renewed. nil, or false: none.
+	Tokens func() (token.Token, bool)
 	// Kerberos authenticates by tickets, where a server does not want the Token. nil: there are none.
 	Kerberos *sasl.KerberosMechanism
 	// Secure refuses every server that would go on without authentication.
@@ -79,6 +81,11 @@ func (o Options) withDefaults() Options {
 // mechanisms lists the ways to authenticate to addr with tok, which may be nil, for as long as ctx lasts.
 func (o Options) mechanisms(ctx context.Context, addr string, tok *token.Token) []sasl.Mechanism {
 	var ms []sasl.Mechanism
+	if tok == nil && o.Tokens != nil {
+		if t, ok := o.Tokens(); ok {
+			tok = &t
+		}
+	}
 	if tok != nil {
 		ms = append(ms, &sasl.TokenMechanism{Identifier: tok.Identifier, Password: tok.Password, MinQOP: o.MinQOP})
 	}

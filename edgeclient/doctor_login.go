@@ -1,0 +1,72 @@
+package edgeclient
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
+)
+
+// soonOver is when a ticket's end is near enough to be told.
+const soonOver = time.Hour
+
+// login looks at who we are to the cluster, and how that is protected.
+func (d *doctor) login(y *yarnCluster) bool {
+	if !d.judge("login", y.no, func() string { return describeLogin(y) }) {
+		return false
+	}
+	if !ipc.Secure(y.conf) {
+		return true
+	}
+	if ends, renewable := y.who.Expires(); !ends.IsZero() && time.Until(ends) < soonOver {
+		next := "Run kinit"
+		if time.Until(renewable) > soonOver {
+			next = "Run kinit -R, or kinit"
+		}
+		d.warn("ticket", "it ends "+until(ends), next)
+	}
+	if open := unprotected(y); len(open) > 0 {
+		d.warn("protection", "others on the network can read "+strings.Join(open, ", and "), "Ask an administrator: hadoop.rpc.protection and dfs.data.transfer.protection should be privacy")
+	}
+	return true
+}
+
+// describeLogin says who we are and by what.
+func describeLogin(y *yarnCluster) string {
+	if !ipc.Secure(y.conf) {
+		return y.user + ", by name: this cluster believes names"
+	}
+	by := "by token"
+	if y.who.Ticketed() {
+		by = "by keytab"
+		if ends, _ := y.who.Expires(); !ends.IsZero() {
+			by = "by a ticket that ends " + until(ends)
+		}
+	}
+	if p := y.who.Principal(); p != "" {
+		by = "as " + p + " " + by
+	}
+	if y.who.Proxied() {
+		return y.user + ", for whom we act " + by
+	}
+	return y.user + ", " + by
+}
+
+// unprotected is what travels in clear on a cluster with Kerberos.
+func unprotected(y *yarnCluster) (open []string) {
+	if least, err := sasl.ParseProtection(y.conf.String("hadoop.rpc.protection", "authentication")); err == nil && least < sasl.QOPConf {
+		open = append(open, "what is said to the ResourceManager and the NameNode, tokens included")
+	}
+	encrypted, err := y.conf.Bool("dfs.encrypt.data.transfer", false)
+	least, wrong := sasl.ParseProtection(y.conf.String("dfs.data.transfer.protection", "authentication"))
+	if err == nil && wrong == nil && !encrypted && least < sasl.QOPConf {
+		open = append(open, "the bytes of files")
+	}
+	return open
+}
+
+func until(t time.Time) string {
+	return fmt.Sprintf("%s, in %s", t.Local().Format("2006-01-02 15:04"), time.Until(t).Round(time.Minute))
+}
