@@ -18,6 +18,7 @@ import (
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 	"github.com/yarnd/yarnd/identity"
 	"github.com/yarnd/yarnd/packaging"
@@ -103,6 +104,9 @@ func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
 		return err
 	}
 	po.Log = o.Log
+	if po.IPC, err = (ipc.Options{}).WithSecurity(c, "yarn.resourcemanager.principal", nil); err != nil {
+		return err
+	}
 	p, err := yarnprovider.New(po)
 	if err != nil {
 		return err

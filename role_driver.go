@@ -18,6 +18,8 @@ import (
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
 // driverGrace is how long a driver has after SIGTERM. A node manager kills the
@@ -97,17 +99,24 @@ func endOf(state *os.ProcessState) error {
 }
 
 // driverEnv is what the program finds: the application, its owner's credential, the
-// cluster's configuration wherever it goes, and yarnd as a command. The container's own
-// credentials are not the program's.
+// cluster's configuration wherever it goes, and yarnd as a command. Of the container's own
+// credentials it gets the owner's delegation tokens, if there are any, and no more.
 func driverEnv(base []string, app string) ([]string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := driverTokens(dir)
+	if err != nil {
+		return nil, err
+	}
 	env := slices.DeleteFunc(slices.Clone(base), func(v string) bool {
-		return strings.HasPrefix(v, "HADOOP_TOKEN_FILE_LOCATION=")
+		return strings.HasPrefix(v, login.TokenFileVar+"=")
 	})
 	env = append(env, "YARND_APP="+app, edgeclient.CredentialVar+"="+filepath.Join(dir, spec.ClientFile), "PATH="+dir+":"+os.Getenv("PATH"))
+	if tokens != "" {
+		env = append(env, login.TokenFileVar+"="+tokens)
+	}
 	if conf := os.Getenv("HADOOP_CONF_DIR"); conf == "." {
 		env = append(env, "HADOOP_CONF_DIR="+dir)
 	}
@@ -115,4 +124,26 @@ func driverEnv(base []string, app string) ([]string, error) {
 		env = append(env, "YARND_HOME="+filepath.Join(dir, ".yarnd"))
 	}
 	return env, nil
+}
+
+// driverTokens writes the tokens of the container, without its secrets, into a file of the program's; "": there are none.
+func driverTokens(dir string) (string, error) {
+	path := os.Getenv(login.TokenFileVar)
+	if path == "" {
+		return "", nil // on this machine
+	}
+	creds, err := token.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read this container's credentials: %w", err)
+	}
+	if len(creds.Tokens) == 0 {
+		return "", nil
+	}
+	own := token.Credentials{Tokens: creds.Tokens}
+	f, err := os.CreateTemp(dir, ".tokens-") // mode 0600, and no name that a file of the user's may have
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(own.Append(nil, token.V0))
+	return f.Name(), errors.Join(err, f.Close())
 }

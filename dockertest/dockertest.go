@@ -102,6 +102,8 @@ type Edge struct {
 	Cluster *Cluster
 	Node    string
 	User    string
+
+	cache string // file of tickets; "": the account's
 }
 
 // On returns the same user on another host.
@@ -115,6 +117,9 @@ func (e Edge) On(node string) Edge {
 // and SIGTERM sent to it. The end of ctx sends SIGTERM. To signal what it stands for with SIGKILL, name it with an id
 // and call Signal.
 func (e Edge) Command(ctx context.Context, id string, argv ...string) *exec.Cmd {
+	if e.cache != "" {
+		argv = append([]string{"env", "KRB5CCNAME=" + e.cache}, argv...)
+	}
 	args := []string{"-c", e.Cluster.Name(), "-n", e.Node, "-u", e.User}
 	if id != "" {
 		args = append(args, "-i", id)

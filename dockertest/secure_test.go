@@ -16,17 +16,13 @@ import (
 // ticketed is an edge node as a user who has taken a ticket by the keytab. The test's end destroys it.
 func ticketed(t *testing.T, c *dockertest.Cluster, user string) dockertest.Edge {
 	t.Helper()
-	e := c.Edge(user)
-	e.Must(t, "kinit", "-k", "-t", layout.KeytabDir+"/"+user+".keytab", user)
-	t.Cleanup(func() { e.Run(t, "kdestroy", "-q") })
-	return e
+	return c.Edge(user).Ticketed(t)
 }
 
 func TestSecureCluster(t *testing.T) {
 	c := dockertest.Running(t, "secure")
 	t.Run("a ticket opens HDFS, none does not", func(t *testing.T) {
-		alice := c.Edge("alice")
-		alice.Run(t, "kdestroy", "-q") // of a run that was cut short
+		alice := c.Edge("alice").Ticketless(t)
 		refused(t, alice.FS(t, "-ls", "/user/alice"), "Client cannot authenticate via:[TOKEN, KERBEROS]")
 		alice = ticketed(t, c, "alice")
 		if out := alice.Must(t, "klist"); !strings.Contains(out, "Default principal: alice@EXAMPLE.TEST") {

@@ -172,9 +172,13 @@ func (y *yarnCluster) Site() ([]byte, error) { return siteXML(y.conf) }
 
 // Env tells the application master where its copy of the configuration is, and
 // who it works for: on a cluster with simple authentication its process runs as
-// the node manager's user.
+// the node manager's user. With Kerberos its tokens say that.
 func (y *yarnCluster) Env() map[string]string {
-	return map[string]string{"HADOOP_CONF_DIR": ".", "HADOOP_USER_NAME": y.user}
+	env := map[string]string{"HADOOP_CONF_DIR": "."}
+	if !ipc.Secure(y.conf) {
+		env["HADOOP_USER_NAME"] = y.user
+	}
+	return env
 }
 
 // VmRatio reads the node managers' limit from our copy of their configuration.

@@ -2,6 +2,7 @@ package edgeclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -98,6 +99,20 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	if err != nil {
 		return err
 	}
+	tokens, err := y.delegate(ctx, l.Request)
+	if err != nil {
+		return err
+	}
+	sc.AmContainerSpec.Tokens = tokens.bytes()
+	err = y.start(ctx, id, l, sc)
+	if err != nil && !errors.Is(err, errUnknown) {
+		tokens.cancel(ctx)
+	}
+	return err
+}
+
+// start submits, and makes sure that what was not submitted well does not run.
+func (y *yarnCluster) start(ctx context.Context, id yarn.ApplicationID, l Launch, sc *pb.ApplicationSubmissionContext) error {
 	var report *pb.ApplicationReport
 	sent := time.Now()
 	// An interrupt does not cut this exchange: a submission on its way would arrive
@@ -105,7 +120,7 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	// knows no such application.
 	whole, cancel := linger(ctx, submitGrace)
 	defer cancel()
-	err = y.call(whole, "cannot submit "+l.ID, func(ctx context.Context) (err error) {
+	err := y.call(whole, "cannot submit "+l.ID, func(ctx context.Context) (err error) {
 		report, err = y.rm.SubmitAndWait(ctx, sc)
 		return err
 	})

@@ -66,7 +66,7 @@ func TestChaosDecommission(t *testing.T) {
 	}
 	await(t, "six workers, none of them on "+node, 3*time.Minute, func() bool {
 		st := a.status(t)
-		return st.Work.Workers == 6 && !slices.ContainsFunc(st.Containers, func(b struct{ ID, Pool, Node, State string }) bool { return b.Node == node })
+		return st.Work.Workers == 6 && !slices.ContainsFunc(st.Containers, func(b box) bool { return b.Node == node })
 	})
 	await(t, node+" is out of service", 4*time.Minute, func() bool {
 		state, err := c.NodeState(ctx, node)

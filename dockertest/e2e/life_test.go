@@ -20,19 +20,9 @@ func TestLifeOfACluster(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	alice := c.Edge("alice")
-	sumOfText := someText(t, alice)
 	a := submit(t, alice, "--adapt", "0:20", "--worker-memory", "256MiB")
 
-	const out = "counted"
-	alice.FS(t, "-rm", "-r", "-f", "-skipTrash", out)
-	r := alice.Run(t, "wordcount", "--app", a.id, lifeText, out)
-	if r.Code != 0 {
-		t.Fatal(r)
-	}
-	t.Logf("wordcount took %v: %s", r.Took.Round(time.Millisecond), strings.TrimSpace(r.Stderr))
-	if got := alice.Must(t, "sh", "-c", fsShell+" -cat '"+out+"/part-r-*' | LC_ALL=C sort | sha256sum"); got != sumOfText {
-		t.Errorf("the words counted have hash %s, and %s without a cluster", got, sumOfText)
-	}
+	countWords(t, alice, a)
 	idle := time.Now()
 	await(t, "no worker is left", 3*time.Minute, func() bool { return a.status(t).Work.Workers == 0 })
 	t.Logf("no worker %v after the word count", time.Since(idle).Round(time.Millisecond))

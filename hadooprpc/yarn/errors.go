@@ -62,15 +62,23 @@ func IsInvalidResource(err error) bool {
 		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.ResourceNotFoundException")
 }
 
-const accessControl = "org.apache.hadoop.security.AccessControlException"
+// denials are the classes by which the ResourceManager says that the caller lacks a right.
+var denials = []string{"org.apache.hadoop.security.AccessControlException", "org.apache.hadoop.security.authorize.AuthorizationException",
+	"java.security.AccessControlException"}
 
-// IsDenied tells that the caller lacks the right. The ResourceManager says so in an exception of its own, whose
+// IsDenied tells that the caller lacks the right. The ResourceManager often says so in an exception of its own, whose
 // message begins with the class that says it.
-// Source: org.apache.hadoop.yarn.ipc.RPCUtil.getRemoteException, as in ClientRMService.forceKillApplication.
+// Source: org.apache.hadoop.yarn.ipc.RPCUtil.getRemoteException, as in ClientRMService.forceKillApplication, which has the
+// class of package java.security (seen on 3.4.2).
 func IsDenied(err error) bool {
-	var remote *ipc.RemoteError
-	return ipc.Is(err, accessControl) || ipc.Is(err, "org.apache.hadoop.security.authorize.AuthorizationException") ||
-		ipc.Is(err, "org.apache.hadoop.yarn.exceptions.YarnException") && errors.As(err, &remote) && strings.HasPrefix(remote.Message, accessControl+":")
+	remote := (*ipc.RemoteError)(nil)
+	wrapped := ipc.Is(err, "org.apache.hadoop.yarn.exceptions.YarnException") && errors.As(err, &remote)
+	for _, class := range denials {
+		if ipc.Is(err, class) || wrapped && strings.HasPrefix(remote.Message, class+":") {
+			return true
+		}
+	}
+	return false
 }
 
 // IsInvalidToken tells that a token has expired, was cancelled, or was never valid there.

@@ -204,7 +204,12 @@ func (p *Provider) leave() { <-p.slots }
 
 // launchContext says what a container runs.
 func (p *Provider) launchContext(s *spec.Pool, secrets map[string][]byte) (*pb.ContainerLaunchContext, error) {
-	creds := p.opt.Credentials.Without(token.KindAMRM)
+	// Only a driver is a client of the ResourceManager.
+	strip := []string{token.KindAMRM, token.KindRM}
+	if s.Role == spec.RoleDriver {
+		strip = strip[:1]
+	}
+	creds := p.opt.Credentials.Without(strip...)
 	creds.Secrets = maps.Clone(creds.Secrets)
 	for alias, secret := range secrets {
 		creds.AddSecret(alias, secret)

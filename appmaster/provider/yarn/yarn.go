@@ -24,7 +24,7 @@ type Options struct {
 	// Scheduler are the ResourceManagers' scheduler addresses, host:port.
 	Scheduler []string
 	// Credentials are those of the application master. Containers get all but the
-	// AMRM token.
+	// AMRM token and, a driver apart, one for the ResourceManager's clients.
 	Credentials *token.Credentials
 	// Attempt is this application master's own: containers of others are known by it.
 	Attempt hadoop.AttemptID

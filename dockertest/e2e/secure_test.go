@@ -1,0 +1,70 @@
+//go:build hadoop
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/dockertest"
+)
+
+// The whole story on a cluster with Kerberos: nothing without a ticket; with one workers, words counted, and the same from
+// another host by a ticket there alone. Another user is refused at each step.
+func TestSecureMainJob(t *testing.T) { secureMainJob(t, "secure-auth") }
+
+func secureMainJob(t *testing.T, composition string) {
+	c := dockertest.Running(t, composition)
+	alice := c.Edge("alice").Ticketless(t)
+	for _, argv := range [][]string{{"yarnd", "submit", "--workers", "1"}, {"yarnd", "list"}} {
+		if r := alice.Run(t, argv...); r.Code != 4 || r.Stdout != "" || !strings.Contains(r.Stderr, "kinit") {
+			t.Errorf("without a ticket: want exit code 4 and what to run: %v", r)
+		}
+	}
+	alice = alice.Ticketed(t)
+	t.Log(alice.Run(t, "yarnd", "doctor").Stdout)
+	start := time.Now()
+	a := submit(t, alice, "--workers", "4", "--worker-memory", "256MiB", "--name", "secure job")
+	a.must(t, "wait", "--for", "workers:4")
+	t.Logf("4 workers after %v", time.Since(start).Round(time.Millisecond))
+	if rm := a.rm(t); rm.User != "alice" || rm.State != "RUNNING" {
+		t.Errorf("the ResourceManager shows %+v", rm)
+	}
+	countWords(t, alice, a)
+
+	there := alice.On("edge2").Ticketed(t)
+	there.Must(t, "sh", "-c", "rm -rf ~/.yarnd") // by the ticket alone
+	alice.Must(t, "later", "start", "--app", a.id, "answer", "200000")
+	if got := strings.TrimSpace(there.Must(t, "later", "fetch", "--app", a.id, "answer")); got != "1709600813" {
+		t.Errorf("the sum of the primes below 200000 is 1709600813, fetched %q", got)
+	}
+	bob := c.Edge("bob").Ticketed(t)
+	for _, argv := range [][]string{{"yarnd", "connect", a.id}, {"later", "fetch", "--app", a.id, "answer"}, {"yarnd", "scale", a.id, "1"},
+		{"yarnd", "logs", a.id}, {"yarnd", "kill", a.id}, {"yarnd", "exec", a.id, "--", "true"}} {
+		if r := bob.Run(t, argv...); r.Code != 4 && !(argv[1] == "exec" && r.Code == 125) || r.Stdout != "" || !strings.Contains(r.Stderr, "alice") && !strings.Contains(r.Stderr, "Ask the owner") {
+			t.Errorf("bob may not; want exit code 4, no output, and whose it is: %v", r)
+		}
+	}
+	a.must(t, "kill", "--graceful", "--message", "that will do")
+	if rm := a.rm(t); rm.State != "FINISHED" || rm.FinalStatus != "SUCCEEDED" || !strings.Contains(rm.Diagnostics, "that will do") {
+		t.Errorf("after a graceful end the ResourceManager shows %+v", rm)
+	}
+	a.leftNothing(t)
+}
+
+// countWords runs the word count on the application and compares it with what is counted without.
+func countWords(t *testing.T, alice dockertest.Edge, a app) {
+	t.Helper()
+	want := someText(t, alice)
+	const out = "counted"
+	alice.FS(t, "-rm", "-r", "-f", "-skipTrash", out)
+	r := alice.Run(t, "wordcount", "--app", a.id, lifeText, out)
+	if r.Code != 0 {
+		t.Fatal(r)
+	}
+	t.Logf("wordcount took %v: %s", r.Took.Round(time.Millisecond), strings.TrimSpace(r.Stderr))
+	if got := alice.Must(t, "sh", "-c", fsShell+" -cat '"+out+"/part-r-*' | LC_ALL=C sort | sha256sum"); got != want {
+		t.Errorf("the words counted have hash %s, and %s without a cluster", got, want)
+	}
+}

@@ -1,0 +1,62 @@
+package edgeclient
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
+)
+
+// What is wrong with a login is told with what to do, whoever met it.
+func TestLoginFaults(t *testing.T) {
+	expired := &krb5.Error{Kind: krb5.Expired, Reason: "the ticket of alice@A.B has expired", Cure: "get a new one with: kinit alice@A.B"}
+	for _, c := range []struct {
+		err  error
+		code Code
+		want string
+	}{
+		{expired, Auth, "it failed: Kerberos: the ticket of alice@A.B has expired. Get a new one with: kinit alice@A.B"},
+		{fmt.Errorf("call: %w", &hdfs.Error{Op: "open", Path: "hdfs://nn", Kind: hdfs.ErrAuth, Err: expired}), Auth, "has expired. Get a new one"},
+		{&krb5.Error{Kind: krb5.Unreachable, Reason: "no KDC answers", Cure: "is the network up?"}, TimedOut, "no KDC answers. Is the network up?"},
+		{&krb5.Error{Kind: krb5.Refused, Reason: "no"}, Auth, "Kerberos: no. Show this to an administrator"},
+		{&login.Error{Reason: "there is no ticket, and no token for hdfs://x", Cure: "run: kinit"}, Auth, "no token for hdfs://x. Run: kinit"},
+		{&sasl.Error{Reason: "the server is another"}, Auth, "the server is another. Check that HADOOP_CONF_DIR"},
+	} {
+		err := loginFault("it failed", c.err)
+		if CodeOf(err) != c.code || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: code %d: %v", c.err, CodeOf(err), err)
+		}
+	}
+	other := errors.New("other")
+	if err := loginFault("it failed", other); err != other {
+		t.Errorf("%v", err)
+	}
+	f := fsFault("cannot look", &hdfs.Error{Op: "open", Path: "hdfs://nn", Kind: hdfs.ErrAuth, Detail: "token can't be found in cache"})
+	if CodeOf(f) != Auth || !strings.Contains(f.Error(), "klist") {
+		t.Errorf("a NameNode that refuses: %v", f)
+	}
+}
+
+func TestRenewer(t *testing.T) {
+	for _, c := range []struct {
+		principal string
+		addrs     []string
+		want      string
+	}{
+		{"rm/_HOST@A.B", []string{"RM1.a.b:8032", "rm2.a.b:8032"}, "rm/rm1.a.b@A.B"},
+		{"rm/fixed.a.b@A.B", []string{"rm1.a.b:8032"}, "rm/fixed.a.b@A.B"},
+		{"yarn@A.B", []string{"rm1.a.b:8032"}, "yarn@A.B"},
+	} {
+		if got, err := renewerOf(c.principal, c.addrs); got != c.want || err != nil {
+			t.Errorf("%s: %q, %v", c.principal, got, err)
+		}
+	}
+	if _, err := renewerOf("", []string{"rm:8032"}); CodeOf(err) != Usage || !strings.Contains(err.Error(), "yarn.resourcemanager.principal") {
+		t.Errorf("no principal: %v", err)
+	}
+}
