@@ -203,7 +203,7 @@ func (k kerberized) delegate(t *testing.T, alice hdfs.FS) {
 	}
 }
 
-// transfer writes data, by the library and by our own appender.
+// transfer writes data, by the library and by our own appender, and reads it.
 func (k kerberized) transfer(t *testing.T, fsys hdfs.FS, dir string) {
 	t.Helper()
 	ctx := t.Context()
@@ -211,9 +211,18 @@ func (k kerberized) transfer(t *testing.T, fsys hdfs.FS, dir string) {
 	ok(t, fsys.MkdirAll(ctx, dir, 0o700))
 	t.Cleanup(func() { fsys.RemoveAll(context.Background(), dir) })
 	data := bytes.Repeat([]byte("what travels to a DataNode "), 200_000) // 5.4 MB
-	_, err := hdfs.Upload(ctx, fsys, dir+"/file", bytes.NewReader(data), hdfs.UploadOptions{})
+	_, err := hdfs.Upload(ctx, fsys, dir+"/file", bytes.NewReader(data), hdfs.UploadOptions{CreateOptions: hdfs.CreateOptions{BlockSize: 1 << 20}})
 	ok(t, err)
-	k.reads(t, dir+"/file", data)
+	k.reads(t, fsys, dir+"/file", data)
+	f, err := fsys.Open(ctx, dir+"/file")
+	ok(t, err)
+	defer f.Close()
+	for off := int64(100); off < int64(len(data)); off += 300_001 { // over the blocks' ends, too
+		b := make([]byte, min(70_000, int64(len(data))-off))
+		if n, err := f.ReadAt(b, off); n != len(b) || err != nil || !bytes.Equal(b, data[off:off+int64(n)]) {
+			t.Errorf("at %d: %d bytes, %v, or other ones", off, n, err)
+		}
+	}
 	a, err := fsys.Append(ctx, dir+"/journal", hdfs.CreateOptions{})
 	ok(t, err)
 	defer a.Close()
@@ -223,7 +232,7 @@ func (k kerberized) transfer(t *testing.T, fsys hdfs.FS, dir string) {
 		ok(t, a.Flush(ctx))
 	}
 	ok(t, fsys.Recover(ctx, dir+"/journal")) // its writer still lives, and is fenced
-	k.reads(t, dir+"/journal", data[:2<<20])
+	k.reads(t, fsys, dir+"/journal", data[:2<<20])
 	_, err = a.Write([]byte("x"))
 	if err == nil {
 		err = a.Flush(ctx)
@@ -233,10 +242,15 @@ func (k kerberized) transfer(t *testing.T, fsys hdfs.FS, dir string) {
 	}
 }
 
-// reads compares a file with what it must be, as Hadoop's own client reads it: the library's reader loses bytes where
-// pieces are wrapped and small.
-func (k kerberized) reads(t *testing.T, name string, want []byte) {
+// reads compares a file with what it must be, as this package reads it and as Hadoop's own client does.
+func (k kerberized) reads(t *testing.T, fsys hdfs.FS, name string, want []byte) {
 	t.Helper()
+	start := time.Now()
+	got, err := hdfs.ReadFile(t.Context(), fsys, name, 1<<30)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s: %d of %d bytes, %v, or other ones", name, len(got), len(want), err)
+	}
+	t.Logf("%s: %d bytes after %v", name, len(got), time.Since(start).Round(time.Millisecond))
 	out := ticketed(t, k.Cluster, "alice").Must(t, "sh", "-c", "hadoop-java org.apache.hadoop.fs.FsShell -cat '"+name+"' | sha256sum")
 	if sum := fmt.Sprintf("%x", sha256.Sum256(want)); !strings.HasPrefix(out, sum) {
 		t.Errorf("%s has hash %s, want %s", name, out, sum)

@@ -201,7 +201,7 @@ func testAppend(t *testing.T, fsys FS, root string, blockSize int64) {
 	})
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb"
 )
 
-// The data transfer protocol, as far as an Appender speaks it. Source:
+// The data transfer protocol, as far as an Appender speaks it, and a reader too (readstream.go). Source:
 // org.apache.hadoop.hdfs.protocol.datatransfer.{Sender,PacketHeader,PipelineAck}.
 const (
 	transferVersion = 28

@@ -30,14 +30,24 @@
 //     and starts again under another one when a DataNode fails.
 //   - Its flush does not wait for the DataNodes. [FS.Append] speaks the data
 //     transfer protocol itself (datatransfer.go, pipeline.go).
+//   - Its reader waits for ever for a DataNode that is silent, does not fetch tokens anew, loses bytes where data travels in
+//     wrapped pieces, and gives out what is encrypted in a zone as it is. [FS.Open] reads by itself; see below.
 //   - Its Kerberos sends requests in clear where privacy was agreed on, does
 //     not check who answers, and knows no tokens. Connections to NameNodes are
 //     authenticated and protected by our own RPC client (secure.go), those of
-//     FS.Append to DataNodes too (transfersecurity.go). Those of Create and
-//     Open to DataNodes are the library's: what it writes is right, but its
-//     reader loses bytes where dfs.data.transfer.protection is more than
-//     authentication, or dfs.encrypt.data.transfer is on, and DataNodes send
-//     small pieces, which they do. Such files cannot be read yet.
+//     FS.Append and FS.Open to DataNodes too (transfersecurity.go). Those of
+//     Create to DataNodes are the library's, and what it writes is right.
+//
+// # Reading
+//
+//	File.Read, ReadAt     remote_read.go   two places in the file, each with a stream that leads on from there
+//	   which DataNode?    readplan.go      a pure core: NameNode asked, DataNode tried, failures judged
+//	   its bytes          readstream.go    a part of a block, compared with its checksums before it is given out
+//	   its packets        readpacket.go
+//
+// A DataNode may be silent for five seconds, then another one is asked; where there is none, it is asked again, with more
+// patience. One that failed is not asked again for the same open file as long as there are others. A replica whose
+// checksums are wrong is reported, and another one read. Files in encryption zones and erasure-coded ones are refused.
 //
 // # Files appear whole
 //

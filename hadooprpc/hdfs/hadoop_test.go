@@ -11,7 +11,7 @@ import (
 )
 
 // openReal opens the file system of the cluster that HADOOP_CONF_DIR describes.
-func openReal(t *testing.T, opts Options) FS {
+func openReal(t testing.TB, opts Options) FS {
 	t.Helper()
 	c, err := conf.Load(conf.Options{})
 	if err != nil {
@@ -31,4 +31,9 @@ func TestHDFS(t *testing.T) {
 	t.Cleanup(func() { fsys.RemoveAll(context.Background(), root) })
 	testFS(t, fsys, root, 1<<20)
 	testAppend(t, fsys, root, 1<<20)
+}
+
+func BenchmarkHDFSRead(b *testing.B) {
+	fsys := openReal(b, Options{})
+	benchRead(b, fsys.(*remote), fsys.Home()+"/bench-"+rand.Text())
 }

@@ -31,6 +31,7 @@ type remote struct {
 	replication int // 0: the server's default
 	blockSize   int64
 	log         *slog.Logger
+	patience    time.Duration // with a DataNode that is read from; 0: firstPatience
 	transfer    transferSecurity
 	who, own    *login.Identity // own: who, where Close ends it, or nil
 	service     login.Service

@@ -11,7 +11,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 )
 
-// Two calls that the library does not offer go over our own RPC client.
+// Calls that the library does not offer, and those that reading and appending make, go over our own RPC client.
 
 const clientProtocol = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 

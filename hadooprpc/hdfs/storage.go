@@ -63,8 +63,7 @@ func (r *remote) storage(ctx context.Context, p string) (Storage, error) {
 		return s, err
 	}
 	if ec.Policy != nil && ec.Policy.GetId() != replicationPolicy {
-		id := ec.Policy.GetId()
-		s.ErasureCoding = cmp.Or(ec.Policy.GetName(), builtIn[id], fmt.Sprintf("policy %d", id))
+		s.ErasureCoding = policyName(ec.Policy)
 	}
 	var ez nnpb.GetEZForPathResponse
 	err = r.rpc(ctx, "look at", p, "getEZForPath", &nnpb.GetEZForPathRequest{Src: proto.String(p)}, &ez)
@@ -73,6 +72,10 @@ func (r *remote) storage(ctx context.Context, p string) (Storage, error) {
 	}
 	s.EncryptionZone, s.Key = ez.GetZone().GetPath(), ez.GetZone().GetKeyName()
 	return s, nil
+}
+
+func policyName(p *nnpb.ErasureCodingPolicy) string {
+	return cmp.Or(p.GetName(), builtIn[p.GetId()], fmt.Sprintf("policy %d", p.GetId()))
 }
 
 // unknownMethod is the answer of a NameNode that is too old for such things.

@@ -51,11 +51,16 @@ type transferSecurity struct {
 	least   sasl.QOP // by the block's token; 0: not at all
 }
 
-// readable is whether the library's reader can be trusted with what DataNodes send: it loses bytes where wrapped pieces
-// are small.
-func (r *remote) readable() bool {
-	return r.pool.dial.nameNode == nil || !r.transfer.encrypt && r.transfer.least <= sasl.QOPAuth
+// saslUnknownKey is DataTransferEncryptorStatus.ERROR_UNKNOWN_KEY: the NameNode has given out another key since.
+const saslUnknownKey = 1
+
+// saslRefusal is a DataNode's refusal to take a proof: the secret is wrong, or not good any more.
+type saslRefusal struct {
+	status  uint32
+	message string
 }
+
+func (e *saslRefusal) Error() string { return "it refuses: " + e.message }
 
 // dialBlock connects to a DataNode for a block with that token.
 func (r *remote) dialBlock(ctx context.Context, addr string, block *pb.Token) (net.Conn, error) {
@@ -117,6 +122,13 @@ func (r *remote) encryptionKey(ctx context.Context) (*nnpb.DataEncryptionKey, er
 	return r.key, nil
 }
 
+// forgetKey has the NameNode asked for its key again.
+func (r *remote) forgetKey() {
+	r.keyMu.Lock()
+	defer r.keyMu.Unlock()
+	r.key = nil
+}
+
 // authenticate plays x on a new connection and returns what is protected by it.
 func authenticate(conn net.Conn, x sasl.Exchange) (net.Conn, error) {
 	in := bufio.NewReader(conn)
@@ -133,7 +145,7 @@ func authenticate(conn net.Conn, x sasl.Exchange) (net.Conn, error) {
 			return nil, err
 		}
 		if answer.GetStatus() != 0 {
-			return nil, fmt.Errorf("it refuses: %s", answer.GetMessage())
+			return nil, &saslRefusal{answer.GetStatus(), answer.GetMessage()}
 		}
 		return &answer, nil
 	}

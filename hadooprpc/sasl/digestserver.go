@@ -14,6 +14,8 @@ import (
 type DigestServer struct {
 	// Password finds the password of a token by its identifier. Its error is returned by Step as it is.
 	Password func(identifier []byte) ([]byte, error)
+	// Secret, where it is set, takes the place of Password for names that are no tokens' identifiers (see NewDigest).
+	Secret func(name string) ([]byte, error)
 	// QOPs are the protections to offer, none for auth alone.
 	QOPs []QOP
 	// URI is what clients must say they speak to; "" is "/default", as for tokens of RPC.
@@ -76,10 +78,7 @@ func (x *DigestServer) Step(response []byte) ([]byte, error) {
 		return nil, err
 	}
 	x.d.cnonce, x.d.uri = v["cnonce"], v["digest-uri"]
-	if x.identifier, err = base64.StdEncoding.DecodeString(v["username"]); err != nil {
-		return nil, failf("DIGEST-MD5: the user name is not base64")
-	}
-	password, err := x.Password(x.identifier)
+	password, err := x.password(v["username"])
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +88,17 @@ func (x *DigestServer) Step(response []byte) ([]byte, error) {
 	}
 	x.done = true
 	return []byte("rspauth=" + x.d.response(x.key, true)), nil
+}
+
+func (x *DigestServer) password(name string) (password []byte, err error) {
+	if x.Secret != nil {
+		x.identifier = []byte(name)
+		return x.Secret(name)
+	}
+	if x.identifier, err = base64.StdEncoding.DecodeString(name); err != nil {
+		return nil, failf("DIGEST-MD5: the user name is not base64")
+	}
+	return x.Password(x.identifier)
 }
 
 func (x *DigestServer) acceptProtection(v map[string]string) error {
@@ -115,7 +125,7 @@ func (x *DigestServer) acceptProtection(v map[string]string) error {
 // Done tells whether the client has proven itself.
 func (x *DigestServer) Done() bool { return x.done }
 
-// Identifier is the token's identifier. Valid once Done.
+// Identifier is the token's identifier, or the name. Valid once Done.
 func (x *DigestServer) Identifier() []byte { return x.identifier }
 
 // Layer is the protection agreed on, nil for none. Valid once Done.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protodelim"
@@ -26,12 +25,16 @@ const (
 	checksumCRC32C  = 2
 	heartbeatSeqno  = -1
 	maxMessage      = 64 << 10
+	// sendSize and sendSizeSecured are the data of a packet: as much as is sent from the file to the socket without
+	// being looked at, and where it has to be, a buffer full. Source: BlockSender.
 	sendSize        = 64 << 10
+	sendSizeSecured = 4 << 10
 )
 
 // dataNode takes and gives blocks.
 type dataNode struct {
 	c        *Cluster
+	index    int
 	listener net.Listener
 	ctx      context.Context
 	stop     context.CancelFunc
@@ -41,12 +44,12 @@ type dataNode struct {
 	conns map[net.Conn]bool
 }
 
-func newDataNode(c *Cluster, host string) (*dataNode, error) {
+func newDataNode(c *Cluster, index int, host string) (*dataNode, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return nil, err
 	}
-	d := &dataNode{c: c, listener: l, conns: map[net.Conn]bool{}}
+	d := &dataNode{c: c, index: index, listener: l, conns: map[net.Conn]bool{}}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.wg.Go(d.accept)
 	return d, nil
@@ -56,7 +59,7 @@ func newDataNode(c *Cluster, host string) (*dataNode, error) {
 func (d *dataNode) id() *nnpb.DatanodeID {
 	addr := d.listener.Addr().(*net.TCPAddr)
 	port := uint32(addr.Port)
-	return &nnpb.DatanodeID{IpAddress: proto.String(addr.IP.String()), HostName: proto.String(addr.IP.String()), DatanodeUuid: proto.String("hdfstest"),
+	return &nnpb.DatanodeID{IpAddress: proto.String(addr.IP.String()), HostName: proto.String(addr.IP.String()), DatanodeUuid: proto.String(fmt.Sprint("hdfstest-", d.index)),
 		TransferPort: &port, InfoPort: proto.Uint32(0), IpcPort: proto.Uint32(0)}
 }
 
@@ -100,11 +103,13 @@ func (d *dataNode) working() error {
 	return d.c.wait(d.ctx, func(t Trouble) bool { return t.DataNode == Hangs })
 }
 
-// serve answers the one request of a connection:
+// serve answers the requests of a connection, one after the other:
 //
 //	+-----------------+---------+------------------------------+
 //	| version, uint16 | op, u8  | varint length + message      |
 //	+-----------------+---------+------------------------------+
+//
+// A block being written is the last of them.
 func (d *dataNode) serve(conn net.Conn) {
 	defer func() {
 		conn.Close()
@@ -112,30 +117,66 @@ func (d *dataNode) serve(conn net.Conn) {
 		delete(d.conns, conn)
 		d.mu.Unlock()
 	}()
-	r := bufio.NewReader(conn)
-	var head [3]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil || int(head[0])<<8|int(head[1]) != transferVersion || d.working() != nil {
+	d.c.count(func(t *Traffic) { t.Conns++ })
+	if d.working() != nil {
 		return
 	}
-	var err error
+	r, w, err := d.secure(bufio.NewReader(conn), conn)
+	if err != nil {
+		return
+	}
+	for again := true; again; {
+		if again, err = d.request(r, w); err != nil {
+			// Where the answer has begun already this is one more break of it.
+			protodelim.MarshalTo(w, &nnpb.BlockOpResponse{Status: proto.Uint32(statusOf(err)), Message: proto.String(err.Error())})
+		}
+	}
+}
+
+// refusal is an error with a status of its own.
+type refusal struct {
+	status  uint32
+	message string
+}
+
+func (e *refusal) Error() string { return e.message }
+
+func statusOf(err error) uint32 {
+	if r := (*refusal)(nil); errors.As(err, &r) {
+		return r.status
+	}
+	return statusError
+}
+
+// request answers one request, and reports whether there may be another one.
+func (d *dataNode) request(r *bufio.Reader, w io.Writer) (again bool, err error) {
+	var head [3]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil || int(head[0])<<8|int(head[1]) != transferVersion || d.working() != nil {
+		return false, nil
+	}
 	switch head[2] {
 	case opWriteBlock:
 		var op nnpb.OpWriteBlock
-		if err = read(r, &op); err == nil {
-			err = d.write(conn, r, &op)
+		if err := read(r, &op); err != nil {
+			return false, err
 		}
+		return false, d.write(w, r, &op)
 	case opReadBlock:
 		var op nnpb.OpReadBlock
-		if err = read(r, &op); err == nil {
-			err = d.read(conn, &op)
+		if err := read(r, &op); err != nil {
+			return false, err
 		}
-	default:
-		err = fmt.Errorf("unknown op %d", head[2])
+		return d.read(w, r, &op)
 	}
-	if err != nil {
-		// Where the answer has begun already this is one more break of it.
-		protodelim.MarshalTo(conn, &nnpb.BlockOpResponse{Status: proto.Uint32(statusError), Message: proto.String(err.Error())})
+	return false, fmt.Errorf("unknown op %d", head[2])
+}
+
+// admit refuses requests whose token is not good.
+func (d *dataNode) admit(h *nnpb.BaseHeader) error {
+	if !d.c.admits(h.GetToken(), h.GetBlock().GetBlockId()) {
+		return &refusal{statusNoAccess, "for the block token is not good"}
 	}
+	return nil
 }
 
 func read(r *bufio.Reader, m proto.Message) error {
@@ -143,7 +184,10 @@ func read(r *bufio.Reader, m proto.Message) error {
 }
 
 // write takes a block from its writer, packet by packet, until that loses its lease.
-func (d *dataNode) write(conn net.Conn, r *bufio.Reader, op *nnpb.OpWriteBlock) error {
+func (d *dataNode) write(conn io.Writer, r *bufio.Reader, op *nnpb.OpWriteBlock) error {
+	if err := d.admit(op.GetHeader().GetBaseHeader()); err != nil {
+		return err
+	}
 	id, client := op.GetHeader().GetBaseHeader().GetBlock().GetBlockId(), op.GetHeader().GetClientName()
 	if err := d.put(id, client, packet{}); err != nil {
 		return err
@@ -186,45 +230,4 @@ func (d *dataNode) put(id uint64, client string, p packet) error {
 	}
 	_, err := n.file.WriteAt(p.data, b.offset+p.offset)
 	return err
-}
-
-// read gives a part of a block, from the chunk on in which it begins.
-func (d *dataNode) read(conn net.Conn, op *nnpb.OpReadBlock) error {
-	t := d.c.tree
-	t.mu.Lock()
-	n, b := t.of(op.GetHeader().GetBaseHeader().GetBlock().GetBlockId())
-	if n == nil || int64(op.GetOffset()) > b.length {
-		t.mu.Unlock()
-		return errors.New("Replica not found")
-	}
-	f, err := os.Open(t.local(n.path))
-	begin, length := b.offset, b.length
-	t.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	at := int64(op.GetOffset()) / chunkSize * chunkSize
-	end := min(length, int64(op.GetOffset()+op.GetLen()))
-	_, err = protodelim.MarshalTo(conn, &nnpb.BlockOpResponse{Status: proto.Uint32(statusSuccess), ReadOpChecksumInfo: &nnpb.ReadOpChecksumInfo{
-		Checksum:    &nnpb.Checksum{Type: proto.Uint32(checksumCRC32C), BytesPerChecksum: proto.Uint32(chunkSize)},
-		ChunkOffset: proto.Uint64(uint64(at)),
-	}})
-	if err != nil {
-		return nil
-	}
-	buf, frame := make([]byte, sendSize), []byte(nil)
-	for seqno := int64(0); ; seqno++ {
-		data := buf[:max(0, min(sendSize, end-at))]
-		if _, err := f.ReadAt(data, begin+at); err != nil || d.working() != nil {
-			return nil
-		}
-		if frame, err = appendPacket(frame[:0], packet{seqno: seqno, offset: at, last: len(data) == 0, data: data}); err != nil {
-			return err
-		}
-		if _, err := conn.Write(frame); err != nil || len(data) == 0 {
-			return nil
-		}
-		at += int64(len(data))
-	}
 }

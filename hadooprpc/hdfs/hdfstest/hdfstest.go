@@ -18,18 +18,28 @@ type Options struct {
 	Dir string
 	// Host to listen on. "": 127.0.0.1.
 	Host string
-	// Logger hears about connections and calls at debug level. nil: nobody does.
 	// Security is how clients of the NameNode authenticate; the zero value believes names.
 	Security hadooptest.Options
-	Logger   *slog.Logger
+	// DataNodes is how many there are. Each has a copy of every block; new ones are written to the first. 0: 1.
+	DataNodes int
+	// Transfer is how they protect their connections.
+	Transfer Transfer
+	// Checksum is what they send with the bytes of a block: CRC32C, CRC32 or NULL. "": CRC32C.
+	Checksum string
+	// Logger hears about connections and calls at debug level. nil: nobody does.
+	Logger *slog.Logger
 }
 
 // Cluster is a running file system. Its methods may be called by many goroutines.
 type Cluster struct {
 	dir  string
 	rpc  *hadooptest.Server
-	data *dataNode
+	data []*dataNode
 	tree *tree
+
+	transfer Transfer
+	checksum uint32
+	secrets  secrets
 
 	mu      sync.Mutex
 	trouble Trouble
@@ -37,6 +47,9 @@ type Cluster struct {
 	met     int
 	retries retryCache
 	closed  bool
+	onRead  func(Reading) ReadFault
+	traffic Traffic
+	bad     []BadReplica
 }
 
 // Failure is how a server fails.
@@ -68,15 +81,23 @@ func Start(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	host := cmp.Or(o.Host, "127.0.0.1")
-	c := &Cluster{dir: dir, tree: newTree(dir)}
+	c := &Cluster{dir: dir, tree: newTree(dir), transfer: o.Transfer}
+	if c.checksum, err = checksumType(o.Checksum); err != nil {
+		return nil, err
+	}
+	c.secrets.roll()
 	server := o.Security
 	server.Addr, server.Logger = net.JoinHostPort(host, "0"), o.Logger
 	if c.rpc, err = hadooptest.NewServer(server); err != nil {
 		return nil, err
 	}
-	if c.data, err = newDataNode(c, host); err != nil {
-		c.rpc.Close()
-		return nil, err
+	for i := range max(1, o.DataNodes) {
+		d, err := newDataNode(c, i, host)
+		if err != nil {
+			c.Close()
+			return nil, err
+		}
+		c.data = append(c.data, d)
 	}
 	c.handleNames()
 	c.handleLeases()
@@ -106,7 +127,9 @@ func (c *Cluster) SetTrouble(t Trouble) error {
 	}
 	c.mu.Unlock()
 	if t.DataNode == Refuses {
-		c.meet(c.data.closeConns())
+		for _, d := range c.data {
+			c.meet(d.closeConns())
+		}
 	}
 	if err := c.rpc.Refuse(t.NameNode == Refuses); err != nil {
 		return err
@@ -175,7 +198,12 @@ func (c *Cluster) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	c.rpc.Close()
-	c.data.close()
+	for _, d := range c.data {
+		d.close()
+	}
 	c.tree.close()
 	return nil
 }
+
+// StopDataNode ends one for good. The NameNode goes on naming it.
+func (c *Cluster) StopDataNode(i int) { c.data[i].close() }

@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs/internal/nnpb"
-	"github.com/yarnd/yarnd/hadooprpc/pb"
 )
 
 func (c *Cluster) handleLeases() {
@@ -28,6 +28,8 @@ func (c *Cluster) handleLeases() {
 	handle(c, "recoverLease", true, c.recoverLease)
 	handle(c, "isFileClosed", false, c.isClosed)
 	handle(c, "getBlockLocations", false, c.locations)
+	handle(c, "reportBadBlocks", false, c.reportBad)
+	handle(c, "getDataEncryptionKey", false, c.dataKey)
 }
 
 // retryCache answers a call that comes again under its id as it was answered first.
@@ -149,12 +151,12 @@ func (c *Cluster) addBlock(_ *hadooptest.Call, req *nnpb.AddBlockRequest) (*nnpb
 	}
 	// The last block may have been given already, and the answer lost. Source: FSDirWriteFileOp.analyzeFileState.
 	if i := len(n.blocks) - 1; i >= 0 && n.blocks[i].length == 0 && req.GetPrevious().GetBlockId() == n.before(i) {
-		return &nnpb.AddBlockResponse{Block: c.located(&n.blocks[i])}, nil
+		return &nnpb.AddBlockResponse{Block: c.located(&n.blocks[i], c.data[:1])}, nil
 	}
 	if err := n.commit(req.GetPrevious()); err != nil {
 		return nil, err
 	}
-	return &nnpb.AddBlockResponse{Block: c.located(n.addBlock(0))}, nil
+	return &nnpb.AddBlockResponse{Block: c.located(n.addBlock(0), c.data[:1])}, nil
 }
 
 // before is the id of the block before the i-th, 0 for none.
@@ -188,7 +190,7 @@ func (c *Cluster) updateBlock(_ *hadooptest.Call, req *nnpb.UpdateBlockForPipeli
 	if n == nil || n.lease != req.GetClientName() {
 		return nil, errors.New("block is not being written by " + req.GetClientName())
 	}
-	return &nnpb.UpdateBlockForPipelineResponse{Block: c.located(b)}, nil
+	return &nnpb.UpdateBlockForPipelineResponse{Block: c.located(b, c.data[:1])}, nil
 }
 
 func (c *Cluster) fsync(_ *hadooptest.Call, req *nnpb.FsyncRequest) (*nnpb.FsyncResponse, error) {
@@ -268,19 +270,53 @@ func (c *Cluster) locations(_ *hadooptest.Call, req *nnpb.GetBlockLocationsReque
 	from, to := int64(req.GetOffset()), int64(req.GetOffset()+req.GetLength())
 	for i := range n.blocks {
 		if b := &n.blocks[i]; b.length > 0 && b.offset < to && b.offset+b.length > from {
-			out.Blocks = append(out.Blocks, c.located(b))
+			out.Blocks = append(out.Blocks, c.located(b, c.data))
 		}
 	}
 	return &nnpb.GetBlockLocationsResponse{Locations: out}, nil
 }
 
-// located says where a block is: with our DataNode.
-func (c *Cluster) located(b *block) *nnpb.LocatedBlock {
-	return &nnpb.LocatedBlock{
+// located says where a block is.
+func (c *Cluster) located(b *block, nodes []*dataNode) *nnpb.LocatedBlock {
+	l := &nnpb.LocatedBlock{
 		Block:  &nnpb.ExtendedBlock{PoolId: proto.String(pool), BlockId: &b.id, GenerationStamp: proto.Uint64(1001), NumBytes: proto.Uint64(uint64(b.length))},
-		Offset: proto.Uint64(uint64(b.offset)), Corrupt: proto.Bool(false), Locations: []*nnpb.DatanodeInfo{{Id: c.data.id()}},
-		Token: &pb.Token{Identifier: []byte{}, Password: []byte{}, Kind: proto.String(""), Service: proto.String("")},
+		Offset: proto.Uint64(uint64(b.offset)), Corrupt: proto.Bool(false), Token: c.token(b.id),
 	}
+	for _, d := range nodes {
+		l.Locations = append(l.Locations, &nnpb.DatanodeInfo{Id: d.id()})
+	}
+	return l
+}
+
+// BadReplica is what a client has said of a DataNode's copy: it is not what was written.
+type BadReplica struct {
+	DataNode int
+	Path     string
+}
+
+// BadReplicas are those that were reported, as often as they were.
+func (c *Cluster) BadReplicas() []BadReplica {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.bad)
+}
+
+func (c *Cluster) reportBad(_ *hadooptest.Call, req *nnpb.ReportBadBlocksRequest) (*nnpb.ReportBadBlocksResponse, error) {
+	for _, b := range req.GetBlocks() {
+		c.tree.mu.Lock()
+		n, _ := c.tree.of(b.GetBlock().GetBlockId())
+		c.tree.mu.Unlock()
+		for _, l := range b.GetLocations() {
+			i := slices.IndexFunc(c.data, func(d *dataNode) bool { return d.id().GetDatanodeUuid() == l.GetId().GetDatanodeUuid() })
+			if n == nil || i < 0 {
+				return nil, errors.New("a bad replica of a block or DataNode that does not exist")
+			}
+			c.mu.Lock()
+			c.bad = append(c.bad, BadReplica{i, n.path})
+			c.mu.Unlock()
+		}
+	}
+	return &nnpb.ReportBadBlocksResponse{}, nil
 }
 
 // pool is the block pool.

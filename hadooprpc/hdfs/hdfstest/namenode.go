@@ -84,7 +84,29 @@ func (c *Cluster) status(name string, st fs.FileInfo) *nnpb.HdfsFileStatus {
 	}
 	s.FileType, s.Length = proto.Uint32(2), proto.Uint64(uint64(length))
 	s.BlockReplication, s.BlockSize = proto.Uint32(1), proto.Uint64(blockSize)
+	special := c.tree.special[name]
+	if special.Key != "" {
+		s.FileEncryptionInfo = &nnpb.FileEncryptionInfo{Suite: proto.Uint32(2), CryptoProtocolVersion: proto.Uint32(2), Key: []byte{1}, Iv: []byte{2},
+			KeyName: &special.Key, EzKeyVersionName: proto.String(special.Key + "@0")}
+	}
+	if special.ErasureCoding != 0 {
+		s.EcPolicy = &nnpb.ErasureCodingPolicy{Id: &special.ErasureCoding}
+	}
 	return s
+}
+
+// Special is what is special about a file. Its bytes are what they are; only what the NameNode says of it is another.
+type Special struct {
+	// Key is that of the encryption zone in which it lies, ErasureCoding the id of its policy.
+	Key           string
+	ErasureCoding uint32
+}
+
+// SetSpecial says what is special about a file from now on.
+func (c *Cluster) SetSpecial(name string, s Special) {
+	c.tree.mu.Lock()
+	defer c.tree.mu.Unlock()
+	c.tree.special[path.Clean(name)] = s
 }
 
 // ownerOf is who owns a file on the disk, as a name.
@@ -112,7 +134,13 @@ func (c *Cluster) fileInfo(_ *hadooptest.Call, req *nnpb.GetFileInfoRequest) (*n
 		}
 		return nil, exception(req.GetSrc(), err)
 	}
-	return &nnpb.GetFileInfoResponse{Fs: c.status(req.GetSrc(), st)}, nil
+	s := c.status(req.GetSrc(), st)
+	if !st.IsDir() {
+		if n, err := c.tree.find(path.Clean(req.GetSrc())); err == nil {
+			s.FileId = &n.id
+		}
+	}
+	return &nnpb.GetFileInfoResponse{Fs: s}, nil
 }
 
 // listing gives up to as many names as a NameNode does at once (dfs.ls.limit).
@@ -158,7 +186,7 @@ func (c *Cluster) listing(_ *hadooptest.Call, req *nnpb.GetListingRequest) (*nnp
 func (c *Cluster) defaults(*hadooptest.Call, *nnpb.GetServerDefaultsRequest) (*nnpb.GetServerDefaultsResponse, error) {
 	return &nnpb.GetServerDefaultsResponse{ServerDefaults: &nnpb.FsServerDefaults{
 		BlockSize: proto.Uint64(blockSize), BytesPerChecksum: proto.Uint32(chunkSize), WritePacketSize: proto.Uint32(64 << 10),
-		Replication: proto.Uint32(1), FileBufferSize: proto.Uint32(4096),
+		Replication: proto.Uint32(1), FileBufferSize: proto.Uint32(4096), EncryptDataTransfer: &c.transfer.Encrypt,
 	}}, nil
 }
 

@@ -71,6 +71,11 @@ func readPacket(r io.Reader) (packet, error) {
 
 // appendPacket appends a packet, with as many checksums as its data has chunks.
 func appendPacket(dst []byte, p packet) ([]byte, error) {
+	return appendPacketSummed(dst, p, checksumCRC32C)
+}
+
+// appendPacketSummed is appendPacket with checksums of another type.
+func appendPacketSummed(dst []byte, p packet, checksum uint32) ([]byte, error) {
 	header, err := proto.Marshal(&nnpb.PacketHeader{
 		OffsetInBlock: proto.Int64(p.offset), Seqno: proto.Int64(p.seqno),
 		LastPacketInBlock: proto.Bool(p.last), DataLen: proto.Int32(int32(len(p.data))),
@@ -78,13 +83,19 @@ func appendPacket(dst []byte, p packet) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	chunks := (len(p.data) + chunkSize - 1) / chunkSize
+	chunks, table := (len(p.data)+chunkSize-1)/chunkSize, castagnoli
+	switch checksum {
+	case checksumTypes["NULL"]:
+		chunks = 0
+	case checksumTypes["CRC32"]:
+		table = crc32.IEEETable
+	}
 	dst = binary.BigEndian.AppendUint32(dst, uint32(4+4*chunks+len(p.data)))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(header)))
 	dst = append(dst, header...)
 	for i := range chunks {
 		chunk := p.data[i*chunkSize : min((i+1)*chunkSize, len(p.data))]
-		dst = binary.BigEndian.AppendUint32(dst, crc32.Checksum(chunk, castagnoli))
+		dst = binary.BigEndian.AppendUint32(dst, crc32.Checksum(chunk, table))
 	}
 	return append(dst, p.data...), nil
 }

@@ -18,6 +18,8 @@ type tree struct {
 	last   uint64            // the last inode's number
 	inodes map[string]*inode // by path
 	byID   map[uint64]*inode
+	// special are files that are not plain, by path.
+	special map[string]Special
 }
 
 // inode is a file that has blocks, or is going to.
@@ -45,7 +47,7 @@ const firstInode = 16386
 const blocksOfInode = 1 << 20
 
 func newTree(dir string) *tree {
-	return &tree{dir: dir, last: firstInode, inodes: map[string]*inode{}, byID: map[uint64]*inode{}}
+	return &tree{dir: dir, last: firstInode, inodes: map[string]*inode{}, byID: map[uint64]*inode{}, special: map[string]Special{}}
 }
 
 // local is where a path lies on this machine's disk.

@@ -512,6 +512,87 @@ func (x *DatanodeID) GetIpcPort() uint32 {
 	return 0
 }
 
+// ReportBadBlocks tells of copies whose checksums are wrong: blocks with those locations alone.
+type ReportBadBlocksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Blocks        []*LocatedBlock        `protobuf:"bytes,1,rep,name=blocks" json:"blocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportBadBlocksRequest) Reset() {
+	*x = ReportBadBlocksRequest{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportBadBlocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportBadBlocksRequest) ProtoMessage() {}
+
+func (x *ReportBadBlocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportBadBlocksRequest.ProtoReflect.Descriptor instead.
+func (*ReportBadBlocksRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReportBadBlocksRequest) GetBlocks() []*LocatedBlock {
+	if x != nil {
+		return x.Blocks
+	}
+	return nil
+}
+
+type ReportBadBlocksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportBadBlocksResponse) Reset() {
+	*x = ReportBadBlocksResponse{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportBadBlocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportBadBlocksResponse) ProtoMessage() {}
+
+func (x *ReportBadBlocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportBadBlocksResponse.ProtoReflect.Descriptor instead.
+func (*ReportBadBlocksResponse) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{8}
+}
+
 // Rename2 moves a file. It is at-most-once on the NameNode: a repetition under the same call id is answered from
 // its retry cache.
 type Rename2Request struct {
@@ -525,7 +606,7 @@ type Rename2Request struct {
 
 func (x *Rename2Request) Reset() {
 	*x = Rename2Request{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[7]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +618,7 @@ func (x *Rename2Request) String() string {
 func (*Rename2Request) ProtoMessage() {}
 
 func (x *Rename2Request) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[7]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +631,7 @@ func (x *Rename2Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rename2Request.ProtoReflect.Descriptor instead.
 func (*Rename2Request) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{7}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Rename2Request) GetSrc() string {
@@ -582,7 +663,7 @@ type Rename2Response struct {
 
 func (x *Rename2Response) Reset() {
 	*x = Rename2Response{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[8]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +675,7 @@ func (x *Rename2Response) String() string {
 func (*Rename2Response) ProtoMessage() {}
 
 func (x *Rename2Response) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[8]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +688,7 @@ func (x *Rename2Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rename2Response.ProtoReflect.Descriptor instead.
 func (*Rename2Response) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{10}
 }
 
 type GetErasureCodingPolicyRequest struct {
@@ -619,7 +700,7 @@ type GetErasureCodingPolicyRequest struct {
 
 func (x *GetErasureCodingPolicyRequest) Reset() {
 	*x = GetErasureCodingPolicyRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[9]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +712,7 @@ func (x *GetErasureCodingPolicyRequest) String() string {
 func (*GetErasureCodingPolicyRequest) ProtoMessage() {}
 
 func (x *GetErasureCodingPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[9]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +725,7 @@ func (x *GetErasureCodingPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetErasureCodingPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetErasureCodingPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{9}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetErasureCodingPolicyRequest) GetSrc() string {
@@ -664,7 +745,7 @@ type GetErasureCodingPolicyResponse struct {
 
 func (x *GetErasureCodingPolicyResponse) Reset() {
 	*x = GetErasureCodingPolicyResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[10]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +757,7 @@ func (x *GetErasureCodingPolicyResponse) String() string {
 func (*GetErasureCodingPolicyResponse) ProtoMessage() {}
 
 func (x *GetErasureCodingPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[10]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +770,7 @@ func (x *GetErasureCodingPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetErasureCodingPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetErasureCodingPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{10}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetErasureCodingPolicyResponse) GetPolicy() *ErasureCodingPolicy {
@@ -711,7 +792,7 @@ type ErasureCodingPolicy struct {
 
 func (x *ErasureCodingPolicy) Reset() {
 	*x = ErasureCodingPolicy{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[11]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +804,7 @@ func (x *ErasureCodingPolicy) String() string {
 func (*ErasureCodingPolicy) ProtoMessage() {}
 
 func (x *ErasureCodingPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[11]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +817,7 @@ func (x *ErasureCodingPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasureCodingPolicy.ProtoReflect.Descriptor instead.
 func (*ErasureCodingPolicy) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{11}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ErasureCodingPolicy) GetName() string {
@@ -762,7 +843,7 @@ type GetEZForPathRequest struct {
 
 func (x *GetEZForPathRequest) Reset() {
 	*x = GetEZForPathRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[12]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +855,7 @@ func (x *GetEZForPathRequest) String() string {
 func (*GetEZForPathRequest) ProtoMessage() {}
 
 func (x *GetEZForPathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[12]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +868,7 @@ func (x *GetEZForPathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEZForPathRequest.ProtoReflect.Descriptor instead.
 func (*GetEZForPathRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{12}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetEZForPathRequest) GetSrc() string {
@@ -807,7 +888,7 @@ type GetEZForPathResponse struct {
 
 func (x *GetEZForPathResponse) Reset() {
 	*x = GetEZForPathResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[13]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +900,7 @@ func (x *GetEZForPathResponse) String() string {
 func (*GetEZForPathResponse) ProtoMessage() {}
 
 func (x *GetEZForPathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[13]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +913,7 @@ func (x *GetEZForPathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEZForPathResponse.ProtoReflect.Descriptor instead.
 func (*GetEZForPathResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{13}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetEZForPathResponse) GetZone() *EncryptionZone {
@@ -853,7 +934,7 @@ type EncryptionZone struct {
 
 func (x *EncryptionZone) Reset() {
 	*x = EncryptionZone{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[14]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +946,7 @@ func (x *EncryptionZone) String() string {
 func (*EncryptionZone) ProtoMessage() {}
 
 func (x *EncryptionZone) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[14]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +959,7 @@ func (x *EncryptionZone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptionZone.ProtoReflect.Descriptor instead.
 func (*EncryptionZone) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{14}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EncryptionZone) GetPath() string {
@@ -913,7 +994,7 @@ type CreateRequest struct {
 
 func (x *CreateRequest) Reset() {
 	*x = CreateRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[15]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1006,7 @@ func (x *CreateRequest) String() string {
 func (*CreateRequest) ProtoMessage() {}
 
 func (x *CreateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[15]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1019,7 @@ func (x *CreateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{15}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateRequest) GetSrc() string {
@@ -999,7 +1080,7 @@ type FsPermission struct {
 
 func (x *FsPermission) Reset() {
 	*x = FsPermission{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[16]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1092,7 @@ func (x *FsPermission) String() string {
 func (*FsPermission) ProtoMessage() {}
 
 func (x *FsPermission) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[16]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1105,7 @@ func (x *FsPermission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsPermission.ProtoReflect.Descriptor instead.
 func (*FsPermission) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{16}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FsPermission) GetPerm() uint32 {
@@ -1043,7 +1124,7 @@ type CreateResponse struct {
 
 func (x *CreateResponse) Reset() {
 	*x = CreateResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[17]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1136,7 @@ func (x *CreateResponse) String() string {
 func (*CreateResponse) ProtoMessage() {}
 
 func (x *CreateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[17]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1149,7 @@ func (x *CreateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateResponse.ProtoReflect.Descriptor instead.
 func (*CreateResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{17}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateResponse) GetFs() *HdfsFileStatus {
@@ -1096,13 +1177,17 @@ type HdfsFileStatus struct {
 	BlockReplication *uint32 `protobuf:"varint,10,opt,name=block_replication,json=blockReplication" json:"block_replication,omitempty"`
 	BlockSize        *uint64 `protobuf:"varint,11,opt,name=block_size,json=blockSize" json:"block_size,omitempty"`
 	FileId           *uint64 `protobuf:"varint,13,opt,name=file_id,json=fileId" json:"file_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Of a file in an encryption zone: what it takes to understand its bytes.
+	FileEncryptionInfo *FileEncryptionInfo `protobuf:"bytes,15,opt,name=file_encryption_info,json=fileEncryptionInfo" json:"file_encryption_info,omitempty"`
+	// Of a file that is erasure-coded.
+	EcPolicy      *ErasureCodingPolicy `protobuf:"bytes,17,opt,name=ec_policy,json=ecPolicy" json:"ec_policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HdfsFileStatus) Reset() {
 	*x = HdfsFileStatus{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[18]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1199,7 @@ func (x *HdfsFileStatus) String() string {
 func (*HdfsFileStatus) ProtoMessage() {}
 
 func (x *HdfsFileStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[18]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1212,7 @@ func (x *HdfsFileStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HdfsFileStatus.ProtoReflect.Descriptor instead.
 func (*HdfsFileStatus) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{18}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HdfsFileStatus) GetFileType() uint32 {
@@ -1207,6 +1292,104 @@ func (x *HdfsFileStatus) GetFileId() uint64 {
 	return 0
 }
 
+func (x *HdfsFileStatus) GetFileEncryptionInfo() *FileEncryptionInfo {
+	if x != nil {
+		return x.FileEncryptionInfo
+	}
+	return nil
+}
+
+func (x *HdfsFileStatus) GetEcPolicy() *ErasureCodingPolicy {
+	if x != nil {
+		return x.EcPolicy
+	}
+	return nil
+}
+
+type FileEncryptionInfo struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Suite                 *uint32                `protobuf:"varint,1,req,name=suite" json:"suite,omitempty"`
+	CryptoProtocolVersion *uint32                `protobuf:"varint,2,req,name=crypto_protocol_version,json=cryptoProtocolVersion" json:"crypto_protocol_version,omitempty"`
+	Key                   []byte                 `protobuf:"bytes,3,req,name=key" json:"key,omitempty"`
+	Iv                    []byte                 `protobuf:"bytes,4,req,name=iv" json:"iv,omitempty"`
+	KeyName               *string                `protobuf:"bytes,5,req,name=key_name,json=keyName" json:"key_name,omitempty"`
+	EzKeyVersionName      *string                `protobuf:"bytes,6,req,name=ez_key_version_name,json=ezKeyVersionName" json:"ez_key_version_name,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *FileEncryptionInfo) Reset() {
+	*x = FileEncryptionInfo{}
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileEncryptionInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileEncryptionInfo) ProtoMessage() {}
+
+func (x *FileEncryptionInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileEncryptionInfo.ProtoReflect.Descriptor instead.
+func (*FileEncryptionInfo) Descriptor() ([]byte, []int) {
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FileEncryptionInfo) GetSuite() uint32 {
+	if x != nil && x.Suite != nil {
+		return *x.Suite
+	}
+	return 0
+}
+
+func (x *FileEncryptionInfo) GetCryptoProtocolVersion() uint32 {
+	if x != nil && x.CryptoProtocolVersion != nil {
+		return *x.CryptoProtocolVersion
+	}
+	return 0
+}
+
+func (x *FileEncryptionInfo) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *FileEncryptionInfo) GetIv() []byte {
+	if x != nil {
+		return x.Iv
+	}
+	return nil
+}
+
+func (x *FileEncryptionInfo) GetKeyName() string {
+	if x != nil && x.KeyName != nil {
+		return *x.KeyName
+	}
+	return ""
+}
+
+func (x *FileEncryptionInfo) GetEzKeyVersionName() string {
+	if x != nil && x.EzKeyVersionName != nil {
+		return *x.EzKeyVersionName
+	}
+	return ""
+}
+
 type AddBlockRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Src        *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
@@ -1221,7 +1404,7 @@ type AddBlockRequest struct {
 
 func (x *AddBlockRequest) Reset() {
 	*x = AddBlockRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[19]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1416,7 @@ func (x *AddBlockRequest) String() string {
 func (*AddBlockRequest) ProtoMessage() {}
 
 func (x *AddBlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[19]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1429,7 @@ func (x *AddBlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddBlockRequest.ProtoReflect.Descriptor instead.
 func (*AddBlockRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{19}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AddBlockRequest) GetSrc() string {
@@ -1293,7 +1476,7 @@ type AddBlockResponse struct {
 
 func (x *AddBlockResponse) Reset() {
 	*x = AddBlockResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[20]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1488,7 @@ func (x *AddBlockResponse) String() string {
 func (*AddBlockResponse) ProtoMessage() {}
 
 func (x *AddBlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[20]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1501,7 @@ func (x *AddBlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddBlockResponse.ProtoReflect.Descriptor instead.
 func (*AddBlockResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{20}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AddBlockResponse) GetBlock() *LocatedBlock {
@@ -1340,7 +1523,7 @@ type AbandonBlockRequest struct {
 
 func (x *AbandonBlockRequest) Reset() {
 	*x = AbandonBlockRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[21]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1535,7 @@ func (x *AbandonBlockRequest) String() string {
 func (*AbandonBlockRequest) ProtoMessage() {}
 
 func (x *AbandonBlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[21]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1548,7 @@ func (x *AbandonBlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbandonBlockRequest.ProtoReflect.Descriptor instead.
 func (*AbandonBlockRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{21}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AbandonBlockRequest) GetBlock() *ExtendedBlock {
@@ -1404,7 +1587,7 @@ type AbandonBlockResponse struct {
 
 func (x *AbandonBlockResponse) Reset() {
 	*x = AbandonBlockResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[22]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1599,7 @@ func (x *AbandonBlockResponse) String() string {
 func (*AbandonBlockResponse) ProtoMessage() {}
 
 func (x *AbandonBlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[22]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1612,7 @@ func (x *AbandonBlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbandonBlockResponse.ProtoReflect.Descriptor instead.
 func (*AbandonBlockResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{22}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{25}
 }
 
 // Fsync makes the NameNode write down that the last block exists and has at least so many bytes.
@@ -1446,7 +1629,7 @@ type FsyncRequest struct {
 
 func (x *FsyncRequest) Reset() {
 	*x = FsyncRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[23]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1641,7 @@ func (x *FsyncRequest) String() string {
 func (*FsyncRequest) ProtoMessage() {}
 
 func (x *FsyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[23]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1654,7 @@ func (x *FsyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsyncRequest.ProtoReflect.Descriptor instead.
 func (*FsyncRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{23}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FsyncRequest) GetSrc() string {
@@ -1510,7 +1693,7 @@ type FsyncResponse struct {
 
 func (x *FsyncResponse) Reset() {
 	*x = FsyncResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[24]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1705,7 @@ func (x *FsyncResponse) String() string {
 func (*FsyncResponse) ProtoMessage() {}
 
 func (x *FsyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[24]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1718,7 @@ func (x *FsyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsyncResponse.ProtoReflect.Descriptor instead.
 func (*FsyncResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{24}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{27}
 }
 
 type CompleteRequest struct {
@@ -1550,7 +1733,7 @@ type CompleteRequest struct {
 
 func (x *CompleteRequest) Reset() {
 	*x = CompleteRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[25]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1745,7 @@ func (x *CompleteRequest) String() string {
 func (*CompleteRequest) ProtoMessage() {}
 
 func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[25]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1758,7 @@ func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteRequest.ProtoReflect.Descriptor instead.
 func (*CompleteRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{25}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CompleteRequest) GetSrc() string {
@@ -1616,7 +1799,7 @@ type CompleteResponse struct {
 
 func (x *CompleteResponse) Reset() {
 	*x = CompleteResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[26]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1811,7 @@ func (x *CompleteResponse) String() string {
 func (*CompleteResponse) ProtoMessage() {}
 
 func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[26]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1824,7 @@ func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteResponse.ProtoReflect.Descriptor instead.
 func (*CompleteResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CompleteResponse) GetResult() bool {
@@ -1660,7 +1843,7 @@ type RenewLeaseRequest struct {
 
 func (x *RenewLeaseRequest) Reset() {
 	*x = RenewLeaseRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[27]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +1855,7 @@ func (x *RenewLeaseRequest) String() string {
 func (*RenewLeaseRequest) ProtoMessage() {}
 
 func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[27]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1868,7 @@ func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RenewLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RenewLeaseRequest) GetClientName() string {
@@ -1703,7 +1886,7 @@ type RenewLeaseResponse struct {
 
 func (x *RenewLeaseResponse) Reset() {
 	*x = RenewLeaseResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[28]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1898,7 @@ func (x *RenewLeaseResponse) String() string {
 func (*RenewLeaseResponse) ProtoMessage() {}
 
 func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[28]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1911,7 @@ func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{31}
 }
 
 type RecoverLeaseRequest struct {
@@ -1741,7 +1924,7 @@ type RecoverLeaseRequest struct {
 
 func (x *RecoverLeaseRequest) Reset() {
 	*x = RecoverLeaseRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[29]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1753,7 +1936,7 @@ func (x *RecoverLeaseRequest) String() string {
 func (*RecoverLeaseRequest) ProtoMessage() {}
 
 func (x *RecoverLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[29]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1766,7 +1949,7 @@ func (x *RecoverLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RecoverLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RecoverLeaseRequest) GetSrc() string {
@@ -1793,7 +1976,7 @@ type RecoverLeaseResponse struct {
 
 func (x *RecoverLeaseResponse) Reset() {
 	*x = RecoverLeaseResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[30]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1988,7 @@ func (x *RecoverLeaseResponse) String() string {
 func (*RecoverLeaseResponse) ProtoMessage() {}
 
 func (x *RecoverLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[30]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +2001,7 @@ func (x *RecoverLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RecoverLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RecoverLeaseResponse) GetResult() bool {
@@ -1837,7 +2020,7 @@ type IsFileClosedRequest struct {
 
 func (x *IsFileClosedRequest) Reset() {
 	*x = IsFileClosedRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[31]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2032,7 @@ func (x *IsFileClosedRequest) String() string {
 func (*IsFileClosedRequest) ProtoMessage() {}
 
 func (x *IsFileClosedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[31]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2045,7 @@ func (x *IsFileClosedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsFileClosedRequest.ProtoReflect.Descriptor instead.
 func (*IsFileClosedRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *IsFileClosedRequest) GetSrc() string {
@@ -1881,7 +2064,7 @@ type IsFileClosedResponse struct {
 
 func (x *IsFileClosedResponse) Reset() {
 	*x = IsFileClosedResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[32]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +2076,7 @@ func (x *IsFileClosedResponse) String() string {
 func (*IsFileClosedResponse) ProtoMessage() {}
 
 func (x *IsFileClosedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[32]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +2089,7 @@ func (x *IsFileClosedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsFileClosedResponse.ProtoReflect.Descriptor instead.
 func (*IsFileClosedResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *IsFileClosedResponse) GetResult() bool {
@@ -1925,7 +2108,7 @@ type GetFileInfoRequest struct {
 
 func (x *GetFileInfoRequest) Reset() {
 	*x = GetFileInfoRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[33]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2120,7 @@ func (x *GetFileInfoRequest) String() string {
 func (*GetFileInfoRequest) ProtoMessage() {}
 
 func (x *GetFileInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[33]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2133,7 @@ func (x *GetFileInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFileInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetFileInfoRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetFileInfoRequest) GetSrc() string {
@@ -1970,7 +2153,7 @@ type GetFileInfoResponse struct {
 
 func (x *GetFileInfoResponse) Reset() {
 	*x = GetFileInfoResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[34]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2165,7 @@ func (x *GetFileInfoResponse) String() string {
 func (*GetFileInfoResponse) ProtoMessage() {}
 
 func (x *GetFileInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[34]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2178,7 @@ func (x *GetFileInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFileInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetFileInfoResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetFileInfoResponse) GetFs() *HdfsFileStatus {
@@ -2017,7 +2200,7 @@ type GetListingRequest struct {
 
 func (x *GetListingRequest) Reset() {
 	*x = GetListingRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[35]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2212,7 @@ func (x *GetListingRequest) String() string {
 func (*GetListingRequest) ProtoMessage() {}
 
 func (x *GetListingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[35]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2225,7 @@ func (x *GetListingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListingRequest.ProtoReflect.Descriptor instead.
 func (*GetListingRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetListingRequest) GetSrc() string {
@@ -2076,7 +2259,7 @@ type GetListingResponse struct {
 
 func (x *GetListingResponse) Reset() {
 	*x = GetListingResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[36]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2271,7 @@ func (x *GetListingResponse) String() string {
 func (*GetListingResponse) ProtoMessage() {}
 
 func (x *GetListingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[36]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2284,7 @@ func (x *GetListingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListingResponse.ProtoReflect.Descriptor instead.
 func (*GetListingResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetListingResponse) GetDirList() *DirectoryListing {
@@ -2121,7 +2304,7 @@ type DirectoryListing struct {
 
 func (x *DirectoryListing) Reset() {
 	*x = DirectoryListing{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[37]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2133,7 +2316,7 @@ func (x *DirectoryListing) String() string {
 func (*DirectoryListing) ProtoMessage() {}
 
 func (x *DirectoryListing) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[37]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2146,7 +2329,7 @@ func (x *DirectoryListing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectoryListing.ProtoReflect.Descriptor instead.
 func (*DirectoryListing) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DirectoryListing) GetPartialListing() []*HdfsFileStatus {
@@ -2174,7 +2357,7 @@ type MkdirsRequest struct {
 
 func (x *MkdirsRequest) Reset() {
 	*x = MkdirsRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[38]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2369,7 @@ func (x *MkdirsRequest) String() string {
 func (*MkdirsRequest) ProtoMessage() {}
 
 func (x *MkdirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[38]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +2382,7 @@ func (x *MkdirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MkdirsRequest.ProtoReflect.Descriptor instead.
 func (*MkdirsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MkdirsRequest) GetSrc() string {
@@ -2232,7 +2415,7 @@ type MkdirsResponse struct {
 
 func (x *MkdirsResponse) Reset() {
 	*x = MkdirsResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[39]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2427,7 @@ func (x *MkdirsResponse) String() string {
 func (*MkdirsResponse) ProtoMessage() {}
 
 func (x *MkdirsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[39]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2440,7 @@ func (x *MkdirsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MkdirsResponse.ProtoReflect.Descriptor instead.
 func (*MkdirsResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MkdirsResponse) GetResult() bool {
@@ -2277,7 +2460,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[40]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2472,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[40]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2485,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DeleteRequest) GetSrc() string {
@@ -2329,7 +2512,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[41]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2341,7 +2524,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[41]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2354,7 +2537,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteResponse) GetResult() bool {
@@ -2374,7 +2557,7 @@ type SetPermissionRequest struct {
 
 func (x *SetPermissionRequest) Reset() {
 	*x = SetPermissionRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[42]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2569,7 @@ func (x *SetPermissionRequest) String() string {
 func (*SetPermissionRequest) ProtoMessage() {}
 
 func (x *SetPermissionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[42]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2582,7 @@ func (x *SetPermissionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPermissionRequest.ProtoReflect.Descriptor instead.
 func (*SetPermissionRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SetPermissionRequest) GetSrc() string {
@@ -2424,7 +2607,7 @@ type SetPermissionResponse struct {
 
 func (x *SetPermissionResponse) Reset() {
 	*x = SetPermissionResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[43]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2619,7 @@ func (x *SetPermissionResponse) String() string {
 func (*SetPermissionResponse) ProtoMessage() {}
 
 func (x *SetPermissionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[43]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,7 +2632,7 @@ func (x *SetPermissionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPermissionResponse.ProtoReflect.Descriptor instead.
 func (*SetPermissionResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{46}
 }
 
 type GetServerDefaultsRequest struct {
@@ -2460,7 +2643,7 @@ type GetServerDefaultsRequest struct {
 
 func (x *GetServerDefaultsRequest) Reset() {
 	*x = GetServerDefaultsRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[44]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2655,7 @@ func (x *GetServerDefaultsRequest) String() string {
 func (*GetServerDefaultsRequest) ProtoMessage() {}
 
 func (x *GetServerDefaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[44]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2668,7 @@ func (x *GetServerDefaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerDefaultsRequest.ProtoReflect.Descriptor instead.
 func (*GetServerDefaultsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{47}
 }
 
 type GetServerDefaultsResponse struct {
@@ -2497,7 +2680,7 @@ type GetServerDefaultsResponse struct {
 
 func (x *GetServerDefaultsResponse) Reset() {
 	*x = GetServerDefaultsResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[45]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2692,7 @@ func (x *GetServerDefaultsResponse) String() string {
 func (*GetServerDefaultsResponse) ProtoMessage() {}
 
 func (x *GetServerDefaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[45]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2705,7 @@ func (x *GetServerDefaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerDefaultsResponse.ProtoReflect.Descriptor instead.
 func (*GetServerDefaultsResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetServerDefaultsResponse) GetServerDefaults() *FsServerDefaults {
@@ -2533,19 +2716,20 @@ func (x *GetServerDefaultsResponse) GetServerDefaults() *FsServerDefaults {
 }
 
 type FsServerDefaults struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	BlockSize        *uint64                `protobuf:"varint,1,req,name=block_size,json=blockSize" json:"block_size,omitempty"`
-	BytesPerChecksum *uint32                `protobuf:"varint,2,req,name=bytes_per_checksum,json=bytesPerChecksum" json:"bytes_per_checksum,omitempty"`
-	WritePacketSize  *uint32                `protobuf:"varint,3,req,name=write_packet_size,json=writePacketSize" json:"write_packet_size,omitempty"`
-	Replication      *uint32                `protobuf:"varint,4,req,name=replication" json:"replication,omitempty"`
-	FileBufferSize   *uint32                `protobuf:"varint,5,req,name=file_buffer_size,json=fileBufferSize" json:"file_buffer_size,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	BlockSize           *uint64                `protobuf:"varint,1,req,name=block_size,json=blockSize" json:"block_size,omitempty"`
+	BytesPerChecksum    *uint32                `protobuf:"varint,2,req,name=bytes_per_checksum,json=bytesPerChecksum" json:"bytes_per_checksum,omitempty"`
+	WritePacketSize     *uint32                `protobuf:"varint,3,req,name=write_packet_size,json=writePacketSize" json:"write_packet_size,omitempty"`
+	Replication         *uint32                `protobuf:"varint,4,req,name=replication" json:"replication,omitempty"`
+	FileBufferSize      *uint32                `protobuf:"varint,5,req,name=file_buffer_size,json=fileBufferSize" json:"file_buffer_size,omitempty"`
+	EncryptDataTransfer *bool                  `protobuf:"varint,6,opt,name=encrypt_data_transfer,json=encryptDataTransfer" json:"encrypt_data_transfer,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *FsServerDefaults) Reset() {
 	*x = FsServerDefaults{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[46]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2741,7 @@ func (x *FsServerDefaults) String() string {
 func (*FsServerDefaults) ProtoMessage() {}
 
 func (x *FsServerDefaults) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[46]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2754,7 @@ func (x *FsServerDefaults) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsServerDefaults.ProtoReflect.Descriptor instead.
 func (*FsServerDefaults) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FsServerDefaults) GetBlockSize() uint64 {
@@ -2608,6 +2792,13 @@ func (x *FsServerDefaults) GetFileBufferSize() uint32 {
 	return 0
 }
 
+func (x *FsServerDefaults) GetEncryptDataTransfer() bool {
+	if x != nil && x.EncryptDataTransfer != nil {
+		return *x.EncryptDataTransfer
+	}
+	return false
+}
+
 type UpdateBlockForPipelineRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Block         *ExtendedBlock         `protobuf:"bytes,1,req,name=block" json:"block,omitempty"`
@@ -2618,7 +2809,7 @@ type UpdateBlockForPipelineRequest struct {
 
 func (x *UpdateBlockForPipelineRequest) Reset() {
 	*x = UpdateBlockForPipelineRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[47]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2821,7 @@ func (x *UpdateBlockForPipelineRequest) String() string {
 func (*UpdateBlockForPipelineRequest) ProtoMessage() {}
 
 func (x *UpdateBlockForPipelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[47]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2834,7 @@ func (x *UpdateBlockForPipelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBlockForPipelineRequest.ProtoReflect.Descriptor instead.
 func (*UpdateBlockForPipelineRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{47}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *UpdateBlockForPipelineRequest) GetBlock() *ExtendedBlock {
@@ -2669,7 +2860,7 @@ type UpdateBlockForPipelineResponse struct {
 
 func (x *UpdateBlockForPipelineResponse) Reset() {
 	*x = UpdateBlockForPipelineResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[48]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2872,7 @@ func (x *UpdateBlockForPipelineResponse) String() string {
 func (*UpdateBlockForPipelineResponse) ProtoMessage() {}
 
 func (x *UpdateBlockForPipelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[48]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2885,7 @@ func (x *UpdateBlockForPipelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBlockForPipelineResponse.ProtoReflect.Descriptor instead.
 func (*UpdateBlockForPipelineResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{48}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *UpdateBlockForPipelineResponse) GetBlock() *LocatedBlock {
@@ -2712,7 +2903,7 @@ type GetDataEncryptionKeyRequest struct {
 
 func (x *GetDataEncryptionKeyRequest) Reset() {
 	*x = GetDataEncryptionKeyRequest{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[49]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2915,7 @@ func (x *GetDataEncryptionKeyRequest) String() string {
 func (*GetDataEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *GetDataEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[49]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2928,7 @@ func (x *GetDataEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDataEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetDataEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{49}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{52}
 }
 
 type GetDataEncryptionKeyResponse struct {
@@ -2750,7 +2941,7 @@ type GetDataEncryptionKeyResponse struct {
 
 func (x *GetDataEncryptionKeyResponse) Reset() {
 	*x = GetDataEncryptionKeyResponse{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[50]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2953,7 @@ func (x *GetDataEncryptionKeyResponse) String() string {
 func (*GetDataEncryptionKeyResponse) ProtoMessage() {}
 
 func (x *GetDataEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[50]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2966,7 @@ func (x *GetDataEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDataEncryptionKeyResponse.ProtoReflect.Descriptor instead.
 func (*GetDataEncryptionKeyResponse) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{50}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetDataEncryptionKeyResponse) GetDataEncryptionKey() *DataEncryptionKey {
@@ -2801,7 +2992,7 @@ type DataEncryptionKey struct {
 
 func (x *DataEncryptionKey) Reset() {
 	*x = DataEncryptionKey{}
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[51]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2813,7 +3004,7 @@ func (x *DataEncryptionKey) String() string {
 func (*DataEncryptionKey) ProtoMessage() {}
 
 func (x *DataEncryptionKey) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[51]
+	mi := &file_yarnd_hadoop_hdfs_namenode_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2826,7 +3017,7 @@ func (x *DataEncryptionKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataEncryptionKey.ProtoReflect.Descriptor instead.
 func (*DataEncryptionKey) Descriptor() ([]byte, []int) {
-	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{51}
+	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DataEncryptionKey) GetKeyId() uint32 {
@@ -2916,7 +3107,10 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\rdatanode_uuid\x18\x03 \x01(\tR\fdatanodeUuid\x12#\n" +
 	"\rtransfer_port\x18\x04 \x02(\rR\ftransferPort\x12\x1b\n" +
 	"\tinfo_port\x18\x05 \x01(\rR\binfoPort\x12\x19\n" +
-	"\bipc_port\x18\x06 \x01(\rR\aipcPort\"R\n" +
+	"\bipc_port\x18\x06 \x01(\rR\aipcPort\"Q\n" +
+	"\x16ReportBadBlocksRequest\x127\n" +
+	"\x06blocks\x18\x01 \x03(\v2\x1f.yarnd.hadoop.hdfs.LocatedBlockR\x06blocks\"\x19\n" +
+	"\x17ReportBadBlocksResponse\"R\n" +
 	"\x0eRename2Request\x12\x10\n" +
 	"\x03src\x18\x01 \x02(\tR\x03src\x12\x10\n" +
 	"\x03dst\x18\x02 \x02(\tR\x03dst\x12\x1c\n" +
@@ -2950,7 +3144,7 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\fFsPermission\x12\x12\n" +
 	"\x04perm\x18\x01 \x02(\rR\x04perm\"C\n" +
 	"\x0eCreateResponse\x121\n" +
-	"\x02fs\x18\x01 \x01(\v2!.yarnd.hadoop.hdfs.HdfsFileStatusR\x02fs\"\xf9\x02\n" +
+	"\x02fs\x18\x01 \x01(\v2!.yarnd.hadoop.hdfs.HdfsFileStatusR\x02fs\"\x97\x04\n" +
 	"\x0eHdfsFileStatus\x12\x1b\n" +
 	"\tfile_type\x18\x01 \x01(\rR\bfileType\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\fR\x04path\x12\x16\n" +
@@ -2967,7 +3161,16 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	" \x01(\rR\x10blockReplication\x12\x1d\n" +
 	"\n" +
 	"block_size\x18\v \x01(\x04R\tblockSize\x12\x17\n" +
-	"\afile_id\x18\r \x01(\x04R\x06fileId\"\xe1\x01\n" +
+	"\afile_id\x18\r \x01(\x04R\x06fileId\x12W\n" +
+	"\x14file_encryption_info\x18\x0f \x01(\v2%.yarnd.hadoop.hdfs.FileEncryptionInfoR\x12fileEncryptionInfo\x12C\n" +
+	"\tec_policy\x18\x11 \x01(\v2&.yarnd.hadoop.hdfs.ErasureCodingPolicyR\becPolicy\"\xce\x01\n" +
+	"\x12FileEncryptionInfo\x12\x14\n" +
+	"\x05suite\x18\x01 \x02(\rR\x05suite\x126\n" +
+	"\x17crypto_protocol_version\x18\x02 \x02(\rR\x15cryptoProtocolVersion\x12\x10\n" +
+	"\x03key\x18\x03 \x02(\fR\x03key\x12\x0e\n" +
+	"\x02iv\x18\x04 \x02(\fR\x02iv\x12\x19\n" +
+	"\bkey_name\x18\x05 \x02(\tR\akeyName\x12-\n" +
+	"\x13ez_key_version_name\x18\x06 \x02(\tR\x10ezKeyVersionName\"\xe1\x01\n" +
 	"\x0fAddBlockRequest\x12\x10\n" +
 	"\x03src\x18\x01 \x02(\tR\x03src\x12\x1f\n" +
 	"\vclient_name\x18\x02 \x02(\tR\n" +
@@ -3044,14 +3247,15 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\x15SetPermissionResponse\"\x1a\n" +
 	"\x18GetServerDefaultsRequest\"i\n" +
 	"\x19GetServerDefaultsResponse\x12L\n" +
-	"\x0fserver_defaults\x18\x01 \x02(\v2#.yarnd.hadoop.hdfs.FsServerDefaultsR\x0eserverDefaults\"\xd7\x01\n" +
+	"\x0fserver_defaults\x18\x01 \x02(\v2#.yarnd.hadoop.hdfs.FsServerDefaultsR\x0eserverDefaults\"\x8b\x02\n" +
 	"\x10FsServerDefaults\x12\x1d\n" +
 	"\n" +
 	"block_size\x18\x01 \x02(\x04R\tblockSize\x12,\n" +
 	"\x12bytes_per_checksum\x18\x02 \x02(\rR\x10bytesPerChecksum\x12*\n" +
 	"\x11write_packet_size\x18\x03 \x02(\rR\x0fwritePacketSize\x12 \n" +
 	"\vreplication\x18\x04 \x02(\rR\vreplication\x12(\n" +
-	"\x10file_buffer_size\x18\x05 \x02(\rR\x0efileBufferSize\"x\n" +
+	"\x10file_buffer_size\x18\x05 \x02(\rR\x0efileBufferSize\x122\n" +
+	"\x15encrypt_data_transfer\x18\x06 \x01(\bR\x13encryptDataTransfer\"x\n" +
 	"\x1dUpdateBlockForPipelineRequest\x126\n" +
 	"\x05block\x18\x01 \x02(\v2 .yarnd.hadoop.hdfs.ExtendedBlockR\x05block\x12\x1f\n" +
 	"\vclient_name\x18\x02 \x02(\tR\n" +
@@ -3082,7 +3286,7 @@ func file_yarnd_hadoop_hdfs_namenode_proto_rawDescGZIP() []byte {
 	return file_yarnd_hadoop_hdfs_namenode_proto_rawDescData
 }
 
-var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_yarnd_hadoop_hdfs_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
 	(*GetBlockLocationsRequest)(nil),       // 0: yarnd.hadoop.hdfs.GetBlockLocationsRequest
 	(*GetBlockLocationsResponse)(nil),      // 1: yarnd.hadoop.hdfs.GetBlockLocationsResponse
@@ -3091,52 +3295,55 @@ var file_yarnd_hadoop_hdfs_namenode_proto_goTypes = []any{
 	(*ExtendedBlock)(nil),                  // 4: yarnd.hadoop.hdfs.ExtendedBlock
 	(*DatanodeInfo)(nil),                   // 5: yarnd.hadoop.hdfs.DatanodeInfo
 	(*DatanodeID)(nil),                     // 6: yarnd.hadoop.hdfs.DatanodeID
-	(*Rename2Request)(nil),                 // 7: yarnd.hadoop.hdfs.Rename2Request
-	(*Rename2Response)(nil),                // 8: yarnd.hadoop.hdfs.Rename2Response
-	(*GetErasureCodingPolicyRequest)(nil),  // 9: yarnd.hadoop.hdfs.GetErasureCodingPolicyRequest
-	(*GetErasureCodingPolicyResponse)(nil), // 10: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse
-	(*ErasureCodingPolicy)(nil),            // 11: yarnd.hadoop.hdfs.ErasureCodingPolicy
-	(*GetEZForPathRequest)(nil),            // 12: yarnd.hadoop.hdfs.GetEZForPathRequest
-	(*GetEZForPathResponse)(nil),           // 13: yarnd.hadoop.hdfs.GetEZForPathResponse
-	(*EncryptionZone)(nil),                 // 14: yarnd.hadoop.hdfs.EncryptionZone
-	(*CreateRequest)(nil),                  // 15: yarnd.hadoop.hdfs.CreateRequest
-	(*FsPermission)(nil),                   // 16: yarnd.hadoop.hdfs.FsPermission
-	(*CreateResponse)(nil),                 // 17: yarnd.hadoop.hdfs.CreateResponse
-	(*HdfsFileStatus)(nil),                 // 18: yarnd.hadoop.hdfs.HdfsFileStatus
-	(*AddBlockRequest)(nil),                // 19: yarnd.hadoop.hdfs.AddBlockRequest
-	(*AddBlockResponse)(nil),               // 20: yarnd.hadoop.hdfs.AddBlockResponse
-	(*AbandonBlockRequest)(nil),            // 21: yarnd.hadoop.hdfs.AbandonBlockRequest
-	(*AbandonBlockResponse)(nil),           // 22: yarnd.hadoop.hdfs.AbandonBlockResponse
-	(*FsyncRequest)(nil),                   // 23: yarnd.hadoop.hdfs.FsyncRequest
-	(*FsyncResponse)(nil),                  // 24: yarnd.hadoop.hdfs.FsyncResponse
-	(*CompleteRequest)(nil),                // 25: yarnd.hadoop.hdfs.CompleteRequest
-	(*CompleteResponse)(nil),               // 26: yarnd.hadoop.hdfs.CompleteResponse
-	(*RenewLeaseRequest)(nil),              // 27: yarnd.hadoop.hdfs.RenewLeaseRequest
-	(*RenewLeaseResponse)(nil),             // 28: yarnd.hadoop.hdfs.RenewLeaseResponse
-	(*RecoverLeaseRequest)(nil),            // 29: yarnd.hadoop.hdfs.RecoverLeaseRequest
-	(*RecoverLeaseResponse)(nil),           // 30: yarnd.hadoop.hdfs.RecoverLeaseResponse
-	(*IsFileClosedRequest)(nil),            // 31: yarnd.hadoop.hdfs.IsFileClosedRequest
-	(*IsFileClosedResponse)(nil),           // 32: yarnd.hadoop.hdfs.IsFileClosedResponse
-	(*GetFileInfoRequest)(nil),             // 33: yarnd.hadoop.hdfs.GetFileInfoRequest
-	(*GetFileInfoResponse)(nil),            // 34: yarnd.hadoop.hdfs.GetFileInfoResponse
-	(*GetListingRequest)(nil),              // 35: yarnd.hadoop.hdfs.GetListingRequest
-	(*GetListingResponse)(nil),             // 36: yarnd.hadoop.hdfs.GetListingResponse
-	(*DirectoryListing)(nil),               // 37: yarnd.hadoop.hdfs.DirectoryListing
-	(*MkdirsRequest)(nil),                  // 38: yarnd.hadoop.hdfs.MkdirsRequest
-	(*MkdirsResponse)(nil),                 // 39: yarnd.hadoop.hdfs.MkdirsResponse
-	(*DeleteRequest)(nil),                  // 40: yarnd.hadoop.hdfs.DeleteRequest
-	(*DeleteResponse)(nil),                 // 41: yarnd.hadoop.hdfs.DeleteResponse
-	(*SetPermissionRequest)(nil),           // 42: yarnd.hadoop.hdfs.SetPermissionRequest
-	(*SetPermissionResponse)(nil),          // 43: yarnd.hadoop.hdfs.SetPermissionResponse
-	(*GetServerDefaultsRequest)(nil),       // 44: yarnd.hadoop.hdfs.GetServerDefaultsRequest
-	(*GetServerDefaultsResponse)(nil),      // 45: yarnd.hadoop.hdfs.GetServerDefaultsResponse
-	(*FsServerDefaults)(nil),               // 46: yarnd.hadoop.hdfs.FsServerDefaults
-	(*UpdateBlockForPipelineRequest)(nil),  // 47: yarnd.hadoop.hdfs.UpdateBlockForPipelineRequest
-	(*UpdateBlockForPipelineResponse)(nil), // 48: yarnd.hadoop.hdfs.UpdateBlockForPipelineResponse
-	(*GetDataEncryptionKeyRequest)(nil),    // 49: yarnd.hadoop.hdfs.GetDataEncryptionKeyRequest
-	(*GetDataEncryptionKeyResponse)(nil),   // 50: yarnd.hadoop.hdfs.GetDataEncryptionKeyResponse
-	(*DataEncryptionKey)(nil),              // 51: yarnd.hadoop.hdfs.DataEncryptionKey
-	(*pb.Token)(nil),                       // 52: yarnd.hadoop.common.Token
+	(*ReportBadBlocksRequest)(nil),         // 7: yarnd.hadoop.hdfs.ReportBadBlocksRequest
+	(*ReportBadBlocksResponse)(nil),        // 8: yarnd.hadoop.hdfs.ReportBadBlocksResponse
+	(*Rename2Request)(nil),                 // 9: yarnd.hadoop.hdfs.Rename2Request
+	(*Rename2Response)(nil),                // 10: yarnd.hadoop.hdfs.Rename2Response
+	(*GetErasureCodingPolicyRequest)(nil),  // 11: yarnd.hadoop.hdfs.GetErasureCodingPolicyRequest
+	(*GetErasureCodingPolicyResponse)(nil), // 12: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse
+	(*ErasureCodingPolicy)(nil),            // 13: yarnd.hadoop.hdfs.ErasureCodingPolicy
+	(*GetEZForPathRequest)(nil),            // 14: yarnd.hadoop.hdfs.GetEZForPathRequest
+	(*GetEZForPathResponse)(nil),           // 15: yarnd.hadoop.hdfs.GetEZForPathResponse
+	(*EncryptionZone)(nil),                 // 16: yarnd.hadoop.hdfs.EncryptionZone
+	(*CreateRequest)(nil),                  // 17: yarnd.hadoop.hdfs.CreateRequest
+	(*FsPermission)(nil),                   // 18: yarnd.hadoop.hdfs.FsPermission
+	(*CreateResponse)(nil),                 // 19: yarnd.hadoop.hdfs.CreateResponse
+	(*HdfsFileStatus)(nil),                 // 20: yarnd.hadoop.hdfs.HdfsFileStatus
+	(*FileEncryptionInfo)(nil),             // 21: yarnd.hadoop.hdfs.FileEncryptionInfo
+	(*AddBlockRequest)(nil),                // 22: yarnd.hadoop.hdfs.AddBlockRequest
+	(*AddBlockResponse)(nil),               // 23: yarnd.hadoop.hdfs.AddBlockResponse
+	(*AbandonBlockRequest)(nil),            // 24: yarnd.hadoop.hdfs.AbandonBlockRequest
+	(*AbandonBlockResponse)(nil),           // 25: yarnd.hadoop.hdfs.AbandonBlockResponse
+	(*FsyncRequest)(nil),                   // 26: yarnd.hadoop.hdfs.FsyncRequest
+	(*FsyncResponse)(nil),                  // 27: yarnd.hadoop.hdfs.FsyncResponse
+	(*CompleteRequest)(nil),                // 28: yarnd.hadoop.hdfs.CompleteRequest
+	(*CompleteResponse)(nil),               // 29: yarnd.hadoop.hdfs.CompleteResponse
+	(*RenewLeaseRequest)(nil),              // 30: yarnd.hadoop.hdfs.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),             // 31: yarnd.hadoop.hdfs.RenewLeaseResponse
+	(*RecoverLeaseRequest)(nil),            // 32: yarnd.hadoop.hdfs.RecoverLeaseRequest
+	(*RecoverLeaseResponse)(nil),           // 33: yarnd.hadoop.hdfs.RecoverLeaseResponse
+	(*IsFileClosedRequest)(nil),            // 34: yarnd.hadoop.hdfs.IsFileClosedRequest
+	(*IsFileClosedResponse)(nil),           // 35: yarnd.hadoop.hdfs.IsFileClosedResponse
+	(*GetFileInfoRequest)(nil),             // 36: yarnd.hadoop.hdfs.GetFileInfoRequest
+	(*GetFileInfoResponse)(nil),            // 37: yarnd.hadoop.hdfs.GetFileInfoResponse
+	(*GetListingRequest)(nil),              // 38: yarnd.hadoop.hdfs.GetListingRequest
+	(*GetListingResponse)(nil),             // 39: yarnd.hadoop.hdfs.GetListingResponse
+	(*DirectoryListing)(nil),               // 40: yarnd.hadoop.hdfs.DirectoryListing
+	(*MkdirsRequest)(nil),                  // 41: yarnd.hadoop.hdfs.MkdirsRequest
+	(*MkdirsResponse)(nil),                 // 42: yarnd.hadoop.hdfs.MkdirsResponse
+	(*DeleteRequest)(nil),                  // 43: yarnd.hadoop.hdfs.DeleteRequest
+	(*DeleteResponse)(nil),                 // 44: yarnd.hadoop.hdfs.DeleteResponse
+	(*SetPermissionRequest)(nil),           // 45: yarnd.hadoop.hdfs.SetPermissionRequest
+	(*SetPermissionResponse)(nil),          // 46: yarnd.hadoop.hdfs.SetPermissionResponse
+	(*GetServerDefaultsRequest)(nil),       // 47: yarnd.hadoop.hdfs.GetServerDefaultsRequest
+	(*GetServerDefaultsResponse)(nil),      // 48: yarnd.hadoop.hdfs.GetServerDefaultsResponse
+	(*FsServerDefaults)(nil),               // 49: yarnd.hadoop.hdfs.FsServerDefaults
+	(*UpdateBlockForPipelineRequest)(nil),  // 50: yarnd.hadoop.hdfs.UpdateBlockForPipelineRequest
+	(*UpdateBlockForPipelineResponse)(nil), // 51: yarnd.hadoop.hdfs.UpdateBlockForPipelineResponse
+	(*GetDataEncryptionKeyRequest)(nil),    // 52: yarnd.hadoop.hdfs.GetDataEncryptionKeyRequest
+	(*GetDataEncryptionKeyResponse)(nil),   // 53: yarnd.hadoop.hdfs.GetDataEncryptionKeyResponse
+	(*DataEncryptionKey)(nil),              // 54: yarnd.hadoop.hdfs.DataEncryptionKey
+	(*pb.Token)(nil),                       // 55: yarnd.hadoop.common.Token
 }
 var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
 	2,  // 0: yarnd.hadoop.hdfs.GetBlockLocationsResponse.locations:type_name -> yarnd.hadoop.hdfs.LocatedBlocks
@@ -3144,32 +3351,35 @@ var file_yarnd_hadoop_hdfs_namenode_proto_depIdxs = []int32{
 	3,  // 2: yarnd.hadoop.hdfs.LocatedBlocks.last_block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
 	4,  // 3: yarnd.hadoop.hdfs.LocatedBlock.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
 	5,  // 4: yarnd.hadoop.hdfs.LocatedBlock.locations:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	52, // 5: yarnd.hadoop.hdfs.LocatedBlock.token:type_name -> yarnd.hadoop.common.Token
+	55, // 5: yarnd.hadoop.hdfs.LocatedBlock.token:type_name -> yarnd.hadoop.common.Token
 	6,  // 6: yarnd.hadoop.hdfs.DatanodeInfo.id:type_name -> yarnd.hadoop.hdfs.DatanodeID
-	11, // 7: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
-	14, // 8: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
-	16, // 9: yarnd.hadoop.hdfs.CreateRequest.masked:type_name -> yarnd.hadoop.hdfs.FsPermission
-	18, // 10: yarnd.hadoop.hdfs.CreateResponse.fs:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
-	16, // 11: yarnd.hadoop.hdfs.HdfsFileStatus.permission:type_name -> yarnd.hadoop.hdfs.FsPermission
-	4,  // 12: yarnd.hadoop.hdfs.AddBlockRequest.previous:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	5,  // 13: yarnd.hadoop.hdfs.AddBlockRequest.exclude_nodes:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
-	3,  // 14: yarnd.hadoop.hdfs.AddBlockResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
-	4,  // 15: yarnd.hadoop.hdfs.AbandonBlockRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	4,  // 16: yarnd.hadoop.hdfs.CompleteRequest.last:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	18, // 17: yarnd.hadoop.hdfs.GetFileInfoResponse.fs:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
-	37, // 18: yarnd.hadoop.hdfs.GetListingResponse.dir_list:type_name -> yarnd.hadoop.hdfs.DirectoryListing
-	18, // 19: yarnd.hadoop.hdfs.DirectoryListing.partial_listing:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
-	16, // 20: yarnd.hadoop.hdfs.MkdirsRequest.masked:type_name -> yarnd.hadoop.hdfs.FsPermission
-	16, // 21: yarnd.hadoop.hdfs.SetPermissionRequest.permission:type_name -> yarnd.hadoop.hdfs.FsPermission
-	46, // 22: yarnd.hadoop.hdfs.GetServerDefaultsResponse.server_defaults:type_name -> yarnd.hadoop.hdfs.FsServerDefaults
-	4,  // 23: yarnd.hadoop.hdfs.UpdateBlockForPipelineRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
-	3,  // 24: yarnd.hadoop.hdfs.UpdateBlockForPipelineResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
-	51, // 25: yarnd.hadoop.hdfs.GetDataEncryptionKeyResponse.data_encryption_key:type_name -> yarnd.hadoop.hdfs.DataEncryptionKey
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	3,  // 7: yarnd.hadoop.hdfs.ReportBadBlocksRequest.blocks:type_name -> yarnd.hadoop.hdfs.LocatedBlock
+	13, // 8: yarnd.hadoop.hdfs.GetErasureCodingPolicyResponse.policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
+	16, // 9: yarnd.hadoop.hdfs.GetEZForPathResponse.zone:type_name -> yarnd.hadoop.hdfs.EncryptionZone
+	18, // 10: yarnd.hadoop.hdfs.CreateRequest.masked:type_name -> yarnd.hadoop.hdfs.FsPermission
+	20, // 11: yarnd.hadoop.hdfs.CreateResponse.fs:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
+	18, // 12: yarnd.hadoop.hdfs.HdfsFileStatus.permission:type_name -> yarnd.hadoop.hdfs.FsPermission
+	21, // 13: yarnd.hadoop.hdfs.HdfsFileStatus.file_encryption_info:type_name -> yarnd.hadoop.hdfs.FileEncryptionInfo
+	13, // 14: yarnd.hadoop.hdfs.HdfsFileStatus.ec_policy:type_name -> yarnd.hadoop.hdfs.ErasureCodingPolicy
+	4,  // 15: yarnd.hadoop.hdfs.AddBlockRequest.previous:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	5,  // 16: yarnd.hadoop.hdfs.AddBlockRequest.exclude_nodes:type_name -> yarnd.hadoop.hdfs.DatanodeInfo
+	3,  // 17: yarnd.hadoop.hdfs.AddBlockResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
+	4,  // 18: yarnd.hadoop.hdfs.AbandonBlockRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	4,  // 19: yarnd.hadoop.hdfs.CompleteRequest.last:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	20, // 20: yarnd.hadoop.hdfs.GetFileInfoResponse.fs:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
+	40, // 21: yarnd.hadoop.hdfs.GetListingResponse.dir_list:type_name -> yarnd.hadoop.hdfs.DirectoryListing
+	20, // 22: yarnd.hadoop.hdfs.DirectoryListing.partial_listing:type_name -> yarnd.hadoop.hdfs.HdfsFileStatus
+	18, // 23: yarnd.hadoop.hdfs.MkdirsRequest.masked:type_name -> yarnd.hadoop.hdfs.FsPermission
+	18, // 24: yarnd.hadoop.hdfs.SetPermissionRequest.permission:type_name -> yarnd.hadoop.hdfs.FsPermission
+	49, // 25: yarnd.hadoop.hdfs.GetServerDefaultsResponse.server_defaults:type_name -> yarnd.hadoop.hdfs.FsServerDefaults
+	4,  // 26: yarnd.hadoop.hdfs.UpdateBlockForPipelineRequest.block:type_name -> yarnd.hadoop.hdfs.ExtendedBlock
+	3,  // 27: yarnd.hadoop.hdfs.UpdateBlockForPipelineResponse.block:type_name -> yarnd.hadoop.hdfs.LocatedBlock
+	54, // 28: yarnd.hadoop.hdfs.GetDataEncryptionKeyResponse.data_encryption_key:type_name -> yarnd.hadoop.hdfs.DataEncryptionKey
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_hadoop_hdfs_namenode_proto_init() }
@@ -3183,7 +3393,7 @@ func file_yarnd_hadoop_hdfs_namenode_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc), len(file_yarnd_hadoop_hdfs_namenode_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   52,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
