@@ -179,7 +179,13 @@ func (k kerberized) delegate(t *testing.T, alice hdfs.FS) {
 	if info.Owner != "alice" {
 		t.Errorf("made by token, and is %s's", info.Owner)
 	}
-	ok(t, holder.Remove(ctx, "by-token"))
+	data := bytes.Repeat([]byte("by token alone "), 100_000)
+	_, err = hdfs.Upload(ctx, holder, "by-token/file", bytes.NewReader(data), hdfs.UploadOptions{})
+	ok(t, err)
+	if got, err := hdfs.ReadFile(ctx, holder, "by-token/file", 1<<30); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("read by token: %d of %d bytes, %v", len(got), len(data), err)
+	}
+	ok(t, holder.RemoveAll(ctx, "by-token"))
 	if _, _, err := holder.(hdfs.Delegation).DelegationToken(ctx, "yarn"); err == nil || !strings.Contains(err.Error(), "kerberos or web authentication") {
 		t.Errorf("a token for who has one only: %v", err)
 	}
@@ -193,12 +199,15 @@ func (k kerberized) delegate(t *testing.T, alice hdfs.FS) {
 		t.Errorf("renewed until %v, %v", until, err)
 	}
 	ok(t, issuer.CancelToken(ctx, own))
+	if err := issuer.CancelToken(ctx, own); !errors.Is(err, hdfs.ErrAuth) || !strings.Contains(err.Error(), "kinit") {
+		t.Errorf("cancelled twice: %v", err)
+	}
 	ok(t, issuer.CancelToken(ctx, tok))
 	late, err := hdfs.Open(ctx, k.conf, "", hdfs.Options{Login: login.With("alice", nil, tokens), Dial: k.Dial})
 	if err == nil {
 		late.Close()
 	}
-	if !errors.Is(err, hdfs.ErrAuth) || !strings.Contains(err.Error(), "can't be found in cache") {
+	if !errors.Is(err, hdfs.ErrAuth) || !strings.Contains(err.Error(), "can't be found in cache") || !strings.Contains(err.Error(), "kinit") {
 		t.Errorf("a cancelled token: %v", err)
 	}
 }

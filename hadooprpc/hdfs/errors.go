@@ -76,11 +76,15 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
+// badToken is what to do about a token that is refused.
+const badToken = "the delegation token has expired or was cancelled: whoever has a ticket (kinit) gets another"
+
 // hints for the kinds that have a usual way out.
 var hints = map[error]string{
 	ErrQuota:       "remove files, or ask for a larger quota (hdfs dfs -count -q -v shows what is left)",
 	ErrSafeMode:    "wait until it has left safe mode (hdfs dfsadmin -safemode get)",
 	ErrNoDataNode:  "look at the DataNodes and their free space (hdfs dfsadmin -report)",
+	ErrAuth:        badToken,
 	ErrFenced:      "write to another file, if you still are who may",
 	fs.ErrNotExist: "",
 }

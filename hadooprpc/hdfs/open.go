@@ -186,6 +186,16 @@ func explicit[T int | int64](c *conf.Conf, key string, read func(string, T) (T, 
 	return read(key, 0)
 }
 
+// nameService is an authority as dfs.nameservices writes it, or "" where it is none of these.
+func nameService(c *conf.Conf, authority string) string {
+	for _, s := range c.Strings("dfs.nameservices") {
+		if strings.EqualFold(s, authority) {
+			return s
+		}
+	}
+	return ""
+}
+
 // nameNodes returns the addresses behind an authority: a host, or a nameservice
 // with one NameNode or several.
 func nameNodes(c *conf.Conf, authority string) ([]string, error) {
@@ -195,12 +205,7 @@ func nameNodes(c *conf.Conf, authority string) ([]string, error) {
 	if authority == "" {
 		return nil, fail("the URL names no NameNode", "set fs.defaultFS to hdfs://HOST:PORT or hdfs://NAMESERVICE")
 	}
-	service := ""
-	for _, s := range c.Strings("dfs.nameservices") {
-		if strings.EqualFold(s, authority) {
-			service = s
-		}
-	}
+	service := nameService(c, authority)
 	if service == "" {
 		return []string{withPort(authority)}, nil
 	}

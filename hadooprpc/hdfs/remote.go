@@ -141,10 +141,14 @@ func (r *remote) hopeless(err error, attempt int) bool {
 // context ended, or because no NameNode answered in time.
 func (r *remote) ended(ctx context.Context, op, p string, err error) error {
 	if ctx.Err() != nil {
-		return &Error{Op: op, Path: p, Err: fmt.Errorf("%w (last: %v)", context.Cause(ctx), err)}
+		return &Error{Op: op, Path: cmp.Or(p, r.root()), Err: fmt.Errorf("%w (last: %v)", context.Cause(ctx), err)}
 	}
 	if refused(err) {
-		return &Error{Op: op, Path: r.root() + p, Kind: ErrAuth, Err: err}
+		e := &Error{Op: op, Path: r.root() + p, Kind: ErrAuth, Err: err}
+		if theirs := (*ipc.RemoteError)(nil); errors.As(err, &theirs) && strings.HasSuffix(theirs.Class, "$InvalidToken") {
+			e.Hint = badToken
+		}
+		return e
 	}
 	return &Error{Op: op, Path: r.root() + p, Kind: ErrUnreachable, Err: err,
 		Detail: fmt.Sprintf("no NameNode answered (tried %s): %v", strings.Join(r.pool.addresses, ", "), err),

@@ -30,6 +30,7 @@ var exceptionKinds = map[string]error{
 	"NSQuotaExceededException":            ErrQuota,
 	"QuotaByStorageTypeExceededException": ErrQuota,
 	"LeaseExpiredException":               ErrFenced,
+	"SecretManager$InvalidToken":          ErrAuth,
 	"SafeModeException":                   ErrSafeMode,
 	"RetriableException":                  errRetriable,
 	"StandbyException":                    errRetriable,

@@ -1,6 +1,7 @@
 package hdfs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -15,7 +16,7 @@ import (
 
 const clientProtocol = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 
-// rpc makes one call and maps its failure. All attempts together are bounded by
+// rpc makes one call, about p or, where that is "", all of the file system, and maps its failure. All attempts together are bounded by
 // the file system's timeout; the proxy repeats them under one call id, so that
 // the NameNode's retry cache answers for an attempt whose outcome got lost.
 func (r *remote) rpc(ctx context.Context, op, p, method string, req, resp proto.Message) error {
@@ -26,7 +27,7 @@ func (r *remote) rpc(ctx context.Context, op, p, method string, req, resp proto.
 		return nil
 	}
 	if e := (*ipc.RemoteError)(nil); errors.As(err, &e) && ctx.Err() == nil && !ipc.IsStandby(err) {
-		return fromException(op, p, e.Class, e.Message, err)
+		return fromException(op, cmp.Or(p, r.root()), e.Class, e.Message, err)
 	}
 	return r.ended(ctx, op, p, err)
 }

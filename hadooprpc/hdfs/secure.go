@@ -92,8 +92,8 @@ func (r *remote) secure(c *conf.Conf, rpc ipc.Options) (err error) {
 // nameNodeService is what an authority's NameNodes are in configurations and tokens. Source: HAUtilClient.buildTokenServiceForLogicalUri.
 func nameNodeService(c *conf.Conf, authority string, addresses []string) login.Service {
 	s := login.Service{Key: "dfs.namenode.kerberos.principal", Kind: token.KindHDFS, What: "hdfs://" + authority}
-	if len(c.Strings("dfs.ha.namenodes."+authority)) > 0 {
-		s.Names = []string{"ha-hdfs:" + authority}
+	if service := nameService(c, authority); service != "" && len(c.Strings("dfs.ha.namenodes."+service)) > 0 {
+		s.Names = []string{"ha-hdfs:" + service} // as it is written there: Java compares byte by byte
 	} else if ipc.Secure(c) { // elsewhere nobody asks, and names need not be resolved
 		s.Names = login.TokenServices(c, addresses)
 	}

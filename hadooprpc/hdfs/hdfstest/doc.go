@@ -16,6 +16,7 @@
 //	reading.go    blocks being read
 //	packet.go     its packets
 //	transfer.go   its proofs, tokens and encryption
+//	delegation.go ClientProtocol: delegation tokens
 //
 // What it is not: there are no quotas, owners are who runs it and permissions keep nobody out, leases do not
 // expire, nothing is replicated, and a block may be as long as it likes where a file was put into the directory.

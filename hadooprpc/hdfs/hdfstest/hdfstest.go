@@ -18,7 +18,8 @@ type Options struct {
 	Dir string
 	// Host to listen on. "": 127.0.0.1.
 	Host string
-	// Security is how clients of the NameNode authenticate; the zero value believes names.
+	// Security is how clients of the NameNode authenticate; the zero value believes names. With Kerberos and without
+	// Passwords they may come with the delegation tokens that the NameNode gives.
 	Security hadooptest.Options
 	// DataNodes is how many there are. Each has a copy of every block; new ones are written to the first. 0: 1.
 	DataNodes int
@@ -40,6 +41,9 @@ type Cluster struct {
 	transfer Transfer
 	checksum uint32
 	secrets  secrets
+
+	secure     bool
+	delegation delegation
 
 	mu      sync.Mutex
 	trouble Trouble
@@ -87,6 +91,9 @@ func Start(o Options) (*Cluster, error) {
 	}
 	c.secrets.roll()
 	server := o.Security
+	if c.secure = server.Kerberos != nil; c.secure && server.Passwords == nil {
+		server.Passwords = c.delegation.password
+	}
 	server.Addr, server.Logger = net.JoinHostPort(host, "0"), o.Logger
 	if c.rpc, err = hadooptest.NewServer(server); err != nil {
 		return nil, err
@@ -101,6 +108,7 @@ func Start(o Options) (*Cluster, error) {
 	}
 	c.handleNames()
 	c.handleLeases()
+	c.handleDelegation()
 	return c, nil
 }
 
