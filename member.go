@@ -52,7 +52,8 @@ func join(ctx context.Context, log *slog.Logger) (*member, error) {
 	}
 	renewing, stop := context.WithCancel(context.Background())
 	go amclient.KeepRenewed(renewing, am, id)
-	return &member{launch: launch, id: id, am: am, bundle: bundle, stop: stop}, nil
+	tokens := keepTokens(am, tokenFile())
+	return &member{launch: launch, id: id, am: am, bundle: bundle, stop: func() { stop(); tokens() }}, nil
 }
 
 // locate tells how a container finds the application master when it is no more where

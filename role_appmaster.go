@@ -94,11 +94,11 @@ func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
 	if err != nil {
 		return err
 	}
-	fs, err := hdfs.Open(ctx, c, o.Spec.Staging, hdfs.Options{User: o.Spec.User, Logger: o.Log})
+	m, err := openMaster(ctx, c, o.Spec, o.Log)
 	if err != nil {
 		return err
 	}
-	defer fs.Close()
+	defer m.close()
 	po, self, err := yarnprovider.FromEnv(c)
 	if err != nil {
 		return err
@@ -112,7 +112,10 @@ func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
 		return err
 	}
 	defer p.Close()
-	o.Provider, o.Staging = p, staging{fs, o.Spec.Staging}
+	if o.Delegation, err = m.keeper(ctx, po, p); err != nil {
+		return err
+	}
+	o.Provider, o.Staging = p, staging{m.fs, o.Spec.Staging}
 	o.Container, o.Node, o.Attempt, o.LogDir = self.Container.String(), self.Node, int(self.Container.Attempt.Attempt), self.LogDir
 	if o.Web, err = webOf(c, self.ProxyBase); err != nil {
 		return err

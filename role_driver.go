@@ -20,6 +20,7 @@ import (
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/token"
+	"github.com/yarnd/yarnd/identity"
 )
 
 // driverGrace is how long a driver has after SIGTERM. A node manager kills the
@@ -51,7 +52,12 @@ func driver(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	env, err := driverEnv(os.Environ(), launch.App)
+	tokens, err := driverTokens(launch, log)
+	if err != nil {
+		return err
+	}
+	defer tokens.stop()
+	env, err := driverEnv(os.Environ(), launch.App, tokens.file)
 	if err != nil {
 		return err
 	}
@@ -101,12 +107,8 @@ func endOf(state *os.ProcessState) error {
 // driverEnv is what the program finds: the application, its owner's credential, the
 // cluster's configuration wherever it goes, and yarnd as a command. Of the container's own
 // credentials it gets the owner's delegation tokens, if there are any, and no more.
-func driverEnv(base []string, app string) ([]string, error) {
+func driverEnv(base []string, app, tokens string) ([]string, error) {
 	dir, err := os.Getwd()
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := driverTokens(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -126,24 +128,51 @@ func driverEnv(base []string, app string) ([]string, error) {
 	return env, nil
 }
 
-// driverTokens writes the tokens of the container, without its secrets, into a file of the program's; "": there are none.
-func driverTokens(dir string) (string, error) {
-	path := os.Getenv(login.TokenFileVar)
-	if path == "" {
-		return "", nil // on this machine
+// programTokens are the owner's delegation tokens in a file for the program, which is kept the newest until stop.
+type programTokens struct {
+	file string // "": there are none
+	stop func()
+}
+
+// driverTokens writes the tokens of the container, without its secrets, into a file of the program's.
+func driverTokens(launch *amclient.Launch, log *slog.Logger) (programTokens, error) {
+	none := programTokens{stop: func() {}}
+	if tokenFile() == "" {
+		return none, nil // on this machine
 	}
-	creds, err := token.ReadFile(path)
+	creds, err := token.ReadFile(tokenFile())
 	if err != nil {
-		return "", fmt.Errorf("cannot read this container's credentials: %w", err)
+		return none, fmt.Errorf("cannot read this container's credentials: %w", err)
 	}
-	if len(creds.Tokens) == 0 {
-		return "", nil
+	own := creds.Delegated()
+	if len(own.Tokens) == 0 {
+		return none, nil
 	}
-	own := token.Credentials{Tokens: creds.Tokens}
+	dir, err := os.Getwd()
+	if err != nil {
+		return none, err
+	}
 	f, err := os.CreateTemp(dir, ".tokens-") // mode 0600, and no name that a file of the user's may have
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	_, err = f.Write(own.Append(nil, token.V0))
-	return f.Name(), errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return none, err
+	}
+	text, err := os.ReadFile(spec.ClientFile)
+	if err != nil {
+		return none, err
+	}
+	owner, err := identity.ParsePEM(text)
+	if err != nil {
+		return none, err
+	}
+	am, err := amclient.Dial(owner, amclient.Options{Addresses: launch.AM, Locate: locate(launch), Log: log})
+	if err != nil {
+		return none, err
+	}
+	os.Setenv(login.TokenFileVar, f.Name()) // also for us: locate needs them as new
+	keep := keepTokens(am, f.Name())
+	return programTokens{f.Name(), func() { keep(); am.Close() }}, nil
 }

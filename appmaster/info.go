@@ -59,6 +59,7 @@ func (l *loop) info() *ampb.Info {
 		Revision: l.revision, App: s.ID, Name: s.Name, User: s.User, State: l.state(), Why: l.core.Why(), Attempt: int32(l.attempt),
 		Started: timestamppb.New(l.began), Provider: l.prov.Name(), Container: l.opt.Container, Node: l.node, Web: l.web,
 		Scheduler: l.endpoint, Report: l.report, Exits: append([]*ampb.Exit(nil), l.exits...),
+		Delegation: l.delegated(),
 	}
 	if s.IdleTimeout > 0 {
 		info.IdleTimeout = durationpb.New(time.Duration(s.IdleTimeout))

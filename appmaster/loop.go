@@ -63,9 +63,10 @@ type loop struct {
 	saidEnd   bool
 	revision  uint64
 	dirty     bool
-	forgetful bool // there is something that the next attempt should know
-	fenced    bool // there may be another application master
-	endKept   bool // the beginning of the end is being saved
+	delegates time.Time // until when tokens were good when that was last told
+	forgetful bool      // there is something that the next attempt should know
+	fenced    bool      // there may be another application master
+	endKept   bool      // the beginning of the end is being saved
 	finish    *reconcile.Finish
 }
 
@@ -193,6 +194,9 @@ func (l *loop) tick() {
 		if l.forgetful {
 			l.remember(false)
 		}
+	}
+	if d := l.opt.Delegation; d != nil && !d.Now().Until.Equal(l.delegates) {
+		l.delegates, l.dirty = d.Now().Until, true
 	}
 	if l.dirty {
 		l.publish()

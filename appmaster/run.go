@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/yarnd/yarnd/appmaster/delegation"
 	"github.com/yarnd/yarnd/appmaster/memory"
 	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
@@ -37,6 +38,9 @@ type Options struct {
 	LeaveOnCancel bool
 
 	Web Web
+
+	// Delegation has the tokens by which containers act for the owner; nil: none are needed.
+	Delegation *delegation.Keeper
 
 	Log *slog.Logger // nil discards
 }
@@ -116,6 +120,9 @@ func (l *loop) work(ctx context.Context) (stop func()) {
 	if l.opt.Staging != nil {
 		wg.Go(func() { l.publishAddress(ctx) })
 		wg.Go(func() { l.keep.run(ctx) })
+	}
+	if l.opt.Delegation != nil {
+		wg.Go(func() { l.opt.Delegation.Run(ctx) })
 	}
 	return func() {
 		cancel()

@@ -1,11 +1,12 @@
 package edgeclient
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"net"
 	"strings"
 
+	"github.com/yarnd/yarnd/hadooprpc/delegate"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/login"
@@ -13,112 +14,105 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-// delegated are tokens by which an application acts for its owner on a cluster with Kerberos.
-type delegated struct {
-	all token.Credentials
-	y   *yarnCluster
-	fs  hdfs.Delegation
-	own []token.Token // that were got for it, not passed on
+// needs is for what an application has to have tokens, beside the default file system.
+type needs struct {
+	fileSystems []string // URLs
+	rm          bool     // a driver is a client of the ResourceManager
 }
 
-// delegate gets what an application needs: a token of the file system, and, for a driver, which is a client of the
-// cluster, one of the ResourceManager. Who came with tokens himself, as a workflow's step does, passes these on: with a
-// token one gets no other. nil: on a cluster without Kerberos nothing is needed.
-func (y *yarnCluster) delegate(ctx context.Context, r Request) (*delegated, error) {
-	if !ipc.Secure(y.conf) {
-		return nil, nil
+func (r Request) needs() needs { return needs{r.FileSystems, r.Driver != ""} }
+
+// delegated are tokens by which an application acts for its owner. They are closed when they are neither renewed nor
+// cancelled any more.
+type delegated struct {
+	all    *token.Credentials // own, and those that are passed on
+	own    *delegate.Tokens   // that were got; nil: none
+	opened []hdfs.FS
+}
+
+func (d *delegated) close() {
+	for _, f := range d.opened {
+		f.Close()
 	}
-	d := &delegated{y: y}
+}
+
+// delegate gets tokens of the file systems and, where that is needed, the ResourceManager. Who came with tokens himself, as a
+// workflow's step does, passes them on, for with a token one gets no other.
+func (y *yarnCluster) delegate(ctx context.Context, n needs, renewer string) (*delegated, error) {
+	d := &delegated{all: &token.Credentials{}}
 	if have := y.who.Tokens(); have != nil {
-		d.all = *have.Without(token.KindAMRM)
+		d.all.Merge(have.Delegated())
 	}
 	if !y.who.Ticketed() {
 		return d, nil
 	}
-	addrs, err := yarn.AddressesFromConf(y.conf)
-	if err != nil {
-		return nil, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml")
+	s, err := y.sources(ctx, n, d)
+	if err == nil {
+		err = y.call(ctx, "cannot get delegation tokens", func(ctx context.Context) (err error) {
+			d.own, err = s.Get(ctx, renewer)
+			return err
+		})
 	}
-	renewer, err := renewerOf(y.conf.String("yarn.resourcemanager.principal", ""), addrs.Client)
 	if err != nil {
+		d.close()
 		return nil, err
 	}
-	if err := d.fromFS(ctx, renewer); err != nil {
-		d.cancel(ctx)
-		return nil, err
-	}
-	if r.Driver != "" {
-		if err := d.fromRM(ctx, renewer, login.ResourceManager(y.conf, addrs.Client)); err != nil {
-			d.cancel(ctx)
-			return nil, err
-		}
-	}
+	d.all.Merge(&d.own.Credentials)
 	return d, nil
 }
 
-func (d *delegated) fromFS(ctx context.Context, renewer string) error {
-	f, err := d.y.FS(ctx)
+// sources are who gives the tokens. What it opens is d's.
+func (y *yarnCluster) sources(ctx context.Context, n needs, d *delegated) (s delegate.Sources, err error) {
+	f, err := y.FS(ctx)
 	if err != nil {
-		return err
+		return s, err
 	}
-	var ok bool
-	if d.fs, ok = f.(hdfs.Delegation); !ok {
-		return nil // a local disk
+	s.Add(f)
+	for _, u := range n.fileSystems {
+		f, err := hdfs.Open(ctx, y.conf, u, hdfs.Options{Login: y.who, Timeout: y.opts.CallTimeout, Logger: y.opts.Log})
+		if err != nil {
+			return s, fsFault("cannot open the file system "+u, err)
+		}
+		d.opened = append(d.opened, f)
+		s.Add(f)
 	}
-	t, ok, err := d.fs.DelegationToken(ctx, renewer)
+	if n.rm {
+		addrs, err := yarn.AddressesFromConf(y.conf)
+		if err != nil {
+			return s, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml")
+		}
+		s.RM, s.RMName = y.rm, login.ResourceManager(y.conf, addrs.Client).Names[0]
+	}
+	return s, nil
+}
+
+// forSubmission are the tokens that an application is submitted with, renewed by the ResourceManager; nil where none are
+// needed. done is called with how the submission ended: tokens of an application that does not come to be are cancelled.
+func (y *yarnCluster) forSubmission(ctx context.Context, r Request) (tokens []byte, done func(error), err error) {
+	if !ipc.Secure(y.conf) {
+		return nil, func(error) {}, nil
+	}
+	addrs, err := yarn.AddressesFromConf(y.conf)
 	if err != nil {
-		return fsFault("cannot get a delegation token of the file system", err)
+		return nil, nil, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml")
 	}
-	if ok {
-		d.add(t)
+	renewer, err := renewerOf(y.conf.String("yarn.resourcemanager.principal", ""), addrs.Client)
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil
-}
-
-func (d *delegated) fromRM(ctx context.Context, renewer string, s login.Service) error {
-	return d.y.call(ctx, "cannot get a delegation token of the ResourceManager", func(ctx context.Context) error {
-		t, err := d.y.rm.DelegationToken(ctx, renewer)
-		if err != nil {
-			return err
+	d, err := y.delegate(ctx, r.needs(), renewer)
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func(err error) {
+		if err != nil && !errors.Is(err, errUnknown) && d.own != nil {
+			if e := d.own.Cancel(ctx); e != nil {
+				y.opts.Log.Debug("delegation tokens that nobody needs could not be cancelled: they end by themselves", "err", e)
+			}
 		}
-		t.Kind, t.Service = cmp.Or(t.Kind, token.KindRM), s.Names[0]
-		d.add(t)
-		return nil
-	})
-}
-
-func (d *delegated) add(t token.Token) {
-	d.all.Add(t.Service, t)
-	d.own = append(d.own, t)
-}
-
-// bytes is the form in which YARN takes them; nil for none.
-func (d *delegated) bytes() []byte {
-	if d == nil {
-		return nil
+		d.close()
 	}
-	return d.all.Append(nil, token.V0)
-}
-
-// cancel ends the tokens that were got, for an application that does not come to be, as well as can be.
-func (d *delegated) cancel(ctx context.Context) {
-	if d == nil {
-		return
-	}
-	ctx, end := context.WithTimeout(context.WithoutCancel(ctx), d.y.opts.CallTimeout)
-	defer end()
-	for _, t := range d.own {
-		var err error
-		if t.Kind == token.KindRM {
-			err = d.y.rm.CancelDelegationToken(ctx, t)
-		} else {
-			err = d.fs.CancelToken(ctx, t)
-		}
-		if err != nil {
-			d.y.opts.Log.Debug("a delegation token that nobody needs could not be cancelled: it ends by itself", "token", t, "err", err)
-		}
-	}
-	d.own = nil
+	return d.all.Append(nil, token.V0), done, nil
 }
 
 // renewerOf is who renews tokens: the ResourceManager, whose principal may have _HOST for its host. Of several any will do,

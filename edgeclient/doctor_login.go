@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
-	"github.com/yarnd/yarnd/hadooprpc/sasl"
 )
 
 // soonOver is when a ticket's end is near enough to be told.
@@ -28,7 +27,7 @@ func (d *doctor) login(y *yarnCluster) bool {
 		d.warn("ticket", "it ends "+until(ends), next)
 	}
 	if open := unprotected(y); len(open) > 0 {
-		d.warn("protection", "others on the network can read "+strings.Join(open, ", and "), "Ask an administrator: hadoop.rpc.protection and dfs.data.transfer.protection should be privacy")
+		d.warn("protection", exposed+strings.Join(open, ", and "), askToHide)
 	}
 	return true
 }
@@ -52,19 +51,6 @@ func describeLogin(y *yarnCluster) string {
 		return y.user + ", for whom we act " + by
 	}
 	return y.user + ", " + by
-}
-
-// unprotected is what travels in clear on a cluster with Kerberos.
-func unprotected(y *yarnCluster) (open []string) {
-	if least, err := sasl.ParseProtection(y.conf.String("hadoop.rpc.protection", "authentication")); err == nil && least < sasl.QOPConf {
-		open = append(open, "what is said to the ResourceManager and the NameNode, tokens included")
-	}
-	encrypted, err := y.conf.Bool("dfs.encrypt.data.transfer", false)
-	least, wrong := sasl.ParseProtection(y.conf.String("dfs.data.transfer.protection", "authentication"))
-	if err == nil && wrong == nil && !encrypted && least < sasl.QOPConf {
-		open = append(open, "the bytes of files")
-	}
-	return open
 }
 
 func until(t time.Time) string {

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
@@ -39,6 +43,31 @@ func TestLoginFaults(t *testing.T) {
 	f := fsFault("cannot look", &hdfs.Error{Op: "open", Path: "hdfs://nn", Kind: hdfs.ErrAuth, Detail: "token can't be found in cache"})
 	if CodeOf(f) != Auth || !strings.Contains(f.Error(), "klist") {
 		t.Errorf("a NameNode that refuses: %v", f)
+	}
+}
+
+func TestTokensThatEndAreTold(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		left   time.Duration
+		renews bool
+		want   string // "" is nothing
+	}{
+		{24 * time.Hour, false, ""},
+		{11*time.Hour + 3*time.Second, false, "its tokens end in 11h0m0s: run yarnd renew app before"},
+		{20 * time.Second, true, ""},
+		{-20 * time.Second, true, "its tokens have ended, 20s ago"},
+		{-20 * time.Second, false, "its tokens have ended, 20s ago"},
+	} {
+		info := &ampb.Info{App: "app", Delegation: &ampb.Delegation{Until: timestamppb.New(now.Add(c.left)), Renews: c.renews}}
+		if got := DelegationEnds(info, now); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%v left, renews %v: %q", c.left, c.renews, got)
+		}
+	}
+	for _, info := range []*ampb.Info{{}, {Delegation: &ampb.Delegation{}}} {
+		if got := DelegationEnds(info, now); got != "" {
+			t.Errorf("%v: %q", info, got)
+		}
 	}
 }
 

@@ -80,6 +80,10 @@ type Request struct {
 	WaitWorkers int
 
 	AllowRatio bool // accept archives that unpack to more than 200 times their size
+	// FileSystems are others than the default one that tasks use, by URL: on a cluster with
+	// Kerberos the application gets tokens for them.
+	FileSystems []string
+	Strict      bool // refuse clusters without Kerberos, or on which others can read what is sent
 
 	// Ports are those on which the application's processes may listen; the zero
 	// value is any. Interface is the network interface on which they listen, on each

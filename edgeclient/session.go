@@ -79,10 +79,12 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 	s := &Session{App: r, Identity: owner, am: am}
 	bounded, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
 	defer cancel()
-	if _, err := s.Info(bounded); err != nil { // an unproven session is none
+	info, err := s.Info(bounded)
+	if err != nil { // an unproven session is none
 		s.Close()
 		return nil, err
 	}
+	c.renewInTime(bounded, s, info)
 	return s, nil
 }
 

@@ -92,7 +92,7 @@ func (r Request) limits(flag string) packaging.Limits {
 // check inspects what lies here and refuses two files of one name. What lies on
 // the cluster's file system is looked at when it is staged.
 func (p program) check(ctx context.Context) error {
-	seen := map[string]string{spec.ProgramName: "the program", siteFile: "Hadoop's configuration", spec.SpecFile: "the specification", spec.SeedFile: "a file of yarnd's", spec.ClientFile: "a file of yarnd's"}
+	seen := map[string]string{spec.ProgramName: "the program", siteFile: "Hadoop's configuration", spec.SpecFile: "the specification", spec.SeedFile: "a file of yarnd's", spec.ClientFile: "a file of yarnd's", spec.KeytabFile: "the owner's keytab"}
 	for _, s := range p.files {
 		if other, ok := seen[s.Name]; ok {
 			return usagef("Give it another name with "+s.Source+"#NAME", "%s would be called %q in the container, like %s", s.Source, s.Name, other)
@@ -173,12 +173,19 @@ func (c *Client) fill(s *stager, id string, r Request, p program) (Launch, error
 	if s.err != nil {
 		return Launch{}, s.err
 	}
-	specJSON, err := c.describe(id, r, p, staging, shared, site, owner)
+	principal, keytab, err := c.keys()
+	if err != nil {
+		return Launch{}, err
+	}
+	specJSON, err := c.describe(id, r, p, staging, principal, shared, site, owner)
 	if err != nil {
 		return Launch{}, err
 	}
 	l := Launch{ID: id, Request: r, Cluster: c.cluster.Name(), Staging: staging, Env: c.cluster.Env()}
 	l.Files = append(l.Files, localFile(shared[0], true), s.put(spec.SpecFile, specJSON), s.put(spec.SeedFile, seed.Encode()))
+	if principal != "" {
+		l.Files = append(l.Files, s.put(spec.KeytabFile, keytab))
+	}
 	for _, x := range site {
 		l.Files = append(l.Files, localFile(x, false))
 	}
@@ -254,8 +261,8 @@ func (s *stager) site(c Cluster) []spec.File {
 	return []spec.File{applicationFile(s.put(siteFile, text))}
 }
 
-// describe writes the application's specification.
-func (c *Client) describe(id string, r Request, p program, staging string, shared, site []spec.File, owner LocalFile) ([]byte, error) {
+// describe writes the application's specification. principal is of the keytab that it gets, or "".
+func (c *Client) describe(id string, r Request, p program, staging, principal string, shared, site []spec.File, owner LocalFile) ([]byte, error) {
 	var own []spec.File // the driver's alone
 	if p.shipped {
 		last := len(shared) - 1
@@ -270,6 +277,7 @@ func (c *Client) describe(id string, r Request, p program, staging string, share
 		}
 		app.Pools = append(app.Pools, pool)
 	}
+	app.Keytab = principal
 	text, err := app.Encode()
 	return text, wrap(Usage, "the request cannot be met", err, "See yarnd submit --help")
 }
@@ -340,7 +348,7 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 	}
 	return &spec.Application{
 		Version: spec.Version, ID: id, Name: r.Name, User: user, Staging: staging,
-		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts, NoJournal: r.NoJournal,
+		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts, NoJournal: r.NoJournal, FileSystems: r.FileSystems,
 		Listen: spec.Listen{Interface: r.Interface, PortMin: r.Ports.Min, PortMax: r.Ports.Max},
 		Pools:  append([]spec.Pool{scheduler}, workers...),
 	}

@@ -137,6 +137,9 @@ func (y *yarnCluster) fault(what string, err error) error {
 	if f := loginFault(what, err); f != err {
 		return f
 	}
+	if errors.As(err, new(*hdfs.Error)) {
+		return fsFault(what, err)
+	}
 	switch {
 	case errors.As(err, &rejected):
 		return &Fault{Code: Refused, What: what, Why: errors.New(firstLine(rejected.Diagnostics)), Next: "Change what it names and submit again"}

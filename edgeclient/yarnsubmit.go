@@ -2,7 +2,6 @@ package edgeclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -17,6 +16,9 @@ import (
 )
 
 func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) error {
+	if err := y.checkProtection(r.Strict); err != nil {
+		return err
+	}
 	for _, x := range sizesOf(r) {
 		if x.res.Memory > largest.Memory {
 			return &Fault{Code: Refused,
@@ -99,15 +101,13 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := y.delegate(ctx, l.Request)
+	tokens, done, err := y.forSubmission(ctx, l.Request)
 	if err != nil {
 		return err
 	}
-	sc.AmContainerSpec.Tokens = tokens.bytes()
+	sc.AmContainerSpec.Tokens = tokens
 	err = y.start(ctx, id, l, sc)
-	if err != nil && !errors.Is(err, errUnknown) {
-		tokens.cancel(ctx)
-	}
+	done(err)
 	return err
 }
 

@@ -175,8 +175,9 @@ type Info struct {
 	Exits         []*Exit                `protobuf:"bytes,17,rep,name=exits,proto3" json:"exits,omitempty"`           // the latest ones, newest last
 	Web           string                 `protobuf:"bytes,18,opt,name=web,proto3" json:"web,omitempty"`               // URL of the page
 	IdleTimeout   *durationpb.Duration   `protobuf:"bytes,19,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
-	Final         string                 `protobuf:"bytes,20,opt,name=final,proto3" json:"final,omitempty"`     // SUCCEEDED, FAILED or KILLED, once it has ended
-	Avoided       []*AvoidedNode         `protobuf:"bytes,21,rep,name=avoided,proto3" json:"avoided,omitempty"` // nodes that are to get no containers
+	Final         string                 `protobuf:"bytes,20,opt,name=final,proto3" json:"final,omitempty"`           // SUCCEEDED, FAILED or KILLED, once it has ended
+	Avoided       []*AvoidedNode         `protobuf:"bytes,21,rep,name=avoided,proto3" json:"avoided,omitempty"`       // nodes that are to get no containers
+	Delegation    *Delegation            `protobuf:"bytes,22,opt,name=delegation,proto3" json:"delegation,omitempty"` // absent where the application needs no tokens
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +359,267 @@ func (x *Info) GetAvoided() []*AvoidedNode {
 	return nil
 }
 
+func (x *Info) GetDelegation() *Delegation {
+	if x != nil {
+		return x.Delegation
+	}
+	return nil
+}
+
+// Delegation is how long the application can act for its owner.
+type Delegation struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Until  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until,proto3" json:"until,omitempty"`    // when the first token ends; absent: nobody knows
+	Renews bool                   `protobuf:"varint,2,opt,name=renews,proto3" json:"renews,omitempty"` // the application master gets new ones by itself
+	// For what there have to be tokens, beside the file system of the staging directory.
+	FileSystems     []string `protobuf:"bytes,3,rep,name=file_systems,json=fileSystems,proto3" json:"file_systems,omitempty"` // URLs
+	ResourceManager bool     `protobuf:"varint,4,opt,name=resource_manager,json=resourceManager,proto3" json:"resource_manager,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Delegation) Reset() {
+	*x = Delegation{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delegation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delegation) ProtoMessage() {}
+
+func (x *Delegation) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delegation.ProtoReflect.Descriptor instead.
+func (*Delegation) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Delegation) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Delegation) GetRenews() bool {
+	if x != nil {
+		return x.Renews
+	}
+	return false
+}
+
+func (x *Delegation) GetFileSystems() []string {
+	if x != nil {
+		return x.FileSystems
+	}
+	return nil
+}
+
+func (x *Delegation) GetResourceManager() bool {
+	if x != nil {
+		return x.ResourceManager
+	}
+	return false
+}
+
+type DelegateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tokens        []byte                 `protobuf:"bytes,1,opt,name=tokens,proto3" json:"tokens,omitempty"` // as in a file of Hadoop's
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`   // when the first of them ends
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegateRequest) Reset() {
+	*x = DelegateRequest{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegateRequest) ProtoMessage() {}
+
+func (x *DelegateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegateRequest.ProtoReflect.Descriptor instead.
+func (*DelegateRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DelegateRequest) GetTokens() []byte {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+func (x *DelegateRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+type DelegateReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegateReply) Reset() {
+	*x = DelegateReply{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegateReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegateReply) ProtoMessage() {}
+
+func (x *DelegateReply) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegateReply.ProtoReflect.Descriptor instead.
+func (*DelegateReply) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{5}
+}
+
+type TokensRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Digest        []byte                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"` // of those that the caller has
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokensRequest) Reset() {
+	*x = TokensRequest{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokensRequest) ProtoMessage() {}
+
+func (x *TokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokensRequest.ProtoReflect.Descriptor instead.
+func (*TokensRequest) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TokensRequest) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+type TokensReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tokens        []byte                 `protobuf:"bytes,1,opt,name=tokens,proto3" json:"tokens,omitempty"`                     // as in a file of Hadoop's; empty: the caller has them
+	AskAgain      *durationpb.Duration   `protobuf:"bytes,2,opt,name=ask_again,json=askAgain,proto3" json:"ask_again,omitempty"` // 0: never, there are none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokensReply) Reset() {
+	*x = TokensReply{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokensReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokensReply) ProtoMessage() {}
+
+func (x *TokensReply) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokensReply.ProtoReflect.Descriptor instead.
+func (*TokensReply) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TokensReply) GetTokens() []byte {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+func (x *TokensReply) GetAskAgain() *durationpb.Duration {
+	if x != nil {
+		return x.AskAgain
+	}
+	return nil
+}
+
 // AvoidedNode is a node on which containers did not stay up.
 type AvoidedNode struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -370,7 +632,7 @@ type AvoidedNode struct {
 
 func (x *AvoidedNode) Reset() {
 	*x = AvoidedNode{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +644,7 @@ func (x *AvoidedNode) String() string {
 func (*AvoidedNode) ProtoMessage() {}
 
 func (x *AvoidedNode) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[3]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +657,7 @@ func (x *AvoidedNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AvoidedNode.ProtoReflect.Descriptor instead.
 func (*AvoidedNode) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{3}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AvoidedNode) GetNode() string {
@@ -439,7 +701,7 @@ type Pool struct {
 
 func (x *Pool) Reset() {
 	*x = Pool{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +713,7 @@ func (x *Pool) String() string {
 func (*Pool) ProtoMessage() {}
 
 func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[4]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +726,7 @@ func (x *Pool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pool.ProtoReflect.Descriptor instead.
 func (*Pool) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{4}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Pool) GetName() string {
@@ -563,7 +825,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +837,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[5]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +850,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{5}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Limits) GetMin() int32 {
@@ -629,7 +891,7 @@ type Container struct {
 
 func (x *Container) Reset() {
 	*x = Container{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +903,7 @@ func (x *Container) String() string {
 func (*Container) ProtoMessage() {}
 
 func (x *Container) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[6]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +916,7 @@ func (x *Container) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Container.ProtoReflect.Descriptor instead.
 func (*Container) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{6}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Container) GetId() string {
@@ -736,7 +998,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +1010,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[7]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +1023,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{7}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Exit) GetContainer() string {
@@ -833,7 +1095,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +1107,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[8]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +1120,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Endpoint) GetAddress() string {
@@ -903,7 +1165,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1177,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[9]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1190,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{9}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Report) GetBusy() bool {
@@ -1031,7 +1293,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1305,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[10]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1318,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{10}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Job) GetId() string {
@@ -1130,7 +1392,7 @@ type WorkerRow struct {
 
 func (x *WorkerRow) Reset() {
 	*x = WorkerRow{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1404,7 @@ func (x *WorkerRow) String() string {
 func (*WorkerRow) ProtoMessage() {}
 
 func (x *WorkerRow) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[11]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1417,7 @@ func (x *WorkerRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerRow.ProtoReflect.Descriptor instead.
 func (*WorkerRow) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{11}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WorkerRow) GetContainer() string {
@@ -1214,7 +1476,7 @@ type ScaleRequest struct {
 
 func (x *ScaleRequest) Reset() {
 	*x = ScaleRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1488,7 @@ func (x *ScaleRequest) String() string {
 func (*ScaleRequest) ProtoMessage() {}
 
 func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[12]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1501,7 @@ func (x *ScaleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleRequest.ProtoReflect.Descriptor instead.
 func (*ScaleRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{12}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ScaleRequest) GetPool() string {
@@ -1301,7 +1563,7 @@ type ScaleReply struct {
 
 func (x *ScaleReply) Reset() {
 	*x = ScaleReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1575,7 @@ func (x *ScaleReply) String() string {
 func (*ScaleReply) ProtoMessage() {}
 
 func (x *ScaleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[13]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1588,7 @@ func (x *ScaleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleReply.ProtoReflect.Descriptor instead.
 func (*ScaleReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{13}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ScaleReply) GetPool() string {
@@ -1360,7 +1622,7 @@ type AdaptRequest struct {
 
 func (x *AdaptRequest) Reset() {
 	*x = AdaptRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1634,7 @@ func (x *AdaptRequest) String() string {
 func (*AdaptRequest) ProtoMessage() {}
 
 func (x *AdaptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[14]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1647,7 @@ func (x *AdaptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdaptRequest.ProtoReflect.Descriptor instead.
 func (*AdaptRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{14}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AdaptRequest) GetPool() string {
@@ -1413,7 +1675,7 @@ type AdaptReply struct {
 
 func (x *AdaptReply) Reset() {
 	*x = AdaptReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1687,7 @@ func (x *AdaptReply) String() string {
 func (*AdaptReply) ProtoMessage() {}
 
 func (x *AdaptReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[15]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1700,7 @@ func (x *AdaptReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdaptReply.ProtoReflect.Descriptor instead.
 func (*AdaptReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{15}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AdaptReply) GetPool() string {
@@ -1473,7 +1735,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1747,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[16]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1760,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{16}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StopRequest) GetStatus() string {
@@ -1530,7 +1792,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1804,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[17]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1817,7 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{17}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
 }
 
 type KillRequest struct {
@@ -1567,7 +1829,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1841,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[18]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1854,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{18}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *KillRequest) GetContainer() string {
@@ -1610,7 +1872,7 @@ type KillReply struct {
 
 func (x *KillReply) Reset() {
 	*x = KillReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1884,7 @@ func (x *KillReply) String() string {
 func (*KillReply) ProtoMessage() {}
 
 func (x *KillReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[19]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1897,7 @@ func (x *KillReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillReply.ProtoReflect.Descriptor instead.
 func (*KillReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{19}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
 }
 
 type RetireRequest struct {
@@ -1648,7 +1910,7 @@ type RetireRequest struct {
 
 func (x *RetireRequest) Reset() {
 	*x = RetireRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1922,7 @@ func (x *RetireRequest) String() string {
 func (*RetireRequest) ProtoMessage() {}
 
 func (x *RetireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[20]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1935,7 @@ func (x *RetireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireRequest.ProtoReflect.Descriptor instead.
 func (*RetireRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{20}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RetireRequest) GetContainers() []string {
@@ -1699,7 +1961,7 @@ type RetireReply struct {
 
 func (x *RetireReply) Reset() {
 	*x = RetireReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1973,7 @@ func (x *RetireReply) String() string {
 func (*RetireReply) ProtoMessage() {}
 
 func (x *RetireReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[21]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1986,7 @@ func (x *RetireReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetireReply.ProtoReflect.Descriptor instead.
 func (*RetireReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{21}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RetireReply) GetPools() []*ScaleReply {
@@ -1745,7 +2007,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +2019,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[22]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +2032,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{22}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EventsRequest) GetSince() uint64 {
@@ -1790,7 +2052,7 @@ type EventsReply struct {
 
 func (x *EventsReply) Reset() {
 	*x = EventsReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +2064,7 @@ func (x *EventsReply) String() string {
 func (*EventsReply) ProtoMessage() {}
 
 func (x *EventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[23]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +2077,7 @@ func (x *EventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsReply.ProtoReflect.Descriptor instead.
 func (*EventsReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{23}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EventsReply) GetEvents() []*Event {
@@ -1845,7 +2107,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2119,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[24]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2132,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{24}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Event) GetNumber() uint64 {
@@ -1919,7 +2181,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2193,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[25]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2206,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{25}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LogsRequest) GetContainer() string {
@@ -1978,7 +2240,7 @@ type LogChunk struct {
 
 func (x *LogChunk) Reset() {
 	*x = LogChunk{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2252,7 @@ func (x *LogChunk) String() string {
 func (*LogChunk) ProtoMessage() {}
 
 func (x *LogChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[26]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2265,7 @@ func (x *LogChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogChunk.ProtoReflect.Descriptor instead.
 func (*LogChunk) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{26}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LogChunk) GetData() []byte {
@@ -2035,7 +2297,7 @@ type FromScheduler struct {
 
 func (x *FromScheduler) Reset() {
 	*x = FromScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2309,7 @@ func (x *FromScheduler) String() string {
 func (*FromScheduler) ProtoMessage() {}
 
 func (x *FromScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[27]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2322,7 @@ func (x *FromScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromScheduler.ProtoReflect.Descriptor instead.
 func (*FromScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{27}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FromScheduler) GetMessage() isFromScheduler_Message {
@@ -2147,7 +2409,7 @@ type Announce struct {
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2421,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[28]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2434,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{28}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Announce) GetAddress() string {
@@ -2207,7 +2469,7 @@ type Want struct {
 
 func (x *Want) Reset() {
 	*x = Want{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2481,7 @@ func (x *Want) String() string {
 func (*Want) ProtoMessage() {}
 
 func (x *Want) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[29]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2494,7 @@ func (x *Want) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Want.ProtoReflect.Descriptor instead.
 func (*Want) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{29}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Want) GetPool() string {
@@ -2266,7 +2528,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2278,7 +2540,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[30]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2291,7 +2553,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{30}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Release) GetContainers() []string {
@@ -2325,7 +2587,7 @@ type ToScheduler struct {
 
 func (x *ToScheduler) Reset() {
 	*x = ToScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2337,7 +2599,7 @@ func (x *ToScheduler) String() string {
 func (*ToScheduler) ProtoMessage() {}
 
 func (x *ToScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[31]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2350,7 +2612,7 @@ func (x *ToScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToScheduler.ProtoReflect.Descriptor instead.
 func (*ToScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{31}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ToScheduler) GetMessage() isToScheduler_Message {
@@ -2466,7 +2728,7 @@ type Pools struct {
 
 func (x *Pools) Reset() {
 	*x = Pools{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2740,7 @@ func (x *Pools) String() string {
 func (*Pools) ProtoMessage() {}
 
 func (x *Pools) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2753,7 @@ func (x *Pools) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pools.ProtoReflect.Descriptor instead.
 func (*Pools) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Pools) GetPool() []*PoolState {
@@ -2527,7 +2789,7 @@ type PoolState struct {
 
 func (x *PoolState) Reset() {
 	*x = PoolState{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2539,7 +2801,7 @@ func (x *PoolState) String() string {
 func (*PoolState) ProtoMessage() {}
 
 func (x *PoolState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2552,7 +2814,7 @@ func (x *PoolState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolState.ProtoReflect.Descriptor instead.
 func (*PoolState) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PoolState) GetPool() string {
@@ -2646,7 +2908,7 @@ type ContainerExited struct {
 
 func (x *ContainerExited) Reset() {
 	*x = ContainerExited{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2658,7 +2920,7 @@ func (x *ContainerExited) String() string {
 func (*ContainerExited) ProtoMessage() {}
 
 func (x *ContainerExited) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2671,7 +2933,7 @@ func (x *ContainerExited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerExited.ProtoReflect.Descriptor instead.
 func (*ContainerExited) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ContainerExited) GetContainer() string {
@@ -2729,7 +2991,7 @@ type Shrink struct {
 
 func (x *Shrink) Reset() {
 	*x = Shrink{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2741,7 +3003,7 @@ func (x *Shrink) String() string {
 func (*Shrink) ProtoMessage() {}
 
 func (x *Shrink) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2754,7 +3016,7 @@ func (x *Shrink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shrink.ProtoReflect.Descriptor instead.
 func (*Shrink) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Shrink) GetPool() string {
@@ -2782,7 +3044,7 @@ type Evict struct {
 
 func (x *Evict) Reset() {
 	*x = Evict{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +3056,7 @@ func (x *Evict) String() string {
 func (*Evict) ProtoMessage() {}
 
 func (x *Evict) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +3069,7 @@ func (x *Evict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evict.ProtoReflect.Descriptor instead.
 func (*Evict) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Evict) GetContainers() []string {
@@ -2833,7 +3095,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2845,7 +3107,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2858,7 +3120,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Stopping) GetWhy() string {
@@ -2880,7 +3142,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2892,7 +3154,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2905,7 +3167,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Drain) GetContainers() []string {
@@ -2930,7 +3192,7 @@ type SchedulerRequest struct {
 
 func (x *SchedulerRequest) Reset() {
 	*x = SchedulerRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2942,7 +3204,7 @@ func (x *SchedulerRequest) String() string {
 func (*SchedulerRequest) ProtoMessage() {}
 
 func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2955,7 +3217,7 @@ func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerRequest.ProtoReflect.Descriptor instead.
 func (*SchedulerRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{44}
 }
 
 type RenewRequest struct {
@@ -2967,7 +3229,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3241,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3254,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -3011,7 +3273,7 @@ type RenewReply struct {
 
 func (x *RenewReply) Reset() {
 	*x = RenewReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3023,7 +3285,7 @@ func (x *RenewReply) String() string {
 func (*RenewReply) ProtoMessage() {}
 
 func (x *RenewReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3036,7 +3298,7 @@ func (x *RenewReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
 func (*RenewReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RenewReply) GetCertificate() []byte {
@@ -3052,7 +3314,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\n" +
 	"\x1fyarnd/appmaster/appmaster.proto\x12\x0fyarnd.appmaster\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\r\n" +
 	"\vInfoRequest\"\x0e\n" +
-	"\fWatchRequest\"\xea\x05\n" +
+	"\fWatchRequest\"\xa7\x06\n" +
 	"\x04Info\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
@@ -3077,7 +3339,25 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x03web\x18\x12 \x01(\tR\x03web\x12<\n" +
 	"\fidle_timeout\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12\x14\n" +
 	"\x05final\x18\x14 \x01(\tR\x05final\x126\n" +
-	"\aavoided\x18\x15 \x03(\v2\x1c.yarnd.appmaster.AvoidedNodeR\aavoided\"e\n" +
+	"\aavoided\x18\x15 \x03(\v2\x1c.yarnd.appmaster.AvoidedNodeR\aavoided\x12;\n" +
+	"\n" +
+	"delegation\x18\x16 \x01(\v2\x1b.yarnd.appmaster.DelegationR\n" +
+	"delegation\"\xa4\x01\n" +
+	"\n" +
+	"Delegation\x120\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
+	"\x06renews\x18\x02 \x01(\bR\x06renews\x12!\n" +
+	"\ffile_systems\x18\x03 \x03(\tR\vfileSystems\x12)\n" +
+	"\x10resource_manager\x18\x04 \x01(\bR\x0fresourceManager\"[\n" +
+	"\x0fDelegateRequest\x12\x16\n" +
+	"\x06tokens\x18\x01 \x01(\fR\x06tokens\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x0f\n" +
+	"\rDelegateReply\"'\n" +
+	"\rTokensRequest\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\"]\n" +
+	"\vTokensReply\x12\x16\n" +
+	"\x06tokens\x18\x01 \x01(\fR\x06tokens\x126\n" +
+	"\task_again\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\baskAgain\"e\n" +
 	"\vAvoidedNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x120\n" +
 	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x10\n" +
@@ -3289,7 +3569,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\bSTARTING\x10\x01\x12\v\n" +
 	"\aRUNNING\x10\x02\x12\f\n" +
 	"\bSTOPPING\x10\x03\x12\t\n" +
-	"\x05ENDED\x10\x042\xe8\x04\n" +
+	"\x05ENDED\x10\x042\xfe\x05\n" +
 	"\aSession\x12;\n" +
 	"\x04Info\x12\x1c.yarnd.appmaster.InfoRequest\x1a\x15.yarnd.appmaster.Info\x12?\n" +
 	"\x05Watch\x12\x1d.yarnd.appmaster.WatchRequest\x1a\x15.yarnd.appmaster.Info0\x01\x12C\n" +
@@ -3299,12 +3579,15 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x04Kill\x12\x1c.yarnd.appmaster.KillRequest\x1a\x1a.yarnd.appmaster.KillReply\x12F\n" +
 	"\x06Retire\x12\x1e.yarnd.appmaster.RetireRequest\x1a\x1c.yarnd.appmaster.RetireReply\x12F\n" +
 	"\x06Events\x12\x1e.yarnd.appmaster.EventsRequest\x1a\x1c.yarnd.appmaster.EventsReply\x12A\n" +
-	"\x04Logs\x12\x1c.yarnd.appmaster.LogsRequest\x1a\x19.yarnd.appmaster.LogChunk0\x012U\n" +
+	"\x04Logs\x12\x1c.yarnd.appmaster.LogsRequest\x1a\x19.yarnd.appmaster.LogChunk0\x01\x12L\n" +
+	"\bDelegate\x12 .yarnd.appmaster.DelegateRequest\x1a\x1e.yarnd.appmaster.DelegateReply\x12F\n" +
+	"\x06Tokens\x12\x1e.yarnd.appmaster.TokensRequest\x1a\x1c.yarnd.appmaster.TokensReply2U\n" +
 	"\aControl\x12J\n" +
-	"\x06Attach\x12\x1e.yarnd.appmaster.FromScheduler\x1a\x1c.yarnd.appmaster.ToScheduler(\x010\x012\x9b\x01\n" +
+	"\x06Attach\x12\x1e.yarnd.appmaster.FromScheduler\x1a\x1c.yarnd.appmaster.ToScheduler(\x010\x012\xe3\x01\n" +
 	"\aMembers\x12K\n" +
 	"\tScheduler\x12!.yarnd.appmaster.SchedulerRequest\x1a\x19.yarnd.appmaster.Endpoint0\x01\x12C\n" +
-	"\x05Renew\x12\x1d.yarnd.appmaster.RenewRequest\x1a\x1b.yarnd.appmaster.RenewReplyB'Z%github.com/yarnd/yarnd/appmaster/ampbb\x06proto3"
+	"\x05Renew\x12\x1d.yarnd.appmaster.RenewRequest\x1a\x1b.yarnd.appmaster.RenewReply\x12F\n" +
+	"\x06Tokens\x12\x1e.yarnd.appmaster.TokensRequest\x1a\x1c.yarnd.appmaster.TokensReplyB'Z%github.com/yarnd/yarnd/appmaster/ampbb\x06proto3"
 
 var (
 	file_yarnd_appmaster_appmaster_proto_rawDescOnce sync.Once
@@ -3319,124 +3602,139 @@ func file_yarnd_appmaster_appmaster_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_appmaster_appmaster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(State)(0),                    // 0: yarnd.appmaster.State
 	(*InfoRequest)(nil),           // 1: yarnd.appmaster.InfoRequest
 	(*WatchRequest)(nil),          // 2: yarnd.appmaster.WatchRequest
 	(*Info)(nil),                  // 3: yarnd.appmaster.Info
-	(*AvoidedNode)(nil),           // 4: yarnd.appmaster.AvoidedNode
-	(*Pool)(nil),                  // 5: yarnd.appmaster.Pool
-	(*Limits)(nil),                // 6: yarnd.appmaster.Limits
-	(*Container)(nil),             // 7: yarnd.appmaster.Container
-	(*Exit)(nil),                  // 8: yarnd.appmaster.Exit
-	(*Endpoint)(nil),              // 9: yarnd.appmaster.Endpoint
-	(*Report)(nil),                // 10: yarnd.appmaster.Report
-	(*Job)(nil),                   // 11: yarnd.appmaster.Job
-	(*WorkerRow)(nil),             // 12: yarnd.appmaster.WorkerRow
-	(*ScaleRequest)(nil),          // 13: yarnd.appmaster.ScaleRequest
-	(*ScaleReply)(nil),            // 14: yarnd.appmaster.ScaleReply
-	(*AdaptRequest)(nil),          // 15: yarnd.appmaster.AdaptRequest
-	(*AdaptReply)(nil),            // 16: yarnd.appmaster.AdaptReply
-	(*StopRequest)(nil),           // 17: yarnd.appmaster.StopRequest
-	(*StopReply)(nil),             // 18: yarnd.appmaster.StopReply
-	(*KillRequest)(nil),           // 19: yarnd.appmaster.KillRequest
-	(*KillReply)(nil),             // 20: yarnd.appmaster.KillReply
-	(*RetireRequest)(nil),         // 21: yarnd.appmaster.RetireRequest
-	(*RetireReply)(nil),           // 22: yarnd.appmaster.RetireReply
-	(*EventsRequest)(nil),         // 23: yarnd.appmaster.EventsRequest
-	(*EventsReply)(nil),           // 24: yarnd.appmaster.EventsReply
-	(*Event)(nil),                 // 25: yarnd.appmaster.Event
-	(*LogsRequest)(nil),           // 26: yarnd.appmaster.LogsRequest
-	(*LogChunk)(nil),              // 27: yarnd.appmaster.LogChunk
-	(*FromScheduler)(nil),         // 28: yarnd.appmaster.FromScheduler
-	(*Announce)(nil),              // 29: yarnd.appmaster.Announce
-	(*Want)(nil),                  // 30: yarnd.appmaster.Want
-	(*Release)(nil),               // 31: yarnd.appmaster.Release
-	(*ToScheduler)(nil),           // 32: yarnd.appmaster.ToScheduler
-	(*Pools)(nil),                 // 33: yarnd.appmaster.Pools
-	(*PoolState)(nil),             // 34: yarnd.appmaster.PoolState
-	(*ContainerExited)(nil),       // 35: yarnd.appmaster.ContainerExited
-	(*Shrink)(nil),                // 36: yarnd.appmaster.Shrink
-	(*Evict)(nil),                 // 37: yarnd.appmaster.Evict
-	(*Stopping)(nil),              // 38: yarnd.appmaster.Stopping
-	(*Drain)(nil),                 // 39: yarnd.appmaster.Drain
-	(*SchedulerRequest)(nil),      // 40: yarnd.appmaster.SchedulerRequest
-	(*RenewRequest)(nil),          // 41: yarnd.appmaster.RenewRequest
-	(*RenewReply)(nil),            // 42: yarnd.appmaster.RenewReply
-	nil,                           // 43: yarnd.appmaster.PoolState.NamedEntry
-	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 45: google.protobuf.Duration
+	(*Delegation)(nil),            // 4: yarnd.appmaster.Delegation
+	(*DelegateRequest)(nil),       // 5: yarnd.appmaster.DelegateRequest
+	(*DelegateReply)(nil),         // 6: yarnd.appmaster.DelegateReply
+	(*TokensRequest)(nil),         // 7: yarnd.appmaster.TokensRequest
+	(*TokensReply)(nil),           // 8: yarnd.appmaster.TokensReply
+	(*AvoidedNode)(nil),           // 9: yarnd.appmaster.AvoidedNode
+	(*Pool)(nil),                  // 10: yarnd.appmaster.Pool
+	(*Limits)(nil),                // 11: yarnd.appmaster.Limits
+	(*Container)(nil),             // 12: yarnd.appmaster.Container
+	(*Exit)(nil),                  // 13: yarnd.appmaster.Exit
+	(*Endpoint)(nil),              // 14: yarnd.appmaster.Endpoint
+	(*Report)(nil),                // 15: yarnd.appmaster.Report
+	(*Job)(nil),                   // 16: yarnd.appmaster.Job
+	(*WorkerRow)(nil),             // 17: yarnd.appmaster.WorkerRow
+	(*ScaleRequest)(nil),          // 18: yarnd.appmaster.ScaleRequest
+	(*ScaleReply)(nil),            // 19: yarnd.appmaster.ScaleReply
+	(*AdaptRequest)(nil),          // 20: yarnd.appmaster.AdaptRequest
+	(*AdaptReply)(nil),            // 21: yarnd.appmaster.AdaptReply
+	(*StopRequest)(nil),           // 22: yarnd.appmaster.StopRequest
+	(*StopReply)(nil),             // 23: yarnd.appmaster.StopReply
+	(*KillRequest)(nil),           // 24: yarnd.appmaster.KillRequest
+	(*KillReply)(nil),             // 25: yarnd.appmaster.KillReply
+	(*RetireRequest)(nil),         // 26: yarnd.appmaster.RetireRequest
+	(*RetireReply)(nil),           // 27: yarnd.appmaster.RetireReply
+	(*EventsRequest)(nil),         // 28: yarnd.appmaster.EventsRequest
+	(*EventsReply)(nil),           // 29: yarnd.appmaster.EventsReply
+	(*Event)(nil),                 // 30: yarnd.appmaster.Event
+	(*LogsRequest)(nil),           // 31: yarnd.appmaster.LogsRequest
+	(*LogChunk)(nil),              // 32: yarnd.appmaster.LogChunk
+	(*FromScheduler)(nil),         // 33: yarnd.appmaster.FromScheduler
+	(*Announce)(nil),              // 34: yarnd.appmaster.Announce
+	(*Want)(nil),                  // 35: yarnd.appmaster.Want
+	(*Release)(nil),               // 36: yarnd.appmaster.Release
+	(*ToScheduler)(nil),           // 37: yarnd.appmaster.ToScheduler
+	(*Pools)(nil),                 // 38: yarnd.appmaster.Pools
+	(*PoolState)(nil),             // 39: yarnd.appmaster.PoolState
+	(*ContainerExited)(nil),       // 40: yarnd.appmaster.ContainerExited
+	(*Shrink)(nil),                // 41: yarnd.appmaster.Shrink
+	(*Evict)(nil),                 // 42: yarnd.appmaster.Evict
+	(*Stopping)(nil),              // 43: yarnd.appmaster.Stopping
+	(*Drain)(nil),                 // 44: yarnd.appmaster.Drain
+	(*SchedulerRequest)(nil),      // 45: yarnd.appmaster.SchedulerRequest
+	(*RenewRequest)(nil),          // 46: yarnd.appmaster.RenewRequest
+	(*RenewReply)(nil),            // 47: yarnd.appmaster.RenewReply
+	nil,                           // 48: yarnd.appmaster.PoolState.NamedEntry
+	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
 }
 var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	0,  // 0: yarnd.appmaster.Info.state:type_name -> yarnd.appmaster.State
-	44, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
-	5,  // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
-	7,  // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
-	9,  // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
-	10, // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
-	8,  // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
-	45, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
-	4,  // 8: yarnd.appmaster.Info.avoided:type_name -> yarnd.appmaster.AvoidedNode
-	44, // 9: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
-	45, // 10: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
-	6,  // 11: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
-	45, // 12: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
-	44, // 13: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
-	44, // 14: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
-	11, // 15: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
-	44, // 16: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
-	12, // 17: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
-	44, // 18: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	44, // 19: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
-	6,  // 20: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
-	6,  // 21: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
-	14, // 22: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
-	25, // 23: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
-	44, // 24: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
-	29, // 25: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
-	30, // 26: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
-	31, // 27: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
-	10, // 28: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
-	33, // 29: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
-	35, // 30: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
-	36, // 31: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	37, // 32: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
-	38, // 33: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	39, // 34: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
-	33, // 35: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
-	34, // 36: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
-	6,  // 37: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
-	43, // 38: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
-	1,  // 39: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
-	2,  // 40: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
-	13, // 41: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
-	15, // 42: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
-	17, // 43: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
-	19, // 44: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
-	21, // 45: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
-	23, // 46: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
-	26, // 47: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
-	28, // 48: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	40, // 49: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	41, // 50: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
-	3,  // 51: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
-	3,  // 52: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
-	14, // 53: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
-	16, // 54: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
-	18, // 55: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
-	20, // 56: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
-	22, // 57: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
-	24, // 58: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
-	27, // 59: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
-	32, // 60: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
-	9,  // 61: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	42, // 62: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
-	51, // [51:63] is the sub-list for method output_type
-	39, // [39:51] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	49, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
+	10, // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
+	12, // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
+	14, // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
+	15, // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
+	13, // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
+	50, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
+	9,  // 8: yarnd.appmaster.Info.avoided:type_name -> yarnd.appmaster.AvoidedNode
+	4,  // 9: yarnd.appmaster.Info.delegation:type_name -> yarnd.appmaster.Delegation
+	49, // 10: yarnd.appmaster.Delegation.until:type_name -> google.protobuf.Timestamp
+	49, // 11: yarnd.appmaster.DelegateRequest.until:type_name -> google.protobuf.Timestamp
+	50, // 12: yarnd.appmaster.TokensReply.ask_again:type_name -> google.protobuf.Duration
+	49, // 13: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
+	50, // 14: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
+	11, // 15: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
+	50, // 16: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
+	49, // 17: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
+	49, // 18: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
+	16, // 19: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
+	49, // 20: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
+	17, // 21: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
+	49, // 22: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
+	49, // 23: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	11, // 24: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
+	11, // 25: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
+	19, // 26: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
+	30, // 27: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
+	49, // 28: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	34, // 29: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
+	35, // 30: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
+	36, // 31: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
+	15, // 32: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
+	38, // 33: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
+	40, // 34: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
+	41, // 35: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
+	42, // 36: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
+	43, // 37: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	44, // 38: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	38, // 39: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
+	39, // 40: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
+	11, // 41: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
+	48, // 42: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
+	1,  // 43: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
+	2,  // 44: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
+	18, // 45: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
+	20, // 46: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
+	22, // 47: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
+	24, // 48: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
+	26, // 49: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
+	28, // 50: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
+	31, // 51: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
+	5,  // 52: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
+	7,  // 53: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	33, // 54: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	45, // 55: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	46, // 56: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	7,  // 57: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	3,  // 58: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
+	3,  // 59: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
+	19, // 60: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
+	21, // 61: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
+	23, // 62: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
+	25, // 63: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
+	27, // 64: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
+	29, // 65: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
+	32, // 66: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
+	6,  // 67: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
+	8,  // 68: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
+	37, // 69: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	14, // 70: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
+	47, // 71: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	8,  // 72: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
+	58, // [58:73] is the sub-list for method output_type
+	43, // [43:58] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_appmaster_appmaster_proto_init() }
@@ -3444,17 +3742,17 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 	if File_yarnd_appmaster_appmaster_proto != nil {
 		return
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[12].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[17].OneofWrappers = []any{
 		(*ScaleRequest_Count)(nil),
 		(*ScaleRequest_Delta)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[27].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[32].OneofWrappers = []any{
 		(*FromScheduler_Announce)(nil),
 		(*FromScheduler_Want)(nil),
 		(*FromScheduler_Release)(nil),
 		(*FromScheduler_Report)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[31].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[36].OneofWrappers = []any{
 		(*ToScheduler_Exited)(nil),
 		(*ToScheduler_Shrink)(nil),
 		(*ToScheduler_Evict)(nil),
@@ -3462,14 +3760,14 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 		(*ToScheduler_Drain)(nil),
 		(*ToScheduler_Pools)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[33].OneofWrappers = []any{}
+	file_yarnd_appmaster_appmaster_proto_msgTypes[38].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_appmaster_appmaster_proto_rawDesc), len(file_yarnd_appmaster_appmaster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   43,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -23,15 +23,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Session_Info_FullMethodName   = "/yarnd.appmaster.Session/Info"
-	Session_Watch_FullMethodName  = "/yarnd.appmaster.Session/Watch"
-	Session_Scale_FullMethodName  = "/yarnd.appmaster.Session/Scale"
-	Session_Adapt_FullMethodName  = "/yarnd.appmaster.Session/Adapt"
-	Session_Stop_FullMethodName   = "/yarnd.appmaster.Session/Stop"
-	Session_Kill_FullMethodName   = "/yarnd.appmaster.Session/Kill"
-	Session_Retire_FullMethodName = "/yarnd.appmaster.Session/Retire"
-	Session_Events_FullMethodName = "/yarnd.appmaster.Session/Events"
-	Session_Logs_FullMethodName   = "/yarnd.appmaster.Session/Logs"
+	Session_Info_FullMethodName     = "/yarnd.appmaster.Session/Info"
+	Session_Watch_FullMethodName    = "/yarnd.appmaster.Session/Watch"
+	Session_Scale_FullMethodName    = "/yarnd.appmaster.Session/Scale"
+	Session_Adapt_FullMethodName    = "/yarnd.appmaster.Session/Adapt"
+	Session_Stop_FullMethodName     = "/yarnd.appmaster.Session/Stop"
+	Session_Kill_FullMethodName     = "/yarnd.appmaster.Session/Kill"
+	Session_Retire_FullMethodName   = "/yarnd.appmaster.Session/Retire"
+	Session_Events_FullMethodName   = "/yarnd.appmaster.Session/Events"
+	Session_Logs_FullMethodName     = "/yarnd.appmaster.Session/Logs"
+	Session_Delegate_FullMethodName = "/yarnd.appmaster.Session/Delegate"
+	Session_Tokens_FullMethodName   = "/yarnd.appmaster.Session/Tokens"
 )
 
 // SessionClient is the client API for Session service.
@@ -61,6 +63,10 @@ type SessionClient interface {
 	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (*EventsReply, error)
 	// Logs sends a log file of a container in pieces.
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogChunk], error)
+	// Delegate brings delegation tokens, in place of those for the same services.
+	Delegate(ctx context.Context, in *DelegateRequest, opts ...grpc.CallOption) (*DelegateReply, error)
+	// Tokens is that of Members, for the program of a driver.
+	Tokens(ctx context.Context, in *TokensRequest, opts ...grpc.CallOption) (*TokensReply, error)
 }
 
 type sessionClient struct {
@@ -179,6 +185,26 @@ func (c *sessionClient) Logs(ctx context.Context, in *LogsRequest, opts ...grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Session_LogsClient = grpc.ServerStreamingClient[LogChunk]
 
+func (c *sessionClient) Delegate(ctx context.Context, in *DelegateRequest, opts ...grpc.CallOption) (*DelegateReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DelegateReply)
+	err := c.cc.Invoke(ctx, Session_Delegate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionClient) Tokens(ctx context.Context, in *TokensRequest, opts ...grpc.CallOption) (*TokensReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TokensReply)
+	err := c.cc.Invoke(ctx, Session_Tokens_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SessionServer is the server API for Session service.
 // All implementations must embed UnimplementedSessionServer
 // for forward compatibility.
@@ -206,6 +232,10 @@ type SessionServer interface {
 	Events(context.Context, *EventsRequest) (*EventsReply, error)
 	// Logs sends a log file of a container in pieces.
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogChunk]) error
+	// Delegate brings delegation tokens, in place of those for the same services.
+	Delegate(context.Context, *DelegateRequest) (*DelegateReply, error)
+	// Tokens is that of Members, for the program of a driver.
+	Tokens(context.Context, *TokensRequest) (*TokensReply, error)
 	mustEmbedUnimplementedSessionServer()
 }
 
@@ -242,6 +272,12 @@ func (UnimplementedSessionServer) Events(context.Context, *EventsRequest) (*Even
 }
 func (UnimplementedSessionServer) Logs(*LogsRequest, grpc.ServerStreamingServer[LogChunk]) error {
 	return status.Error(codes.Unimplemented, "method Logs not implemented")
+}
+func (UnimplementedSessionServer) Delegate(context.Context, *DelegateRequest) (*DelegateReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Delegate not implemented")
+}
+func (UnimplementedSessionServer) Tokens(context.Context, *TokensRequest) (*TokensReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Tokens not implemented")
 }
 func (UnimplementedSessionServer) mustEmbedUnimplementedSessionServer() {}
 func (UnimplementedSessionServer) testEmbeddedByValue()                 {}
@@ -412,6 +448,42 @@ func _Session_Logs_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Session_LogsServer = grpc.ServerStreamingServer[LogChunk]
 
+func _Session_Delegate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DelegateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServer).Delegate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Session_Delegate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServer).Delegate(ctx, req.(*DelegateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Session_Tokens_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TokensRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServer).Tokens(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Session_Tokens_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServer).Tokens(ctx, req.(*TokensRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Session_ServiceDesc is the grpc.ServiceDesc for Session service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -446,6 +518,14 @@ var Session_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Events",
 			Handler:    _Session_Events_Handler,
+		},
+		{
+			MethodName: "Delegate",
+			Handler:    _Session_Delegate_Handler,
+		},
+		{
+			MethodName: "Tokens",
+			Handler:    _Session_Tokens_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
@@ -570,6 +650,7 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 const (
 	Members_Scheduler_FullMethodName = "/yarnd.appmaster.Members/Scheduler"
 	Members_Renew_FullMethodName     = "/yarnd.appmaster.Members/Renew"
+	Members_Tokens_FullMethodName    = "/yarnd.appmaster.Members/Tokens"
 )
 
 // MembersClient is the client API for Members service.
@@ -584,6 +665,8 @@ type MembersClient interface {
 	// Renew answers a signing request of the caller with a certificate for the
 	// caller's own subject.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewReply, error)
+	// Tokens gives the newest delegation tokens, if they are others than the caller has.
+	Tokens(ctx context.Context, in *TokensRequest, opts ...grpc.CallOption) (*TokensReply, error)
 }
 
 type membersClient struct {
@@ -623,6 +706,16 @@ func (c *membersClient) Renew(ctx context.Context, in *RenewRequest, opts ...grp
 	return out, nil
 }
 
+func (c *membersClient) Tokens(ctx context.Context, in *TokensRequest, opts ...grpc.CallOption) (*TokensReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TokensReply)
+	err := c.cc.Invoke(ctx, Members_Tokens_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MembersServer is the server API for Members service.
 // All implementations must embed UnimplementedMembersServer
 // for forward compatibility.
@@ -635,6 +728,8 @@ type MembersServer interface {
 	// Renew answers a signing request of the caller with a certificate for the
 	// caller's own subject.
 	Renew(context.Context, *RenewRequest) (*RenewReply, error)
+	// Tokens gives the newest delegation tokens, if they are others than the caller has.
+	Tokens(context.Context, *TokensRequest) (*TokensReply, error)
 	mustEmbedUnimplementedMembersServer()
 }
 
@@ -650,6 +745,9 @@ func (UnimplementedMembersServer) Scheduler(*SchedulerRequest, grpc.ServerStream
 }
 func (UnimplementedMembersServer) Renew(context.Context, *RenewRequest) (*RenewReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
+}
+func (UnimplementedMembersServer) Tokens(context.Context, *TokensRequest) (*TokensReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Tokens not implemented")
 }
 func (UnimplementedMembersServer) mustEmbedUnimplementedMembersServer() {}
 func (UnimplementedMembersServer) testEmbeddedByValue()                 {}
@@ -701,6 +799,24 @@ func _Members_Renew_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Members_Tokens_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TokensRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MembersServer).Tokens(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Members_Tokens_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MembersServer).Tokens(ctx, req.(*TokensRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Members_ServiceDesc is the grpc.ServiceDesc for Members service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -711,6 +827,10 @@ var Members_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Renew",
 			Handler:    _Members_Renew_Handler,
+		},
+		{
+			MethodName: "Tokens",
+			Handler:    _Members_Tokens_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -42,6 +42,19 @@ type Application struct {
 	NoJournal bool `json:"noJournal,omitempty"`
 
 	Listen Listen `json:"listen,omitzero"`
+
+	// Keytab is the principal whose keys the application master, and nobody else, has in
+	// the file KeytabFile: it gets new tokens by them. "" is none.
+	Keytab string `json:"keytab,omitempty"`
+
+	// FileSystems are URLs of those that tasks use beside that of Staging: there are
+	// delegation tokens for them.
+	FileSystems []string `json:"fileSystems,omitempty"`
+}
+
+// HasDriver tells whether the application runs a program of its owner's.
+func (a *Application) HasDriver() bool {
+	return slices.ContainsFunc(a.Pools, func(p Pool) bool { return p.Role == RoleDriver })
 }
 
 // Listen says where the application's processes listen. The zero value means any
@@ -272,6 +285,12 @@ func (a *Application) Validate() error {
 		return invalid("must be the name of a user", "user")
 	case !urlPattern.MatchString(a.Staging) || !text(a.Staging):
 		return invalid("must be a URL with a path", "staging")
+	case len(a.FileSystems) > maxPools:
+		return invalid(fmt.Sprintf("must be %d at the most", maxPools), "fileSystems")
+	case slices.ContainsFunc(a.FileSystems, func(u string) bool { return !text(u) }):
+		return invalid("must be URLs", "fileSystems")
+	case !text(a.Keytab):
+		return invalid("must be a principal", "keytab")
 	case a.IdleTimeout < 0:
 		return invalid("must not be negative", "idleTimeout")
 	case a.MaxAttempts < 0:

@@ -78,5 +78,6 @@ const (
 	SpecFile    = "spec.json"
 	SeedFile    = "seed"
 	ClientFile  = "client.pem" // the owner's client credential
+	KeytabFile  = "keytab"     // the owner's keys on a cluster with Kerberos, if he gave them: the application master's alone
 	AddressFile = "am.json"    // an Address, replaced by each attempt
 )

@@ -12,7 +12,7 @@ import (
 
 // The whole story on a cluster with Kerberos: nothing without a ticket; with one workers, words counted, and the same from
 // another host by a ticket there alone. Another user is refused at each step.
-func TestSecureMainJob(t *testing.T) { secureMainJob(t, "secure-auth") }
+func TestSecureMainJob(t *testing.T) { secureMainJob(t, "secure") }
 
 func secureMainJob(t *testing.T, composition string) {
 	c := dockertest.Running(t, composition)
@@ -56,7 +56,12 @@ func secureMainJob(t *testing.T, composition string) {
 // countWords runs the word count on the application and compares it with what is counted without.
 func countWords(t *testing.T, alice dockertest.Edge, a app) {
 	t.Helper()
-	want := someText(t, alice)
+	a.count(t, alice, someText(t, alice))
+}
+
+// count is countWords for text that is there, whose words were counted.
+func (a app) count(t *testing.T, alice dockertest.Edge, want string) {
+	t.Helper()
 	const out = "counted"
 	alice.FS(t, "-rm", "-r", "-f", "-skipTrash", out)
 	r := alice.Run(t, "wordcount", "--app", a.id, lifeText, out)

@@ -16,6 +16,7 @@ func secured() []Composition {
 func TestProtectionIsAParameter(t *testing.T) {
 	want := map[string]string{
 		"secure": "privacy", "secure-ha": "privacy", "secure-integrity": "integrity", "secure-auth": "authentication",
+		"secure-short": "authentication",
 	}
 	if len(secured()) != len(want) {
 		t.Errorf("%d compositions with Kerberos, want %d", len(secured()), len(want))
@@ -163,6 +164,18 @@ func TestAuthToLocal(t *testing.T) {
 	for service, want := range map[string]string{"nn": "hdfs", "dn": "hdfs", "rm": "yarn", "nm": "yarn", "HTTP": "", "xnn": ""} {
 		if got := short(service); got != want {
 			t.Errorf("%s is %q, want %q", service, got, want)
+		}
+	}
+}
+
+func TestTokensOfShortLivedEndSoon(t *testing.T) {
+	c := ShortLived()
+	for _, h := range c.Hosts {
+		files := c.HostFiles(h)
+		core, hdfs, yarn := site(t, files[CoreSite]), site(t, files[HDFSSite]), site(t, files[YarnSite])
+		if hdfs["dfs.namenode.delegation.token.max-lifetime"] != "90000" || yarn["yarn.resourcemanager.delegation.token.renew-interval"] != "30000" ||
+			core["hadoop.proxyuser.yarn.hosts"] != "*" || yarn["yarn.resourcemanager.proxy-user-privileges.enabled"] != "true" {
+			t.Errorf("%s: %v", h.Name, hdfs)
 		}
 	}
 }

@@ -126,7 +126,7 @@ while nobody is connected, and lets its owner come back with the application id.
 	})
 	root.AddCommand(c.submit(), c.run(), c.list(), c.status(), c.logs(), c.scale(), c.connect(), c.mapItems(),
 		c.exec(), c.wait(), c.kill(), c.workers(), c.move(), c.doctor(), c.env(), c.bundle(), c.config(), c.minicluster(), c.docs(), c.version())
-	root.AddCommand(c.scheduler(), c.local(), c.worker(), c.task(), c.events(), c.top(), c.adapt(), c.explain())
+	root.AddCommand(c.scheduler(), c.local(), c.worker(), c.task(), c.events(), c.top(), c.adapt(), c.explain(), c.renew())
 	c.completions(root)
 	return root
 }

@@ -83,6 +83,8 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "port-range", (*ports)(&r.Ports))
 	setting(f, "interface", &r.Interface)
 	setting(f, "allow-ratio", &r.AllowRatio)
+	setting(f, "strict", &r.Strict)
+	setting(f, "file-systems", &r.FileSystems)
 	if wait != nil {
 		setting(f, "wait", wait)
 	}

@@ -73,6 +73,26 @@ type status struct {
 	Containers []containerStatus `json:"containers,omitempty"`
 	Work       *workStatus       `json:"work,omitempty"`
 	Exits      []exitStatus      `json:"exits,omitempty"`
+	Tokens     *tokenStatus      `json:"tokens,omitempty"`
+}
+
+// tokenStatus is how long an application can act for its owner, on a cluster with Kerberos.
+type tokenStatus struct {
+	Until   time.Time `json:"until,omitzero"`
+	Renews  bool      `json:"renews"` // the application gets new ones by itself
+	Warning string    `json:"warning,omitempty"`
+}
+
+// text is how that is told to a person.
+func (t *tokenStatus) text() string {
+	by := "nobody knows until when"
+	if !t.Until.IsZero() {
+		by = "until " + t.Until.Local().Format("2006-01-02 15:04")
+	}
+	if t.Renews {
+		by += ", renewed by itself"
+	}
+	return by
 }
 
 type poolStatus struct {
@@ -163,6 +183,12 @@ func (st *status) fill(info *ampb.Info) {
 	for _, e := range info.GetExits() {
 		st.Exits = append(st.Exits, exitStatus{e.GetContainer(), e.GetPool(), e.GetNode(), e.GetCause(), e.GetDiagnostics(), e.GetWhen().AsTime()})
 	}
+	if d := info.GetDelegation(); d != nil {
+		st.Tokens = &tokenStatus{Renews: d.GetRenews(), Warning: edgeclient.DelegationEnds(info, time.Now())}
+		if d.Until != nil {
+			st.Tokens.Until = d.Until.AsTime()
+		}
+	}
 	r := info.GetReport()
 	if r == nil {
 		return
@@ -217,6 +243,9 @@ func (st *status) print(w io.Writer, wide bool) error {
 	row("STATE", state)
 	row("AGE", ago(st.Started))
 	row("TRACKING", dash(st.TrackingURL))
+	if st.Tokens != nil {
+		row("TOKENS", st.Tokens.text())
+	}
 	title := "DIAGNOSTICS"
 	for line := range strings.Lines(st.Diagnostics) {
 		row(title, strings.TrimSuffix(line, "\n"))

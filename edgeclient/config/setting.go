@@ -81,6 +81,8 @@ var Settings = []Setting{
 	{Key: "port-range", Kind: portRange, Help: "listen on ports LOW-HIGH only, such as 40000-40100; default any"},
 	{Key: "interface", Kind: network, Help: "listen on this network interface of each node only, a NAME or a network such as 10.1.0.0/16"},
 	{Key: "allow-ratio", Kind: boolean, Default: "false", Help: "accept archives that unpack to more than 200 times their size"},
+	{Key: "file-systems", Kind: list("a list of URLs such as hdfs://other:8020", `^[a-z][a-z0-9+.-]*://[^\s\x00-\x1f\x7f]+$`), Help: "further file systems that tasks use: with Kerberos the application gets tokens for them"},
+	{Key: "strict", Kind: boolean, Default: "false", Help: "refuse clusters that do not prove who is who, or on which others can read what is sent"},
 	{Key: "wait", Kind: wait, Default: "accepted", Help: "return when: none, accepted, workers:N, finished"},
 
 	{Key: "app", Every: true, Kind: text("an id, the end of one, last, name:NAME, or a scheduler's HOST:PORT", `^[^\s\x00-\x1f\x7f]+$`), Help: "the application that is meant where a command is given no APP; default the current one"},

@@ -11,7 +11,6 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
-	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
 // Variables of the environment, Hadoop's own.
@@ -44,11 +43,10 @@ func Find(c *conf.Conf, o Options) (*Identity, error) {
 	}
 	i := &Identity{}
 	if path := getenv(TokenFileVar); path != "" {
-		tokens, err := token.ReadFile(path)
-		if err != nil {
+		i.file = path
+		if err := i.reload(); err != nil {
 			return nil, &Error{Reason: "the tokens that " + TokenFileVar + " names cannot be read", Err: err}
 		}
-		i.tokens = tokens
 	}
 	if err := i.find(c, o, getenv); err != nil {
 		i.Close()

@@ -2,6 +2,7 @@ package login
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ type Identity struct {
 
 	mu     sync.Mutex
 	tokens *token.Credentials // not changed once it is here
+	file   string             // where they are from, and newer ones come; "": from nowhere
+	read   os.FileInfo        // of file when it was read
 }
 
 // With is the identity of who has tickets, or tokens, or both: for programs that have got them by themselves. user is the
@@ -57,14 +60,32 @@ func (i *Identity) Expires() (ends, renewable time.Time) {
 func (i *Identity) SetTokens(c *token.Credentials) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.tokens = c
+	i.tokens, i.file = c, ""
 }
 
-// Tokens are the tokens that there are now; nil for none. They are not to be changed.
+// Tokens are the tokens that there are now; nil for none. They are not to be changed. Those from a file are read anew when
+// it is another: who gave them to this process gives newer ones there.
 func (i *Identity) Tokens() *token.Credentials {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.file != "" {
+		i.reload() //nolint:errcheck // what was read still serves
+	}
 	return i.tokens
+}
+
+// reload reads the file of tokens, if it is another than the one that was read.
+func (i *Identity) reload() error {
+	now, err := os.Stat(i.file)
+	if err == nil && i.read != nil && os.SameFile(now, i.read) && now.ModTime().Equal(i.read.ModTime()) && now.Size() == i.read.Size() {
+		return nil
+	}
+	tokens, err := token.ReadFile(i.file)
+	if err != nil {
+		return err
+	}
+	i.tokens, i.read = tokens, now
+	return nil
 }
 
 // Service is what one connects to.

@@ -141,7 +141,8 @@ func TestByKeytab(t *testing.T) {
 func TestByTokens(t *testing.T) {
 	mine := token.Token{Kind: token.KindHDFS, Service: "10.0.0.1:8020", Identifier: []byte("id"), Password: []byte("pw")}
 	other := token.Token{Kind: token.KindHDFS, Service: "ha-hdfs:other", Identifier: []byte("x"), Password: []byte("y")}
-	vars := env(TokenFileVar, tokenFile(t, mine, other), "USER", "alice")
+	file := tokenFile(t, mine, other)
+	vars := env(TokenFileVar, file, "USER", "alice")
 	who := find(t, secured(), Options{Getenv: vars})
 	if who.User() != "alice" || who.Ticketed() {
 		t.Errorf("%s, with tickets: %v", who.User(), who.Ticketed())
@@ -155,6 +156,19 @@ func TestByTokens(t *testing.T) {
 		t.Errorf("%v, %v", got, ok)
 	}
 	newer := mine
+	newer.Password = []byte("from the file")
+	if err := os.Rename(tokenFile(t, newer), file); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := o.Tokens(); !ok || !got.Equal(newer) {
+		t.Errorf("after the file was replaced: %v, %v", got, ok)
+	}
+	if err := os.WriteFile(file, []byte("HDTS"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := o.Tokens(); !ok || !got.Equal(newer) {
+		t.Errorf("a file that is broken: %v, %v", got, ok)
+	}
 	newer.Password = []byte("newer")
 	c := &token.Credentials{}
 	c.Add("any", newer)
@@ -166,6 +180,7 @@ func TestByTokens(t *testing.T) {
 	if want := (*Error)(nil); !errors.As(err, &want) || !strings.Contains(err.Error(), "no ticket, and no token for the ResourceManager: run: kinit") {
 		t.Errorf("a service without a token: %v", err)
 	}
+	vars = env(TokenFileVar, tokenFile(t, mine), "USER", "alice")
 	if w := find(t, secured(), Options{User: "svc", Getenv: vars}); w.User() != "svc" {
 		t.Errorf("whose tokens they are, as was said: %s", w.User())
 	}

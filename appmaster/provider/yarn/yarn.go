@@ -168,6 +168,16 @@ func New(o Options) (*Provider, error) {
 	}, nil
 }
 
+// SetTokens has containers that are started from now on get newer delegation tokens, in place of those for the same
+// services.
+func (p *Provider) SetTokens(c *token.Credentials) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.opt.Credentials.Without()
+	all.Merge(c)
+	p.opt.Credentials = all
+}
+
 // Name is "yarn".
 func (p *Provider) Name() string { return "yarn" }
 

@@ -1,0 +1,128 @@
+package appmaster
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/amclient"
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/delegation"
+	"github.com/yarnd/yarnd/hadooprpc/token"
+	"github.com/yarnd/yarnd/identity"
+)
+
+func tokenOf(kind, service, password string) token.Token {
+	return token.Token{Kind: kind, Service: service, Identifier: []byte("id"), Password: []byte(password)}
+}
+
+// Tokens that the owner brings reach the processes in containers, in their files, and the next attempt; a worker gets none
+// of the ResourceManager's.
+func TestTokensReachContainers(t *testing.T) {
+	w := prepare(t, 1)
+	first := &token.Credentials{}
+	first.Add("nn", tokenOf(token.KindHDFS, "nn", "first"))
+	first.Add("rm", tokenOf(token.KindRM, "rm", "first"))
+	now := time.Now()
+	w.opt.Delegation = delegation.NewKeeper(delegation.Options{First: delegation.Grant{Tokens: first, Until: now.Add(10 * time.Second)}, Files: w.opt.Staging})
+	w.begin()
+	info := w.until("a worker", running(1))
+	if d := info.GetDelegation(); d == nil || d.Renews || !d.Until.AsTime().Equal(now.Add(10*time.Second)) {
+		t.Errorf("told: %v", d)
+	}
+	worker := containers(info, "worker")[0].Id
+	who := map[string]*identity.Identity{"worker": w.identity(identity.Worker, worker), "program": w.identity(identity.Client, "alice")}
+	dir := t.TempDir()
+	for name, id := range who {
+		has := first.Without()
+		if name == "worker" {
+			has = first.Without(token.KindRM)
+		}
+		has.Add("am", tokenOf("SOMETHING", "else", "of YARN's"))
+		has.AddSecret("join", []byte("secret"))
+		if err := os.WriteFile(filepath.Join(dir, name), has.Append(nil, token.V0), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		c := w.dial(id)
+		go func() { amclient.KeepTokens(ctx, c, filepath.Join(dir, name)); close(ended) }()
+		t.Cleanup(func() { cancel(); <-ended })
+	}
+	second := &token.Credentials{}
+	second.Add("x", tokenOf(token.KindHDFS, "nn", "second"))
+	second.Add("y", tokenOf(token.KindRM, "rm", "second"))
+	owner := w.dial(w.identity(identity.Client, "alice"))
+	until := now.Add(time.Hour).Truncate(time.Second)
+	if err := owner.Delegate(t.Context(), second, until); err != nil {
+		t.Fatal(err)
+	}
+	w.until("that it is told", func(i *ampb.Info) bool { return i.GetDelegation().GetUntil().AsTime().Equal(until) })
+	for name := range who {
+		got := awaitTokens(t, filepath.Join(dir, name), "second")
+		rm, hasRM := got.Tokens["rm"]
+		if string(got.Secrets["join"]) != "secret" || got.Tokens["am"].Service != "else" || hasRM != (name == "program") || hasRM && string(rm.Password) != "second" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	var e *amclient.Error
+	if err := owner.Delegate(t.Context(), second, now); err == nil || !strings.Contains(err.Error(), "clock") {
+		t.Errorf("tokens that have ended: %v", err)
+	}
+	if err := owner.Delegate(t.Context(), &token.Credentials{}, until); err == nil {
+		t.Error("no tokens were taken")
+	}
+	if err := w.dial(who["worker"]).Delegate(t.Context(), second, until); !errors.As(err, &e) || !e.Refused() {
+		t.Errorf("a worker brings tokens: %v", err)
+	}
+	next := delegation.NewKeeper(delegation.Options{First: delegation.Grant{Tokens: first, Until: now}, Files: w.opt.Staging})
+	if err := next.Begin(t.Context()); err != nil || string(next.Now().Tokens.Tokens["nn"].Password) != "second" {
+		t.Errorf("the next attempt begins with %v, %v", next.Now().Tokens, err)
+	}
+}
+
+// awaitTokens waits until the token of nn in a file has that password.
+func awaitTokens(t *testing.T, path, password string) *token.Credentials {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nobody tells of a file's change
+		st, err := os.Stat(path)
+		if err != nil || st.Mode().Perm() != 0o600 {
+			t.Fatalf("%s: %v, %v", path, st, err)
+		}
+		got, err := token.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got.Tokens["nn"].Password) == password {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: no new tokens: %v", path, got)
+		}
+	}
+}
+
+// Where no tokens are needed nobody asks twice, and none are taken.
+func TestNoTokensWithoutKerberos(t *testing.T) {
+	w := prepare(t, 0)
+	w.begin()
+	info := w.until("a scheduler", func(i *ampb.Info) bool { return i.Scheduler != nil })
+	if info.Delegation != nil {
+		t.Errorf("told: %v", info.Delegation)
+	}
+	c := &token.Credentials{}
+	c.Add("nn", tokenOf(token.KindHDFS, "nn", "x"))
+	path := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(path, c.Append(nil, token.V0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	owner := w.dial(w.identity(identity.Client, "alice"))
+	amclient.KeepTokens(t.Context(), owner, path) // returns
+	if err := owner.Delegate(t.Context(), c, time.Now().Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "no Kerberos") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,158 @@
+package delegation
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/memory"
+	"github.com/yarnd/yarnd/hadooprpc/token"
+)
+
+// Source gets new tokens.
+type Source interface {
+	Get(ctx context.Context) (Grant, error)
+}
+
+// Options of a Keeper. First is required.
+type Options struct {
+	First  Grant        // what the application master was started with
+	Source Source       // nil: new ones come only if somebody pushes them
+	Files  memory.Files // of the application, where pushed ones outlive an attempt; nil: they do not
+	// Changed is told of each set of tokens that takes the place of another, one at a time.
+	Changed func(Grant)
+	Log     *slog.Logger
+}
+
+// fileName is that of pushed tokens among the application's files.
+const fileName = "delegated"
+
+// Keeper has the newest tokens. It is safe for concurrent use.
+type Keeper struct {
+	opt  Options
+	turn sync.Mutex // held while tokens are replaced
+
+	mu  sync.Mutex
+	now Grant
+	got time.Time // zero: now is what the application master was started with
+}
+
+// NewKeeper returns a keeper of o.First.
+func NewKeeper(o Options) *Keeper {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Keeper{opt: o, now: o.First}
+}
+
+// Now is the newest grant.
+func (k *Keeper) Now() Grant {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now
+}
+
+// Renews tells that new ones come by themselves.
+func (k *Keeper) Renews() bool { return k.opt.Source != nil }
+
+// Begin replaces tokens that an attempt was started with, which may be old, before they are used: by the source's, or by
+// those that were pushed to an earlier attempt. An error tells that the first ones have to do for now.
+func (k *Keeper) Begin(ctx context.Context) error {
+	if k.opt.Source != nil {
+		return k.refresh(ctx)
+	}
+	if k.opt.Files == nil {
+		return nil
+	}
+	text, err := k.opt.Files.Read(ctx, fileName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var saved Grant
+	if err == nil {
+		saved, err = decode(text)
+	}
+	if err == nil && saved.Until.After(k.Now().Until) {
+		k.take(saved)
+	}
+	return err
+}
+
+// Run gets new tokens in time, until ctx ends. Without a source it does nothing.
+func (k *Keeper) Run(ctx context.Context) {
+	if k.opt.Source == nil {
+		return
+	}
+	for {
+		k.mu.Lock()
+		wait := refreshIn(time.Now(), k.got, k.now.Until)
+		k.mu.Unlock()
+		for sleep(ctx, wait) {
+			err := k.refresh(ctx)
+			if err == nil {
+				break
+			}
+			until := k.Now().Until
+			wait = retryIn(time.Now(), until)
+			if ctx.Err() == nil {
+				k.opt.Log.Warn("cannot get new delegation tokens yet", "present ones end", until, "again in", wait.Round(time.Second), "err", err)
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (k *Keeper) refresh(ctx context.Context) error {
+	g, err := k.opt.Source.Get(ctx)
+	if err != nil {
+		return err
+	}
+	k.take(g)
+	return nil
+}
+
+// Push takes tokens that somebody brings. When it has returned nil they are saved for the next attempt.
+func (k *Keeper) Push(ctx context.Context, g Grant) error {
+	if len(g.Tokens.Tokens) == 0 {
+		return ErrNothing
+	}
+	merged := k.take(g)
+	if k.opt.Files == nil {
+		return nil
+	}
+	return k.opt.Files.Publish(ctx, fileName, merged.encode())
+}
+
+// take has a grant's tokens take the place of those for the same services, and returns all there are now.
+func (k *Keeper) take(g Grant) Grant {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	all := token.Credentials{}
+	all.Merge(k.Now().Tokens)
+	all.Merge(g.Tokens)
+	g.Tokens = &all
+	k.mu.Lock()
+	k.now, k.got = g, time.Now()
+	k.mu.Unlock()
+	k.opt.Log.Info("new delegation tokens", "until", g.Until, "set", short(g.Tokens))
+	if k.opt.Changed != nil {
+		k.opt.Changed(g)
+	}
+	return g
+}

@@ -1,0 +1,177 @@
+package delegation
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/yarnd/yarnd/hadooprpc/token"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func tokens(services ...string) *token.Credentials {
+	c := &token.Credentials{}
+	for i, s := range services {
+		c.Add(s, token.Token{Kind: token.KindHDFS, Service: s, Identifier: []byte{byte(i)}, Password: []byte(s)})
+	}
+	return c
+}
+
+// issuer gives tokens that live for a time, and notes when it was asked.
+type issuer struct {
+	life  time.Duration
+	fail  int // so many times first
+	began time.Time
+	asked []time.Duration
+}
+
+func (s *issuer) Get(context.Context) (Grant, error) {
+	s.asked = append(s.asked, time.Since(s.began))
+	if s.fail > 0 {
+		s.fail--
+		return Grant{}, errors.New("the KDC is away")
+	}
+	c := &token.Credentials{}
+	c.Add("nn", token.Token{Kind: token.KindHDFS, Service: "nn", Password: fmt.Appendf(nil, "%d", len(s.asked))})
+	return Grant{c, time.Now().Add(s.life)}, nil
+}
+
+// With a keytab there are new ones when three quarters of the time have passed, for ever, and the first at once.
+func TestNewOnesComeInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &issuer{life: time.Hour, began: time.Now()}
+		told := 0
+		k := NewKeeper(Options{First: Grant{tokens("nn", "other"), time.Now().Add(-time.Minute)}, Source: s, Changed: func(g Grant) {
+			told++
+			if len(g.Tokens.Tokens) != 2 || string(g.Tokens.Tokens["nn"].Password) != fmt.Sprint(told) {
+				t.Errorf("change %d: %v", told, g.Tokens)
+			}
+		}})
+		if err := k.Begin(ctx); err != nil || told != 1 || !k.Renews() {
+			t.Fatalf("%v, %d changes", err, told)
+		}
+		ended := make(chan struct{})
+		go func() { k.Run(ctx); close(ended) }()
+		for range 1000 {
+			time.Sleep(time.Minute)
+			if left := time.Until(k.Now().Until); left < 14*time.Minute {
+				t.Fatalf("%v are left after %v", left, time.Since(s.began))
+			}
+		}
+		cancel()
+		<-ended
+		if n := len(s.asked); n != 1+1000/45 || told != n {
+			t.Errorf("asked %d times, told %d times: %v", n, told, s.asked)
+		}
+	})
+}
+
+// Where none can be got it is tried again, more often as the end comes near, and no more often than every few seconds.
+func TestTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s := &issuer{life: time.Hour, fail: 41, began: time.Now()}
+		k := NewKeeper(Options{First: Grant{tokens("nn"), time.Now().Add(5 * time.Minute)}, Source: s})
+		if err := k.Begin(ctx); err == nil {
+			t.Fatal("no error")
+		}
+		done := make(chan struct{})
+		go func() { k.Run(ctx); close(done) }()
+		time.Sleep(40 * time.Minute)
+		if len(s.asked) != 42 {
+			t.Errorf("asked %d times: %v", len(s.asked), s.asked)
+		}
+		for i, at := range s.asked[2:] {
+			if gap := at - s.asked[i+1]; gap < Soon || gap > time.Minute {
+				t.Errorf("try %d came %v after the one before", i+3, gap)
+			}
+		}
+		cancel()
+		<-done
+	})
+}
+
+// files are an application's, in memory.
+type files map[string][]byte
+
+func (f files) Publish(_ context.Context, name string, data []byte) error {
+	f[name] = bytes.Clone(data)
+	return nil
+}
+func (f files) Read(_ context.Context, name string) ([]byte, error) {
+	if b, ok := f[name]; ok {
+		return b, nil
+	}
+	return nil, fs.ErrNotExist
+}
+func (f files) List(context.Context) ([]string, error)       { return nil, nil }
+func (f files) Discard(_ context.Context, name string) error { delete(f, name); return nil }
+
+// What was pushed takes the place of what it is for, and the next attempt begins with it.
+func TestPush(t *testing.T) {
+	ctx, dir, now := t.Context(), files{}, time.Now().Truncate(time.Second)
+	k := NewKeeper(Options{First: Grant{tokens("nn", "other"), now.Add(time.Minute)}, Files: dir})
+	if err := k.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	k.Run(ctx) // comes back at once
+	if err := k.Push(ctx, Grant{&token.Credentials{}, now}); !errors.Is(err, ErrNothing) {
+		t.Errorf("pushed nothing: %v", err)
+	}
+	newer := &token.Credentials{}
+	newer.Add("x", token.Token{Kind: token.KindHDFS, Service: "nn", Password: []byte("newer")})
+	before := Digest(k.Now().Tokens)
+	if err := k.Push(ctx, Grant{newer, now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(before, Digest(k.Now().Tokens)) {
+		t.Error("the digest is as it was")
+	}
+	next := NewKeeper(Options{First: Grant{tokens("nn", "other"), now.Add(time.Minute)}, Files: dir})
+	if err := next.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for name, g := range map[string]Grant{"this attempt": k.Now(), "the next one": next.Now()} {
+		if len(g.Tokens.Tokens) != 2 || string(g.Tokens.Tokens["nn"].Password) != "newer" || !g.Until.Equal(now.Add(time.Hour)) || len(g.Tokens.Secrets) != 0 {
+			t.Errorf("%s: %v until %v", name, g.Tokens, g.Until)
+		}
+	}
+	later := NewKeeper(Options{First: Grant{tokens("nn"), now.Add(2 * time.Hour)}, Files: dir})
+	if err := later.Begin(ctx); err != nil || string(later.Now().Tokens.Tokens["nn"].Password) != "nn" {
+		t.Errorf("older ones were taken: %v", err)
+	}
+	dir[fileName] = []byte("HDTS broken")
+	if err := later.Begin(ctx); err == nil {
+		t.Error("a broken file was taken")
+	}
+}
+
+// Whoever asks as he is told to has new ones before the old ones end, whenever in the last quarter they come.
+func TestCheckIn(t *testing.T) {
+	for _, life := range []time.Duration{time.Minute, 10 * time.Minute, 24 * time.Hour, 7 * 24 * time.Hour} {
+		now := time.Now()
+		until := now.Add(life)
+		for fresh := until.Add(-life / 4); now.Before(fresh); {
+			now = now.Add(CheckIn(now, until))
+		}
+		if left := until.Sub(now); left < life/16 {
+			t.Errorf("of %v, %v are left", life, left)
+		}
+	}
+	if d := CheckIn(time.Now(), time.Now().Add(-time.Hour)); d != Soon {
+		t.Errorf("after the end: %v", d)
+	}
+	if d := CheckIn(time.Now(), time.Time{}); d != latest {
+		t.Errorf("without an end: %v", d)
+	}
+}

@@ -1,0 +1,120 @@
+package edgeclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/delegation"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+)
+
+// renewAhead is how long before the end of an application's tokens any command of its owner brings new ones.
+const renewAhead = 12 * time.Hour
+
+// taken is how long it takes until containers whose tokens have ended have taken new ones: they ask every few seconds then.
+const taken = delegation.Soon*5/4 + time.Second
+
+// Renew gives a running application new delegation tokens, got by our own ticket or keytab, and tells until when they are
+// good. Where the old ones have ended it returns when the containers that run have had the time to take them.
+func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
+	what := "cannot renew the tokens of " + s.App.ID
+	y, ok := c.cluster.(*yarnCluster)
+	if !ok || !ipc.Secure(y.conf) {
+		return time.Time{}, &Fault{Code: Refused, What: what, Why: errors.New("it has none: they are for clusters with Kerberos")}
+	}
+	if y.who == nil {
+		return time.Time{}, y.no
+	}
+	if !y.who.Ticketed() {
+		return time.Time{}, &Fault{Code: Auth, What: what, Why: errors.New("this process has tokens itself, and no ticket"), Next: "Run it where kinit was run, or with --principal and --keytab"}
+	}
+	info, err := s.Info(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	d, err := y.delegate(ctx, needs{info.GetDelegation().GetFileSystems(), info.GetDelegation().GetResourceManager()}, y.user)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer d.close()
+	own, until := d.own, time.Time{}
+	err = y.call(ctx, what, func(ctx context.Context) (err error) {
+		until, err = own.Renew(ctx)
+		return err
+	})
+	if err == nil {
+		err = sessionFault(what, s.am.Delegate(ctx, &own.Credentials, until))
+	}
+	if err != nil {
+		own.Cancel(ctx) //nolint:errcheck // they end by themselves
+		return time.Time{}, err
+	}
+	if old := info.GetDelegation().GetUntil(); old != nil && time.Until(old.AsTime()) < taken {
+		c.opts.Progress("%s: its tokens had ended; %s until all containers have the new ones", s.App.ID, taken.Round(time.Second))
+		select {
+		case <-time.After(taken):
+		case <-ctx.Done():
+		}
+	}
+	return until, nil
+}
+
+// renewInTime renews an application's tokens where they end soon and it cannot get others itself. That it could not is told,
+// and is no error: what was asked for may go well.
+func (c *Client) renewInTime(ctx context.Context, s *Session, info *ampb.Info) {
+	d := info.GetDelegation()
+	y, ok := c.cluster.(*yarnCluster)
+	if d == nil || d.Until == nil || !ok || y.who == nil || time.Until(d.Until.AsTime()) > renewAhead {
+		return
+	}
+	if !d.Renews && y.who.Ticketed() {
+		until, err := c.Renew(ctx, s)
+		if err == nil {
+			c.opts.Log.Info("the application has new tokens", "app", s.App.ID, "until", until)
+			return
+		}
+		c.opts.Log.Warn("the application's tokens could not be renewed", "app", s.App.ID, "err", err)
+	}
+	if w := DelegationEnds(info, time.Now()); w != "" {
+		c.opts.Progress("warning: %s: %s", s.App.ID, w)
+	}
+}
+
+// DelegationEnds warns of tokens that end soon, or have ended; "" where all is well.
+func DelegationEnds(info *ampb.Info, now time.Time) string {
+	d := info.GetDelegation()
+	if d.GetUntil() == nil {
+		return ""
+	}
+	until := d.Until.AsTime()
+	left := until.Sub(now)
+	switch {
+	case left <= 0:
+		return fmt.Sprintf("its tokens have ended, %s ago: it can neither read nor write files, nor start containers. Run yarnd renew %s", rounded(-left), info.GetApp())
+	case !d.GetRenews() && left < renewAhead:
+		return fmt.Sprintf("its tokens end in %s: run yarnd renew %s before", rounded(left), info.GetApp())
+	}
+	return ""
+}
+
+// rounded is to minutes, or to seconds where it is about minutes.
+func rounded(d time.Duration) time.Duration {
+	if d < 10*time.Minute {
+		return d.Round(time.Second)
+	}
+	return d.Round(time.Minute)
+}
+
+// keys are the principal and the keytab that an application gets, by which it lives longer than tokens do; "" is none.
+func (c *Client) keys() (principal string, keytab []byte, err error) {
+	y, ok := c.cluster.(*yarnCluster)
+	if !ok || c.opts.Keytab == "" || !ipc.Secure(y.conf) || y.who == nil {
+		return "", nil, nil
+	}
+	keytab, err = os.ReadFile(c.opts.Keytab) // its size was looked at when we logged in
+	return y.who.Principal(), keytab, wrap(Usage, "cannot give the application the keytab", err, "Name a keytab with --keytab")
+}

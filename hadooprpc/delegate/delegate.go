@@ -1,0 +1,124 @@
+// Package delegate gets the tokens by which others act in somebody's name at the services of a cluster with Kerberos.
+package delegate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/token"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+// Sources are who gives tokens. Those who call them must have tickets: with a token one gets no other.
+type Sources struct {
+	FS     []hdfs.Delegation
+	RM     *yarn.Client // nil: none of it
+	RMName string       // its service in tokens
+}
+
+// Add adds a file system, if it is one that gives tokens.
+func (s *Sources) Add(f hdfs.FS) {
+	if d, ok := f.(hdfs.Delegation); ok {
+		s.FS = append(s.FS, d)
+	}
+}
+
+// Tokens were got together.
+type Tokens struct {
+	Credentials token.Credentials
+	got         []given
+}
+
+// given is a token, and who gave it.
+type given struct {
+	token.Token
+	renew  func(context.Context, token.Token) (time.Time, error)
+	cancel func(context.Context, token.Token) error
+}
+
+// Get gets a token of each source. The renewer, a principal, is who can make them last longer. After an error none is left.
+func (s Sources) Get(ctx context.Context, renewer string) (*Tokens, error) {
+	t := &Tokens{}
+	err := s.get(ctx, renewer, t)
+	if err != nil {
+		t.Cancel(ctx) //nolint:errcheck // they end by themselves
+		return nil, err
+	}
+	return t, nil
+}
+
+func (s Sources) get(ctx context.Context, renewer string, t *Tokens) error {
+	for _, f := range s.FS {
+		tok, ok, err := f.DelegationToken(ctx, renewer)
+		if err != nil {
+			return err
+		}
+		if ok {
+			t.add(given{tok, f.RenewToken, f.CancelToken})
+		}
+	}
+	if s.RM == nil {
+		return nil
+	}
+	tok, err := s.RM.DelegationToken(ctx, renewer)
+	if err != nil {
+		return err
+	}
+	tok.Kind, tok.Service = cmp.Or(tok.Kind, token.KindRM), s.RMName
+	t.add(given{tok, s.RM.RenewDelegationToken, s.RM.CancelDelegationToken})
+	return nil
+}
+
+func (t *Tokens) add(g given) {
+	t.Credentials.Add(g.Service, g.Token)
+	t.got = append(t.got, g)
+}
+
+// Renew makes all of them last longer, for who was named as their renewer, and tells when the first of them ends; zero: none
+// does. Tokens end long before their last day unless somebody renews them, and only this tells when.
+func (t *Tokens) Renew(ctx context.Context) (time.Time, error) {
+	var first time.Time
+	for _, g := range t.got {
+		until, err := g.renew(ctx, g.Token)
+		if err != nil {
+			return time.Time{}, err
+		}
+		first = earlier(first, until)
+	}
+	return first, nil
+}
+
+// Cancel ends all of them. It waits for no longer than a few seconds, also where ctx has ended.
+func (t *Tokens) Cancel(ctx context.Context) error {
+	ctx, end := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer end()
+	var errs []error
+	for _, g := range t.got {
+		errs = append(errs, g.cancel(ctx, g.Token))
+	}
+	t.got = nil
+	return errors.Join(errs...)
+}
+
+// LastDay is when the first of the tokens ends however often it is renewed; zero: nobody knows of any.
+func LastDay(c *token.Credentials) time.Time {
+	var first time.Time
+	for _, kind := range []string{token.KindHDFS, token.KindKMS} {
+		for _, t := range c.All(kind) {
+			if d, err := token.ParseDelegation(t.Identifier); err == nil {
+				first = earlier(first, d.Max)
+			}
+		}
+	}
+	return first
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

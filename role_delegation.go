@@ -1,0 +1,159 @@
+package yarnd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/yarnd/yarnd/appmaster/amclient"
+	"github.com/yarnd/yarnd/appmaster/delegation"
+	yarnprovider "github.com/yarnd/yarnd/appmaster/provider/yarn"
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/delegate"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
+)
+
+// masterLogin is who an application master is: with the owner's keytab the owner, by tickets that it gets itself; else whose
+// tokens it was started with.
+func masterLogin(c *conf.Conf, app *spec.Application) (*login.Identity, error) {
+	o := login.Options{User: app.User}
+	if app.Keytab != "" {
+		o.Principal, o.Keytab, o.ProxyUser = app.Keytab, spec.KeytabFile, app.User
+	}
+	who, err := login.Find(c, o)
+	if err == nil && who.Ticketed() {
+		who.SetTokens(nil) // those of a later attempt have ended
+	}
+	return who, err
+}
+
+// tokenSource gets new tokens by the owner's keytab.
+type tokenSource struct {
+	delegate.Sources // what is always open
+	m                *master
+}
+
+// Get gets tokens and has them renewed once, which tells when they end.
+func (s *tokenSource) Get(ctx context.Context) (delegation.Grant, error) {
+	all := s.Sources
+	all.FS = slices.Clone(all.FS)
+	for _, u := range s.m.app.FileSystems {
+		f, err := hdfs.Open(ctx, s.m.conf, u, hdfs.Options{Login: s.m.who, Logger: s.m.log})
+		if err != nil {
+			return delegation.Grant{}, err
+		}
+		defer f.Close()
+		all.Add(f)
+	}
+	t, err := all.Get(ctx, s.m.who.User())
+	if err != nil {
+		return delegation.Grant{}, err
+	}
+	until, err := t.Renew(ctx)
+	if err != nil {
+		t.Cancel(ctx) //nolint:errcheck // they end by themselves
+		return delegation.Grant{}, err
+	}
+	return delegation.Grant{Tokens: &t.Credentials, Until: until}, nil
+}
+
+// master is what an application master on YARN acts with.
+type master struct {
+	conf *conf.Conf
+	app  *spec.Application
+	who  *login.Identity
+	fs   hdfs.FS
+	rm   *yarn.Client // nil: not needed
+	log  *slog.Logger
+}
+
+// keeper is who keeps the application in tokens; nil on a cluster that wants none. It has begun.
+func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnprovider.Provider) (*delegation.Keeper, error) {
+	if !ipc.Secure(m.conf) {
+		return nil, nil
+	}
+	first := po.Credentials.Delegated()
+	o := delegation.Options{First: delegation.Grant{Tokens: first, Until: delegate.LastDay(first)}, Files: staging{m.fs, m.app.Staging}, Log: m.log}
+	o.Changed = func(g delegation.Grant) {
+		p.SetTokens(g.Tokens)
+		if !m.who.Ticketed() {
+			m.who.SetTokens(g.Tokens)
+		}
+	}
+	if m.who.Ticketed() {
+		source, err := m.source()
+		if err != nil {
+			return nil, err
+		}
+		o.Source = source
+	}
+	k := delegation.NewKeeper(o)
+	if err := k.Begin(ctx); err != nil {
+		m.log.Warn("the tokens of the submission have to do for now", "err", err)
+	}
+	return k, nil
+}
+
+func (m *master) source() (*tokenSource, error) {
+	s := &tokenSource{m: m}
+	s.Add(m.fs)
+	if !m.app.HasDriver() {
+		return s, nil
+	}
+	addrs, err := yarn.AddressesFromConf(m.conf)
+	if err != nil {
+		return nil, err
+	}
+	service := login.ResourceManager(m.conf, addrs.Client)
+	o, err := m.who.IPC(ipc.Options{Logger: m.log}, m.conf, service)
+	if err != nil {
+		return nil, err
+	}
+	m.rm = yarn.NewClient(yarn.Options{Addresses: addrs.Client, IPC: o})
+	s.RM, s.RMName = m.rm, service.Names[0]
+	return s, nil
+}
+
+func (m *master) close() {
+	if m.rm != nil {
+		m.rm.Close()
+	}
+	if m.fs != nil {
+		m.fs.Close()
+	}
+	m.who.Close()
+}
+
+// openMaster logs in and opens the file system of the application.
+func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *slog.Logger) (*master, error) {
+	who, err := masterLogin(c, app)
+	if err != nil {
+		return nil, fmt.Errorf("cannot log in: %w", err)
+	}
+	m := &master{conf: c, app: app, who: who, log: log}
+	if m.fs, err = hdfs.Open(ctx, c, app.Staging, hdfs.Options{Login: who, Logger: log}); err != nil {
+		m.close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// keepTokens keeps the tokens of a container's processes, in the file at path, the newest. The function that it returns ends that.
+func keepTokens(c *amclient.Client, path string) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		amclient.KeepTokens(ctx, c, path)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// tokenFile is where this container's tokens are.
+func tokenFile() string { return os.Getenv(login.TokenFileVar) }
