@@ -26,6 +26,9 @@ type Kerberos struct {
 	// EncryptData is dfs.encrypt.data.transfer: blocks travel under a key of the NameNode's, and not under
 	// dfs.data.transfer.protection.
 	EncryptData bool
+	// AES has what is encrypted on its way to and from DataNodes encrypted by AES (dfs.encrypt.data.transfer.cipher.suites),
+	// and not by what DIGEST-MD5 has.
+	AES bool
 	// Enctypes are those of keys, tickets and sessions, the best first.
 	Enctypes []string
 	// TicketLife is how long a ticket is good for, and RenewLife for how long it can be renewed, in whole seconds. They
@@ -65,6 +68,16 @@ func SecureIntegrity() Composition {
 
 // SecureAuth is Simple with Kerberos, where connections are authenticated and nothing more.
 func SecureAuth() Composition { return Secured(Simple(), "secure-auth", Realm("authentication")) }
+
+// SecureAES is Simple with Kerberos, where blocks travel encrypted by AES, under the secret of their tokens, which are good
+// for a minute.
+func SecureAES() Composition {
+	k := Realm("privacy")
+	k.EncryptData, k.AES = false, true
+	c := Secured(Simple(), "secure-aes", k)
+	c.Conf = Conf{HDFSSite: {"dfs.block.access.token.lifetime": "1", "dfs.block.access.key.update.interval": "1"}} // minutes
+	return c
+}
 
 // Principal returns the name in the realm of daemon d on host h, or "" if it has none.
 func (c Composition) Principal(h Host, d Daemon) string {
@@ -199,6 +212,9 @@ func securityConf(c Composition, h Host) Conf {
 		// For what NameNodes ask one another.
 		"dfs.web.authentication.kerberos.principal": "HTTP/_HOST@" + k.Realm,
 		"dfs.web.authentication.kerberos.keytab":    NameNode.Keytab(),
+	}
+	if k.AES {
+		hdfs["dfs.encrypt.data.transfer.cipher.suites"] = "AES/CTR/NoPadding"
 	}
 	maps.Copy(hdfs, k.login("dfs.namenode.kerberos.principal", "dfs.namenode.keytab.file", NameNode))
 	maps.Copy(hdfs, k.login("dfs.datanode.kerberos.principal", "dfs.datanode.keytab.file", DataNode))

@@ -15,7 +15,7 @@ func secured() []Composition {
 
 func TestProtectionIsAParameter(t *testing.T) {
 	want := map[string]string{
-		"secure": "privacy", "secure-ha": "privacy", "secure-integrity": "integrity", "secure-auth": "authentication",
+		"secure": "privacy", "secure-ha": "privacy", "secure-integrity": "integrity", "secure-auth": "authentication", "secure-aes": "privacy",
 		"secure-short": "authentication",
 	}
 	if len(secured()) != len(want) {
@@ -29,7 +29,8 @@ func TestProtectionIsAParameter(t *testing.T) {
 				{"authentication", core["hadoop.security.authentication"], "kerberos"},
 				{"RPC", core["hadoop.rpc.protection"], want[c.Name]},
 				{"blocks", hdfs["dfs.data.transfer.protection"], want[c.Name]},
-				{"encryption of blocks", hdfs["dfs.encrypt.data.transfer"], map[bool]string{true: "true", false: "false"}[want[c.Name] == "privacy"]},
+				{"encryption of blocks", hdfs["dfs.encrypt.data.transfer"], map[bool]string{true: "true", false: "false"}[want[c.Name] == "privacy" && c.Name != "secure-aes"]},
+				{"ciphers", hdfs["dfs.encrypt.data.transfer.cipher.suites"], map[bool]string{true: "AES/CTR/NoPadding"}[c.Name == "secure-aes"]},
 				{"WebHDFS, which would believe a user.name", core["hadoop.http.authentication.type"],
 					map[bool]string{true: "kerberos", false: ""}[h.Name == "nn"]},
 				{"YARN's ACLs", yarn["yarn.acl.enable"], "true"},
