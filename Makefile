@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static binaries: they run on any node of a cluster, whatever its libc.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
 
-.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos chaos-hadoop test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
+.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos chaos-hadoop test-security test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ chaos-hadoop: build ## the same on Hadoop's own daemons, and what a lost node co
 	bin/chaos -hadoop patient -lost-node
 	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 60m ./dockertest -run '^TestFaults$$'
 	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 120m ./dockertest/e2e -run '^TestChaos' -failovers $(or $(FAILOVERS),3)
+
+test-security: ## that nobody gets in: every port with every wrong certificate, secrets, floods, downgrades, fuzzing (minutes); FUZZ=10s
+	@scripts/test-security.sh
 
 test-matrix: build ## the tests on real daemons, on Hadoop 3.3.6, 3.4.2 and 3.5.0 in turn, and Kerberos with each protection
 	@scripts/test-matrix.sh

@@ -73,13 +73,14 @@ func someText(t *testing.T, alice dockertest.Edge) string {
 	remove := func() { alice.FS(t, "-rm", "-r", "-f", "-skipTrash", lifeText, "counted") }
 	remove()
 	t.Cleanup(remove)
-	alice.Must(t, "sh", "-c", "rm -rf /tmp/life && mkdir /tmp/life")
-	pourGo(t, alice, `(head -c 32m; cat > /dev/null) | LC_ALL=C tr -cd '\11\12\15\40-\176' | split -C 4m -d - /tmp/life/part-`)
-	if r := alice.FS(t, "-D", "dfs.blocksize=1048576", "-put", "/tmp/life", lifeText); r.Code != 0 {
+	dir := "/tmp/life-" + alice.User
+	alice.Must(t, "sh", "-c", "rm -rf "+dir+" && mkdir "+dir)
+	pourGo(t, alice, `(head -c 32m; cat > /dev/null) | LC_ALL=C tr -cd '\11\12\15\40-\176' | split -C 4m -d - `+dir+`/part-`)
+	if r := alice.FS(t, "-D", "dfs.blocksize=1048576", "-put", dir, lifeText); r.Code != 0 {
 		t.Fatal(r)
 	}
-	return alice.Must(t, "sh", "-c", `cat /tmp/life/part-* | LC_ALL=C tr -s ' \t\n\r\f' '\n' | grep . | LC_ALL=C sort | uniq -c |
-awk '{print $2 "\t" $1}' | LC_ALL=C sort | sha256sum; rm -rf /tmp/life`)
+	return alice.Must(t, "sh", "-c", `cat `+dir+`/part-* | LC_ALL=C tr -s ' \t\n\r\f' '\n' | grep . | LC_ALL=C sort | uniq -c |
+awk '{print $2 "\t" $1}' | LC_ALL=C sort | sha256sum; rm -rf `+dir)
 }
 
 // known are those that have run for so long that their nodes' heartbeats have told the ResourceManager. Before that a

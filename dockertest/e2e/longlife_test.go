@@ -16,6 +16,7 @@ import (
 // An application with its owner's keytab works on after its tokens have ended three times over: it reads and writes files,
 // starts containers, and survives the death of its master, all without anybody there. In the end its logs are there.
 func TestSecureLongLife(t *testing.T) {
+	t.Parallel()
 	c := dockertest.Running(t, "secure-short")
 	alice := c.Edge("alice").Ticketed(t)
 	a := submit(t, alice, "--workers", "2", "--worker-memory", "256MiB", "--wait", "workers:2", "--principal", "alice@EXAMPLE.TEST", "--keytab", layout.KeytabDir+"/alice.keytab")
@@ -68,20 +69,21 @@ func (a app) survives(t *testing.T, what, role string) {
 // Without a keytab an application's tokens end. Then it computes on, and can do nothing with files, until its owner's
 // ticket gives it new ones; and nothing that was done is lost.
 func TestSecureRenew(t *testing.T) {
+	t.Parallel()
 	c := dockertest.Running(t, "secure-short")
-	alice := c.Edge("alice").Ticketed(t)
-	a := submit(t, alice, "--workers", "2", "--worker-memory", "256MiB", "--wait", "workers:2")
-	words := someText(t, alice)
-	a.count(t, alice, words)
+	owner := c.Edge("svc").Ticketed(t)
+	a := submit(t, owner, "--workers", "2", "--worker-memory", "256MiB", "--wait", "workers:2")
+	words := someText(t, owner)
+	a.count(t, owner, words)
 	time.Sleep(layout.TokenLife + layout.TokenRenewal) // that is what is tested
-	r := alice.Run(t, "yarnd", "renew", a.id)
+	r := owner.Run(t, "yarnd", "renew", a.id)
 	if r.Code != 0 || !strings.Contains(r.Stderr, "has tokens until") {
 		t.Fatal(r)
 	}
 	t.Log(r.Stderr)
-	a.count(t, alice, words)
+	a.count(t, owner, words)
 	bob := c.Edge("bob").Ticketed(t)
-	if r := bob.Run(t, "yarnd", "renew", a.id); r.Code != 4 || !strings.Contains(r.Stderr, "alice") {
+	if r := bob.Run(t, "yarnd", "renew", a.id); r.Code != 4 || !strings.Contains(r.Stderr, "svc") {
 		t.Errorf("bob may not: %v", r)
 	}
 	a.must(t, "kill", "--graceful")
