@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static binaries: they run on any node of a cluster, whatever its libc.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
 
-.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos chaos-hadoop test-security test-matrix bench-submit bench-peers bench-adaptive release lint generate clean
+.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos chaos-hadoop test-security test-matrix bench-submit bench-secure bench-peers bench-adaptive release lint generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench-peers: ## the engine beside dask.distributed, Ray, HyperQueue and Spark, o
 
 bench-adaptive: ## how many workers there are when, beside dask's Adaptive and an oracle, in virtual time; SEEDS=5
 	@scripts/bench-adaptive.sh
+
+bench-secure: build cluster-up ## what Kerberos and privacy cost: a start beside one without, 256 MiB into HDFS and back beside Hadoop's client; RUNS=5
+	$(GO) test -tags 'hadoop bench' -v -count=1 -timeout 90m ./dockertest/e2e -run '^TestBenchSecure$$' -runs $(or $(RUNS),5)
 
 chaos: ## hurt applications on the embedded cluster for ten minutes, in every way, and count what that costs; FOR=10m SEED=1 RUNS=3
 	@mkdir -p bin

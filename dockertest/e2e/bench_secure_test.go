@@ -1,0 +1,83 @@
+//go:build hadoop && bench
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/yarnd/yarnd/dockertest"
+)
+
+// What Kerberos and privacy cost: a start on the cluster with them beside one without, and 256 MiB into HDFS and back beside
+// Hadoop's own client. All sides in turn, in one run. Printed, not judged.
+func TestBenchSecure(t *testing.T) {
+	simple := dockertest.Running(t, "simple").Edge("alice")
+	secure := dockertest.Running(t, "secure").Edge("alice").Ticketed(t)
+	build(t, "./phases", "phases")
+	build(t, "./copy", "copy")
+	plain, private := map[string][]float64{}, map[string][]float64{}
+	for i := range *runs + 1 { // the first one uploads
+		for _, side := range []struct {
+			edge dockertest.Edge
+			into map[string][]float64
+		}{{simple, plain}, {secure, private}} {
+			for phase, ms := range phasesOf(t, side.edge) {
+				if i > 0 {
+					side.into[phase] = append(side.into[phase], ms)
+				}
+			}
+		}
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\nms after the command was typed, median of %d (least-most)\tsimple\tKerberos, privacy\tratio\n", *runs)
+	for _, row := range [][2]string{{"ID", "application id"}, {"Registered", "application master registered"}, {"First", "first result of a command"}, {"Workers", "all workers joined"}} {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\n", row[1], spread(plain[row[0]]), spread(private[row[0]]), median(private[row[0]])/median(plain[row[0]]))
+	}
+	w.Flush()
+	for _, side := range []struct {
+		name string
+		edge dockertest.Edge
+	}{{"simple", simple}, {"Kerberos, privacy", secure}} {
+		benchCopies(t, side.name, side.edge)
+	}
+}
+
+// benchCopies times files into HDFS and back. A JVM's start is Java's: that is told beside.
+func benchCopies(t *testing.T, name string, alice dockertest.Edge) {
+	t.Helper()
+	const file, there = "/tmp/bench-copy", "bench-copy"
+	alice.Must(t, "sh", "-c", "head -c 268435456 /dev/urandom > "+file)
+	defer alice.Run(t, "rm", "-f", file, "/tmp/bench-back")
+	ours, theirs := map[string][]float64{}, map[string][]float64{}
+	var start []float64
+	for i := range *runs + 1 {
+		keep := func(into map[string][]float64, what string, r dockertest.Result) {
+			t.Helper()
+			if r.Code != 0 {
+				t.Fatal(r)
+			}
+			if i > 0 {
+				into[what] = append(into[what], ms(r.Took))
+			}
+		}
+		keep(ours, "put", alice.Run(t, bundle("copy"), "put", file, there))
+		keep(ours, "get", alice.Run(t, bundle("copy"), "get", there, "/tmp/bench-back"))
+		keep(theirs, "put", alice.FS(t, "-put", "-f", file, there))
+		alice.Run(t, "rm", "-f", "/tmp/bench-back")
+		keep(theirs, "get", alice.FS(t, "-get", there, "/tmp/bench-back"))
+		r := alice.FS(t, "-test", "-e", there)
+		if i > 0 {
+			start = append(start, ms(r.Took))
+		}
+	}
+	alice.FS(t, "-rm", "-f", "-skipTrash", there)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\n%s: 256 MiB, ms, median of %d (least-most)\thadooprpc/hdfs\tHadoop's client\twithout the JVM's start, which takes %s\n", name, *runs, spread(start))
+	for _, what := range []string{"put", "get"} {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\n", what, spread(ours[what]), spread(theirs[what]), median(theirs[what])-median(start))
+	}
+	w.Flush()
+}
