@@ -73,3 +73,29 @@ func (a app) count(t *testing.T, alice dockertest.Edge, want string) {
 		t.Errorf("the words counted have hash %s, and %s without a cluster", got, want)
 	}
 }
+
+// A program that the application runs is a client of it and of the cluster, in its owner's name, without any ticket.
+func TestSecureDriver(t *testing.T) {
+	c := dockertest.Running(t, "secure")
+	alice := c.Edge("alice").Ticketed(t)
+	alice.Must(t, "sh", "-c", `cat > secure-driver <<'END' && chmod +x secure-driver
+#!/bin/sh
+set -e
+[ -z "$(ls /tmp/krb5cc_$(id -u) 2>/dev/null)" ] || echo "a ticket is here"
+echo "listed $(yarnd list -o name)"
+yarnd exec "$YARND_APP" -- echo from a worker
+END`)
+	r := alice.Run(t, "yarnd", "submit", "--workers", "1", "--worker-memory", "256MiB", "--wait", "finished", "secure-driver")
+	a := app{strings.TrimSpace(r.Stdout), alice}
+	if r.Code != 0 {
+		t.Fatal(r, alice.Run(t, "yarnd", "logs", a.id))
+	}
+	if rm := a.rm(t); rm.FinalStatus != "SUCCEEDED" {
+		t.Errorf("in the end the ResourceManager shows %+v", rm)
+	}
+	a.leftNothing(t)
+	await(t, "what the program said", time.Minute, func() bool {
+		out := alice.Run(t, "yarnd", "logs", a.id, "--file", "stdout").Stdout
+		return strings.Contains(out, "listed "+a.id) && strings.Contains(out, "from a worker")
+	})
+}
