@@ -97,16 +97,35 @@ func attach(ctx context.Context, edge *edgeclient.Client, report edgeclient.Repo
 	if err != nil {
 		return nil, err
 	}
+	c, err := attachTo(ctx, edge, session, ownBundle)
+	if err != nil {
+		session.Close()
+	}
+	return c, err
+}
+
+// AttachTo is Attach with a session of the caller's, which the Cluster's Close closes.
+func AttachTo(ctx context.Context, edge *edgeclient.Client, session *edgeclient.Session, ownBundle bool) (*Cluster, error) {
+	c, err := attachTo(ctx, edge, session, ownBundle)
+	if err == nil {
+		c.edge = nil
+	}
+	return c, err
+}
+
+func attachTo(ctx context.Context, edge *edgeclient.Client, session *edgeclient.Session, ownBundle bool) (*Cluster, error) {
+	if err := session.NeedWork(); err != nil {
+		return nil, err
+	}
 	host, _ := os.Hostname()
 	client, err := engine.Dial(ctx, engine.Options{
 		Identity: session.Identity, Scheduler: schedulerOf(edge, session),
 		User: edge.User(), Host: host, OwnBundle: ownBundle,
 	})
 	if err != nil {
-		session.Close()
 		return nil, err
 	}
-	return &Cluster{Client: client, ID: report.ID, edge: edge, session: session}, nil
+	return &Cluster{Client: client, ID: session.App.ID, edge: edge, session: session}, nil
 }
 
 // schedulerOf tells the engine where the scheduler is, again at each reconnect,

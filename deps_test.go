@@ -71,6 +71,7 @@ var cores = map[string][]string{
 	"engine/adapt":                 {module + "/engine/graph"},
 	"appmaster/spec":               nil,
 	"appmaster/reconcile":          {module + "/appmaster/spec"},
+	"appmaster/rights":             {module + "/appmaster/spec", module + "/identity"},
 	"hadooprpc/hadooptest/rm/core": {module + "/hadooprpc/hadooptest/tracker", module + "/hadooprpc/yarn", module + "/hadooprpc/pb"},
 	"edgeclient/config":            {"go.yaml.in/yaml/v3"},
 }

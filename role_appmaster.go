@@ -16,6 +16,7 @@ import (
 	yarnprovider "github.com/yarnd/yarnd/appmaster/provider/yarn"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/hadooprpc/authtolocal"
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
@@ -120,10 +121,22 @@ func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
 	if o.Web, err = webOf(c, self.ProxyBase); err != nil {
 		return err
 	}
+	o.ShortName = shortNames(c, o.Spec.Access.Realm, o.Log)
 	// A node manager that ends this process may do so because its node goes down:
 	// the ResourceManager decides whether there is a next attempt.
 	o.LeaveOnCancel = true
 	return appmaster.Run(ctx, o)
+}
+
+// shortNames maps the names by which the cluster knows its clients, by the rules of its
+// configuration. With rules that cannot be read nobody has a name.
+func shortNames(c *conf.Conf, realm string, log *slog.Logger) func(string) (string, error) {
+	rules, err := authtolocal.FromConf(c, realm)
+	if err != nil {
+		log.Error("clients cannot be admitted for the cluster's word: their names cannot be told", "err", err)
+		return func(string) (string, error) { return "", err }
+	}
+	return rules.ShortName
 }
 
 // webOf says who may ask for the application's page, and where everybody else

@@ -3,8 +3,6 @@ package appmaster
 import (
 	"context"
 	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,13 +17,6 @@ import (
 )
 
 var errEnding = status.Error(codes.Unavailable, "the application is ending")
-
-// roles says who may call which service. What is not in it nobody may call.
-var roles = map[string][]identity.Role{
-	ampb.Session_ServiceDesc.ServiceName: {identity.Client},
-	ampb.Control_ServiceDesc.ServiceName: {identity.Scheduler},
-	ampb.Members_ServiceDesc.ServiceName: {identity.Scheduler, identity.Worker},
-}
 
 func (l *loop) newServer() *grpc.Server {
 	s := grpc.NewServer(
@@ -58,17 +49,16 @@ func (l *loop) newServer() *grpc.Server {
 // admitCall lets a call in from somebody who may make it, while this is the application's
 // only master.
 func (l *loop) admitCall(ctx context.Context, method string) error {
-	if err := authorize(ctx, method); err != nil {
+	if err := authorize(ctx, method, l.opt.Spec.User); err != nil {
 		return err
 	}
 	return l.alone()
 }
 
-// authorize checks the caller's role against the service.
-func authorize(ctx context.Context, method string) error {
-	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+// authorize checks the caller against the method.
+func authorize(ctx context.Context, method, owner string) error {
 	who := caller(ctx)
-	if slices.Contains(roles[service], who.Role) {
+	if callers[method].includes(who, owner) {
 		return nil
 	}
 	return status.Errorf(codes.PermissionDenied, "%s may not call %s", who, method)

@@ -79,6 +79,13 @@ func TestTokensReachContainers(t *testing.T) {
 	if err := w.dial(who["worker"]).Delegate(t.Context(), second, until); !errors.As(err, &e) || !e.Refused() {
 		t.Errorf("a worker brings tokens: %v", err)
 	}
+	// Who may submit work is no owner: neither does the application act in his name, nor does he get the owner's.
+	for role, name := range map[identity.Role]string{identity.Client: "ann", identity.Operator: "alice", identity.Viewer: "alice"} {
+		err := w.dial(w.identity(role, name)).Delegate(t.Context(), second, until.Add(time.Hour))
+		if !errors.As(err, &e) || !e.Refused() || !strings.Contains(err.Error(), "may not call") {
+			t.Errorf("%s as %s brings tokens: %v", name, role, err)
+		}
+	}
 	next := delegation.NewKeeper(delegation.Options{First: delegation.Grant{Tokens: first, Until: now}, Files: w.opt.Staging})
 	if err := next.Begin(t.Context()); err != nil || string(next.Now().Tokens.Tokens["nn"].Password) != "second" {
 		t.Errorf("the next attempt begins with %v, %v", next.Now().Tokens, err)

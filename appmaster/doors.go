@@ -40,7 +40,7 @@ func (l *loop) open() (*doors, error) {
 	l.port = portOf(ln)
 	l.web = "http://" + net.JoinHostPort(l.node, strconv.Itoa(portOf(web))) + "/"
 	l.publish()
-	d := &doors{port: l.port, loop: l, gate: newGate(ln, l.id, l.serveJoin, l.log), grpc: l.newServer()}
+	d := &doors{port: l.port, loop: l, gate: newGate(ln, l.id, l.serveJoin, l.serveClaim, l.log), grpc: l.newServer()}
 	d.http = &http.Server{
 		Handler: l.newPage(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),

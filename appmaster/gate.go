@@ -21,13 +21,13 @@ const (
 
 // gate accepts connections, makes their TLS handshakes, and sends each to the
 // protocol that it wants: gRPC's server, to which the gate looks like a listener,
-// or joining. Until a connection is authenticated it holds one of a bounded
+// joining, or claiming. Until a connection is authenticated it holds one of a bounded
 // number of places, and these for a bounded time.
 type gate struct {
-	ln   net.Listener
-	tls  *tls.Config
-	join func(context.Context, *tls.Conn) // does not close the connection
-	log  *slog.Logger
+	ln     net.Listener
+	tls    *tls.Config
+	briefs map[string]brief // by the protocol of its own that a connection names
+	log    *slog.Logger
 
 	conns  chan net.Conn
 	ctx    context.Context
@@ -41,10 +41,15 @@ type gate struct {
 	shut   bool            // nobody is let in
 }
 
+// brief is a protocol of one question and one answer, with who has no certificate. It
+// does not close the connection.
+type brief func(context.Context, *tls.Conn)
+
 // guest is a connection that is authenticated.
 type guest struct {
 	*tls.Conn
 	gate *gate
+	end  *time.Timer // of a person's certificate; nil of others
 }
 
 // Close ends the connection. It can be called twice.
@@ -52,6 +57,9 @@ func (c *guest) Close() error {
 	c.gate.mu.Lock()
 	delete(c.gate.guests, c)
 	c.gate.mu.Unlock()
+	if c.end != nil {
+		c.end.Stop()
+	}
 	return c.Conn.Close()
 }
 
@@ -72,21 +80,24 @@ func (g *gate) fence(shut bool) {
 	}
 }
 
-func newGate(ln net.Listener, id *identity.Identity, join func(context.Context, *tls.Conn), log *slog.Logger) *gate {
-	members := id.Server(identity.Client, identity.Scheduler, identity.Worker)
+func newGate(ln net.Listener, id *identity.Identity, join, claim brief, log *slog.Logger) *gate {
+	members := id.Server(slices.Concat(people, []identity.Role{identity.Scheduler, identity.Worker})...)
 	members.NextProtos = []string{"h2"}
-	joiners := id.JoinServer()
+	joiners, claimants := id.JoinServer(), id.ClaimServer()
 	cfg := &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			if slices.Equal(hello.SupportedProtos, []string{identity.JoinProtocol}) {
+			switch {
+			case slices.Equal(hello.SupportedProtos, []string{identity.JoinProtocol}):
 				return joiners, nil
+			case slices.Equal(hello.SupportedProtos, []string{identity.ClaimProtocol}):
+				return claimants, nil
 			}
 			return members, nil
 		},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &gate{ln: ln, tls: cfg, join: join, log: log, conns: make(chan net.Conn), ctx: ctx, cancel: cancel, from: map[string]int{}, guests: map[*guest]bool{}}
+	g := &gate{ln: ln, tls: cfg, briefs: map[string]brief{identity.JoinProtocol: join, identity.ClaimProtocol: claim}, log: log, conns: make(chan net.Conn), ctx: ctx, cancel: cancel, from: map[string]int{}, guests: map[*guest]bool{}}
 	g.wg.Go(g.accept)
 	return g
 }
@@ -125,7 +136,7 @@ func (g *gate) accept() {
 	}
 }
 
-// greet makes the handshake and serves a joining process. It returns a connection
+// greet makes the handshake and serves who has no certificate. It returns a connection
 // that is authenticated and ready for gRPC.
 func (g *gate) greet(conn net.Conn) *guest {
 	ctx, cancel := context.WithTimeout(g.ctx, strangerTime)
@@ -139,18 +150,30 @@ func (g *gate) greet(conn net.Conn) *guest {
 		g.log.Info("refused a connection", "from", conn.RemoteAddr(), "err", err)
 		return nil
 	}
-	switch tc.ConnectionState().NegotiatedProtocol {
-	case "h2":
+	protocol := tc.ConnectionState().NegotiatedProtocol
+	if protocol == "h2" {
 		if !stop() {
 			return nil // its time was up, or ours is
 		}
 		conn.SetDeadline(time.Time{})
-		return &guest{tc, g}
-	case identity.JoinProtocol:
-		g.join(ctx, tc)
+		return g.admit(tc)
+	}
+	if answer := g.briefs[protocol]; answer != nil {
+		answer(ctx, tc)
 		tc.Close()
 	}
 	return nil
+}
+
+// admit makes a guest of an authenticated connection. That of a person ends with the
+// certificate: who has a new one comes again.
+func (g *gate) admit(tc *tls.Conn) *guest {
+	c := &guest{Conn: tc, gate: g}
+	leaf := tc.ConnectionState().PeerCertificates[0]
+	if who, err := identity.Peer(tc.ConnectionState()); err == nil && slices.Contains(people, who.Role) {
+		c.end = time.AfterFunc(time.Until(leaf.NotAfter), func() { tc.NetConn().Close() })
+	}
+	return c
 }
 
 func (g *gate) hand(conn *guest) {

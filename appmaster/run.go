@@ -42,6 +42,10 @@ type Options struct {
 	// Delegation has the tokens by which containers act for the owner; nil: none are needed.
 	Delegation *delegation.Keeper
 
+	// ShortName maps the principals by which the cluster knows its clients to users; nil
+	// takes names as they are, and none with a realm.
+	ShortName func(principal string) (string, error)
+
 	Log *slog.Logger // nil discards
 }
 
@@ -96,11 +100,11 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer doors.close()
 
-	registered, err := l.prov.Register(ctx, provider.Registration{Host: l.node, Port: doors.port, TrackingURL: l.web, Pools: l.opt.Spec.Pools})
+	registered, err := l.prov.Register(ctx, provider.Registration{Host: l.node, Port: doors.port, TrackingURL: l.web, Pools: l.opt.Spec.Pools, Access: l.opt.Spec.Access})
 	if err != nil {
 		return fmt.Errorf("application master: cannot register: %w", err)
 	}
-	l.log.Info("registered", "address", l.address(), "adopted", len(registered.Adopted))
+	l.log.Info("registered", "address", l.address(), "attempt", l.attempt, "adopted", len(registered.Adopted))
 	last, err := l.openMemory(ctx)
 	if err != nil {
 		return err

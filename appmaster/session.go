@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -31,8 +32,12 @@ func (s session) Info(ctx context.Context, _ *ampb.InfoRequest) (*ampb.Info, err
 }
 
 // call runs a function on the loop on behalf of a client, whose call counts as a
-// sign of life.
+// sign of life: not that of one who may only look, who is not to keep alive what is
+// another's.
 func (s session) call(ctx context.Context, f func()) bool {
+	if !counts(ctx) {
+		return s.do(ctx, f)
+	}
 	return s.do(ctx, func() {
 		s.watches++
 		s.presence()
@@ -42,9 +47,12 @@ func (s session) call(ctx context.Context, f func()) bool {
 	})
 }
 
+// counts tells whether a caller's presence holds off the idle time-out.
+func counts(ctx context.Context) bool { return slices.Contains(changes, caller(ctx).Role) }
+
 func (s session) Watch(_ *ampb.WatchRequest, stream grpc.ServerStreamingServer[ampb.Info]) error {
 	ctx := stream.Context()
-	if s.do(ctx, func() { s.watches++; s.presence() }) {
+	if counts(ctx) && s.do(ctx, func() { s.watches++; s.presence() }) {
 		defer s.do(context.Background(), func() { s.watches--; s.presence() })
 	}
 	return s.follow(ctx, stream.Send)

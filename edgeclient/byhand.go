@@ -104,6 +104,8 @@ func (b *byHand) Site() ([]byte, error) { return nil, nil }
 
 func (b *byHand) Env() map[string]string { return nil }
 
+func (b *byHand) Realm() string { return "" }
+
 func (b *byHand) VmRatio() float64 { return 0 }
 
 func (b *byHand) Close() error { return nil }

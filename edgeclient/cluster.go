@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
 // Cluster is a place that takes applications. Its methods are safe for
@@ -47,6 +48,8 @@ type Cluster interface {
 	Site() ([]byte, error)
 	// Env is the environment of the application master's process; nothing secret.
 	Env() map[string]string
+	// Realm is the default realm of Kerberos; "" without.
+	Realm() string
 	// VmRatio is how many times its memory a container may have of address space;
 	// 0 where that is not limited.
 	VmRatio() float64
@@ -89,6 +92,13 @@ type Report struct {
 	// Endpoint is the application master's session address, host:port; empty
 	// until it has registered.
 	Endpoint string `json:"endpoint,omitempty"`
+
+	// letter is the cluster's word for who we are, for the application master; nil: none. It is a
+	// function so that it does not print.
+	letter func() token.Token
+	// guarded tells that the cluster proves who its users are: who may see the application
+	// has a letter.
+	guarded bool
 }
 
 // Failed reports whether the application ended otherwise than well.

@@ -64,6 +64,8 @@ func (l *localCluster) Site() ([]byte, error) { return nil, nil }
 
 func (l *localCluster) Env() map[string]string { return nil }
 
+func (l *localCluster) Realm() string { return "" }
+
 func (l *localCluster) VmRatio() float64 { return 0 }
 
 func (l *localCluster) Close() error {

@@ -22,6 +22,10 @@ const taken = delegation.Soon*5/4 + time.Second
 // good. Where the old ones have ended it returns when the containers that run have had the time to take them.
 func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 	what := "cannot renew the tokens of " + s.App.ID
+	if s.App.User != c.cluster.User() {
+		// The tokens would be ours, and by them the application would act in our name.
+		return time.Time{}, &Fault{Code: Auth, What: what, Why: fmt.Errorf("it acts in the name of %s, and you are %s", s.App.User, c.cluster.User()), Next: "Ask " + s.App.User}
+	}
 	y, ok := c.cluster.(*yarnCluster)
 	if !ok || !ipc.Secure(y.conf) {
 		return time.Time{}, &Fault{Code: Refused, What: what, Why: errors.New("it has none: they are for clusters with Kerberos")}
@@ -68,7 +72,7 @@ func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 func (c *Client) renewInTime(ctx context.Context, s *Session, info *ampb.Info) {
 	d := info.GetDelegation()
 	y, ok := c.cluster.(*yarnCluster)
-	if d == nil || d.Until == nil || !ok || y.who == nil || time.Until(d.Until.AsTime()) > renewAhead {
+	if d == nil || d.Until == nil || !ok || y.who == nil || s.App.User != y.user || time.Until(d.Until.AsTime()) > renewAhead {
 		return
 	}
 	if !d.Renews && y.who.Ticketed() {

@@ -74,6 +74,14 @@ type Request struct {
 	// had come up and was killed from outside does not count.
 	Restarts int
 
+	// ViewACL and ModifyACL are who, beside the owner, may look at the application, and who may
+	// also scale and end it: users and groups as YARN has them, "user1,user2 group1,group2", or
+	// "*". Groups count for YARN's own pages alone.
+	ViewACL, ModifyACL string
+	// SubmitACL are the users, "user1,user2", who may also submit work and read results, which
+	// is to run programs as the owner.
+	SubmitACL string
+
 	// Wait says how far Submit waits: WaitNone, WaitAccepted (the default),
 	// WaitWorkers, or WaitFinished.
 	Wait        Wait
@@ -271,6 +279,9 @@ func (r Request) check() error {
 		return err
 	}
 	if err := r.checkNumbers(); err != nil {
+		return err
+	}
+	if err := r.checkAccess(); err != nil {
 		return err
 	}
 	if err := r.checkDriver(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -20,13 +21,14 @@ import (
 	"github.com/yarnd/yarnd/identity"
 )
 
-// Session is a connection to a running application's master, proven by the
-// owner's credential on both sides. It is safe for concurrent use.
+// Session is a connection to a running application's master, proven on both sides: by the
+// owner's credential, or by the cluster's word for who we are. It is safe for concurrent use.
 type Session struct {
 	App      Report
-	Identity *identity.Identity // the owner's; also opens the scheduler and the workers
+	Identity *identity.Identity // also opens the scheduler and the workers, where we may work
 	am       *amclient.Client   // nil where the cluster was started by hand
 	address  string             // host:port of the scheduler there
+	renewal  func()             // ends the renewal of Identity; nil where none is needed
 }
 
 // ByHand reports whether the cluster was started by hand, and so has no application
@@ -42,7 +44,7 @@ func (s *Session) needMaster(verb string) error {
 }
 
 // Connect opens a session with a running application. Whoever can read the
-// owner's credential, an owner-only file, is the owner.
+// owner's credential, an owner-only file, is the owner; others the cluster must introduce.
 func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 	if hand, ok := c.cluster.(*byHand); ok {
 		return hand.session(r)
@@ -50,7 +52,7 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 	if r.State.Ended() {
 		return nil, endedFault(r)
 	}
-	owner, err := c.credential(ctx, r)
+	id, r, claimed, err := c.identify(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +74,14 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 		}
 		return []string{now.Endpoint}, nil
 	}
-	am, err := amclient.Dial(owner, amclient.Options{Addresses: []string{r.Endpoint}, Locate: locate, Log: c.opts.Log})
+	am, err := amclient.Dial(id, amclient.Options{Addresses: []string{r.Endpoint}, Locate: locate, Log: c.opts.Log})
 	if err != nil {
 		return nil, sessionFault("cannot connect to "+r.ID, err)
 	}
-	s := &Session{App: r, Identity: owner, am: am}
+	s := &Session{App: r, Identity: id, am: am}
+	if claimed {
+		s.renewal = c.keepClaimed(ctx, id, r)
+	}
 	bounded, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
 	defer cancel()
 	info, err := s.Info(bounded)
@@ -88,14 +93,54 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 	return s, nil
 }
 
+// identify finds out who we are to an application: its owner by his credential, where we are
+// he, else who the cluster says that we are. Of others' applications on a cluster that proves
+// nobody's name the credential is tried as well.
+func (c *Client) identify(ctx context.Context, r Report) (id *identity.Identity, now Report, claimed bool, err error) {
+	text, own, err := ownCredential(r.ID)
+	if own {
+		if err == nil {
+			id, err = parseCredential(r.ID, text)
+		}
+		return id, r, false, err
+	}
+	ours, vouched := r.User == c.cluster.User(), r.guarded || r.letter != nil
+	var lacking error
+	if ours || !vouched {
+		if id, lacking = c.credential(ctx, r); lacking == nil || !vouched || ctx.Err() != nil {
+			return id, r, false, lacking
+		}
+	}
+	if r.Endpoint == "" {
+		if r, err = c.waitEndpoint(ctx, r); err != nil {
+			return nil, r, false, cmp.Or(lacking, err)
+		}
+	}
+	if r.letter == nil {
+		return nil, r, false, cmp.Or(lacking, c.noWord(r))
+	}
+	if id, err = c.claim(ctx, r); err != nil {
+		return nil, r, false, cmp.Or(lacking, err)
+	}
+	return id, r, true, nil
+}
+
+// keepClaimed renews an identity that the cluster's word has given, until the function that it
+// returns is called, which waits for it.
+func (c *Client) keepClaimed(ctx context.Context, id *identity.Identity, r Report) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		amclient.KeepClaimed(ctx, id, c.introduce(r.ID, nil), amclient.Options{CallTimeout: c.opts.CallTimeout, Log: c.opts.Log})
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
 // credential reads the owner's credential from the staging directory.
 func (c *Client) credential(ctx context.Context, r Report) (*identity.Identity, error) {
-	if text, own, err := ownCredential(r.ID); own {
-		if err != nil {
-			return nil, err
-		}
-		return parseCredential(r.ID, text)
-	}
 	f, err := c.cluster.FS(ctx)
 	if err != nil {
 		return nil, err
@@ -138,6 +183,9 @@ func (c *Client) waitEndpoint(ctx context.Context, r Report) (Report, error) {
 		if err == nil {
 			r = now
 		}
+		if err == nil && r.State == StateRunning && r.Endpoint == "" && r.User != c.cluster.User() {
+			err = c.noWord(r) // the ResourceManager keeps to itself where it is
+		}
 		return r.Endpoint != "", err
 	})
 	if err != nil {
@@ -165,7 +213,7 @@ func (s *Session) Info(ctx context.Context) (*ampb.Info, error) {
 // Scale sets how many workers a pool of the application shall have and returns how many it
 // wanted before. "" is WorkerPool.
 func (s *Session) Scale(ctx context.Context, pool string, n int) (before int, err error) {
-	if err := s.needMaster("scale"); err != nil {
+	if err := errors.Join(s.needMaster("scale"), s.need(toChange)); err != nil {
 		return 0, err
 	}
 	reply, err := s.am.Scale(ctx, cmp.Or(pool, WorkerPool), n)
@@ -179,7 +227,7 @@ func (s *Session) Scale(ctx context.Context, pool string, n int) (before int, er
 // Scale says a number. It returns the limits before, zero if there were none, and how many
 // workers it wants now. "" is WorkerPool.
 func (s *Session) Adapt(ctx context.Context, pool string, l Limits) (before Limits, wanted int, err error) {
-	if err := s.needMaster("scale"); err != nil {
+	if err := errors.Join(s.needMaster("scale"), s.need(toChange)); err != nil {
 		return Limits{}, 0, err
 	}
 	if err := l.check(); err != nil {
@@ -199,7 +247,7 @@ func (s *Session) Adapt(ctx context.Context, pool string, l Limits) (before Limi
 
 // Stop begins the application's end in order, with that final status.
 func (s *Session) Stop(ctx context.Context, final, why string) error {
-	if err := s.needMaster("end"); err != nil {
+	if err := errors.Join(s.needMaster("end"), s.need(toChange)); err != nil {
 		return err
 	}
 	if err := s.am.Stop(ctx, final, why, false); err != nil {
@@ -224,6 +272,9 @@ func (s *Session) Scheduler(ctx context.Context) (address string, epoch uint64, 
 func (s *Session) Close() error {
 	if s.ByHand() {
 		return nil
+	}
+	if s.renewal != nil {
+		s.renewal()
 	}
 	return s.am.Close()
 }

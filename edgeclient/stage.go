@@ -270,6 +270,7 @@ func (c *Client) describe(id string, r Request, p program, staging, principal st
 	}
 	files := slices.Concat(shared, site)
 	app := application(id, r, c.cluster.User(), staging, files, c.cluster.Env())
+	app.Access.Realm = c.cluster.Realm()
 	if r.Driver != "" {
 		pool, err := driverPool(id, r, p, slices.Concat(files, own, []spec.File{applicationFile(owner)}), c.cluster.Env())
 		if err != nil {
@@ -351,6 +352,7 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts, NoJournal: r.NoJournal, FileSystems: r.FileSystems,
 		Listen: spec.Listen{Interface: r.Interface, PortMin: r.Ports.Min, PortMax: r.Ports.Max},
 		Pools:  append([]spec.Pool{scheduler}, workers...),
+		Access: r.access(),
 	}
 }
 

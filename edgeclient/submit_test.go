@@ -37,6 +37,7 @@ func (s *stage) Check(context.Context, Request, Resources) error { return s.chec
 func (s *stage) FS(context.Context) (hdfs.FS, error)             { return s.fs, nil }
 func (s *stage) Site() ([]byte, error)                           { return []byte("<configuration/>"), nil }
 func (s *stage) Env() map[string]string                          { return map[string]string{"HADOOP_CONF_DIR": "."} }
+func (s *stage) Realm() string                                   { return "" }
 func (s *stage) VmRatio() float64                                { return 0 }
 func (s *stage) Submit(_ context.Context, l Launch) error {
 	if s.onSubmit != nil {

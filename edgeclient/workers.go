@@ -2,6 +2,7 @@ package edgeclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ func FindWorkers(app string, info *ampb.Info, names []string) ([]string, error) 
 // run, and hand on what only they hold. Unless they are replaced their pools want so
 // many fewer. It returns when that has begun.
 func (s *Session) Retire(ctx context.Context, containers []string, replace bool) ([]Pool, error) {
-	if err := s.needMaster("retire workers of"); err != nil {
+	if err := errors.Join(s.needMaster("retire workers of"), s.need(toChange)); err != nil {
 		return nil, err
 	}
 	reply, err := s.am.Retire(ctx, containers, replace)
@@ -66,7 +67,7 @@ func (s *Session) Retire(ctx context.Context, containers []string, replace bool)
 
 // KillWorker ends a worker's container at once, as it is. Another takes its place.
 func (s *Session) KillWorker(ctx context.Context, container string) error {
-	if err := s.needMaster("end workers of"); err != nil {
+	if err := errors.Join(s.needMaster("end workers of"), s.need(toChange)); err != nil {
 		return err
 	}
 	if err := s.am.Kill(ctx, container); err != nil {

@@ -1,6 +1,7 @@
 package edgeclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,6 +183,15 @@ func (y *yarnCluster) Env() map[string]string {
 		env["HADOOP_USER_NAME"] = y.user
 	}
 	return env
+}
+
+// Realm is that of krb5.conf, or where that has none the ResourceManager's own.
+func (y *yarnCluster) Realm() string {
+	if !ipc.Secure(y.conf) || y.who == nil {
+		return ""
+	}
+	_, own, _ := strings.Cut(y.conf.String("yarn.resourcemanager.principal", ""), "@")
+	return cmp.Or(y.who.Realm(), own)
 }
 
 // VmRatio reads the node managers' limit from our copy of their configuration.

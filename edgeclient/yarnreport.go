@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/logagg"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
@@ -30,7 +32,7 @@ func (y *yarnCluster) Report(ctx context.Context, app string) (Report, error) {
 	if r.GetApplicationType() != ApplicationType {
 		return Report{}, &Fault{Code: NotFound, What: fmt.Sprintf("%s is of type %s, not %s", app, r.GetApplicationType(), ApplicationType), Next: "See yarnd list --all"}
 	}
-	return reportOf(r), nil
+	return y.reportOf(r), nil
 }
 
 func (y *yarnCluster) List(ctx context.Context, f Filter) ([]Report, error) {
@@ -55,7 +57,7 @@ func (y *yarnCluster) List(ctx context.Context, f Filter) ([]Report, error) {
 	}
 	var out []Report
 	for _, a := range apps {
-		if r := reportOf(a); f.Name == "" || r.Name == f.Name {
+		if r := y.reportOf(a); f.Name == "" || r.Name == f.Name {
 			out = append(out, r)
 		}
 	}
@@ -106,6 +108,17 @@ func (y *yarnCluster) FinishedLogs(ctx context.Context, r Report, yield func(Log
 		y.opts.Progress("the logs are not complete yet: %s still upload", strings.Join(pending, ", "))
 	}
 	return eachLog(ctx, logs, yield)
+}
+
+// reportOf maps the ResourceManager's report, with its word for us.
+func (y *yarnCluster) reportOf(a *pb.ApplicationReport) Report {
+	r := reportOf(a)
+	r.guarded = ipc.Secure(y.conf)
+	if m := a.GetClientToAmToken(); len(m.GetPassword()) > 0 && m.GetKind() == token.KindClientToAM {
+		t := yarn.TokenFromPB(m)
+		r.letter = func() token.Token { return t }
+	}
+	return r
 }
 
 // reportOf maps the ResourceManager's report.

@@ -34,6 +34,7 @@ func (y *yarnCluster) Check(ctx context.Context, r Request, largest Resources) e
 	if err := checkScheme(y.conf); err != nil {
 		return err
 	}
+	y.noteAccess(r)
 	if err := y.checkQueue(ctx, r.Queue); err != nil {
 		return err
 	}
@@ -187,6 +188,8 @@ func submissionContext(id yarn.ApplicationID, l Launch) (*pb.ApplicationSubmissi
 		env = append(env, &pb.StringStringMap{Key: proto.String(k), Value: proto.String(v)})
 	}
 	slices.SortFunc(env, func(a, b *pb.StringStringMap) int { return strings.Compare(a.GetKey(), b.GetKey()) })
+	access := r.access()
+	view, modify := access.Launch()
 	resource := yarn.NewResource(mib(r.AM.Memory), int32(r.AM.VCores), nil)
 	sc := &pb.ApplicationSubmissionContext{
 		ApplicationId:   id.PB(),
@@ -204,6 +207,8 @@ func submissionContext(id yarn.ApplicationID, l Launch) (*pb.ApplicationSubmissi
 			LocalResources: files,
 			Environment:    env,
 			Command:        []string{"./yarnd appmaster 1><LOG_DIR>/stdout 2><LOG_DIR>/stderr"},
+
+			ApplicationAcls: yarn.ACLs{View: string(view), Modify: string(modify)}.PB(),
 		},
 	}
 	if r.Priority != 0 {

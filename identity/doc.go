@@ -13,6 +13,8 @@
 //	                                                         scheduler/<container>
 //	                                                         worker/<container>
 //	                                                         client/<user>
+//	                                                         operator/<user>
+//	                                                         viewer/<user>
 //
 // A certificate names its [Subject] in one URI, yarnd://<app>/<role>/<name>,
 // and nothing else in it is believed. Host names are not checked: containers
@@ -28,6 +30,9 @@
 //     never leaves it) and sends the signing request to the application master
 //     over a connection configured by [JoinClient], which authenticates the
 //     master alone. The master signs with [CA.Sign].
+//   - A person's program that neither has a certificate nor knows the authority
+//     uses [StrangerClient]: neither side is verified by TLS, and what both say must
+//     prove it (package appmaster/claim).
 //   - [Peer] tells a server whom it is talking to.
 //
 // Everything is TLS 1.3 with certificates on both sides. There is no switch that

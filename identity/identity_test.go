@@ -147,7 +147,7 @@ func TestSubjectsSurviveTheCertificate(t *testing.T) {
 		"container_e17_1700000000000_0001_01_000002", "alice", "alice@EXAMPLE.COM", "nn/host.example.com@EXAMPLE.COM",
 		"../am/x", "a b", "a%2Fb", "Ωmega", "x?y=z#f", "a;b,c", strings.Repeat("n", maxName),
 	} {
-		for _, role := range []Role{AppMaster, Scheduler, Worker, Client} {
+		for _, role := range []Role{AppMaster, Scheduler, Worker, Client, Operator, Viewer} {
 			id, err := ca.NewIdentity(Subject{testApp, role, name}, time.Hour)
 			if err != nil {
 				t.Fatalf("%s %q: %v", role, name, err)

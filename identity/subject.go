@@ -21,12 +21,14 @@ const (
 	AppMaster Role = "am"        // negotiates containers and signs certificates
 	Scheduler Role = "scheduler" // keeps jobs and gives tasks to workers
 	Worker    Role = "worker"    // runs tasks and serves their results
-	Client    Role = "client"    // a person's program
+	Client    Role = "client"    // the owner's program, or that of one who may submit work
+	Operator  Role = "operator"  // a person's program that looks, and scales or ends the application
+	Viewer    Role = "viewer"    // a person's program that looks
 )
 
 func (r Role) valid() bool {
 	switch r {
-	case AppMaster, Scheduler, Worker, Client:
+	case AppMaster, Scheduler, Worker, Client, Operator, Viewer:
 		return true
 	}
 	return false
@@ -36,7 +38,7 @@ func (r Role) valid() bool {
 type Subject struct {
 	App  string // application id, such as application_1700000000000_0001
 	Role Role
-	Name string // container id; for a client the user's name; for the application master see MasterName
+	Name string // container id; for a client, an operator and a viewer the user's name; for the application master see MasterName
 }
 
 // Limits of a subject's parts, in bytes.

@@ -113,6 +113,35 @@ func JoinClient(ca *x509.Certificate, app string) *tls.Config {
 	return cfg
 }
 
+// ClaimProtocol is what a program names in its TLS handshake (ALPN) that has a token of
+// the cluster's instead of a certificate: see package appmaster/claim.
+const ClaimProtocol = "yarnd-claim/1"
+
+// ClaimServer returns the TLS configuration for connections of programs that have no
+// certificate and do not know the authority. What they say must be judged by its proof
+// before anything else.
+func (id *Identity) ClaimServer() *tls.Config {
+	cfg := id.base()
+	cfg.SessionTicketsDisabled = true
+	cfg.NextProtos = []string{ClaimProtocol}
+	return cfg
+}
+
+// StrangerClient returns the TLS configuration of such a program. TLS verifies nobody:
+// until the other side has proven itself, by the handshake's exported key, it can be
+// anybody, and nothing that it says is to be believed.
+func StrangerClient() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, NextProtos: []string{ClaimProtocol}, InsecureSkipVerify: true,
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			if cs.NegotiatedProtocol != ClaimProtocol {
+				return fmt.Errorf("identity: the other side does not speak %s", ClaimProtocol)
+			}
+			return nil
+		},
+	}
+}
+
 func (id *Identity) base() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,

@@ -242,6 +242,24 @@ func TestJoining(t *testing.T) {
 	}
 }
 
+// A program without a certificate verifies nobody, but talks only to who speaks its protocol,
+// by TLS 1.3; the other side knows nothing of it.
+func TestClaiming(t *testing.T) {
+	ca := testCA(t, testApp)
+	am := testIdentity(t, ca, AppMaster, "c0")
+	s, c := talk(t, am.ClaimServer(), StrangerClient())
+	if c.err != nil || !errors.Is(s.err, ErrNoPeer) {
+		t.Errorf("client %+v, server %+v", c, s)
+	}
+	old := am.ClaimServer()
+	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+	for name, server := range map[string]*tls.Config{"a server of another protocol": am.JoinServer(), "one of none": am.base(), "TLS 1.2": old} {
+		if s, c := talk(t, server, StrangerClient()); c.err == nil || s.err == nil {
+			t.Errorf("%s: client %+v, server %+v", name, c, s)
+		}
+	}
+}
+
 func TestServerWithoutRolesPanics(t *testing.T) {
 	id := testIdentity(t, testCA(t, testApp), AppMaster, "c0")
 	defer func() {

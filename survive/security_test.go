@@ -130,10 +130,10 @@ func TestSecurityOfListeners(t *testing.T) {
 		t.Fatalf("listening: %v, want %v: %v", count, want, all)
 	}
 	own, foreign := a.authorities()
-	// Who may speak what with whom. What is not here nobody may; joining, which is for who has no certificate yet, has
-	// tests of its own in package appmaster.
+	// Who may speak what with whom. What is not here nobody may; joining and claiming, which are for who has no
+	// certificate yet, have tests of their own in package appmaster.
 	welcome := map[string]map[string][]identity.Role{
-		"appmaster": {"h2": {identity.Client, identity.Scheduler, identity.Worker}},
+		"appmaster": {"h2": {identity.Client, identity.Operator, identity.Viewer, identity.Scheduler, identity.Worker}},
 		"scheduler": {wire.Protocol: {identity.Client, identity.Worker}, transfer.Protocol: {identity.Client, identity.Worker}},
 		"worker":    {transfer.Protocol: {identity.Client, identity.Scheduler, identity.Worker}},
 	}
@@ -149,7 +149,11 @@ func TestSecurityOfListeners(t *testing.T) {
 				t.Errorf("%s at %s answers %s with %q", l.role, l.address, name, answer)
 			}
 		}
-		for _, protocol := range []string{"h2", wire.Protocol, transfer.Protocol, "http/1.1"} {
+		protocols := []string{"h2", wire.Protocol, transfer.Protocol, "http/1.1"}
+		if l.role != "appmaster" {
+			protocols = append(protocols, identity.JoinProtocol, identity.ClaimProtocol)
+		}
+		for _, protocol := range protocols {
 			tries += a.tryAll(l, protocol, own, foreign, welcome[l.role][protocol])
 		}
 	}
@@ -172,7 +176,7 @@ func (a *app) tryAll(l listener, protocol string, own, foreign *identity.CA, wel
 		}
 	}
 	try("nobody", &tls.Config{InsecureSkipVerify: true}, false)
-	for _, role := range []identity.Role{identity.Client, identity.Scheduler, identity.Worker, identity.AppMaster} {
+	for _, role := range []identity.Role{identity.Client, identity.Operator, identity.Viewer, identity.Scheduler, identity.Worker, identity.AppMaster} {
 		try("a "+string(role)+" of another authority", a.as(foreign, role, time.Hour), false)
 		try("a "+string(role)+" whose certificate has ended", a.as(own, role, time.Nanosecond), false)
 		try("a "+string(role), a.as(own, role, time.Hour), slices.Contains(welcome, role))
@@ -184,6 +188,7 @@ var hellos = map[string]string{
 	"HTTP":   "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	"gRPC":   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
 	"join":   "YJ\x01\x01c" + strings.Repeat("x", 34),
+	"claim":  "YC\x01\x00\x01i" + strings.Repeat("x", 34),
 	"frame":  "\x00\x00\x00\x10\x01" + strings.Repeat("y", 15),
 	"length": "\xff\xff\xff\x7f",
 }
@@ -208,7 +213,7 @@ func (a *app) as(ca *identity.CA, role identity.Role, ttl time.Duration) *tls.Co
 	a.Helper()
 	name := "container_1_0001_01_000002"
 	switch role {
-	case identity.Client:
+	case identity.Client, identity.Operator, identity.Viewer:
 		name = a.edge.User()
 	case identity.AppMaster:
 		name = identity.MasterName(1, name)

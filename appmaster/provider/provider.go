@@ -10,7 +10,9 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/reconcile"
@@ -64,6 +66,9 @@ type Provider interface {
 	// until then it starts no other. The zero time is for ever.
 	Trusted() time.Time
 
+	// Vouching is how the cluster vouches for clients, as it said last.
+	Vouching() Vouching
+
 	// Ask sets how many more containers of a pool are to be allocated, beyond
 	// those whose Allocated the caller had received when it decided; seen is how
 	// many these were in all. So an ask says how many there shall be in total: it
@@ -115,6 +120,7 @@ type Registration struct {
 	Port        int
 	TrackingURL string
 	Pools       []spec.Pool // in order of importance
+	Access      spec.Access // told to the nodes with each container
 }
 
 // Registered is what a provider answers.
@@ -129,6 +135,31 @@ type Registered struct {
 	// are empty.
 	Blind bool
 }
+
+// Vouching is how a cluster vouches for who its clients are: with tokens whose passwords
+// the application master can tell.
+type Vouching struct {
+	Key Key // of this attempt; none where the cluster does not vouch for anybody, or its answer got lost
+	// Access is who may look and who may change, where the cluster says so; Told tells that it
+	// does. Of who may submit it knows nothing.
+	Access spec.Access
+	Told   bool
+}
+
+// Key is a master key of tokens. It does not print.
+type Key []byte
+
+// String hides the key.
+func (k Key) String() string { return fmt.Sprintf("key of %d bytes", len(k)) }
+
+// GoString is String.
+func (k Key) GoString() string { return k.String() }
+
+// Format is String for every verb: %x would print the bytes.
+func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) } //nolint:errcheck // fmt's own
+
+// LogValue is String.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // Description is what is known of a container.
 type Description struct {

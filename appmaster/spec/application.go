@@ -50,6 +50,8 @@ type Application struct {
 	// FileSystems are URLs of those that tasks use beside that of Staging: there are
 	// delegation tokens for them.
 	FileSystems []string `json:"fileSystems,omitempty"`
+
+	Access Access `json:"access,omitzero"`
 }
 
 // HasDriver tells whether the application runs a program of its owner's.
@@ -299,6 +301,9 @@ func (a *Application) Validate() error {
 		return invalid(fmt.Sprintf("must be 1 to %d", maxPools), "pools")
 	}
 	if err := a.Listen.validate(); err != nil {
+		return err
+	}
+	if err := a.Access.validate(); err != nil {
 		return err
 	}
 	seen := map[string]bool{}

@@ -16,8 +16,8 @@ func (c *command) connect() *cobra.Command {
 	return &cobra.Command{
 		Use:   "connect [APP]",
 		Short: "Come back to an application: prove who you are, show what is there",
-		Long: `connect proves to a running application that you are its owner, shows its workers,
-jobs and named results, and makes it this host's current application, until it ends:
+		Long: `connect proves to a running application that you are its owner, or one who may
+submit work to it (submit --submit-acl), shows its workers, jobs and named results, and makes it this host's current application, until it ends:
 the APP "current" of every command, and what a program finds that asks for none. It is
 remembered in ~/.yarnd/current.`,
 		Args: oneApp,
@@ -55,6 +55,11 @@ func (c *command) onCluster(ctx context.Context, client *edgeclient.Client, r ed
 
 // attach connects to an application's engine, and waits for it so long as a person does.
 func (c *command) attach(ctx context.Context, client *edgeclient.Client, r edgeclient.Report) (*yarnd.Cluster, error) {
+	return c.patiently(ctx, r, func(ctx context.Context) (*yarnd.Cluster, error) { return yarnd.Attach(ctx, client, r, false) })
+}
+
+// patiently has f connect to an application's engine for as long as a person waits.
+func (c *command) patiently(ctx context.Context, r edgeclient.Report, f func(context.Context) (*yarnd.Cluster, error)) (*yarnd.Cluster, error) {
 	late := &edgeclient.Fault{Code: edgeclient.TimedOut, What: "no answer from the scheduler of " + r.ID, Next: "See yarnd status " + r.ID}
 	wait := 2 * callTimeout
 	if edgeclient.IsAddress(r.ID) { // there is nobody who might start one anew
@@ -62,7 +67,7 @@ func (c *command) attach(ctx context.Context, client *edgeclient.Client, r edgec
 	}
 	bounded, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	cluster, err := yarnd.Attach(bounded, client, r, false)
+	cluster, err := f(bounded)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		late.Why, err = err, late
 	}

@@ -28,7 +28,7 @@ func (c *command) events() *cobra.Command {
 		Long: `events shows what happened to an application's jobs, tasks, workers and containers,
 with the reasons, oldest first: what the application master and the scheduler
 remember, a few thousand events each. Whoever follows counts as present, which
-holds off the idle time-out.`,
+holds off the idle time-out, unless his access is for looking alone.`,
 		Args: oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if follow && (c.output == "json" || c.output == "yaml") {
@@ -100,6 +100,10 @@ func (c *command) teller(ctx context.Context, client *edgeclient.Client, s *edge
 	if s.ByHand() {
 		cluster, err := c.attach(ctx, client, r)
 		return &teller{session: s, cluster: cluster}, err
+	}
+	if !s.MayWork() {
+		c.progress("the scheduler's events are for those who may submit work: these are the application master's")
+		return &teller{session: s}, nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, eventAnswer)
 	defer cancel()

@@ -35,25 +35,42 @@ it does, or why it is gone.`,
 			return &edgeclient.Fault{Code: edgeclient.Usage, What: "explain takes an application, and one of its tasks or workers", Next: "See " + cmd.CommandPath() + " --help"}
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withCluster(cmd.Context(), args[0], func(cluster *yarnd.Cluster) error {
+			return c.withSight(cmd.Context(), args[0], func(s sight) error {
 				switch {
 				case len(args) == 1:
-					s, err := cluster.Scaling(cmd.Context())
-					if err != nil {
-						return err
-					}
-					row := newScalingRow(s)
-					if err := addAvoided(cmd.Context(), &row, cluster); err != nil {
-						return err
-					}
-					return c.showScaling(row)
+					return c.explainScaling(cmd.Context(), s)
 				case strings.Contains(args[1], "/"):
-					return c.explainTask(cmd.Context(), cluster, args[0], args[1])
+					if err := s.needCluster(); err != nil {
+						return err
+					}
+					return c.explainTask(cmd.Context(), s.cluster, args[0], args[1])
 				}
-				return c.explainWorker(cmd.Context(), cluster, args[0], args[1])
+				return c.explainWorker(cmd.Context(), s, args[0], args[1])
 			})
 		},
 	}
+}
+
+func (c *command) explainScaling(ctx context.Context, s sight) error {
+	if s.cluster == nil {
+		row, err := scalingSeen(ctx, s)
+		if err == nil {
+			err = addAvoided(ctx, &row, s)
+		}
+		if err != nil {
+			return err
+		}
+		return c.showScaling(row)
+	}
+	scaling, err := s.cluster.Scaling(ctx)
+	if err != nil {
+		return err
+	}
+	row := newScalingRow(scaling)
+	if err := addAvoided(ctx, &row, s); err != nil {
+		return err
+	}
+	return c.showScaling(row)
 }
 
 // ---- tasks and workers -----------------------------------------------------------
@@ -84,17 +101,20 @@ func (c *command) explainTask(ctx context.Context, cluster *yarnd.Cluster, app, 
 
 // explainWorker asks the scheduler, and the application master, which knows of containers
 // whose workers never came.
-func (c *command) explainWorker(ctx context.Context, cluster *yarnd.Cluster, app, name string) error {
-	e, err := cluster.WhyWorker(ctx, name)
-	if err != nil && !errors.Is(err, wire.NotFound) {
-		return schedulerFault(err, "See yarnd worker list "+app)
+func (c *command) explainWorker(ctx context.Context, s sight, app, name string) error {
+	x := explained{Of: name}
+	if s.cluster != nil {
+		e, err := s.cluster.WhyWorker(ctx, name)
+		if err != nil && !errors.Is(err, wire.NotFound) {
+			return schedulerFault(err, "See yarnd worker list "+app)
+		}
+		x.State, x.Answer, x.Detail = e.State, e.Answer, e.Detail
+		if e.Worker != "" {
+			x.Of = e.Worker
+		}
 	}
-	x := explained{Of: name, State: e.State, Answer: e.Answer, Detail: e.Detail}
-	if e.Worker != "" {
-		x.Of = e.Worker
-	}
-	if !cluster.Session().ByHand() {
-		events, _, err := cluster.Session().Events(ctx, 0)
+	if !s.session.ByHand() {
+		events, _, err := s.session.Events(ctx, 0)
 		if err != nil {
 			return err
 		}
@@ -249,11 +269,8 @@ func newScalingRow(s *client.Scaling) scalingRow {
 }
 
 // addAvoided adds the nodes that the application master avoids.
-func addAvoided(ctx context.Context, row *scalingRow, cluster *yarnd.Cluster) error {
-	if cluster.Session().ByHand() {
-		return nil
-	}
-	info, err := cluster.Session().Info(ctx)
+func addAvoided(ctx context.Context, row *scalingRow, s sight) error {
+	info, err := s.info(ctx)
 	for _, n := range info.GetAvoided() {
 		row.Avoided = append(row.Avoided, avoidedRow{Node: n.GetNode(), Until: n.GetUntil().AsTime().UTC(), Why: n.GetWhy()})
 	}

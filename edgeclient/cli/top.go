@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine/client"
 )
@@ -26,15 +25,15 @@ func (c *command) top() *cobra.Command {
 		Short: "Watch workers, tasks, rates and memory on a full screen",
 		Long: `top shows how an application stands, again and again, until Ctrl-C. With -o, or when
 standard output is no terminal, it shows that once. Whoever watches counts as
-present, which holds off the idle time-out.`,
+present, which holds off the idle time-out, unless his access is for looking alone.`,
 		Args: oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if interval < 100*time.Millisecond {
 				return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("every %s is too often", interval), Next: "Give an --interval of at least 100ms"}
 			}
 			once := cmd.Flags().Changed("output") || !terminal(c.Out)
-			return c.withCluster(cmd.Context(), first(args), func(cluster *yarnd.Cluster) error {
-				return c.watchTop(cmd.Context(), cluster, interval, once)
+			return c.withSight(cmd.Context(), first(args), func(s sight) error {
+				return c.watchTop(cmd.Context(), s, interval, once)
 			})
 		},
 	}
@@ -75,17 +74,27 @@ func countTasks(jobs []client.JobInfo) (t taskCounts) {
 }
 
 // lookTop takes one look; before is the one before it, or nil.
-func lookTop(ctx context.Context, cluster *yarnd.Cluster, before *topShot) (*topShot, error) {
-	jobs, err := cluster.Jobs(ctx)
+func lookTop(ctx context.Context, s sight, before *topShot) (*topShot, error) {
+	tasks, err := countedTasks(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	shot := &topShot{ID: cluster.ID, Time: time.Now().UTC(), Tasks: countTasks(jobs)}
-	if shot.Workers, err = workerRows(ctx, cluster); err != nil {
+	shot := &topShot{ID: s.session.App.ID, Time: time.Now().UTC(), Tasks: tasks}
+	if shot.Workers, err = workerRows(ctx, s); err != nil {
 		return nil, err
 	}
 	shot.rate(before)
 	return shot, nil
+}
+
+// countedTasks are the scheduler's tasks, by its own word or by the application master's.
+func countedTasks(ctx context.Context, s sight) (taskCounts, error) {
+	if s.cluster == nil {
+		info, err := s.info(ctx)
+		return reported(info.GetReport()), err
+	}
+	jobs, err := s.cluster.Jobs(ctx)
+	return countTasks(jobs), err
 }
 
 // rate is how many tasks have ended a second since before. A job that was closed
@@ -99,8 +108,8 @@ func (s *topShot) rate(before *topShot) {
 	}
 }
 
-func (c *command) watchTop(ctx context.Context, cluster *yarnd.Cluster, interval time.Duration, once bool) error {
-	shot, err := lookTop(ctx, cluster, nil)
+func (c *command) watchTop(ctx context.Context, s sight, interval time.Duration, once bool) error {
+	shot, err := lookTop(ctx, s, nil)
 	if err != nil {
 		return err
 	}
@@ -122,7 +131,7 @@ func (c *command) watchTop(ctx context.Context, cluster *yarnd.Cluster, interval
 			}
 			return nil
 		}
-		next, err := lookTop(ctx, cluster, shot)
+		next, err := lookTop(ctx, s, shot)
 		if ctx.Err() != nil && !once {
 			return nil
 		}

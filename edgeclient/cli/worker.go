@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/edgeclient"
@@ -29,8 +28,8 @@ func (c *command) workerList() *cobra.Command {
 		Short: "List the workers, those that are starting too",
 		Args:  oneApp,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withCluster(cmd.Context(), first(args), func(cluster *yarnd.Cluster) error {
-				rows, err := workerRows(cmd.Context(), cluster)
+			return c.withSight(cmd.Context(), first(args), func(s sight) error {
+				rows, err := workerRows(cmd.Context(), s)
 				if err != nil {
 					return err
 				}
@@ -60,20 +59,20 @@ type workerRow struct {
 }
 
 // workerRows puts together what the application master knows of containers, and the
-// scheduler of those that have joined it.
-func workerRows(ctx context.Context, cluster *yarnd.Cluster) ([]workerRow, error) {
-	info := &ampb.Info{}
-	if !cluster.Session().ByHand() {
-		var err error
-		if info, err = cluster.Session().Info(ctx); err != nil {
-			return nil, err
-		}
-	}
-	joined, err := cluster.Workers(ctx)
+// scheduler of those that have joined it: it is asked, or else what it reported counts.
+func workerRows(ctx context.Context, s sight) ([]workerRow, error) {
+	info, err := s.info(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if cluster.Session().ByHand() {
+	if s.cluster == nil {
+		return mergeWorkers(info, reportedWorkers(info.GetReport())), nil
+	}
+	joined, err := s.cluster.Workers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.session.ByHand() {
 		return joinedWorkers(joined), nil
 	}
 	return mergeWorkers(info, joined), nil
@@ -94,7 +93,10 @@ func joinedWorkers(joined []client.WorkerInfo) []workerRow {
 func (r *workerRow) join(w client.WorkerInfo) {
 	r.Slots, r.Running, r.Queued, r.Done = w.Slots, w.Running, w.Queued, w.Done
 	r.Results, r.Limit, r.RSS, r.CPU = w.MemoryUsed, w.Memory, w.RSS, w.CPU
-	r.Joined, r.Address, r.PID = &w.Joined, w.Address, w.PID
+	r.Address = w.Address
+	if !w.Joined.IsZero() {
+		r.Joined, r.PID = &w.Joined, w.PID
+	}
 }
 
 func mergeWorkers(info *ampb.Info, joined []client.WorkerInfo) []workerRow {

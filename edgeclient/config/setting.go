@@ -78,6 +78,9 @@ var Settings = []Setting{
 	{Key: "attempt-window", Kind: duration, Default: "10m0s", Help: "a failed attempt counts for so long: fewer than max-attempts may fail in any such time"},
 	{Key: "idle-timeout", Kind: duration, Default: "0s", Help: "end by itself after so long without work or clients; 0 is never"},
 	{Key: "journal", Kind: choice("on", "off"), Default: "on", Help: "off: the scheduler writes nothing down, and all jobs are lost when it dies"},
+	{Key: "view-acl", Kind: acl, Help: "who else may look at the application, its events and logs: user1,user2, or 'user1,user2 group1,group2', or '*'"},
+	{Key: "modify-acl", Kind: acl, Help: "who else may also scale and end it"},
+	{Key: "submit-acl", Kind: acl, Help: "which users may also submit work and read results, which is to run programs as you; default nobody"},
 	{Key: "port-range", Kind: portRange, Help: "listen on ports LOW-HIGH only, such as 40000-40100; default any"},
 	{Key: "interface", Kind: network, Help: "listen on this network interface of each node only, a NAME or a network such as 10.1.0.0/16"},
 	{Key: "allow-ratio", Kind: boolean, Default: "false", Help: "accept archives that unpack to more than 200 times their size"},
@@ -107,6 +110,9 @@ const (
 	QueuePattern = `^[^\s\x00-\x1f\x7f]{1,1000}$`
 	LabelPattern = `^[A-Za-z0-9_.-]{0,255}$`
 )
+
+// acl is a list of users and groups, judged by the request.
+var acl = text("user1,user2, or 'user1,user2 group1,group2', or '*'", `^[^\x00-\x1f\x7f]*$`)
 
 // Lookup returns the setting of a key, or nil.
 func Lookup(key string) *Setting {

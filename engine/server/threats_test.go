@@ -81,6 +81,8 @@ func TestStrangersAreRefused(t *testing.T) {
 		"another seed, our name":     withCert(forged),
 		"an application master":      c.tls(identity.AppMaster, "am"),
 		"another scheduler":          c.tls(identity.Scheduler, "c9"),
+		"an operator":                c.tls(identity.Operator, "svc"),
+		"a viewer":                   c.tls(identity.Viewer, "bob"),
 		"TLS 1.2":                    old,
 		"no ALPN (refused later on)": nil,
 	} {

@@ -79,7 +79,8 @@ func (i *Identity) find(c *conf.Conf, o Options, getenv func(string) string) err
 		return err
 	}
 	i.tickets, i.principal = sasl.TicketSource(i.own), i.own.Principal()
-	rules, err := authtolocal.FromConf(c, krb.DefaultRealm)
+	i.realm = krb.DefaultRealm
+	rules, err := authtolocal.FromConf(c, i.realm)
 	if err == nil {
 		i.user, err = rules.ShortName(i.principal)
 	}

@@ -18,6 +18,7 @@ import (
 type Identity struct {
 	user      string // short name, of whom we act for
 	principal string // of the tickets; "" without
+	realm     string // the default one of krb5.conf; "" where it was not read, or has none
 	proxied   bool   // user is not who the tickets are of
 	tickets   sasl.TicketSource
 	own       *krb5.Login // the tickets, where Close ends them; may be nil
@@ -39,6 +40,10 @@ func (i *Identity) User() string { return i.user }
 
 // Principal is who the tickets are of, "alice@EXAMPLE.COM"; "" where there are none of our own.
 func (i *Identity) Principal() string { return i.principal }
+
+// Realm is the default realm of krb5.conf, by which principals become short names; "" where it has none, or there was no
+// need to read it.
+func (i *Identity) Realm() string { return i.realm }
 
 // Proxied tells that we act for somebody else than the tickets are of.
 func (i *Identity) Proxied() bool { return i.proxied }

@@ -214,7 +214,9 @@ func (p *Provider) launchContext(s *spec.Pool, secrets map[string][]byte) (*pb.C
 	for alias, secret := range secrets {
 		creds.AddSecret(alias, secret)
 	}
-	launch := &pb.ContainerLaunchContext{Tokens: creds.Append(nil, token.V0), Command: []string{s.CommandLine()}}
+	view, modify := p.register.Access.Launch()
+	launch := &pb.ContainerLaunchContext{Tokens: creds.Append(nil, token.V0), Command: []string{s.CommandLine()},
+		ApplicationAcls: hadoop.ACLs{View: string(view), Modify: string(modify)}.PB()} // which its node's pages obey
 	env := map[string]string{}
 	if !p.opt.Secure {
 		env["HADOOP_USER_NAME"] = p.opt.User

@@ -66,6 +66,8 @@ type cluster struct {
 	released   []hadoop.ContainerID  // all that came
 	say        *pb.AllocateResponse  // goes out with the next response
 	previous   []*pb.Container       // of earlier attempts
+	masterKey  []byte                // of clients' tokens
+	acls       hadoop.ACLs           // as a registration tells them
 	final      *pb.FinishApplicationMasterRequest
 
 	launches map[hadoop.ContainerID]*pb.ContainerLaunchContext
@@ -138,6 +140,7 @@ func (c *cluster) register(_ context.Context, _ *hadooptest.Call, _ *pb.Register
 	c.asks, c.last = map[int32]int{}, nil
 	return &pb.RegisterApplicationMasterResponse{
 		MaximumCapability: hadoop.NewResource(4096, 8, nil), ContainersFromPreviousAttempts: c.previous, NmTokensFromPreviousAttempts: c.tokens(),
+		ClientToAmTokenMasterKey: c.masterKey, ApplicationAcls: c.acls.PB(),
 		ResourceTypes: []*pb.ResourceTypeInfo{{Name: proto.String(hadoop.Memory)}, {Name: proto.String(hadoop.Vcores)}},
 	}, nil
 }
@@ -321,7 +324,7 @@ func (c *cluster) begin(t *testing.T, change ...func(*Options)) (*Provider, prov
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	reg, err := p.Register(t.Context(), provider.Registration{Host: "am", Port: 1, TrackingURL: "http://am:2/", Pools: fakePools})
+	reg, err := p.Register(t.Context(), provider.Registration{Host: "am", Port: 1, TrackingURL: "http://am:2/", Pools: fakePools, Access: spec.Access{View: "bob staff", Submit: "ann"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -323,6 +323,7 @@ func (p *Provider) resync() error {
 	clear(p.released)
 	p.bad.forgotten()
 	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
+	p.learnClients(resp)
 	for _, pool := range p.pools {
 		if pool.sent != 0 { // what was not asked for is not taken back: its size may be none that there is just now
 			pool.sent = -1

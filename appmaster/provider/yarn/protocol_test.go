@@ -1,13 +1,16 @@
 package yarn
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/provider"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
+	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/token"
@@ -53,6 +56,9 @@ func TestLaunchAndStop(t *testing.T) {
 		}
 		if _, ok := creds.Select(token.KindHDFS); !ok {
 			t.Error("a container got no HDFS token")
+		}
+		if acls := hadoop.ACLsFromPB(l.GetApplicationAcls()); acls != (hadoop.ACLs{View: "bob,ann staff"}) {
+			t.Errorf("the node is told of access by %+v", acls)
 		}
 		env := l.GetEnvironment()
 		if len(env) != 1 || env[0].GetKey() != "HADOOP_USER_NAME" || env[0].GetValue() != "alice" {
@@ -107,6 +113,41 @@ func TestResync(t *testing.T) {
 	// The old way to say it.
 	c.look(func() { c.say.AmCommand, c.resyncs = pb.AMCommand_AM_RESYNC.Enum(), true })
 	c.until(t, "registered again", func() bool { return c.registered == 3 })
+}
+
+// How the cluster vouches for clients is known from the registration on, and as each later one
+// says it; one whose answer is lost takes nothing away.
+func TestVouching(t *testing.T) {
+	c := newCluster(t)
+	c.masterKey, c.acls = []byte("key 1"), hadoop.ACLs{View: "bob"}
+	p, _ := c.begin(t)
+	is := func(key string, access spec.Access) bool {
+		v := p.Vouching()
+		return string(v.Key) == key && v.Told && v.Access == access
+	}
+	if !is("key 1", spec.Access{View: "bob"}) {
+		t.Errorf("%+v", p.Vouching())
+	}
+	if text := fmt.Sprintf("%v %+v %x %s %#v", p.Vouching(), p.Vouching(), p.Vouching().Key, p.Vouching().Key, p.Vouching()); strings.Contains(text, "key 1") || strings.Contains(text, "6b6579") {
+		t.Errorf("the key can be seen: %s", text)
+	}
+	c.look(func() {
+		c.forgotten, c.masterKey, c.acls = true, []byte("key 2"), hadoop.ACLs{View: "*", Modify: "svc"}
+	})
+	c.until(t, "the newest key", func() bool { return is("key 2", spec.Access{View: "*", Modify: "svc"}) })
+	var once sync.Once
+	c.rm.SetFault(func(call *hadooptest.Call) (f hadooptest.Fault) {
+		if call.Method == "registerApplicationMaster" {
+			once.Do(func() { f.Midway = true })
+		}
+		return f
+	})
+	c.look(func() { c.forgotten = true })
+	c.until(t, "registered again", func() bool { return c.registered == 3 })
+	get(t, p, 2, 0)
+	if !is("key 2", spec.Access{View: "*", Modify: "svc"}) {
+		t.Errorf("after an answer that got lost: %+v", p.Vouching())
+	}
 }
 
 func TestSuperseded(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,7 +82,8 @@ type Provider struct {
 	cluster  reconcile.Cluster          // as it was last told of
 	counts   []pb.SchedulerResourceType // what the scheduler bounds
 	progress float32
-	changed  time.Time     // when an ask was changed or answered
+	changed  time.Time // when an ask was changed or answered
+	vouching provider.Vouching
 	heard    time.Time     // when that was sent which the ResourceManager answered last
 	apart    bool          // an ask was refused: one in each heartbeat
 	patience time.Duration // how long one that was refused is not repeated
@@ -247,6 +249,7 @@ func (p *Provider) Register(ctx context.Context, r provider.Registration) (provi
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.beating, p.counts = true, resp.GetSchedulerResourceTypes()
+	p.learnClients(resp)
 	go p.heartbeat()
 	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
 	most := resp.GetMaximumCapability()
@@ -254,6 +257,27 @@ func (p *Provider) Register(ctx context.Context, r provider.Registration) (provi
 		Maximum: spec.Resource{VCores: int(most.GetVirtualCores()), MemoryMiB: most.GetMemory()},
 		Adopted: p.adopt(resp.GetContainersFromPreviousAttempts()), Blind: blind,
 	}, nil
+}
+
+// learnClients takes over how the ResourceManager vouches for clients, under mu. The master key is this attempt's for as
+// long as it lives: a ResourceManager that restarts has it in its store (RMAppAttemptImpl.recoverAppAttemptCredentials). A
+// registration whose answer got lost (resp is nil) tells nothing new.
+// Source: DefaultAMSProcessor.registerApplicationMaster.
+func (p *Provider) learnClients(resp *pb.RegisterApplicationMasterResponse) {
+	if key := resp.GetClientToAmTokenMasterKey(); len(key) > 0 {
+		p.vouching.Key = slices.Clone(key)
+	}
+	if list := resp.GetApplicationAcls(); len(list) > 0 {
+		acls := hadoop.ACLsFromPB(list)
+		p.vouching.Access, p.vouching.Told = spec.Access{View: spec.ACL(acls.View), Modify: spec.ACL(acls.Modify)}, true
+	}
+}
+
+// Vouching is how the ResourceManager vouches for clients, as it said last.
+func (p *Provider) Vouching() provider.Vouching {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.vouching
 }
 
 // hear notes that the ResourceManager has answered what was sent at a time.

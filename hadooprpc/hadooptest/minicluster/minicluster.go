@@ -43,6 +43,8 @@ type Options struct {
 	HA bool
 	// ACLs lets nobody but its owner look into an application, or change it.
 	ACLs bool
+	// ClientTokens has the ResourceManager vouch for its clients to application masters.
+	ClientTokens *rm.ClientTokens
 	// Queue is how many opportunistic containers may wait on each node; Cluster.Opportunistic has the ResourceManager
 	// offer them.
 	Queue int
@@ -107,7 +109,7 @@ func (c *Cluster) start(ctx context.Context, o Options) (err error) {
 	if o.Network != nil {
 		hosts.rm, hosts.hdfs = o.Network.RMHost(), o.Network.HDFSHost()
 	}
-	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, Host: hosts.rm, Pair: o.HA, ACLs: o.ACLs, Logger: o.Log}); err != nil {
+	if c.RM, err = rm.New(rm.Options{Cluster: o.Cluster, Host: hosts.rm, Pair: o.HA, ACLs: o.ACLs, ClientTokens: o.ClientTokens, Logger: o.Log}); err != nil {
 		return err
 	}
 	if o.HDFS {

@@ -23,7 +23,8 @@
 //
 // # What it is not
 //
-// There is no Kerberos: users are who they say they are, as on a real cluster without security. There are no
+// There is no Kerberos: users are who they say they are, as on a real cluster without security; Options.ClientTokens has
+// the tokens of clients for application masters all the same. There are no
 // reservations, no placement constraints, no timeline service, no administration protocol. Opportunistic containers are
 // given like others.
 //

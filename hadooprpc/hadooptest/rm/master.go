@@ -34,7 +34,7 @@ func (m *RM) register(c *hadooptest.Call, req *pb.RegisterApplicationMasterReque
 		MaximumCapability: resource(reg.Maximum), ApplicationAcls: reg.ACLs, Queue: &reg.Queue,
 		ContainersFromPreviousAttempts: m.containers(reg.Previous, v), NmTokensFromPreviousAttempts: m.nmTokens(id, reg.Tokens, v.User),
 		SchedulerResourceTypes: []pb.SchedulerResourceType{pb.SchedulerResourceType_MEMORY, pb.SchedulerResourceType_CPU},
-		ResourceTypes:          m.resourceTypes(),
+		ResourceTypes:          m.resourceTypes(), ClientToAmTokenMasterKey: m.clientKey(id),
 	}, nil
 }
 

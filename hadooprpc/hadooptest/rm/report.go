@@ -32,6 +32,9 @@ func (m *RM) appReport(v core.AppView, user string, now time.Time) *pb.Applicati
 	}
 	r.CurrentApplicationAttemptId = v.Attempt.ID.PB()
 	r.AppTimeouts = []*pb.AppTimeoutsMap{lifetime(v, now)}
+	if v.Attempts > 0 && v.Finished.IsZero() && m.opts.ClientTokens != nil {
+		r.ClientToAmToken = yarn.TokenToPB(m.clientToken(v.Attempt.ID, user))
+	}
 	// Only its owner, and only until the master has registered. Source: RMAppImpl, YARN-1053.
 	if ctx.GetUnmanagedAm() && user == v.User && v.Attempt.State == pb.AttemptState_APP_ATTEMPT_LAUNCHED {
 		r.AmRmToken = yarn.TokenToPB(m.amrmToken(v.Attempt.ID))
@@ -39,7 +42,7 @@ func (m *RM) appReport(v core.AppView, user string, now time.Time) *pb.Applicati
 	if !m.allowed(user, v, look) {
 		const hidden = "N/A"
 		r.Host, r.RpcPort, r.TrackingUrl, r.OriginalTrackingUrl = proto.String(hidden), proto.Int32(-1), proto.String(hidden), proto.String(hidden)
-		r.Diagnostics, r.AppResourceUsage, r.ApplicationTags = proto.String(""), deadUsage(), nil
+		r.Diagnostics, r.AppResourceUsage, r.ApplicationTags, r.ClientToAmToken = proto.String(""), deadUsage(), nil, nil
 	}
 	return r
 }

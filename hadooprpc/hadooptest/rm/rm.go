@@ -34,6 +34,9 @@ type Options struct {
 	// an application (yarn.acl.enable; off by default, as with the real one).
 	ACLs   bool
 	Admins []string
+	// ClientTokens has the ResourceManager vouch for its clients to application masters, as a real one does with
+	// Kerberos; nil: it does not.
+	ClientTokens *ClientTokens
 	// Tick is how often time is looked at. 0: 50 ms.
 	Tick time.Duration
 	// TokenLife is how long a container's token may be used to start it. 0: 10 minutes.
@@ -60,6 +63,7 @@ type RM struct {
 	keys        tracker.Keys
 	amrm        amrmKeys
 	delegation  delegation
+	clients     map[yarn.AttemptID]tracker.Key // master keys of the tokens of attempts' clients
 	cut         map[yarn.NodeID]bool
 	started     time.Time
 	skew        time.Duration // Advance

@@ -45,6 +45,7 @@ func (m *RM) newKeys() {
 	m.keys.Container.Roll()
 	m.keys.NM.Roll()
 	m.delegation = newDelegation()
+	m.clients = make(map[yarn.AttemptID]tracker.Key)
 }
 
 func invalidToken(format string, args ...any) error {
