@@ -5,6 +5,7 @@ package dockertest_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
 func TestMatrixKerberosIntegrity(t *testing.T) { speakKerberos(t, "secure-integrity") }
@@ -49,6 +51,48 @@ func TestMatrixKerberosBlockTokens(t *testing.T) {
 		}
 	}
 	t.Logf("after %v: %s", time.Since(start).Round(time.Second), *refusals.last.Load())
+}
+
+// A delegation token that nobody renews any more ends, and who comes by it is told what to do.
+func TestMatrixKerberosTokenEnds(t *testing.T) {
+	k := openKerberized(t, "secure-short")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	issuer := k.hdfs(t, k.login(t, "alice"), "alice").(hdfs.Delegation)
+	tok, given, err := issuer.DelegationToken(ctx, "alice")
+	if err != nil || !given {
+		t.Fatal(given, err)
+	}
+	until, err := issuer.RenewToken(ctx, tok)
+	ok(t, err)
+	tokens := &token.Credentials{}
+	tokens.Add(tok.Service, tok)
+	comes := func() error {
+		fsys, err := hdfs.Open(ctx, k.conf, "", hdfs.Options{Login: login.With("alice", nil, tokens), Dial: k.Dial})
+		if err != nil {
+			return err
+		}
+		defer fsys.Close()
+		_, err = fsys.Stat(ctx, ".")
+		return err
+	}
+	for err = comes(); err == nil && ctx.Err() == nil; err = comes() {
+		time.Sleep(time.Second)
+	}
+	if left := time.Until(until); left > time.Second {
+		t.Errorf("it ended %v before its time", left)
+	}
+	if !errors.Is(err, hdfs.ErrAuth) || !strings.Contains(err.Error(), "kinit") {
+		t.Errorf("an expired token: %v", err)
+	}
+	t.Log(err)
+	for _, err = issuer.RenewToken(ctx, tok); err == nil && ctx.Err() == nil; _, err = issuer.RenewToken(ctx, tok) {
+		time.Sleep(time.Second)
+	}
+	if !errors.Is(err, hdfs.ErrAuth) || !strings.Contains(err.Error(), "kinit") {
+		t.Errorf("renewed after its longest life: %v", err)
+	}
+	t.Log(err)
 }
 
 // refusalCounter is a log that counts what DataNodes refuse.

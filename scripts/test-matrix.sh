@@ -16,7 +16,7 @@ done
 printf '\n== Kerberos\n'
 verdict=passed start=$SECONDS
 YARND_CLUSTER_PREFIX=matrix- go test -tags 'hadoop matrix' -count=1 -v -timeout 20m ./dockertest -run '^Test(Matrix)?Kerberos' || { verdict=FAILED; failed=$((failed + 1)); }
-for composition in secure secure-integrity secure-auth secure-aes; do
+for composition in secure secure-integrity secure-auth secure-aes secure-short; do
 	make --no-print-directory cluster-down CLUSTER_NAME="matrix-$composition" || failed=$((failed + 1))
 done
 rows+=("$(printf 'Kerberos        %-8s %5.1f min' "$verdict" "$(awk "BEGIN{print ($SECONDS-$start)/60}")")")
