@@ -130,7 +130,7 @@ func (s *Server) Refuse(refuse bool) error {
 		return errors.New("hadooptest: server is closed")
 	case refuse && l != nil:
 		err := l.Close()
-		s.keep(reserve(s.addr))
+		s.keep(Reserve(s.addr))
 		return err
 	case refuse || l != nil:
 		return nil

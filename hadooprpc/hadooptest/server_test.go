@@ -188,3 +188,25 @@ func TestCloseEndsHandlersAndConnections(t *testing.T) {
 		t.Errorf("%d connections left", s.Conns())
 	}
 }
+
+// The port can be opened again at once, although a process that is being started has the listener still.
+func TestRefuseWhileOthersHaveTheListener(t *testing.T) {
+	var l net.Listener
+	s := newServer(t, Options{Listen: func(network, addr string) (_ net.Listener, err error) {
+		l, err = net.Listen(network, addr)
+		return l, err
+	}})
+	other, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	time.AfterFunc(50*time.Millisecond, func() {
+		other.Close()
+		close(ended)
+	})
+	if err := errors.Join(s.Refuse(true), s.Refuse(false)); err != nil {
+		t.Error(err)
+	}
+	<-ended
+}

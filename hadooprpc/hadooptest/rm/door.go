@@ -73,7 +73,7 @@ func (d *door) close() {
 		}
 	}
 	if d.web != nil {
-		d.web.shut()
+		d.web.close()
 	}
 }
 

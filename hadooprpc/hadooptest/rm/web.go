@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm/core"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
@@ -24,10 +25,11 @@ type webServer struct {
 	handler http.Handler
 	client  *http.Client // of the proxy
 
-	mu  sync.Mutex
-	l   net.Listener
-	srv *http.Server
-	wg  sync.WaitGroup
+	mu   sync.Mutex
+	l    net.Listener
+	hold func() // lets the port go that is held while nobody listens; nil: it is not held
+	srv  *http.Server
+	wg   sync.WaitGroup
 }
 
 // newWeb makes the pages of m's door i.
@@ -56,8 +58,12 @@ func (w *webServer) listen() error {
 		return nil
 	}
 	l, err := net.Listen("tcp", w.addr)
+	if err != nil {
+		return err
+	}
+	w.letGo()
 	w.l = l
-	return err
+	return nil
 }
 
 // start listens and serves, unless it does.
@@ -83,6 +89,23 @@ func (w *webServer) open() {
 	w.wg.Go(func() { srv.Serve(l) })
 }
 
+// close ends the pages for good.
+func (w *webServer) close() {
+	w.shut()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.letGo()
+}
+
+// letGo gives the port up that is held, under mu.
+func (w *webServer) letGo() {
+	if w.hold != nil {
+		w.hold()
+		w.hold = nil
+	}
+}
+
+// shut closes the port, and keeps others from having it.
 func (w *webServer) shut() {
 	w.mu.Lock()
 	srv, l := w.srv, w.l
@@ -93,6 +116,10 @@ func (w *webServer) shut() {
 	}
 	if l != nil {
 		l.Close()
+		w.mu.Lock()
+		w.letGo()
+		w.hold = hadooptest.Reserve(w.addr)
+		w.mu.Unlock()
 	}
 	w.client.CloseIdleConnections()
 	w.wg.Wait()

@@ -5,8 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 )
@@ -124,5 +127,27 @@ func TestPages(t *testing.T) {
 	}
 	if code, _ := get("/proxy/application_1_0001/"); code != 404 {
 		t.Error(code)
+	}
+}
+
+// The port of the pages is nobody else's while the ResourceManager is down.
+func TestWebPortIsHeld(t *testing.T) {
+	m, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	m.Stop()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	at := netip.MustParseAddrPort(m.WebAddr())
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}); err != unix.EADDRINUSE {
+		t.Errorf("it can be had: %v", err)
+	}
+	if err := m.Start(true); err != nil {
+		t.Error(err)
 	}
 }
