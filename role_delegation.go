@@ -103,7 +103,7 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 func (m *master) source() (*tokenSource, error) {
 	s := &tokenSource{m: m}
 	s.Add(m.fs)
-	if !m.app.HasDriver() {
+	if !m.app.AsksTheCluster() {
 		return s, nil
 	}
 	addrs, err := yarn.AddressesFromConf(m.conf)

@@ -182,6 +182,15 @@ func roomFor(p *spec.Pool, room *spec.Resource) *int32 {
 	return &out
 }
 
+// within bounds a room by what the nodes may have of a pool; below 0 that is no bound.
+func within(room *int32, space int) *int32 {
+	if space < 0 || room != nil && int(*room) <= space {
+		return room
+	}
+	n := int32(space)
+	return &n
+}
+
 // tellPools tells the scheduler how the pools are, if that has changed.
 func (l *loop) tellPools() {
 	if l.sched == nil {
@@ -197,7 +206,7 @@ func (l *loop) tellPools() {
 		m.Pool = append(m.Pool, &ampb.PoolState{
 			Pool: v.Name, Adapt: limitsOut(s.limits), Round: s.round, Wanted: int32(v.Wanted), Asked: int32(v.Asked),
 			Containers: int32(v.Starting + v.Running), Failures: int32(v.Failures), Vcores: int32(r.VCores), MemoryMib: r.MemoryMiB, Named: r.Named,
-			Room: roomFor(l.opt.Spec.Pool(v.Name), l.cluster.Room),
+			Room: within(roomFor(l.opt.Spec.Pool(v.Name), l.cluster.Room), v.Space),
 		})
 	}
 	if proto.Equal(m, l.toldPools) {

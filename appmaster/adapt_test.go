@@ -30,3 +30,17 @@ func TestRoomFor(t *testing.T) {
 		}
 	}
 }
+
+// What nodes may have of a pool bounds the room that the queue has, or that nobody knows.
+func TestRoomWithinNodes(t *testing.T) {
+	five := int32(5)
+	for _, x := range []struct {
+		room  *int32
+		space int
+		want  int32 // -1: nil
+	}{{nil, -1, -1}, {&five, -1, 5}, {nil, 3, 3}, {&five, 3, 3}, {&five, 7, 5}, {&five, 0, 0}} {
+		if got := within(x.room, x.space); x.want < 0 && got != nil || x.want >= 0 && (got == nil || *got != x.want) {
+			t.Errorf("%+v: %v", x, got)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func (l *loop) delegated() *ampb.Delegation {
 	if l.opt.Delegation == nil {
 		return nil
 	}
-	d := &ampb.Delegation{Renews: l.opt.Delegation.Renews(), FileSystems: l.opt.Spec.FileSystems, ResourceManager: l.opt.Spec.HasDriver()}
+	d := &ampb.Delegation{Renews: l.opt.Delegation.Renews(), FileSystems: l.opt.Spec.FileSystems, ResourceManager: l.opt.Spec.AsksTheCluster()}
 	if until := l.opt.Delegation.Now().Until; !until.IsZero() {
 		d.Until = timestamppb.New(until)
 	}

@@ -131,6 +131,8 @@ func (l *loop) noteAction(a reconcile.Action) {
 		l.noteAvoided(a.Nodes)
 	case reconcile.TellShrink:
 		l.note("pool.shrinking", a.Pool, "the scheduler drains workers until %d are left", a.To)
+	case reconcile.NoteDrain:
+		l.note("worker.draining", a.ID, "%s", a.Why)
 	case reconcile.NoteExit:
 		text := a.Cause.Describe(a.Status)
 		if a.Diagnostics != "" {
@@ -155,7 +157,7 @@ func (l *loop) noteAvoided(nodes []string) {
 	l.avoided = nodes
 }
 
-// notePools notes changes of what pools want, and the beginning of the end.
+// notePools notes changes of what pools want, why they wait, and the beginning of the end.
 func (l *loop) notePools(why string) {
 	for _, v := range l.core.Pools() {
 		if before, ok := l.pools[v.Name]; !ok || before != v.Wanted {
@@ -164,11 +166,29 @@ func (l *loop) notePools(why string) {
 			}
 			l.pools[v.Name] = v.Wanted
 		}
+		l.noteWaits(v)
 	}
 	if l.core.Ending() && !l.saidEnd {
 		l.saidEnd = true
 		l.note("app.ending", l.opt.Spec.ID, "%s", l.core.Why())
 	}
+}
+
+// noteWaits notes why a pool waits, once for as long as it does.
+func (l *loop) noteWaits(v reconcile.PoolView) {
+	w := l.waits[v.Name]
+	if v.Waits != w.now {
+		w.now = v.Waits
+		l.dirty = true
+	}
+	switch {
+	case v.Waits != "" && v.Waits != w.said:
+		w.said = v.Waits
+		l.note("pool.waits", v.Name, "%s", v.Waits)
+	case v.Asked == 0:
+		w.said = ""
+	}
+	l.waits[v.Name] = w
 }
 
 // reasonOf says why a step may have changed what is wanted.

@@ -72,7 +72,7 @@ func (l *loop) info() *ampb.Info {
 		info.Pools = append(info.Pools, &ampb.Pool{
 			Name: v.Name, Role: string(pool.Role), Wanted: int32(v.Wanted), Asked: int32(v.Asked), Starting: int32(v.Starting), Running: int32(v.Running),
 			Stopping: int32(v.Stopped), Failures: int32(v.Failures), Held: durationpb.New(v.HeldFor), Vcores: int32(pool.Resource.VCores), MemoryMib: pool.Resource.MemoryMiB,
-			Adapt: l.limits(v.Name),
+			Adapt: l.limits(v.Name), MaxPerNode: int32(pool.MaxPerNode), Waits: v.Waits,
 		})
 	}
 	for _, v := range l.core.Containers() {

@@ -59,6 +59,7 @@ type loop struct {
 	scaling   map[string]*scaling
 	cluster   reconcile.Cluster // as the provider last told
 	avoided   []string          // nodes that people were last told of
+	waits     map[string]waits  // by pool
 	toldPools *ampb.Pools       // the last that the scheduler was told
 	saidEnd   bool
 	revision  uint64
@@ -69,6 +70,9 @@ type loop struct {
 	endKept   bool      // the beginning of the end is being saved
 	finish    *reconcile.Finish
 }
+
+// waits are why a pool waits: at the last step, and as people were last told; "" for not at all.
+type waits struct{ now, said string }
 
 // member is a container that was started.
 type member struct {
@@ -109,7 +113,7 @@ func newLoop(o Options) (*loop, error) {
 	l := &loop{
 		opt: o, log: o.Log, ca: ca, id: id, prov: o.Provider, attempt: max(1, o.Attempt), began: time.Now(),
 		calls: make(chan func()), ended: make(chan struct{}), closed: make(chan struct{}),
-		members: map[string]*member{}, allocated: map[string]int{}, pools: map[string]int{}, scaling: newScaling(o.Spec),
+		members: map[string]*member{}, allocated: map[string]int{}, pools: map[string]int{}, waits: map[string]waits{}, scaling: newScaling(o.Spec),
 	}
 	l.core = reconcile.New(reconcile.Options{
 		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt), Node: o.Node,
@@ -288,6 +292,7 @@ func (l *loop) act(a reconcile.Action) {
 		l.start(a)
 	case reconcile.NoteExit:
 		l.noteExit(a)
+	case reconcile.NoteDrain: // it was noted
 	case reconcile.TellShrink:
 		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Shrink{Shrink: &ampb.Shrink{Pool: a.Pool, To: int32(a.To)}}})
 	case reconcile.TellDrain:

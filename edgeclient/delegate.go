@@ -17,10 +17,10 @@ import (
 // needs is for what an application has to have tokens, beside the default file system.
 type needs struct {
 	fileSystems []string // URLs
-	rm          bool     // a driver is a client of the ResourceManager
+	rm          bool     // there is a client of the ResourceManager: a driver, or an application master that asks it for its nodes
 }
 
-func (r Request) needs() needs { return needs{r.FileSystems, r.Driver != ""} }
+func (r Request) needs() needs { return needs{r.FileSystems, r.Driver != "" || r.spreads()} }
 
 // delegated are tokens by which an application acts for its owner. They are closed when they are neither renewed nor
 // cancelled any more.

@@ -25,14 +25,16 @@ type PoolRequest struct {
 	Named   map[string]int64 // what else one container has, by YARN's names: GPU, …
 	// NodeLabel is the label of the nodes where its containers run; "" is Request.NodeLabel.
 	NodeLabel string
+	// MaxPerNode is how many of its workers there may be on a node at a time; what does not fit waits. 0 is any number.
+	MaxPerNode int
 	// Opportunistic has its containers begin where nobody uses what others were promised, without waiting for a share of
-	// the queue, and end when a node needs the room for a guaranteed one. The cluster has to offer that; then neither
-	// NodeLabel nor Named may be set: such containers are placed by neither.
+	// the queue, and end when a node needs the room for a guaranteed one. The cluster has to offer that; then none of
+	// NodeLabel, Named and MaxPerNode may be set: such containers are placed by none of them.
 	Opportunistic bool
 }
 
 // ParsePool reads a pool as --pool has it: NAME=N|MIN:MAX[,memory=SIZE][,vcores=N]
-// [,gpus=N][,RESOURCE=N][,label=LABEL][,opportunistic].
+// [,gpus=N][,RESOURCE=N][,label=LABEL][,max-per-node=N][,opportunistic].
 func ParsePool(s string) (PoolRequest, error) {
 	name, text, ok := strings.Cut(s, "=")
 	if !ok {
@@ -40,7 +42,7 @@ func ParsePool(s string) (PoolRequest, error) {
 	}
 	p, err := config.ParsePool(text)
 	return PoolRequest{Name: name, Workers: p.Workers, Adapt: Limits{Min: p.Min, Max: p.Max},
-		Size: Resources{VCores: p.VCores, Memory: p.Memory}, Named: p.Named, NodeLabel: p.Label, Opportunistic: p.Opportunistic}, err
+		Size: Resources{VCores: p.VCores, Memory: p.Memory}, Named: p.Named, NodeLabel: p.Label, MaxPerNode: p.MaxPerNode, Opportunistic: p.Opportunistic}, err
 }
 
 // String gives a pool without its name as flags have it.
@@ -57,6 +59,9 @@ func (p PoolRequest) String() string {
 	}
 	if p.NodeLabel != "" {
 		text += ",label=" + p.NodeLabel
+	}
+	if p.MaxPerNode > 0 {
+		text += fmt.Sprintf(",max-per-node=%d", p.MaxPerNode)
 	}
 	if p.Opportunistic {
 		text += ",opportunistic"
@@ -116,6 +121,10 @@ func (r Request) checkPools() error {
 			return usagef(next, "the node label %q cannot be used", p.NodeLabel)
 		case p.Opportunistic && p.NodeLabel != "":
 			return usagef(next, "pool %s is opportunistic, and YARN gives such containers without looking at node labels (%s)", p.Name, p.NodeLabel)
+		case p.MaxPerNode < 0 || p.MaxPerNode > MaxWorkers:
+			return usagef(next, "%d workers of pool %s on a node are out of range", p.MaxPerNode, p.Name)
+		case p.Opportunistic && p.MaxPerNode > 0:
+			return usagef(next, "pool %s is opportunistic, and YARN chooses the nodes of such containers by their queues", p.Name)
 		case p.Opportunistic && len(p.Named) > 0:
 			return usagef(next, "pool %s is opportunistic, and YARN gives such containers by memory and cores alone", p.Name)
 		}
@@ -135,10 +144,15 @@ func (r Request) checkPools() error {
 // pool is a pool of workers of the specification.
 func (p PoolRequest) pool(restarts int, files []spec.File, env map[string]string) spec.Pool {
 	return spec.Pool{Name: p.Name, Role: spec.RoleWorker, Count: p.first(), Adapt: limitsOf(p.Adapt), MaxRestarts: restarts, Files: files, Env: env,
-		NodeLabel: p.NodeLabel, Opportunistic: p.Opportunistic, Resource: spec.Resource{VCores: p.Size.VCores, MemoryMiB: mib(p.Size.Memory), Named: p.Named}}
+		NodeLabel: p.NodeLabel, MaxPerNode: p.MaxPerNode, Opportunistic: p.Opportunistic, Resource: spec.Resource{VCores: p.Size.VCores, MemoryMiB: mib(p.Size.Memory), Named: p.Named}}
 }
 
 // workerPools are all pools of workers, the one of Request.Worker first.
 func (r Request) workerPools() []PoolRequest {
-	return append([]PoolRequest{{Name: WorkerPool, Workers: r.Workers, Adapt: r.Adapt, Size: r.Worker, NodeLabel: r.NodeLabel}}, r.Pools...)
+	return append([]PoolRequest{{Name: WorkerPool, Workers: r.Workers, Adapt: r.Adapt, Size: r.Worker, NodeLabel: r.NodeLabel, MaxPerNode: r.WorkersPerNode}}, r.Pools...)
+}
+
+// spreads tells whether there is a pool with a bound for each node.
+func (r Request) spreads() bool {
+	return slices.ContainsFunc(r.workerPools(), func(p PoolRequest) bool { return p.MaxPerNode > 0 })
 }

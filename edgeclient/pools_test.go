@@ -14,12 +14,12 @@ import (
 
 // What a flag says comes back as it was, and into the specification with what it leaves out.
 func TestPools(t *testing.T) {
-	const text = "0:4,memory=8GiB,vcores=2,yarn.io/gpu=1,label=fast"
+	const text = "0:4,memory=8GiB,vcores=2,yarn.io/gpu=1,label=fast,max-per-node=2"
 	p, err := ParsePool("gpu=" + text)
 	if err != nil || p.String() != text {
 		t.Fatalf("%+v is %q, %v", p, p.String(), err)
 	}
-	r := Request{Workers: 3, NodeLabel: "all", AMLabel: "safe", Worker: Resources{VCores: 2}, Pools: []PoolRequest{p, {Name: "more", Workers: 5}}}.withDefaults()
+	r := Request{Workers: 3, NodeLabel: "all", AMLabel: "safe", WorkersPerNode: 3, Worker: Resources{VCores: 2}, Pools: []PoolRequest{p, {Name: "more", Workers: 5}}}.withDefaults()
 	if err := r.check(); err != nil {
 		t.Fatal(err)
 	}
@@ -31,11 +31,14 @@ func TestPools(t *testing.T) {
 		t.Fatal(err)
 	}
 	gpu, more := app.Pool("gpu"), app.Pool("more")
-	if want := (spec.Resource{VCores: 2, MemoryMiB: 8192, Named: map[string]int64{GPU: 1}}); !reflect.DeepEqual(gpu.Resource, want) || gpu.NodeLabel != "fast" || gpu.Adapt.Max != 4 || gpu.Count != 0 {
+	if want := (spec.Resource{VCores: 2, MemoryMiB: 8192, Named: map[string]int64{GPU: 1}}); !reflect.DeepEqual(gpu.Resource, want) || gpu.NodeLabel != "fast" || gpu.MaxPerNode != 2 || gpu.Adapt.Max != 4 || gpu.Count != 0 {
 		t.Errorf("%+v", gpu)
 	}
-	if want := (spec.Resource{VCores: 2, MemoryMiB: 1024}); !reflect.DeepEqual(more.Resource, want) || more.NodeLabel != "all" || more.Adapt != nil || more.Count != 5 {
+	if want := (spec.Resource{VCores: 2, MemoryMiB: 1024}); !reflect.DeepEqual(more.Resource, want) || more.NodeLabel != "all" || more.MaxPerNode != 0 || more.Adapt != nil || more.Count != 5 {
 		t.Errorf("%+v", more)
+	}
+	if n := app.Pool(WorkerPool).MaxPerNode; n != 3 {
+		t.Errorf("%d workers on a node", n)
 	}
 	if l := app.Pool("scheduler").NodeLabel; l != "all" {
 		t.Errorf("the scheduler's label is %q", l)
@@ -43,7 +46,7 @@ func TestPools(t *testing.T) {
 	for _, wrong := range [][]PoolRequest{
 		{{Name: "worker"}}, {{Name: "driver"}}, {{Name: "A"}}, {{Name: ""}}, {p, p}, {{Name: "x", Workers: -1}}, {{Name: "x", Workers: 5, Adapt: Limits{Max: 4}}},
 		{{Name: "x", Opportunistic: true, NodeLabel: "fast"}}, {{Name: "x", Opportunistic: true, Named: map[string]int64{GPU: 1}}},
-		{{Name: "x", Size: Resources{Memory: 1}}}, {{Name: "x", NodeLabel: "a b"}}, {{Name: "x", Named: map[string]int64{GPU: 0}}},
+		{{Name: "x", MaxPerNode: -1}}, {{Name: "x", MaxPerNode: 1, Opportunistic: true}}, {{Name: "x", Size: Resources{Memory: 1}}}, {{Name: "x", NodeLabel: "a b"}}, {{Name: "x", Named: map[string]int64{GPU: 0}}},
 	} {
 		if err := (Request{Pools: wrong}).Check(); CodeOf(err) != Usage {
 			t.Errorf("%+v: %v", wrong, err)

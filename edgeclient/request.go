@@ -22,11 +22,13 @@ type Resources struct {
 // Request is what a person asks for with submit. The zero value asks for an
 // application without workers, with every default.
 type Request struct {
-	Workers   int
-	Adapt     Limits    // the zero value: as many as Workers says; else it begins with these, as far as the limits let it
-	Worker    Resources // default 1 vcore, 1 GiB
-	Scheduler Resources // default 1 vcore, 512 MiB
-	AM        Resources // default 1 vcore, 512 MiB
+	Workers int
+	Adapt   Limits    // the zero value: as many as Workers says; else it begins with these, as far as the limits let it
+	Worker  Resources // default 1 vcore, 1 GiB
+	// WorkersPerNode is how many of these workers there may be on a node at a time; what does not fit waits. 0 is any number.
+	WorkersPerNode int
+	Scheduler      Resources // default 1 vcore, 512 MiB
+	AM             Resources // default 1 vcore, 512 MiB
 	// Pools are further pools of workers, for tasks that ask for what Worker lacks.
 	Pools []PoolRequest
 
@@ -254,6 +256,9 @@ func (r Request) check() error {
 	}
 	if r.Workers < 0 || r.Workers > MaxWorkers {
 		return usagef(fmt.Sprintf("Use --workers 0 to %d", MaxWorkers), "%d workers are out of range", r.Workers)
+	}
+	if r.WorkersPerNode < 0 || r.WorkersPerNode > MaxWorkers {
+		return usagef(fmt.Sprintf("Use --worker-max-per-node 1 to %d, or 0 for any number", MaxWorkers), "%d workers on a node are out of range", r.WorkersPerNode)
 	}
 	if err := r.Adapt.check(); err != nil {
 		return err

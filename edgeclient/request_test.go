@@ -16,6 +16,7 @@ func TestRequestCheck(t *testing.T) {
 	}{
 		"workers below 0":      {func(r *Request) { r.Workers = -1 }, "--workers 0 to 10000"},
 		"too many workers":     {func(r *Request) { r.Workers = MaxWorkers + 1 }, "--workers"},
+		"less than none":       {func(r *Request) { r.WorkersPerNode = -1 }, "--worker-max-per-node"},
 		"no vcores":            {func(r *Request) { r.Worker.VCores = -1 }, "--worker-vcores"},
 		"memory of a byte":     {func(r *Request) { r.Scheduler.Memory = 1 }, "--scheduler-memory"},
 		"control character":    {func(r *Request) { r.Name = "a\x1bb" }, "--name"},

@@ -291,7 +291,7 @@ func (c *Client) waitWorkers(ctx context.Context, r Report, n int) (done bool, e
 	if err := s.needMaster("count the workers of"); err != nil {
 		return false, err
 	}
-	said := int32(-1)
+	said, waits := int32(-1), ""
 	for info, err := range s.am.Watch(ctx) {
 		var e *amclient.Error
 		switch {
@@ -308,6 +308,12 @@ func (c *Client) waitWorkers(ctx context.Context, r Report, n int) (done bool, e
 		if have != said {
 			said = have
 			c.opts.Progress("%s: %d of %d workers", r.ID, have, n)
+		}
+		for _, p := range info.GetPools() {
+			if text := p.GetWaits(); text != "" && text != waits {
+				waits = text
+				c.opts.Progress("%s: %s", r.ID, text)
+			}
 		}
 		if int(have) >= n {
 			return true, nil

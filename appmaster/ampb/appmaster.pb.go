@@ -694,7 +694,9 @@ type Pool struct {
 	Held          *durationpb.Duration   `protobuf:"bytes,9,opt,name=held,proto3" json:"held,omitempty"`          // how much longer nothing new is asked for
 	Vcores        int32                  `protobuf:"varint,10,opt,name=vcores,proto3" json:"vcores,omitempty"`
 	MemoryMib     int64                  `protobuf:"varint,11,opt,name=memory_mib,json=memoryMib,proto3" json:"memory_mib,omitempty"`
-	Adapt         *Limits                `protobuf:"bytes,12,opt,name=adapt,proto3" json:"adapt,omitempty"` // absent: it is as large as a person said
+	Adapt         *Limits                `protobuf:"bytes,12,opt,name=adapt,proto3" json:"adapt,omitempty"`                                // absent: it is as large as a person said
+	MaxPerNode    int32                  `protobuf:"varint,13,opt,name=max_per_node,json=maxPerNode,proto3" json:"max_per_node,omitempty"` // how many containers there may be on a node; 0: any number
+	Waits         string                 `protobuf:"bytes,14,opt,name=waits,proto3" json:"waits,omitempty"`                                // why more do not come, where max_per_node is the reason
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -811,6 +813,20 @@ func (x *Pool) GetAdapt() *Limits {
 		return x.Adapt
 	}
 	return nil
+}
+
+func (x *Pool) GetMaxPerNode() int32 {
+	if x != nil {
+		return x.MaxPerNode
+	}
+	return 0
+}
+
+func (x *Pool) GetWaits() string {
+	if x != nil {
+		return x.Waits
+	}
+	return ""
 }
 
 // Limits are those of a pool that scales by itself.
@@ -3361,7 +3377,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\vAvoidedNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x120\n" +
 	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\xdf\x02\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\x97\x03\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -3376,7 +3392,10 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	" \x01(\x05R\x06vcores\x12\x1d\n" +
 	"\n" +
 	"memory_mib\x18\v \x01(\x03R\tmemoryMib\x12-\n" +
-	"\x05adapt\x18\f \x01(\v2\x17.yarnd.appmaster.LimitsR\x05adapt\"[\n" +
+	"\x05adapt\x18\f \x01(\v2\x17.yarnd.appmaster.LimitsR\x05adapt\x12 \n" +
+	"\fmax_per_node\x18\r \x01(\x05R\n" +
+	"maxPerNode\x12\x14\n" +
+	"\x05waits\x18\x0e \x01(\tR\x05waits\"[\n" +
 	"\x06Limits\x12\x10\n" +
 	"\x03min\x18\x01 \x01(\x05R\x03min\x12\x10\n" +
 	"\x03max\x18\x02 \x01(\x05R\x03max\x12-\n" +

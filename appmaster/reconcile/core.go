@@ -87,11 +87,13 @@ type pool struct {
 	used    bool // it has had containers, or a person has said how large it is and it is not opportunistic
 
 	failures int           // rounds in a row that failed
+	crowds   int           // containers in a row that came on nodes that are full
 	starved  int           // schedulers in a row that had come up and were ended for their memory soon
 	round    int           // grows with each failed round
 	hold     time.Duration // asks are not raised before
 	delay    time.Duration // the last delay, never less than the one before it in a series
 
+	stirred  time.Duration // when its containers, or what is wanted of them, last changed
 	answered time.Duration // when the ask was last changed or answered
 	shrunk   int           // what the scheduler was last told to shrink to; -1: nothing
 	joined   bool          // one was heard of for the first time since: the scheduler did not count it
@@ -158,7 +160,7 @@ func (c *Core) handle(ev Event) {
 	case Tick:
 	case Want:
 		if p := c.pool(ev.Pool); p != nil && ev.N >= 0 && c.ending == nil {
-			p.wanted = ev.N
+			p.wanted, p.stirred = ev.N, c.now
 			if ev.Afresh {
 				p.used = p.used || !p.spec.Opportunistic
 				p.failures, p.delay, p.hold = 0, 0, c.now
@@ -245,6 +247,11 @@ func (c *Core) allocated(ev Allocated) {
 		c.do(ReleaseContainer{ev.ID})
 		return
 	}
+	if c.full(p, ev.Node) {
+		c.crowded(p, ev.ID)
+		return
+	}
+	p.crowds = 0
 	ct := c.take(ev.ID, ev.Node, p)
 	c.do(StartContainer{ct.id, p.spec.Name, ct.node})
 }
@@ -254,7 +261,7 @@ func (c *Core) take(id, node string, p *pool) *container {
 	ct := &container{id: id, node: node, pool: p, order: c.orders, round: p.round, since: c.now}
 	c.containers[id] = ct
 	p.live++
-	p.used = true
+	p.used, p.stirred = true, c.now
 	return ct
 }
 
@@ -323,6 +330,7 @@ func (c *Core) remove(id string, cause Cause, status int32, why string) {
 		ct.uncount()
 	}
 	delete(c.containers, id)
+	ct.pool.stirred = c.now
 	c.do(NoteExit{id, ct.pool.spec.Name, ct.node, cause, status, why})
 	if ct.live() && ct.leaving == "" && c.ending == nil && !c.driverEnded(ct, cause, status, why) {
 		c.judge(ct, cause, status, why)

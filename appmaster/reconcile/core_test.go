@@ -84,7 +84,7 @@ func TestFirstSteps(t *testing.T) {
 	s.step(Launched{"c3"})
 	s.step(Want{Pool: "worker", N: 4}, Ask{"worker", 2})
 	s.step(Want{Pool: "worker", N: 3}, Ask{"worker", 1})
-	want := PoolView{Name: "worker", Wanted: 3, Asked: 1, Starting: 1, Running: 1}
+	want := PoolView{Name: "worker", Wanted: 3, Asked: 1, Starting: 1, Running: 1, Space: -1}
 	if got := s.pool("worker"); got != want {
 		t.Errorf("%+v", got)
 	}

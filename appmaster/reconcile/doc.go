@@ -56,6 +56,9 @@
 // What the scheduler has heard of and was then killed by SIGKILL or SIGTERM counts for no
 // failure, however short it ran: its pool is held back for BackoffBase, each time.
 //
+// A pool may have a bound on how many of its containers are on a node (spread.go): what comes on a full one
+// is handed back, and holds the pool back.
+//
 // A node on which one container after the other does not stay up is avoided for a while
 // (avoid.go).
 //

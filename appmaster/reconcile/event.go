@@ -178,6 +178,9 @@ type NoteExit struct {
 	Diagnostics    string
 }
 
+// NoteDrain tells people that a container leaves which nobody has named, and why.
+type NoteDrain struct{ ID, Why string }
+
 // TellShrink tells the scheduler how many containers of a pool it may keep. It
 // drains the others and answers with Release. A number that is not below the
 // present one takes back an earlier TellShrink.
@@ -219,6 +222,7 @@ func (ReleaseContainer) action() {}
 func (StartContainer) action()   {}
 func (StopContainer) action()    {}
 func (NoteExit) action()         {}
+func (NoteDrain) action()        {}
 func (TellShrink) action()       {}
 func (TellDrain) action()        {}
 func (TellEvict) action()        {}

@@ -1,6 +1,10 @@
 package reconcile
 
-import "github.com/yarnd/yarnd/appmaster/spec"
+import (
+	"cmp"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+)
 
 // Containers that a person names leave one by one, whatever their pools want: the
 // scheduler drains them and names them in a Release. Meanwhile they run, and count
@@ -19,20 +23,24 @@ func (c *Core) retire(ev Retire) {
 		if !ev.Replace {
 			ct.pool.wanted = max(0, ct.pool.wanted-1)
 		}
-		if c.blank(ct) {
-			c.stop(ct)
-			continue
+		if c.leave(ct, ev.Reason) {
+			drained = append(drained, id)
 		}
-		ct.leaving = ev.Reason
-		if ct.leaving == "" {
-			ct.leaving = "retired"
-		}
-		ct.pool.leaving++
-		drained = append(drained, id)
 	}
 	if len(drained) > 0 && c.attached {
 		c.do(TellDrain{drained, ev.Reason})
 	}
+}
+
+// leave has a container leave, and tells whether the scheduler has to drain it.
+func (c *Core) leave(ct *container, why string) bool {
+	if c.blank(ct) {
+		c.stop(ct)
+		return false
+	}
+	ct.leaving = cmp.Or(why, "retired")
+	ct.pool.leaving++
+	return true
 }
 
 // drainAgain tells a new scheduler what the one before it was told.

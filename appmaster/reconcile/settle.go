@@ -9,6 +9,7 @@ import (
 // settle makes what is asked for, and what runs, agree with what is wanted.
 func (c *Core) settle() {
 	for _, p := range c.pools {
+		c.thin(p)
 		if p.staying() > p.wanted {
 			if c.ending == nil { // else end has its own order
 				c.shrink(p)

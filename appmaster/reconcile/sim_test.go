@@ -32,6 +32,7 @@ type sim struct {
 	disk     Memory // what the core has saved; what a person was answered is in it
 	crashes  int
 	restarts int // of the resource manager
+	thinned  int // containers that left because their node had too many
 }
 
 type simBox struct {
@@ -48,6 +49,7 @@ var simPools = []spec.Pool{
 	{Name: "scheduler", Role: spec.RoleScheduler, Count: 1, MaxRestarts: -1, HealthyAfter: spec.Duration(2 * time.Second)},
 	{Name: "small", Role: spec.RoleWorker, Count: 7, MaxRestarts: -1, HealthyAfter: spec.Duration(3 * time.Second)},
 	{Name: "big", Role: spec.RoleWorker, Count: 0, MaxRestarts: -1},
+	{Name: "wide", Role: spec.RoleWorker, Count: 5, MaxRestarts: -1, MaxPerNode: simPerNode},
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
@@ -86,6 +88,7 @@ func (s *sim) step(ev Event) {
 			s.finished = &f
 		}
 	}
+	s.within(acts)
 	s.check()
 }
 
@@ -157,8 +160,9 @@ func (s *sim) world() {
 	}
 	for pool, n := range sortedAsks(s.asks) {
 		if n > 0 && s.chance(40) {
-			s.allocate(pool)
-			s.asks[pool]--
+			if s.allocate(pool) {
+				s.asks[pool]--
+			}
 		} else if s.evil && s.chance(2) {
 			s.allocate(pool) // nobody asked for this one
 		}
@@ -188,13 +192,6 @@ func sortedAsks(m map[string]int) func(func(string, int) bool) {
 			}
 		}
 	}
-}
-
-func (s *sim) allocate(pool string) {
-	s.nextID++
-	box := &simBox{id: fmt.Sprintf("c%d", s.nextID), pool: pool, node: fmt.Sprintf("n%d", s.rng.IntN(4))}
-	s.alive[box.id] = box
-	s.inbox = append(s.inbox, Allocated{box.id, pool, box.node})
 }
 
 func (s *sim) complete(box *simBox, status int32) {
@@ -265,7 +262,7 @@ func (s *sim) fault() {
 			s.complete(box, []int32{1, 0, 137, StatusMemory, StatusPreempted, StatusAborted, StatusDisks, StatusInvalid}[s.rng.IntN(8)])
 		}
 	case 2:
-		node := fmt.Sprintf("n%d", s.rng.IntN(4))
+		node := s.node()
 		for _, box := range boxes {
 			if box.node == node && s.chance(80) {
 				s.complete(box, StatusAborted)
@@ -291,8 +288,12 @@ func (s *sim) fault() {
 	case 8:
 		s.inbox = append(s.inbox, Completed{ID: fmt.Sprintf("ghost%d", s.rng.IntN(9)), Status: 1})
 	case 9:
-		pool := simPools[1+s.rng.IntN(2)].Name
-		s.step(Want{Pool: pool, N: s.rng.IntN(15)})
+		pool := simPools[1+s.rng.IntN(3)]
+		most := 15
+		if pool.MaxPerNode > 0 {
+			most = simNodes*pool.MaxPerNode + 1
+		}
+		s.step(Want{Pool: pool.Name, N: s.rng.IntN(most)})
 	case 12:
 		if !s.core.Ending() { // the end has its crashes in its beginning, so that it comes
 			s.crash()
@@ -349,7 +350,7 @@ func (s *sim) settled() bool {
 }
 
 func TestSimulation(t *testing.T) {
-	crashes, restarts := 0, 0
+	crashes, restarts, thinned := 0, 0, 0
 	for seed := range uint64(300) {
 		s := newSim(t, seed)
 		for range 3 {
@@ -380,12 +381,12 @@ func TestSimulation(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-		crashes, restarts = crashes+s.crashes, restarts+s.restarts
+		crashes, restarts, thinned = crashes+s.crashes, restarts+s.restarts, thinned+s.thinned
 	}
-	if crashes < 300 || restarts < 300 {
-		t.Errorf("only %d crashes and %d restarts of the resource manager", crashes, restarts)
+	if crashes < 300 || restarts < 300 || thinned < 5 {
+		t.Errorf("only %d crashes, %d restarts of the resource manager, %d that were too many for their nodes", crashes, restarts, thinned)
 	}
-	t.Logf("%d crashes of the core, %d restarts of the resource manager", crashes, restarts)
+	t.Logf("%d crashes of the core, %d restarts of the resource manager, %d containers that were too many for their nodes", crashes, restarts, thinned)
 }
 
 // The same events give the same actions, whatever the order of maps.
@@ -410,10 +411,10 @@ type twin struct {
 	wanted, asked map[string]int
 	live          map[string]string // id → pool
 	came          map[string]bool   // it may hold something
-	nodes         map[string]string
-	given         map[string]bool // Allocated was seen
-	ended         map[string]bool // its end was told
-	let           map[string]bool // stopped or released
+	nodes, pools  map[string]string // by id
+	given         map[string]bool   // Allocated was seen
+	ended         map[string]bool   // its end was told
+	let           map[string]bool   // stopped or released
 	started       map[string]bool
 	launched      map[string]bool
 	leaving       map[string]bool // to be drained on its own
@@ -427,7 +428,7 @@ type twin struct {
 }
 
 func newTwin(pools []spec.Pool) *twin {
-	w := &twin{came: map[string]bool{}, wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, given: map[string]bool{},
+	w := &twin{came: map[string]bool{}, wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, pools: map[string]string{}, given: map[string]bool{},
 		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{},
 		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}, heard: map[string]bool{}, gone: map[string]bool{}}
 	for _, p := range pools {
@@ -449,7 +450,7 @@ func (w *twin) event(ev Event) {
 			w.asked[ev.Pool]--
 		}
 		w.given[ev.ID], w.heard[ev.ID] = true, true
-		w.nodes[ev.ID] = ev.Node
+		w.nodes[ev.ID], w.pools[ev.ID] = ev.Node, ev.Pool
 	case Recalled:
 		w.recall(ev.Memory)
 		w.adopt(ev.Adopted)
@@ -529,6 +530,11 @@ func (w *twin) action(s *sim, a Action) {
 			s.fail("asked for %d", a.N)
 		}
 		w.asked[a.Pool] = a.N
+	case NoteDrain:
+		if w.live[a.ID] == "" {
+			s.fail("%s leaves, and does not live", a.ID)
+		}
+		w.leaving[a.ID] = w.came[a.ID]
 	case StartContainer:
 		if !w.given[a.ID] || w.started[a.ID] || w.let[a.ID] {
 			s.fail("started %s: given %v, started before %v, let go %v", a.ID, w.given[a.ID], w.started[a.ID], w.let[a.ID])

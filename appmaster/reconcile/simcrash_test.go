@@ -105,6 +105,7 @@ func (w *twin) recall(m Memory) {
 	}
 	for _, c := range m.Containers {
 		w.given[c.ID], w.launched[c.ID], w.nodes[c.ID] = true, true, c.Node
+		w.pools[c.ID] = c.Pool
 		if c.Stopping {
 			w.let[c.ID] = true
 			continue
@@ -129,6 +130,7 @@ func (w *twin) adopt(list []Adoptee) {
 		if known || w.over {
 			continue
 		}
+		w.pools[a.ID] = a.Pool
 		w.live[a.ID], w.launched[a.ID], w.came[a.ID], w.nodes[a.ID] = a.Pool, true, true, a.Node
 		delete(w.let, a.ID)
 		delete(w.leaving, a.ID)

@@ -11,6 +11,8 @@ type PoolView struct {
 	Failures                   int           // rounds in a row that failed
 	Leaving                    int           // of those that run: drained one by one, not counted in what is wanted
 	HeldFor                    time.Duration // how much longer asks are not raised
+	Waits                      string        // why more do not come, where its bound for each node is the reason
+	Space                      int           // how many more its bound for each node leaves room for; -1: it has none, or not known
 }
 
 // ContainerView is what a container looks like from outside.
@@ -25,7 +27,8 @@ type ContainerView struct {
 func (c *Core) Pools() []PoolView {
 	var list []PoolView
 	for _, p := range c.pools {
-		v := PoolView{Name: p.spec.Name, Wanted: p.wanted, Asked: p.asked, Failures: p.failures, Leaving: p.leaving, HeldFor: max(0, p.hold-c.now)}
+		v := PoolView{Name: p.spec.Name, Wanted: p.wanted, Asked: p.asked, Failures: p.failures, Leaving: p.leaving, HeldFor: max(0, p.hold-c.now),
+			Waits: c.waits(p), Space: c.space(p)}
 		for _, ct := range c.containers {
 			if ct.pool != p {
 				continue

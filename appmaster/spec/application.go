@@ -54,9 +54,10 @@ type Application struct {
 	Access Access `json:"access,omitzero"`
 }
 
-// HasDriver tells whether the application runs a program of its owner's.
-func (a *Application) HasDriver() bool {
-	return slices.ContainsFunc(a.Pools, func(p Pool) bool { return p.Role == RoleDriver })
+// AsksTheCluster tells whether something of the application is a client of the cluster, as its owner's commands are: a
+// driver, and an application master that has the nodes listed for a pool with a bound for each.
+func (a *Application) AsksTheCluster() bool {
+	return slices.ContainsFunc(a.Pools, func(p Pool) bool { return p.Role == RoleDriver || p.MaxPerNode > 0 })
 }
 
 // Listen says where the application's processes listen. The zero value means any
@@ -129,6 +130,11 @@ type Pool struct {
 	// when a node needs the room. For RoleWorker alone, and without a node label or
 	// named resources, by which YARN does not place them.
 	Opportunistic bool `json:"opportunistic,omitempty"`
+
+	// MaxPerNode is how many containers of the pool there may be on a node at a time; 0 is any
+	// number. What does not fit waits. For RoleWorker alone, and not with Opportunistic, whose
+	// nodes YARN chooses by itself.
+	MaxPerNode int `json:"maxPerNode,omitempty"`
 }
 
 // Limits are those between which a pool scales by itself.
@@ -369,6 +375,10 @@ func (p *Pool) validate(at string) error {
 		return invalid("is no node label", "%s.nodeLabel", at)
 	case p.Opportunistic && (p.Role != RoleWorker || p.NodeLabel != "" || len(p.Resource.Named) > 0):
 		return invalid("is for workers without node label and named resources", "%s.opportunistic", at)
+	case p.MaxPerNode < 0 || p.MaxPerNode > maxCount:
+		return invalid(fmt.Sprintf("must be 0 to %d", maxCount), "%s.maxPerNode", at)
+	case p.MaxPerNode > 0 && (p.Role != RoleWorker || p.Opportunistic):
+		return invalid("is for workers that are not opportunistic", "%s.maxPerNode", at)
 	case len(p.Files) > maxFiles:
 		return invalid(fmt.Sprintf("must be at most %d", maxFiles), "%s.files", at)
 	case len(p.Env) > maxEnv:

@@ -102,6 +102,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"pools[1].maxRestarts":         func(a *Application) { a.Pools[1].MaxRestarts = -2 },
 		"pools[1].healthyAfter":        func(a *Application) { a.Pools[1].HealthyAfter = -1 },
 		"pools[1].nodeLabel":           func(a *Application) { a.Pools[1].NodeLabel = "a&&b" },
+		"pools[1].maxPerNode":          func(a *Application) { a.Pools[1].MaxPerNode = -1 },
+		"pools[0].maxPerNode":          func(a *Application) { a.Pools[0].MaxPerNode = 1 },
 	} {
 		a := sample()
 		change(a)
@@ -218,4 +220,15 @@ func normal(a *Application) *Application {
 		}
 	}
 	return a
+}
+
+// A driver asks the cluster, and who has nodes listed; an application of the plain kind does not.
+func TestAsksTheCluster(t *testing.T) {
+	plain := Application{Pools: []Pool{{Role: RoleScheduler}, {Role: RoleWorker}}}
+	wide, driven := plain, plain
+	wide.Pools = []Pool{{Role: RoleScheduler}, {Role: RoleWorker, MaxPerNode: 1}}
+	driven.Pools = []Pool{{Role: RoleDriver}}
+	if plain.AsksTheCluster() || !wide.AsksTheCluster() || !driven.AsksTheCluster() {
+		t.Errorf("%v, %v, %v", plain.AsksTheCluster(), wide.AsksTheCluster(), driven.AsksTheCluster())
+	}
 }

@@ -39,7 +39,7 @@ func TestDocs(t *testing.T) {
 	}
 	built := buildDocs(t, pages)
 	cluster, err := minicluster.Start(t.Context(), minicluster.Options{
-		Dir: t.TempDir(), Nodes: 2, Users: users, Capability: tracker.Resource{MemoryMiB: 64 << 10, VCores: 64},
+		Dir: t.TempDir(), Nodes: 2, DistinctHosts: true, Users: users, Capability: tracker.Resource{MemoryMiB: 64 << 10, VCores: 64},
 	})
 	if err != nil {
 		t.Fatal(err)

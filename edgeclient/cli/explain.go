@@ -55,7 +55,7 @@ func (c *command) explainScaling(ctx context.Context, s sight) error {
 	if s.cluster == nil {
 		row, err := scalingSeen(ctx, s)
 		if err == nil {
-			err = addAvoided(ctx, &row, s)
+			err = addMaster(ctx, &row, s)
 		}
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (c *command) explainScaling(ctx context.Context, s sight) error {
 		return err
 	}
 	row := newScalingRow(scaling)
-	if err := addAvoided(ctx, &row, s); err != nil {
+	if err := addMaster(ctx, &row, s); err != nil {
 		return err
 	}
 	return c.showScaling(row)
@@ -268,9 +268,14 @@ func newScalingRow(s *client.Scaling) scalingRow {
 	return out
 }
 
-// addAvoided adds the nodes that the application master avoids.
-func addAvoided(ctx context.Context, row *scalingRow, s sight) error {
+// addMaster adds what the application master knows: why pools wait for more, and which nodes it avoids.
+func addMaster(ctx context.Context, row *scalingRow, s sight) error {
 	info, err := s.info(ctx)
+	for _, p := range info.GetPools() {
+		if p.GetWaits() != "" {
+			row.Detail = append(row.Detail, p.GetWaits())
+		}
+	}
 	for _, n := range info.GetAvoided() {
 		row.Avoided = append(row.Avoided, avoidedRow{Node: n.GetNode(), Until: n.GetUntil().AsTime().UTC(), Why: n.GetWhy()})
 	}

@@ -65,6 +65,7 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "env", &r.Env)
 	setting(f, "archives", &r.Archives)
 	setting(f, "files", &r.Files)
+	setting(f, "worker.max-per-node", &r.WorkersPerNode)
 	setting(f, "worker.env", (*vars)(&r.EnvVars))
 	setting(f, "worker.restarts", &r.Restarts)
 	setting(f, "pools", (*pools)(&r.Pools))

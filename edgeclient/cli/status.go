@@ -104,6 +104,8 @@ type poolStatus struct {
 	Stopping int    `json:"stopping"`
 	Min      *int   `json:"min,omitempty"` // of a pool that scales by itself
 	Max      *int   `json:"max,omitempty"`
+	PerNode  int    `json:"maxPerNode,omitempty"`
+	Waits    string `json:"waits,omitempty"` // why more do not come, where maxPerNode is the reason
 }
 
 // limits are those of a pool that scales by itself, MIN:MAX.
@@ -168,7 +170,8 @@ func (st *status) ask(ctx context.Context, client *edgeclient.Client) error {
 
 func (st *status) fill(info *ampb.Info) {
 	for _, p := range info.GetPools() {
-		row := poolStatus{Name: p.GetName(), Wanted: int(p.GetWanted()), Asked: int(p.GetAsked()), Starting: int(p.GetStarting()), Running: int(p.GetRunning()), Stopping: int(p.GetStopping())}
+		row := poolStatus{Name: p.GetName(), Wanted: int(p.GetWanted()), Asked: int(p.GetAsked()), Starting: int(p.GetStarting()), Running: int(p.GetRunning()), Stopping: int(p.GetStopping()),
+			PerNode: int(p.GetMaxPerNode()), Waits: p.GetWaits()}
 		if l := p.GetAdapt(); l != nil {
 			least, most := int(l.GetMin()), int(l.GetMax())
 			row.Min, row.Max = &least, &most
@@ -256,6 +259,11 @@ func (st *status) print(w io.Writer, wide bool) error {
 		row("POOL", "WANTED", "ASKED", "STARTING", "RUNNING", "STOPPING", "ADAPTS")
 		for _, p := range st.Pools {
 			row(p.Name, n(p.Wanted), n(p.Asked), n(p.Starting), n(p.Running), n(p.Stopping), p.limits())
+		}
+	}
+	for _, p := range st.Pools {
+		if p.Waits != "" {
+			fmt.Fprintln(tw, printable(p.Waits))
 		}
 	}
 	if len(st.Containers) > 0 {

@@ -9,14 +9,15 @@ import (
 
 // Pool is a further pool of workers as flags and files have it:
 //
-//	N|MIN:MAX[,memory=SIZE][,vcores=N][,gpus=N][,RESOURCE=N][,label=LABEL][,opportunistic]
+//	N|MIN:MAX[,memory=SIZE][,vcores=N][,gpus=N][,RESOURCE=N][,label=LABEL][,max-per-node=N][,opportunistic]
 type Pool struct {
-	Workers  int // with Max of 0; else it scales between Min and Max
-	Min, Max int
-	Memory   int64 // bytes; 0: as the workers'
-	VCores   int   // 0: as the workers'
-	Named    map[string]int64
-	Label    string // "": as the application's
+	Workers    int // with Max of 0; else it scales between Min and Max
+	Min, Max   int
+	Memory     int64 // bytes; 0: as the workers'
+	VCores     int   // 0: as the workers'
+	Named      map[string]int64
+	Label      string // "": as the application's
+	MaxPerNode int    // workers on a node at a time; 0: any number
 	// Opportunistic has its containers make room for guaranteed ones at any time.
 	Opportunistic bool
 }
@@ -24,7 +25,7 @@ type Pool struct {
 // GPU is YARN's name of graphics processors.
 const GPU = "yarn.io/gpu"
 
-const poolForm = "N or MIN:MAX, then ,memory=SIZE ,vcores=N ,gpus=N ,RESOURCE=N ,label=LABEL ,opportunistic as needed"
+const poolForm = "N or MIN:MAX, then ,memory=SIZE ,vcores=N ,gpus=N ,RESOURCE=N ,label=LABEL ,max-per-node=N ,opportunistic as needed"
 
 var (
 	poolName     = regexp.MustCompile(PoolPattern)
@@ -80,6 +81,11 @@ func (p *Pool) set(key, value string) (err error) {
 	case "vcores":
 		if p.VCores, err = strconv.Atoi(value); err != nil || p.VCores < 1 || p.VCores > MaxVCores {
 			return fmt.Errorf("%q is no number of vcores from 1 to %d", value, MaxVCores)
+		}
+		return nil
+	case "max-per-node":
+		if p.MaxPerNode, err = strconv.Atoi(value); err != nil || p.MaxPerNode < 1 || p.MaxPerNode > MaxWorkers {
+			return fmt.Errorf("%q is no number of workers on a node from 1 to %d", value, MaxWorkers)
 		}
 		return nil
 	case "label":

@@ -11,13 +11,14 @@ func TestParsePool(t *testing.T) {
 		"0:4": {Max: 4},
 		"1:4,memory=8GiB,vcores=4,gpus=2,label=fast": {Min: 1, Max: 4, Memory: 8 << 30, VCores: 4, Label: "fast", Named: map[string]int64{GPU: 2}},
 		"0:9,opportunistic,vcores=2":                 {Max: 9, VCores: 2, Opportunistic: true},
+		"5,max-per-node=1":                           {Workers: 5, MaxPerNode: 1},
 		"2, yarn.io/fpga=1":                          {Workers: 2, Named: map[string]int64{"yarn.io/fpga": 1}},
 	} {
 		if got, err := ParsePool(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "x", "-1", "99999", "4:1", "0:0", "1,", "1,memory", "1,memory=", "1,memory=1", "1,vcores=0", "1,gpus=0", "1,gpus=x", "1,gpu=1", "1,label=a b", "1,opportunistic=yes", "opportunistic", "1,,", "memory=1GiB"} {
+	for _, text := range []string{"", "x", "-1", "99999", "4:1", "0:0", "1,", "1,memory", "1,memory=", "1,memory=1", "1,vcores=0", "1,gpus=0", "1,gpus=x", "1,gpu=1", "1,label=a b", "1,opportunistic=yes", "1,max-per-node=0", "1,max-per-node=-1", "1,max-per-node=x", "1,max-per-node", "opportunistic", "1,,", "memory=1GiB"} {
 		if got, err := ParsePool(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		}

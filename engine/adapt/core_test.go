@@ -51,18 +51,18 @@ func (s *story) want(d Decision, n int, kind Kind, words string) {
 // come has workers join, all of them busy.
 func (s *story) come(live int) { s.pool().Live, s.pool().Busy = live, float64(live) }
 
-// No more is asked for than the queue has room for, one in any case; and that is said.
+// No more is asked for than there is room for, one in any case; and that is said.
 func TestRoomInTheQueue(t *testing.T) {
 	s := tell(t, Config{}, 0, 100)
 	s.work(1000, 0, 0, 3*time.Second)
 	s.pool().Headroom = 7
 	d := s.after(0)
-	s.want(d, 7, Raise, "; 200 would be of use, but the queue has room for 7 more only")
+	s.want(d, 7, Raise, "; 200 would be of use, but there is room for 7 more only")
 	if d.Bound != Room {
 		t.Errorf("bound by %q", d.Bound)
 	}
 	s.pool().Starting, s.pool().Headroom = 7, 0
-	s.want(s.after(0), 8, Raise, "but the queue has no room: one is asked for, no more")
+	s.want(s.after(0), 8, Raise, "but there is no room: one is asked for, no more")
 	if d = s.after(time.Second); d.Want != 8 || d.Kind != Hold || d.Bound != Room {
 		t.Errorf("%+v", d)
 	}

@@ -118,9 +118,9 @@ func bounds(d *Decision, cfg Config) string {
 		return fmt.Sprintf("; %d would be of use, the maximum is %d", need, in.Max)
 	case Room:
 		if in.Headroom == 0 {
-			return fmt.Sprintf("; %d would be of use, but the queue has no room: one is asked for, no more", need)
+			return fmt.Sprintf("; %d would be of use, but there is no room: one is asked for, no more", need)
 		}
-		return fmt.Sprintf("; %d would be of use, but the queue has room for %d more only", need, in.Headroom)
+		return fmt.Sprintf("; %d would be of use, but there is room for %d more only", need, in.Headroom)
 	}
 	return ""
 }

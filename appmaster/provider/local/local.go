@@ -161,7 +161,7 @@ func (p *Provider) Ask(pool string, n, seen int) {
 // allocate gives what was asked for as far as there is room, under mu.
 func (p *Provider) allocate() {
 	for _, name := range p.order {
-		for p.given[name] < p.asked[name] && !p.closed && (p.opt.Capacity == 0 || len(p.boxes) < p.opt.Capacity) {
+		for p.given[name] < p.asked[name] && !p.closed && (p.opt.Capacity == 0 || len(p.boxes) < p.opt.Capacity) && p.within(p.pools[name]) {
 			p.given[name]++
 			p.nextID++
 			// The application master is number 1, as under YARN.
@@ -170,6 +170,20 @@ func (p *Provider) allocate() {
 			p.queue.Put(reconcile.Allocated{ID: id, Pool: name, Node: p.opt.Host})
 		}
 	}
+}
+
+// within tells whether one more of a pool does not exceed its bound for each node, of which this machine is one, under mu.
+func (p *Provider) within(pool *spec.Pool) bool {
+	if pool.MaxPerNode == 0 {
+		return true
+	}
+	there := 0
+	for _, b := range p.boxes {
+		if b.pool == pool {
+			there++
+		}
+	}
+	return there < pool.MaxPerNode
 }
 
 // Start starts the pool's command in a container.

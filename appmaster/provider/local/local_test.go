@@ -116,6 +116,26 @@ func TestCapacity(t *testing.T) {
 	next[reconcile.Allocated](t, p)
 }
 
+// This machine is one node: of a pool with a bound for each node there are no more, and another comes when one has gone.
+func TestOneNode(t *testing.T) {
+	p := newProvider(t, Options{})
+	pools := []spec.Pool{{Name: "a", MaxPerNode: 2}, {Name: "b"}}
+	if _, err := p.Register(context.Background(), provider.Registration{Pools: pools}); err != nil {
+		t.Fatal(err)
+	}
+	p.Ask("a", 5, 0)
+	p.Ask("b", 1, 0)
+	first := next[reconcile.Allocated](t, p)
+	second := next[reconcile.Allocated](t, p)
+	if other := next[reconcile.Allocated](t, p); first.Pool != "a" || second.Pool != "a" || other.Pool != "b" {
+		t.Errorf("%+v, %+v, %+v", first, second, other)
+	}
+	p.Release(first.ID)
+	if next[reconcile.Completed](t, p); next[reconcile.Allocated](t, p).Pool != "a" {
+		t.Error("another pool's container came")
+	}
+}
+
 // A program that was staged without its x bit is made to run, once.
 func TestProgramThatIsNotExecutable(t *testing.T) {
 	text, err := os.ReadFile("/bin/true")

@@ -33,6 +33,9 @@ func (a *avoidance) set(hosts []string) {
 	}
 }
 
+// shuns tells whether a node is to be on the list.
+func (a *avoidance) shuns(host string) bool { return a.nodes[host] != nil && a.nodes[host].shall }
+
 // forgotten notes that the ResourceManager has to be told everything again.
 func (a *avoidance) forgotten() {
 	for _, n := range a.nodes {

@@ -131,7 +131,7 @@ func (s *site) master(t *testing.T) Options {
 		if rep.AmRmToken != nil {
 			creds := &token.Credentials{}
 			creds.Add("amrm", hadoop.TokenFromPB(rep.AmRmToken))
-			return Options{Scheduler: s.addrs.Scheduler, Credentials: creds, User: ipc.DefaultUser()}
+			return Options{Scheduler: s.addrs.Scheduler, Client: s.addrs.Client, Credentials: creds, User: ipc.DefaultUser()}
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

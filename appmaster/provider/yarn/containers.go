@@ -204,7 +204,7 @@ func (p *Provider) leave() { <-p.slots }
 
 // launchContext says what a container runs.
 func (p *Provider) launchContext(s *spec.Pool, secrets map[string][]byte) (*pb.ContainerLaunchContext, error) {
-	// Only a driver is a client of the ResourceManager.
+	// Of containers only a driver's is a client of the ResourceManager.
 	strip := []string{token.KindAMRM, token.KindRM}
 	if s.Role == spec.RoleDriver {
 		strip = strip[:1]

@@ -29,6 +29,11 @@
 // Which nodes are to get no containers is decided in package reconcile; the
 // ResourceManager is told with a heartbeat, and again when it has forgotten us (avoid.go).
 //
+// # So many on a node
+//
+// A pool with a bound for each node is asked for by the names of hosts (spread.go), which the ResourceManager lists to its
+// clients (lookout.go).
+//
 // # Room
 //
 // What the ResourceManager says of the cluster's nodes and of the queue's headroom is

@@ -56,9 +56,10 @@ type cluster struct {
 	deaf       bool  // releases are noted, and nothing comes of them
 	broken     bool  // no container starts
 	blacklist  []string
-	older      bool // containers are of before a failover, for their node
-	few        int  // containers at a time, of each priority; 0: as many as are asked for, -1: none
-	offers     bool // opportunistic containers; else guaranteed ones come in their place
+	older      bool  // containers are of before a failover, for their node
+	few        int   // containers at a time, of each priority; 0: as many as are asked for, -1: none
+	offers     bool  // opportunistic containers; else guaranteed ones come in their place
+	size       int32 // nodes, as it says where nothing else is said
 	next       int64
 	last       *pb.AllocateResponse
 	asks       map[int32]int         // outstanding, by priority
@@ -171,6 +172,9 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 	resp := c.say
 	c.say = &pb.AllocateResponse{}
 	resp.ResponseId = proto.Int32(req.GetResponseId() + 1)
+	if resp.NumClusterNodes == nil {
+		resp.NumClusterNodes = proto.Int32(c.size)
+	}
 	for priority, n := range c.asks {
 		if c.few != 0 {
 			n = min(n, max(0, c.few))
@@ -188,7 +192,9 @@ func (c *cluster) allocate(_ context.Context, _ *hadooptest.Call, req *pb.Alloca
 	}
 	c.note(req.GetBlacklistRequest())
 	for _, ask := range req.GetAsk() {
-		c.asks[ask.GetPriority().GetPriority()] = int(ask.GetNumContainers())
+		if ask.GetResourceName() == "*" {
+			c.asks[ask.GetPriority().GetPriority()] = int(ask.GetNumContainers())
+		}
 		c.asked = append(c.asked, ask)
 	}
 	for _, id := range req.GetRelease() {

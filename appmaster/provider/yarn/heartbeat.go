@@ -89,6 +89,7 @@ func (p *Provider) pause(failures int) time.Duration {
 // sent is what a heartbeat carries: asks by pool, releases, changes of what is avoided.
 type sent struct {
 	asks     map[*pool]int
+	rows     map[*pool]map[string]int // of those that are asked for by host
 	releases []hadoop.ContainerID
 	bad      *pb.ResourceBlacklistRequest
 }
@@ -98,10 +99,20 @@ func (p *Provider) request() (*pb.AllocateRequest, sent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	req := &pb.AllocateRequest{Progress: proto.Float32(p.progress)}
-	s := sent{asks: map[*pool]int{}, bad: p.bad.request()}
+	now := time.Now()
+	s := sent{asks: map[*pool]int{}, rows: map[*pool]map[string]int{}, bad: p.bad.request()}
 	req.BlacklistRequest = s.bad
+	p.lookAround(now)
 	for _, pool := range p.pools {
-		if n, say := pool.due(time.Now()); say && !(p.apart && len(s.asks) > 0) {
+		if p.apart && len(s.asks) > 0 {
+			break
+		}
+		if pool.spec.MaxPerNode > 0 {
+			if rows := p.spread(pool, now); len(rows) > 0 {
+				req.Ask = append(req.Ask, asksByHost(pool, rows)...)
+				s.rows[pool], s.asks[pool] = rows, 0
+			}
+		} else if n, say := pool.due(now); say {
 			req.Ask = append(req.Ask, ask(pool, n))
 			s.asks[pool] = n
 		}
@@ -142,6 +153,9 @@ func (p *Provider) answered(s sent) {
 	for pool, n := range s.asks {
 		pool.sent = n
 	}
+	for _, pool := range p.pools {
+		pool.rows.said(s.rows[pool])
+	}
 	p.bad.answered(s.bad)
 	for _, id := range s.releases {
 		delete(p.releases, id)
@@ -156,9 +170,11 @@ func (p *Provider) take(resp *pb.AllocateResponse) {
 	defer p.mu.Unlock()
 	p.learnTokens(resp.GetNmTokens())
 	var events []reconcile.Event
+	nodes := p.cluster.Nodes
 	if now := p.clusterNow(resp); now != nil {
 		events = append(events, *now)
 	}
+	p.look.stale = p.look.stale || nodes != p.cluster.Nodes || len(resp.GetUpdatedNodes()) > 0
 	for _, c := range resp.GetAllocatedContainers() {
 		if ev := p.allocate(c); ev != nil {
 			events = append(events, ev)
@@ -197,6 +213,7 @@ func (p *Provider) allocate(c *pb.Container) reconcile.Event {
 	pool.given++
 	pool.none = false
 	pool.sent = max(pool.sent-1, min(pool.sent, 0))
+	pool.rows.came(b.node.Host, p.places[b.node.Host].rack)
 	p.changed = time.Now()
 	return reconcile.Allocated{ID: id.String(), Pool: pool.spec.Name, Node: b.node.Host}
 }
@@ -319,22 +336,28 @@ func (p *Provider) resync() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.Copy(p.releases, p.released)
-	clear(p.released)
-	p.bad.forgotten()
+	p.forgotten()
 	p.learnTokens(resp.GetNmTokensFromPreviousAttempts())
 	p.learnClients(resp)
-	for _, pool := range p.pools {
-		if pool.sent != 0 { // what was not asked for is not taken back: its size may be none that there is just now
-			pool.sent = -1
-		}
-	}
 	if adopted := p.adopt(resp.GetContainersFromPreviousAttempts()); len(adopted) > 0 {
 		p.queue.Put(reconcile.Adopted{Containers: adopted})
 	}
 	p.changed = time.Now()
 	p.signal()
 	return nil
+}
+
+// forgotten notes that the ResourceManager has to be told everything again, under mu.
+func (p *Provider) forgotten() {
+	maps.Copy(p.releases, p.released)
+	clear(p.released)
+	p.bad.forgotten()
+	p.look.stale = true
+	for _, pool := range p.pools {
+		if pool.sent != 0 || pool.rows.told[anywhere] != 0 { // what was not asked for is not taken back: its size may be none that there is just now
+			pool.sent = -1
+		}
+	}
 }
 
 // giveBack has the ResourceManager take a container back, under mu.

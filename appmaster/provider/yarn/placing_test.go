@@ -33,6 +33,7 @@ func TestEmbeddedNotPlacing(t *testing.T) {
 // what it does not is refused.
 func onPlacing(t *testing.T) {
 	t.Run("Opportunistic", testOpportunistic)
+	t.Run("Spread", testSpread)
 }
 
 // stage is a provider on a cluster, with the pools of a test; its events go on and on.
@@ -252,4 +253,72 @@ func notOffered(t *testing.T, s *site) {
 		t.Errorf("%+v, %q, given %d", beside.over, beside.said, beside.pools["spare"].given)
 	}
 	beside.stop("firm")
+}
+
+// Of a pool with a bound no node gets more, on any cluster; others are not held up by those of it that wait, and one that
+// ends is replaced on its node.
+func testSpread(t *testing.T) {
+	s := newSite(t)
+	nodes, err := s.rm.Nodes(t.Context(), pb.NodeState_NS_RUNNING)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := spec.Resource{VCores: 1, MemoryMiB: 64}
+	st := sleepers(t, s, spec.Pool{Name: "two", Resource: small, MaxPerNode: 2}, spec.Pool{Name: "one", Resource: small, MaxPerNode: 1}, spec.Pool{Name: "any", Resource: small})
+	ask := func(pool string, all int) { // there are to be so many
+		st.p.Ask(pool, all-len(st.pools[pool].live), st.pools[pool].given)
+	}
+	within := func() {
+		t.Helper()
+		for pool, most := range map[string]int{"two": 2, "one": 1} {
+			on := map[string]int{}
+			for _, node := range st.pools[pool].live {
+				if on[node]++; on[node] > most {
+					t.Fatalf("%d of pool %s on %s", on[node], pool, node)
+				}
+			}
+		}
+	}
+	ask("two", 2*len(nodes)+3)
+	ask("one", len(nodes)+2)
+	st.until("both have what they may", func() bool {
+		within()
+		return len(st.pools["two"].live) == 2*len(nodes) && len(st.pools["one"].live) == len(nodes)
+	})
+	ask("any", 2)
+	st.until("those that come after them are not held up", func() bool {
+		within()
+		return len(st.pools["any"].live) == 2
+	})
+	st.await("all run", func() bool {
+		return st.processes(st.pools["two"])+st.processes(st.pools["one"])+st.processes(st.pools["any"]) == 3*len(nodes)+2
+	})
+	for id, node := range st.pools["one"].live {
+		st.p.Stop(id)
+		st.until("it ends", func() bool { return st.pools["one"].live[id] == "" })
+		ask("one", len(nodes)+2)
+		st.until("another one comes", func() bool {
+			within()
+			return len(st.pools["one"].live) == len(nodes)
+		})
+		for new, at := range st.pools["one"].live {
+			if new != id && at == node {
+				t.Logf("%s on %s, after %s", new, node, id)
+			}
+		}
+		break
+	}
+	ask("one", len(nodes))
+	ask("two", len(nodes))
+	given := st.pools["two"].given
+	for range 3 { // heartbeats in which nothing more may come
+		time.Sleep(time.Second)
+		st.await("nothing", func() bool { return true })
+	}
+	if st.pools["two"].given != given || st.over != nil || len(st.said) > 0 {
+		t.Errorf("%d were given of pool two, then %d; %+v, %q", given, st.pools["two"].given, st.over, st.said)
+	}
+	for pool := range st.pools {
+		st.stop(pool)
+	}
 }

@@ -78,5 +78,6 @@ func (p *Provider) unanswered(s sent, err error) {
 	defer p.mu.Unlock()
 	for pool := range s.asks {
 		pool.sent = -1
+		pool.rows.unknown(s.rows[pool])
 	}
 }

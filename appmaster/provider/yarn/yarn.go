@@ -24,6 +24,9 @@ import (
 type Options struct {
 	// Scheduler are the ResourceManagers' scheduler addresses, host:port.
 	Scheduler []string
+	// Client are their addresses for clients, host:port. Where there are none, pools that have a
+	// bound for each node get nothing: they are asked for by host.
+	Client []string
 	// Credentials are those of the application master. Containers get all but the
 	// AMRM token and, a driver apart, one for the ResourceManager's clients.
 	Credentials *token.Credentials
@@ -57,6 +60,7 @@ type Provider struct {
 	queue  *provider.Queue
 	am     *hadoop.AMClient
 	nm     *hadoop.NMClient
+	client *hadoop.Client  // lists nodes; nil without addresses
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	slots  chan struct{} // bounds how many NodeManager calls there are
@@ -65,7 +69,7 @@ type Provider struct {
 	beat   chan struct{} // closed to end the heartbeat alone
 	beaten chan struct{} // closed when the heartbeat has ended
 
-	wg       sync.WaitGroup // one for each NodeManager call
+	wg       sync.WaitGroup // one for each NodeManager call, and for one that lists nodes
 	once     sync.Once      // Close
 	endBeat  sync.Once
 	register provider.Registration
@@ -79,6 +83,9 @@ type Provider struct {
 	releases map[hadoop.ContainerID]struct{} // what the ResourceManager is to take back
 	released map[hadoop.ContainerID]struct{} // what it was told to, and has not said that it has
 	bad      *avoidance
+	places   map[string]place // by host, all that were ever listed
+	look     lookout
+	soon     time.Duration              // between two listings
 	cluster  reconcile.Cluster          // as it was last told of
 	counts   []pb.SchedulerResourceType // what the scheduler bounds
 	progress float32
@@ -98,6 +105,7 @@ type pool struct {
 	total    int       // how many there shall have been in all
 	given    int       // how many there were
 	sent     int       // how many the ResourceManager has outstanding; -1: send in any case
+	rows     spreading // of what is outstanding, where there is a bound for each node; then sent is 0 or -1
 	held     time.Time // it was refused, and is not asked for before
 	none     bool      // the cluster has none of its kind, as far as is known
 }
@@ -159,7 +167,7 @@ func New(o Options) (*Provider, error) {
 	toRM := o.IPC
 	toRM.Token = &amrm
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Provider{
+	p := &Provider{
 		opt: o, log: o.Log, queue: provider.NewQueue(),
 		am: hadoop.NewAMClient(hadoop.Options{Addresses: o.Scheduler, IPC: toRM}), nm: hadoop.NewNMClient(o.IPC),
 		ctx: ctx, cancel: cancel, slots: make(chan struct{}, o.Parallel), wake: make(chan struct{}, 1),
@@ -167,7 +175,12 @@ func New(o Options) (*Provider, error) {
 		boxes: map[hadoop.ContainerID]*box{}, past: map[hadoop.ContainerID]string{},
 		tokens: map[hadoop.NodeID]token.Token{}, releases: map[hadoop.ContainerID]struct{}{},
 		released: map[hadoop.ContainerID]struct{}{}, bad: newAvoidance(), patience: refusedPause,
-	}, nil
+		places: map[string]place{}, soon: listSoon,
+	}
+	if len(o.Client) > 0 {
+		p.client = p.newLister()
+	}
+	return p, nil
 }
 
 // SetTokens has containers that are started from now on get newer delegation tokens, in place of those for the same
@@ -449,6 +462,9 @@ func (p *Provider) Close() error {
 		p.cancel()
 		p.am.Close()
 		p.nm.Close()
+		if p.client != nil {
+			p.client.Close()
+		}
 		p.stopHeartbeat()
 		p.wg.Wait()
 		p.queue.Close()

@@ -84,16 +84,17 @@ const (
 
 // match tells how a node would do for a group, and whether it does now. Hosts come first; after as many fruitless
 // heartbeats as there are nodes, racks; after twice as many, any node, as far as relaxed locality allows. The real delay
-// is yarn.scheduler.capacity.node-locality-delay, bounded by the number of nodes. Source: RegularContainerAllocator.
+// is yarn.scheduler.capacity.node-locality-delay, bounded by the number of nodes. A host's row is of no
+// use without its rack's. Source: RegularContainerAllocator.
 func (g *group) match(n *node, nodes int) (Ask, locality) {
 	anyRow := g.rows[Any]
 	if anyRow.Count == 0 {
 		return Ask{}, nowhere
 	}
-	if r := g.rows[n.id.Host]; r.Count > 0 {
+	rack, hasRack := g.rows[n.rack]
+	if r := g.rows[n.id.Host]; r.Count > 0 && rack.Count > 0 {
 		return r, sameHost
 	}
-	rack, hasRack := g.rows[n.rack]
 	if hasRack && rack.Count > 0 {
 		if !rack.Relax || g.missed < nodes && g.hosts() {
 			return Ask{}, nowhere
