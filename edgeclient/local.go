@@ -88,6 +88,9 @@ func (l *localCluster) Check(_ context.Context, r Request, _ Resources) error {
 	if _, err := listen.Host(spec.Listen{Interface: r.Interface}); err != nil {
 		return usagef("Use the name of an interface of this machine, or leave --interface away", "%v", err)
 	}
+	if r.access() != (spec.Access{}) {
+		l.opts.Progress("access lists have no meaning on this machine: an application is for who can read its files, you")
+	}
 	const others = 3 // the scheduler's, and the application master's two
 	if n := r.Ports.Max - r.Ports.Min + 1; r.Ports != (Ports{}) && n < r.most()+others {
 		return usagef(fmt.Sprintf("Use a --port-range of %d ports or more", r.most()+others), "%d ports are too few for %d workers on one machine", n, r.most())

@@ -5,6 +5,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/yarnd/yarnd/dockertest"
 )
@@ -55,6 +56,10 @@ func TestSecureAccess(t *testing.T) {
 	svc.Must(t, "yarnd", "scale", a.id, "2")
 	a.must(t, "wait", "--for", "workers:2")
 	refused(svc, 4, "svc may look at, scale and end "+a.id+" and not submit work to it or read its results (MODIFY access). Ask alice", "yarnd", "map", a.id, "--", "true")
+	killOne(t, a, "appmaster")
+	await(t, "the second attempt is there", time.Minute, func() bool { return len(a.attempts(t)) == 2 })
+	a.seenBy(t, bob, "the second attempt", "_02_000001")
+	refused(bob, 4, view+"change it (VIEW access). Ask alice", "yarnd", "scale", a.id, "1")
 	svc.Must(t, "yarnd", "kill", "--graceful", a.id)
 	if rm := a.rm(t); rm.State != "FINISHED" || rm.FinalStatus != "SUCCEEDED" {
 		t.Errorf("after the end by svc the ResourceManager shows %+v", rm)
@@ -65,4 +70,31 @@ func TestSecureAccess(t *testing.T) {
 		t.Errorf("bob's command said %q", out)
 	}
 	refused(svc, 4, shared.id+" belongs to alice, and you are svc", "yarnd", "logs", shared.id)
+}
+
+// seenBy waits until somebody sees the containers of an application.
+func (a app) seenBy(t *testing.T, who dockertest.Edge, what, mark string) {
+	t.Helper()
+	await(t, who.User+" sees "+what, 3*time.Minute, func() bool {
+		r := who.Run(t, "yarnd", "status", a.id)
+		return r.Code == 0 && strings.Contains(r.Stdout, mark)
+	})
+}
+
+// The key by which the application master knows the ResourceManager's word is in that one's store: after a failover the
+// other one gives tokens that are good.
+func TestSecureAccessFailover(t *testing.T) {
+	c := dockertest.Exclusive(t, "secure-ha")
+	alice, bob := c.Edge("alice").Ticketed(t), c.Edge("bob").Ticketed(t)
+	a := submit(t, alice, "--workers", "1", "--worker-memory", "256MiB", "--wait", "workers:1", "--view-acl", "bob")
+	a.seenBy(t, bob, "the application", "CONTAINER")
+	active, gap, err := c.Failover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	a.seenBy(t, bob, "it after the failover", "CONTAINER")
+	t.Logf("%s is active after %v, and bob sees the application %v later", active, gap, time.Since(start).Round(time.Millisecond))
+	a.must(t, "kill", "--graceful")
+	a.leftNothing(t)
 }
