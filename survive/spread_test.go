@@ -77,6 +77,11 @@ func TestWorkersPerNode(t *testing.T) {
 	}
 	replaced()
 
+	_, on := pools()
+	young, err := yarn.ParseContainerID(on["worker"][a.Nodes[1].ID().Host][0])
+	if err != nil {
+		t.Fatal(err)
+	}
 	before, first := a.running(), a.attempt()
 	if err := a.killMaster(first); err != nil {
 		t.Fatal(err)
@@ -85,8 +90,11 @@ func TestWorkersPerNode(t *testing.T) {
 		info, err := c.Session().Info(w.withTime())
 		return err == nil && info.GetAttempt() > first.Attempt && all()
 	})
-	if after := a.running(); !slices.Equal(before, after) {
-		t.Errorf("%v became %v", before, after)
+	after := a.running()
+	for _, id := range before {
+		if id != young && !slices.Contains(after, id) { // one that had hardly begun goes with its master
+			t.Errorf("%v became %v", before, after)
+		}
 	}
 	replaced()
 	if err := c.Scale(w.withTime(), 3); err != nil {
