@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/delegation"
@@ -16,6 +17,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
@@ -26,11 +28,7 @@ func masterLogin(c *conf.Conf, app *spec.Application) (*login.Identity, error) {
 	if app.Keytab != "" {
 		o.Principal, o.Keytab, o.ProxyUser = app.Keytab, spec.KeytabFile, app.User
 	}
-	who, err := login.Find(c, o)
-	if err == nil && who.Ticketed() {
-		who.SetTokens(nil) // those of a later attempt have ended
-	}
-	return who, err
+	return login.Find(c, o)
 }
 
 // tokenSource gets new tokens by the owner's keytab.
@@ -39,25 +37,21 @@ type tokenSource struct {
 	m                *master
 }
 
-// Get gets tokens and has them renewed once, which tells when they end.
+// Get implements delegation.Source.
 func (s *tokenSource) Get(ctx context.Context) (delegation.Grant, error) {
 	all := s.Sources
 	all.FS = slices.Clone(all.FS)
 	for _, u := range s.m.app.FileSystems {
 		f, err := hdfs.Open(ctx, s.m.conf, u, hdfs.Options{Login: s.m.who, Logger: s.m.log})
-		if err != nil {
-			return delegation.Grant{}, err
+		if err != nil { // that the one is away must not end the tokens for the others
+			s.m.log.Warn("no new token for a file system: what there is stays", "url", u, "err", err)
+			continue
 		}
 		defer f.Close()
 		all.Add(f)
 	}
-	t, err := all.Get(ctx, s.m.who.User())
+	t, until, err := all.GetFor(ctx, s.m.who.User())
 	if err != nil {
-		return delegation.Grant{}, err
-	}
-	until, err := t.Renew(ctx)
-	if err != nil {
-		t.Cancel(ctx) //nolint:errcheck // they end by themselves
 		return delegation.Grant{}, err
 	}
 	return delegation.Grant{Tokens: &t.Credentials, Until: until}, nil
@@ -137,12 +131,27 @@ func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *s
 		return nil, fmt.Errorf("cannot log in: %w", err)
 	}
 	m := &master{conf: c, app: app, who: who, log: log}
-	if m.fs, err = hdfs.Open(ctx, c, app.Staging, hdfs.Options{Login: who, Logger: log}); err != nil {
-		m.close()
-		return nil, err
+	for began := time.Now(); ; {
+		if m.fs, err = hdfs.Open(ctx, c, app.Staging, hdfs.Options{Login: who, Logger: log}); err == nil {
+			return m, nil
+		}
+		if krb5.KindOf(err) != krb5.Unreachable || time.Since(began) > kdcPatience {
+			m.close()
+			return nil, err
+		}
+		log.Warn("no KDC answers yet", "err", err)
+		select {
+		case <-time.After(5 * time.Second):
+		case <-ctx.Done():
+			m.close()
+			return nil, context.Cause(ctx)
+		}
 	}
-	return m, nil
 }
+
+// kdcPatience is how long an attempt waits for a KDC before it ends: less than after which YARN gives up one that does not
+// register.
+const kdcPatience = 3 * time.Minute
 
 // keepTokens keeps the tokens of a container's processes, in the file at path, the newest. The function that it returns ends that.
 func keepTokens(c *amclient.Client, path string) (stop func()) {

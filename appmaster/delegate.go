@@ -3,6 +3,7 @@ package appmaster
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -29,10 +30,12 @@ func (s session) Delegate(ctx context.Context, req *ampb.DelegateRequest) (*ampb
 	if req.Until == nil || !until.After(time.Now()) {
 		return nil, status.Error(codes.InvalidArgument, "tokens that end at once are of no use: compare this host's clock with the cluster's")
 	}
-	if err := s.opt.Delegation.Push(ctx, delegation.Grant{Tokens: c.Delegated(), Until: until}); err != nil {
-		return nil, status.Errorf(codes.Internal, "the tokens are in use, and not saved for the next attempt of the application master: %v", err)
+	if err := s.opt.Delegation.Push(ctx, delegation.Grant{Tokens: c.Delegated(), Until: until}); errors.Is(err, delegation.ErrNothing) {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	} else if err != nil { // they are in use
+		s.log.Warn("new tokens are not saved for the next attempt of the application master", "err", err)
 	}
-	return &ampb.DelegateReply{}, nil
+	return &ampb.DelegateReply{Until: timestamppb.New(s.opt.Delegation.Now().Until)}, nil
 }
 
 // Tokens implements ampb.SessionServer.
@@ -55,7 +58,9 @@ func (l *loop) tokens(ctx context.Context, req *ampb.TokensRequest) *ampb.Tokens
 		mine = mine.Without(token.KindRM)
 	}
 	reply := &ampb.TokensReply{AskAgain: durationpb.New(delegation.CheckIn(time.Now(), g.Until))}
-	if !bytes.Equal(delegation.Digest(mine), req.Digest) {
+	if l.opt.Delegation.Stale() { // the caller may have newer ones, of an earlier attempt
+		reply.AskAgain = durationpb.New(delegation.Soon)
+	} else if !bytes.Equal(delegation.Digest(mine), req.Digest) {
 		reply.Tokens = mine.Append(nil, token.V0)
 	}
 	return reply
@@ -69,6 +74,12 @@ func (l *loop) delegated() *ampb.Delegation {
 	d := &ampb.Delegation{Renews: l.opt.Delegation.Renews(), FileSystems: l.opt.Spec.FileSystems, ResourceManager: l.opt.Spec.AsksTheCluster()}
 	if until := l.opt.Delegation.Now().Until; !until.IsZero() {
 		d.Until = timestamppb.New(until)
+	}
+	if since := l.opt.Delegation.Since(); !since.IsZero() {
+		d.Since = timestamppb.New(since)
+	}
+	if err := l.opt.Delegation.Trouble(); err != nil {
+		d.Trouble = err.Error()
 	}
 	return d
 }

@@ -58,8 +58,8 @@ func TestTokensReachContainers(t *testing.T) {
 	second.Add("y", tokenOf(token.KindRM, "rm", "second"))
 	owner := w.dial(w.identity(identity.Client, "alice"))
 	until := now.Add(time.Hour).Truncate(time.Second)
-	if err := owner.Delegate(t.Context(), second, until); err != nil {
-		t.Fatal(err)
+	if good, err := owner.Delegate(t.Context(), second, until); err != nil || !good.Equal(until) {
+		t.Fatalf("good until %v, %v", good, err)
 	}
 	w.until("that it is told", func(i *ampb.Info) bool { return i.GetDelegation().GetUntil().AsTime().Equal(until) })
 	for name := range who {
@@ -70,18 +70,18 @@ func TestTokensReachContainers(t *testing.T) {
 		}
 	}
 	var e *amclient.Error
-	if err := owner.Delegate(t.Context(), second, now); err == nil || !strings.Contains(err.Error(), "clock") {
+	if _, err := owner.Delegate(t.Context(), second, now.Add(-time.Second)); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("tokens that have ended: %v", err)
 	}
-	if err := owner.Delegate(t.Context(), &token.Credentials{}, until); err == nil {
+	if _, err := owner.Delegate(t.Context(), &token.Credentials{}, until); err == nil {
 		t.Error("no tokens were taken")
 	}
-	if err := w.dial(who["worker"]).Delegate(t.Context(), second, until); !errors.As(err, &e) || !e.Refused() {
+	if _, err := w.dial(who["worker"]).Delegate(t.Context(), second, until); !errors.As(err, &e) || !e.Refused() {
 		t.Errorf("a worker brings tokens: %v", err)
 	}
 	// Who may submit work is no owner: neither does the application act in his name, nor does he get the owner's.
 	for role, name := range map[identity.Role]string{identity.Client: "ann", identity.Operator: "alice", identity.Viewer: "alice"} {
-		err := w.dial(w.identity(role, name)).Delegate(t.Context(), second, until.Add(time.Hour))
+		_, err := w.dial(w.identity(role, name)).Delegate(t.Context(), second, until.Add(time.Hour))
 		if !errors.As(err, &e) || !e.Refused() || !strings.Contains(err.Error(), "may not call") {
 			t.Errorf("%s as %s brings tokens: %v", name, role, err)
 		}
@@ -129,7 +129,7 @@ func TestNoTokensWithoutKerberos(t *testing.T) {
 	}
 	owner := w.dial(w.identity(identity.Client, "alice"))
 	amclient.KeepTokens(t.Context(), owner, path) // returns
-	if err := owner.Delegate(t.Context(), c, time.Now().Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "no Kerberos") {
+	if _, err := owner.Delegate(t.Context(), c, time.Now().Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "no Kerberos") {
 		t.Errorf("%v", err)
 	}
 }

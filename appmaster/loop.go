@@ -64,10 +64,10 @@ type loop struct {
 	saidEnd   bool
 	revision  uint64
 	dirty     bool
-	delegates time.Time // until when tokens were good when that was last told
-	forgetful bool      // there is something that the next attempt should know
-	fenced    bool      // there may be another application master
-	endKept   bool      // the beginning of the end is being saved
+	delegates string // what of its tokens was last told
+	forgetful bool   // there is something that the next attempt should know
+	fenced    bool   // there may be another application master
+	endKept   bool   // the beginning of the end is being saved
 	finish    *reconcile.Finish
 }
 
@@ -199,8 +199,10 @@ func (l *loop) tick() {
 			l.remember(false)
 		}
 	}
-	if d := l.opt.Delegation; d != nil && !d.Now().Until.Equal(l.delegates) {
-		l.delegates, l.dirty = d.Now().Until, true
+	if d := l.opt.Delegation; d != nil {
+		if now := fmt.Sprint(d.Now().Until, d.Trouble()); now != l.delegates {
+			l.delegates, l.dirty = now, true
+		}
 	}
 	if l.dirty {
 		l.publish()

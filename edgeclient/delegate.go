@@ -5,11 +5,15 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/yarnd/yarnd/hadooprpc/delegate"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
@@ -27,6 +31,8 @@ func (r Request) needs() needs { return needs{r.FileSystems, r.Driver != "" || r
 type delegated struct {
 	all    *token.Credentials // own, and those that are passed on
 	own    *delegate.Tokens   // that were got; nil: none
+	until  time.Time          // when the first of own ends, where nobody renews them
+	passed bool               // others are passed on
 	opened []hdfs.FS
 }
 
@@ -36,12 +42,14 @@ func (d *delegated) close() {
 	}
 }
 
-// delegate gets tokens of the file systems and, where that is needed, the ResourceManager. Who came with tokens himself, as a
+// delegate gets tokens of the file systems and, where that is needed, the ResourceManager. The renewer makes them last longer;
+// "" is nobody. Who came with tokens himself, as a
 // workflow's step does, passes them on, for with a token one gets no other.
 func (y *yarnCluster) delegate(ctx context.Context, n needs, renewer string) (*delegated, error) {
 	d := &delegated{all: &token.Credentials{}}
 	if have := y.who.Tokens(); have != nil {
 		d.all.Merge(have.Delegated())
+		d.passed = len(d.all.Tokens) > 0
 	}
 	if !y.who.Ticketed() {
 		return d, nil
@@ -49,7 +57,11 @@ func (y *yarnCluster) delegate(ctx context.Context, n needs, renewer string) (*d
 	s, err := y.sources(ctx, n, d)
 	if err == nil {
 		err = y.call(ctx, "cannot get delegation tokens", func(ctx context.Context) (err error) {
-			d.own, err = s.Get(ctx, renewer)
+			if renewer == "" {
+				d.own, d.until, err = s.GetFor(ctx, y.user)
+			} else {
+				d.own, err = s.Get(ctx, renewer)
+			}
 			return err
 		})
 	}
@@ -86,23 +98,23 @@ func (y *yarnCluster) sources(ctx context.Context, n needs, d *delegated) (s del
 	return s, nil
 }
 
-// forSubmission are the tokens that an application is submitted with, renewed by the ResourceManager; nil where none are
-// needed. done is called with how the submission ended: tokens of an application that does not come to be are cancelled.
-func (y *yarnCluster) forSubmission(ctx context.Context, r Request) (tokens []byte, done func(error), err error) {
+// forSubmission gives a submission its tokens, renewed by the ResourceManager, where any are needed. done is called with how
+// it ended: tokens of an application that does not come to be are cancelled.
+func (y *yarnCluster) forSubmission(ctx context.Context, r Request, sc *pb.ApplicationSubmissionContext) (done func(error), err error) {
 	if !ipc.Secure(y.conf) {
-		return nil, func(error) {}, nil
+		return func(error) {}, nil
 	}
 	addrs, err := yarn.AddressesFromConf(y.conf)
 	if err != nil {
-		return nil, nil, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml")
+		return nil, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml")
 	}
 	renewer, err := renewerOf(y.conf.String("yarn.resourcemanager.principal", ""), addrs.Client)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	d, err := y.delegate(ctx, r.needs(), renewer)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	done = func(err error) {
 		if err != nil && !errors.Is(err, errUnknown) && d.own != nil {
@@ -112,7 +124,11 @@ func (y *yarnCluster) forSubmission(ctx context.Context, r Request) (tokens []by
 		}
 		d.close()
 	}
-	return d.all.Append(nil, token.V0), done, nil
+	sc.AmContainerSpec.Tokens = d.all.Append(nil, token.V0)
+	if d.passed { // they are others' as well: YARN cancels what it was given when the application ends
+		sc.CancelTokensWhenComplete = proto.Bool(false)
+	}
+	return done, nil
 }
 
 // renewerOf is who renews tokens: the ResourceManager, whose principal may have _HOST for its host. Of several any will do,

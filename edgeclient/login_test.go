@@ -10,9 +10,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 )
 
@@ -64,11 +66,31 @@ func TestTokensThatEndAreTold(t *testing.T) {
 			t.Errorf("%v left, renews %v: %q", c.left, c.renews, got)
 		}
 	}
+	for what, d := range map[string]*ampb.Delegation{
+		"cannot get new tokens, and its own end in 20m0s: no KDC answers": {Renews: true, Until: timestamppb.New(now.Add(20 * time.Minute)), Trouble: "no KDC answers"},
+		"": {Since: timestamppb.New(now.Add(-time.Minute)), Until: timestamppb.New(now.Add(2 * time.Minute))}, // of a cluster where they live for three
+	} {
+		if got := DelegationEnds(&ampb.Info{Delegation: d}, now); !strings.Contains(got, what) || what == "" && got != "" {
+			t.Errorf("%v: %q", d, got)
+		}
+	}
 	for _, info := range []*ampb.Info{{}, {Delegation: &ampb.Delegation{}}} {
 		if got := DelegationEnds(info, now); got != "" {
 			t.Errorf("%v: %q", info, got)
 		}
 	}
+}
+
+// Whoever may read everybody's files, and so connects to another's application, does not give it his own tokens.
+func TestTokensAreForOnesOwn(t *testing.T) {
+	site := conf.FromMap(map[string]string{"hadoop.security.authentication": "kerberos"})
+	c := &Client{cluster: &yarnCluster{conf: site, user: "hdfs", who: login.With("hdfs", gssapi.Tickets{}, nil)}}
+	s := &Session{App: Report{ID: "app", User: "alice"}}
+	if _, err := c.Renew(t.Context(), s); CodeOf(err) != Auth || !strings.Contains(err.Error(), "it acts in the name of alice, and you are hdfs") {
+		t.Errorf("%v", err)
+	}
+	soon := &ampb.Info{Delegation: &ampb.Delegation{Until: timestamppb.New(time.Now())}}
+	c.renewInTime(t.Context(), s, soon) // would panic: there is no application master
 }
 
 func TestRenewer(t *testing.T) {

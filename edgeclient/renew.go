@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/delegation"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
@@ -40,22 +41,18 @@ func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	d, err := y.delegate(ctx, needs{info.GetDelegation().GetFileSystems(), info.GetDelegation().GetResourceManager()}, y.user)
+	d, err := y.delegate(ctx, needs{info.GetDelegation().GetFileSystems(), info.GetDelegation().GetResourceManager()}, "")
 	if err != nil {
 		return time.Time{}, err
 	}
 	defer d.close()
-	own, until := d.own, time.Time{}
-	err = y.call(ctx, what, func(ctx context.Context) (err error) {
-		until, err = own.Renew(ctx)
-		return err
-	})
-	if err == nil {
-		err = sessionFault(what, s.am.Delegate(ctx, &own.Credentials, until))
+	until, err := s.am.Delegate(ctx, &d.own.Credentials, d.until)
+	var e *amclient.Error
+	if errors.As(err, &e) && (e.Refused() || e.Invalid()) { // otherwise they may be in use
+		d.own.Cancel(ctx) //nolint:errcheck // they end by themselves
 	}
 	if err != nil {
-		own.Cancel(ctx) //nolint:errcheck // they end by themselves
-		return time.Time{}, err
+		return time.Time{}, sessionFault(what, err)
 	}
 	if old := info.GetDelegation().GetUntil(); old != nil && time.Until(old.AsTime()) < taken {
 		c.opts.Progress("%s: its tokens had ended; %s until all containers have the new ones", s.App.ID, taken.Round(time.Second))
@@ -72,10 +69,10 @@ func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 func (c *Client) renewInTime(ctx context.Context, s *Session, info *ampb.Info) {
 	d := info.GetDelegation()
 	y, ok := c.cluster.(*yarnCluster)
-	if d == nil || d.Until == nil || !ok || y.who == nil || s.App.User != y.user || time.Until(d.Until.AsTime()) > renewAhead {
+	if d == nil || d.Until == nil || !ok || y.who == nil || s.App.User != y.user || time.Until(d.Until.AsTime()) > ahead(d) {
 		return
 	}
-	if !d.Renews && y.who.Ticketed() {
+	if (!d.Renews || d.Trouble != "") && y.who.Ticketed() {
 		until, err := c.Renew(ctx, s)
 		if err == nil {
 			c.opts.Log.Info("the application has new tokens", "app", s.App.ID, "until", until)
@@ -86,6 +83,14 @@ func (c *Client) renewInTime(ctx context.Context, s *Session, info *ampb.Info) {
 	if w := DelegationEnds(info, time.Now()); w != "" {
 		c.opts.Progress("warning: %s: %s", s.App.ID, w)
 	}
+}
+
+// ahead is how long before their end tokens are replaced: not before half of their time has passed.
+func ahead(d *ampb.Delegation) time.Duration {
+	if d.GetSince() == nil || d.GetUntil() == nil {
+		return renewAhead
+	}
+	return min(renewAhead, d.Until.AsTime().Sub(d.Since.AsTime())/2)
 }
 
 // DelegationEnds warns of tokens that end soon, or have ended; "" where all is well.
@@ -99,7 +104,9 @@ func DelegationEnds(info *ampb.Info, now time.Time) string {
 	switch {
 	case left <= 0:
 		return fmt.Sprintf("its tokens have ended, %s ago: it can neither read nor write files, nor start containers. Run yarnd renew %s", rounded(-left), info.GetApp())
-	case !d.GetRenews() && left < renewAhead:
+	case d.GetTrouble() != "":
+		return fmt.Sprintf("it cannot get new tokens, and its own end in %s: %s. Until that is mended, yarnd renew %s helps", rounded(left), d.GetTrouble(), info.GetApp())
+	case !d.GetRenews() && left < ahead(d):
 		return fmt.Sprintf("its tokens end in %s: run yarnd renew %s before", rounded(left), info.GetApp())
 	}
 	return ""
@@ -117,6 +124,10 @@ func rounded(d time.Duration) time.Duration {
 func (c *Client) keys() (principal string, keytab []byte, err error) {
 	y, ok := c.cluster.(*yarnCluster)
 	if !ok || c.opts.Keytab == "" || !ipc.Secure(y.conf) || y.who == nil {
+		return "", nil, nil
+	}
+	if y.who.Proxied() {
+		c.opts.Progress("the application of %s does not get the keytab of %s, who is another: before its tokens end, run yarnd renew", y.user, y.who.Principal())
 		return "", nil, nil
 	}
 	keytab, err = os.ReadFile(c.opts.Keytab) // its size was looked at when we logged in

@@ -102,11 +102,10 @@ func (y *yarnCluster) Submit(ctx context.Context, l Launch) error {
 	if err != nil {
 		return err
 	}
-	tokens, done, err := y.forSubmission(ctx, l.Request)
+	done, err := y.forSubmission(ctx, l.Request, sc)
 	if err != nil {
 		return err
 	}
-	sc.AmContainerSpec.Tokens = tokens
 	err = y.start(ctx, id, l, sc)
 	done(err)
 	return err

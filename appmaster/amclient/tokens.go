@@ -16,12 +16,15 @@ import (
 	"github.com/yarnd/yarnd/identity"
 )
 
-// Delegate brings delegation tokens to the application, which are good until then.
-func (c *Client) Delegate(ctx context.Context, tokens *token.Credentials, until time.Time) error {
-	return c.call(ctx, "hand over new tokens", func(ctx context.Context) error {
-		_, err := c.session.Delegate(ctx, &ampb.DelegateRequest{Tokens: tokens.Append(nil, token.V0), Until: timestamppb.New(until)})
+// Delegate brings delegation tokens to the application, which are good until then, and tells until when those are that it
+// has now: it keeps its own, if they are good for longer.
+func (c *Client) Delegate(ctx context.Context, tokens *token.Credentials, until time.Time) (time.Time, error) {
+	var reply *ampb.DelegateReply
+	err := c.call(ctx, "hand over new tokens", func(ctx context.Context) (err error) {
+		reply, err = c.session.Delegate(ctx, &ampb.DelegateRequest{Tokens: tokens.Append(nil, token.V0), Until: timestamppb.New(until)})
 		return err
 	})
+	return reply.GetUntil().AsTime(), err
 }
 
 // KeepTokens keeps the delegation tokens in the file at path the newest that the application master has, for as long as

@@ -372,8 +372,10 @@ type Delegation struct {
 	Until  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until,proto3" json:"until,omitempty"`    // when the first token ends; absent: nobody knows
 	Renews bool                   `protobuf:"varint,2,opt,name=renews,proto3" json:"renews,omitempty"` // the application master gets new ones by itself
 	// For what there have to be tokens, beside the file system of the staging directory.
-	FileSystems     []string `protobuf:"bytes,3,rep,name=file_systems,json=fileSystems,proto3" json:"file_systems,omitempty"` // URLs
-	ResourceManager bool     `protobuf:"varint,4,opt,name=resource_manager,json=resourceManager,proto3" json:"resource_manager,omitempty"`
+	FileSystems     []string               `protobuf:"bytes,3,rep,name=file_systems,json=fileSystems,proto3" json:"file_systems,omitempty"` // URLs
+	ResourceManager bool                   `protobuf:"varint,4,opt,name=resource_manager,json=resourceManager,proto3" json:"resource_manager,omitempty"`
+	Since           *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`     // when they were got; absent: with the submission
+	Trouble         string                 `protobuf:"bytes,6,opt,name=trouble,proto3" json:"trouble,omitempty"` // why the application master cannot get new ones at the moment
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -436,6 +438,20 @@ func (x *Delegation) GetResourceManager() bool {
 	return false
 }
 
+func (x *Delegation) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Delegation) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
 type DelegateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tokens        []byte                 `protobuf:"bytes,1,opt,name=tokens,proto3" json:"tokens,omitempty"` // as in a file of Hadoop's
@@ -490,6 +506,7 @@ func (x *DelegateRequest) GetUntil() *timestamppb.Timestamp {
 
 type DelegateReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until,proto3" json:"until,omitempty"` // when the tokens end that it has now: its own, if they are good for longer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -522,6 +539,13 @@ func (x *DelegateReply) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DelegateReply.ProtoReflect.Descriptor instead.
 func (*DelegateReply) Descriptor() ([]byte, []int) {
 	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DelegateReply) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
 }
 
 type TokensRequest struct {
@@ -3358,17 +3382,20 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\aavoided\x18\x15 \x03(\v2\x1c.yarnd.appmaster.AvoidedNodeR\aavoided\x12;\n" +
 	"\n" +
 	"delegation\x18\x16 \x01(\v2\x1b.yarnd.appmaster.DelegationR\n" +
-	"delegation\"\xa4\x01\n" +
+	"delegation\"\xf0\x01\n" +
 	"\n" +
 	"Delegation\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
 	"\x06renews\x18\x02 \x01(\bR\x06renews\x12!\n" +
 	"\ffile_systems\x18\x03 \x03(\tR\vfileSystems\x12)\n" +
-	"\x10resource_manager\x18\x04 \x01(\bR\x0fresourceManager\"[\n" +
+	"\x10resource_manager\x18\x04 \x01(\bR\x0fresourceManager\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
+	"\atrouble\x18\x06 \x01(\tR\atrouble\"[\n" +
 	"\x0fDelegateRequest\x12\x16\n" +
 	"\x06tokens\x18\x01 \x01(\fR\x06tokens\x120\n" +
-	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x0f\n" +
-	"\rDelegateReply\"'\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"A\n" +
+	"\rDelegateReply\x120\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"'\n" +
 	"\rTokensRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\"]\n" +
 	"\vTokensReply\x12\x16\n" +
@@ -3687,73 +3714,75 @@ var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	9,  // 8: yarnd.appmaster.Info.avoided:type_name -> yarnd.appmaster.AvoidedNode
 	4,  // 9: yarnd.appmaster.Info.delegation:type_name -> yarnd.appmaster.Delegation
 	49, // 10: yarnd.appmaster.Delegation.until:type_name -> google.protobuf.Timestamp
-	49, // 11: yarnd.appmaster.DelegateRequest.until:type_name -> google.protobuf.Timestamp
-	50, // 12: yarnd.appmaster.TokensReply.ask_again:type_name -> google.protobuf.Duration
-	49, // 13: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
-	50, // 14: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
-	11, // 15: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
-	50, // 16: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
-	49, // 17: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
-	49, // 18: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
-	16, // 19: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
-	49, // 20: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
-	17, // 21: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
-	49, // 22: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	49, // 23: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
-	11, // 24: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
-	11, // 25: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
-	19, // 26: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
-	30, // 27: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
-	49, // 28: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
-	34, // 29: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
-	35, // 30: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
-	36, // 31: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
-	15, // 32: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
-	38, // 33: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
-	40, // 34: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
-	41, // 35: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	42, // 36: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
-	43, // 37: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	44, // 38: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
-	38, // 39: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
-	39, // 40: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
-	11, // 41: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
-	48, // 42: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
-	1,  // 43: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
-	2,  // 44: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
-	18, // 45: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
-	20, // 46: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
-	22, // 47: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
-	24, // 48: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
-	26, // 49: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
-	28, // 50: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
-	31, // 51: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
-	5,  // 52: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
-	7,  // 53: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
-	33, // 54: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	45, // 55: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	46, // 56: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
-	7,  // 57: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
-	3,  // 58: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
-	3,  // 59: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
-	19, // 60: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
-	21, // 61: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
-	23, // 62: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
-	25, // 63: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
-	27, // 64: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
-	29, // 65: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
-	32, // 66: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
-	6,  // 67: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
-	8,  // 68: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
-	37, // 69: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
-	14, // 70: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	47, // 71: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
-	8,  // 72: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
-	58, // [58:73] is the sub-list for method output_type
-	43, // [43:58] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	49, // 11: yarnd.appmaster.Delegation.since:type_name -> google.protobuf.Timestamp
+	49, // 12: yarnd.appmaster.DelegateRequest.until:type_name -> google.protobuf.Timestamp
+	49, // 13: yarnd.appmaster.DelegateReply.until:type_name -> google.protobuf.Timestamp
+	50, // 14: yarnd.appmaster.TokensReply.ask_again:type_name -> google.protobuf.Duration
+	49, // 15: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
+	50, // 16: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
+	11, // 17: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
+	50, // 18: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
+	49, // 19: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
+	49, // 20: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
+	16, // 21: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
+	49, // 22: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
+	17, // 23: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
+	49, // 24: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
+	49, // 25: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	11, // 26: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
+	11, // 27: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
+	19, // 28: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
+	30, // 29: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
+	49, // 30: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	34, // 31: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
+	35, // 32: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
+	36, // 33: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
+	15, // 34: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
+	38, // 35: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
+	40, // 36: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
+	41, // 37: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
+	42, // 38: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
+	43, // 39: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	44, // 40: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	38, // 41: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
+	39, // 42: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
+	11, // 43: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
+	48, // 44: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
+	1,  // 45: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
+	2,  // 46: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
+	18, // 47: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
+	20, // 48: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
+	22, // 49: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
+	24, // 50: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
+	26, // 51: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
+	28, // 52: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
+	31, // 53: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
+	5,  // 54: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
+	7,  // 55: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	33, // 56: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	45, // 57: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	46, // 58: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	7,  // 59: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	3,  // 60: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
+	3,  // 61: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
+	19, // 62: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
+	21, // 63: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
+	23, // 64: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
+	25, // 65: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
+	27, // 66: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
+	29, // 67: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
+	32, // 68: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
+	6,  // 69: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
+	8,  // 70: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
+	37, // 71: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	14, // 72: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
+	47, // 73: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	8,  // 74: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
+	60, // [60:75] is the sub-list for method output_type
+	45, // [45:60] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_appmaster_appmaster_proto_init() }

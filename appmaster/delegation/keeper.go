@@ -38,6 +38,7 @@ type Keeper struct {
 	mu  sync.Mutex
 	now Grant
 	got time.Time // zero: now is what the application master was started with
+	bad error     // why no new ones could be got the last time
 }
 
 // NewKeeper returns a keeper of o.First.
@@ -53,6 +54,23 @@ func (k *Keeper) Now() Grant {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.now
+}
+
+// Since is when the present ones were got; zero: they are what the application master was started with.
+func (k *Keeper) Since() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.got
+}
+
+// Stale tells that there is a source, and that the present ones are not of it: they are those of the submission.
+func (k *Keeper) Stale() bool { return k.opt.Source != nil && k.Since().IsZero() }
+
+// Trouble is why no new ones could be got the last time; nil: they could, or nobody tried.
+func (k *Keeper) Trouble() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.bad
 }
 
 // Renews tells that new ones come by themselves.
@@ -120,17 +138,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 func (k *Keeper) refresh(ctx context.Context) error {
 	g, err := k.opt.Source.Get(ctx)
-	if err != nil {
-		return err
+	k.mu.Lock()
+	k.bad = err
+	k.mu.Unlock()
+	if err == nil {
+		k.take(g)
 	}
-	k.take(g)
-	return nil
+	return err
 }
 
-// Push takes tokens that somebody brings. When it has returned nil they are saved for the next attempt.
+// Push takes tokens that somebody brings, unless the present ones are good for longer. When it has returned nil they are
+// saved for the next attempt; after another error than ErrNothing they are in use, and not saved.
 func (k *Keeper) Push(ctx context.Context, g Grant) error {
 	if len(g.Tokens.Tokens) == 0 {
 		return ErrNothing
+	}
+	if k.Now().Until.After(g.Until) {
+		return nil
 	}
 	merged := k.take(g)
 	if k.opt.Files == nil {

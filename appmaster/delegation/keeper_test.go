@@ -82,12 +82,15 @@ func TestTriedAgain(t *testing.T) {
 		defer cancel()
 		s := &issuer{life: time.Hour, fail: 41, began: time.Now()}
 		k := NewKeeper(Options{First: Grant{tokens("nn"), time.Now().Add(5 * time.Minute)}, Source: s})
-		if err := k.Begin(ctx); err == nil {
-			t.Fatal("no error")
+		if err := k.Begin(ctx); err == nil || k.Trouble() == nil || !k.Stale() {
+			t.Fatalf("%v, trouble %v", err, k.Trouble())
 		}
 		done := make(chan struct{})
 		go func() { k.Run(ctx); close(done) }()
 		time.Sleep(40 * time.Minute)
+		if k.Trouble() != nil || k.Stale() || k.Since().IsZero() {
+			t.Errorf("trouble %v, since %v", k.Trouble(), k.Since())
+		}
 		if len(s.asked) != 42 {
 			t.Errorf("asked %d times: %v", len(s.asked), s.asked)
 		}
@@ -145,6 +148,9 @@ func TestPush(t *testing.T) {
 		if len(g.Tokens.Tokens) != 2 || string(g.Tokens.Tokens["nn"].Password) != "newer" || !g.Until.Equal(now.Add(time.Hour)) || len(g.Tokens.Secrets) != 0 {
 			t.Errorf("%s: %v until %v", name, g.Tokens, g.Until)
 		}
+	}
+	if err := k.Push(ctx, Grant{tokens("nn"), now.Add(time.Minute)}); err != nil || string(k.Now().Tokens.Tokens["nn"].Password) != "newer" {
+		t.Errorf("those that end sooner took the place of others: %v", err)
 	}
 	later := NewKeeper(Options{First: Grant{tokens("nn"), now.Add(2 * time.Hour)}, Files: dir})
 	if err := later.Begin(ctx); err != nil || string(later.Now().Tokens.Tokens["nn"].Password) != "nn" {

@@ -27,6 +27,8 @@ func ShortLived() Composition {
 	}
 	c.Conf[YarnSite][rm+"delegation.token.remove-scan-interval"] = millis(TokenRenewal)
 	c.Conf[YarnSite][rm+"proxy-user-privileges.enabled"] = "true"
+	// With it a ResourceManager renews no token that is within three hours of its last day: it gets others, which are not ours.
+	c.Conf[YarnSite][rm+"system-credentials.valid-time-remaining"] = millis(time.Second)
 	return c
 }
 

@@ -72,6 +72,23 @@ func (s Sources) get(ctx context.Context, renewer string, t *Tokens) error {
 	return nil
 }
 
+// GetFor gets tokens that nobody is to renew, and tells when the first of them ends, for somebody with tickets whose name is
+// me. A token with a renewer could be submitted to YARN by no other than him: the ResourceManager renews what it gets, and
+// may not. It skips those without. When such end is learned from others, which are renewed once and cancelled.
+func (s Sources) GetFor(ctx context.Context, me string) (*Tokens, time.Time, error) {
+	probes, err := s.Get(ctx, me)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	until, err := probes.Renew(ctx)
+	probes.Cancel(ctx) //nolint:errcheck // they end by themselves
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	t, err := s.Get(ctx, "")
+	return t, until, err
+}
+
 func (t *Tokens) add(g given) {
 	t.Credentials.Add(g.Service, g.Token)
 	t.got = append(t.got, g)

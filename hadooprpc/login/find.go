@@ -30,9 +30,9 @@ type Options struct {
 }
 
 // Find finds who this process is. Without Kerberos that is a name, and nothing can fail but the reading of a token file.
-// With it, it is the owner of the keytab or of the ticket cache; with a token file it is whose tokens these are, and the
-// ticket cache counts only if KRB5CCNAME names it: the one of this account may be somebody else's, such as the node
-// manager's. Errors are *krb5.Error, *Error, or those of package token. The caller closes it.
+// With it, it is the owner of the keytab; or whose the tokens in a token file are, unless KRB5CCNAME names a ticket cache:
+// the one of this account may be somebody else's, such as the node manager's; or the owner of the ticket cache. Who has
+// tickets uses these alone: with a token one gets no others. Errors are *krb5.Error, *Error, or those of package token. The caller closes it.
 func Find(c *conf.Conf, o Options) (*Identity, error) {
 	getenv := o.Getenv
 	if getenv == nil {
@@ -42,7 +42,8 @@ func Find(c *conf.Conf, o Options) (*Identity, error) {
 		return nil, &Error{Reason: "a principal and a keytab belong together", Cure: "give both or neither"}
 	}
 	i := &Identity{}
-	if path := getenv(TokenFileVar); path != "" {
+	ticketed := ipc.Secure(c) && (o.Keytab != "" || getenv("KRB5CCNAME") != "")
+	if path := getenv(TokenFileVar); path != "" && !ticketed {
 		i.file = path
 		if err := i.reload(); err != nil {
 			return nil, &Error{Reason: "the tokens that " + TokenFileVar + " names cannot be read", Err: err}
@@ -67,7 +68,7 @@ func (i *Identity) find(c *conf.Conf, o Options, getenv func(string) string) err
 	case !ipc.Secure(c):
 		i.user = cmp.Or(byName, account(getenv))
 		return nil
-	case o.Keytab == "" && i.tokens != nil && getenv("KRB5CCNAME") == "":
+	case i.tokens != nil:
 		i.user = cmp.Or(byName, getenv("USER"), account(getenv))
 		return nil
 	}

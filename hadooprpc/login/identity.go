@@ -101,20 +101,25 @@ type Service struct {
 	What  string   // for messages: "hdfs://ns1"
 }
 
-// Token is the newest token for a service.
-func (i *Identity) Token(s Service) (token.Token, bool) {
+// Token is the newest token for a service, by when it was issued where tokens tell.
+func (i *Identity) Token(s Service) (newest token.Token, found bool) {
 	c := i.Tokens()
 	if c == nil || s.Kind == "" {
 		return token.Token{}, false
 	}
+	var issued time.Time
 	for _, name := range s.Names {
 		for _, t := range c.All(s.Kind) {
-			if strings.EqualFold(t.Service, name) {
-				return t, true
+			if !strings.EqualFold(t.Service, name) {
+				continue
+			}
+			d, err := token.ParseDelegation(t.Identifier)
+			if !found || err == nil && d.Issued.After(issued) {
+				newest, found, issued = t, true, d.Issued
 			}
 		}
 	}
-	return token.Token{}, false
+	return newest, found
 }
 
 // IPC completes o for a service: who calls, and on a cluster with Kerberos how he proves it, and what the server must

@@ -121,6 +121,11 @@ func TestByKeytab(t *testing.T) {
 	if err != nil || !got.Secure || got.Kerberos == nil || got.Kerberos.Service.Key != "some.principal" || got.RealUser != "" {
 		t.Errorf("%+v, %v", got, err)
 	}
+	o.Getenv = env("KRB5_CONFIG", vars("KRB5_CONFIG"), TokenFileVar, tokenFile(t, token.Token{Kind: token.KindHDFS, Service: "nn"}))
+	if who := find(t, secured(), o); who.Tokens() != nil || !who.Ticketed() {
+		t.Errorf("beside a keytab the tokens of a file count: %v", who.Tokens())
+	}
+	o.Getenv = vars
 	o.ProxyUser = "bob"
 	who = find(t, secured(), o)
 	got, err = who.IPC(ipc.Options{}, secured(), Service{Key: "some.principal"})
@@ -193,13 +198,13 @@ func TestFindErrors(t *testing.T) {
 		kind krb5.Kind
 		want string
 	}{
-		"no krb5.conf":                         {Options{Getenv: env("KRB5_CONFIG", "/nowhere/krb5.conf")}, krb5.BadConfig, "there is no /nowhere/krb5.conf"},
-		"no cache":                             {Options{Getenv: env("KRB5_CONFIG", krb, "KRB5CCNAME", "/nowhere/cache")}, krb5.NoCache, "kinit"},
-		"a cache in the kernel":                {Options{Getenv: env("KRB5_CONFIG", krb, "KRB5CCNAME", "KEYRING:persistent:0")}, krb5.BadCache, "KEYRING"},
-		"principal alone":                      {Options{Principal: "alice", Getenv: env("KRB5_CONFIG", krb)}, "", "belong together"},
-		"another's keytab":                     {Options{Principal: "bob", Keytab: keytab(t, "alice"), Getenv: env("KRB5_CONFIG", krb)}, krb5.BadKeytab, "alice@EXAMPLE.COM"},
-		"tokens and a cache that is not there": {Options{Getenv: env("KRB5_CONFIG", krb, "KRB5CCNAME", "/nowhere/cache", TokenFileVar, tokenFile(t))}, krb5.NoCache, "kinit"},
-		"no token file":                        {Options{Getenv: env(TokenFileVar, "/nowhere/tokens")}, "", TokenFileVar},
+		"no krb5.conf":                          {Options{Getenv: env("KRB5_CONFIG", "/nowhere/krb5.conf")}, krb5.BadConfig, "there is no /nowhere/krb5.conf"},
+		"no cache":                              {Options{Getenv: env("KRB5_CONFIG", krb, "KRB5CCNAME", "/nowhere/cache")}, krb5.NoCache, "kinit"},
+		"a cache in the kernel":                 {Options{Getenv: env("KRB5_CONFIG", krb, "KRB5CCNAME", "KEYRING:persistent:0")}, krb5.BadCache, "KEYRING"},
+		"principal alone":                       {Options{Principal: "alice", Getenv: env("KRB5_CONFIG", krb)}, "", "belong together"},
+		"another's keytab":                      {Options{Principal: "bob", Keytab: keytab(t, "alice"), Getenv: env("KRB5_CONFIG", krb)}, krb5.BadKeytab, "alice@EXAMPLE.COM"},
+		"tokens, and a cache that is not there": {Options{Getenv: env("KRB5_CONFIG", krb, "KRB5CCNAME", "/nowhere/cache", TokenFileVar, tokenFile(t))}, krb5.NoCache, "kinit"},
+		"no token file":                         {Options{Getenv: env(TokenFileVar, "/nowhere/tokens")}, "", TokenFileVar},
 	} {
 		who, err := Find(secured(), c.o)
 		if err == nil {

@@ -40,11 +40,12 @@ func (c *Credentials) Delegated() *Credentials {
 	return d
 }
 
-// Merge puts all tokens of d into c, each in place of the one for the same kind and service, under whatever alias.
+// Merge puts all tokens of d into c, each in place of those for the same kind and service, under the alias of one of them.
 func (c *Credentials) Merge(d *Credentials) {
 	for alias, t := range d.All("") {
 		for old, u := range c.All(t.Kind) {
 			if u.Service == t.Service {
+				delete(c.Tokens, old)
 				alias = old
 			}
 		}

@@ -45,17 +45,18 @@ func TestDelegatedAndMerge(t *testing.T) {
 	c := &Credentials{}
 	c.Add("am", Token{Kind: KindAMRM})
 	c.Add("nn", Token{Kind: KindHDFS, Service: "1.2.3.4:8020", Password: []byte("old")})
+	c.Add("nn again", Token{Kind: KindHDFS, Service: "1.2.3.4:8020", Password: []byte("older")})
 	c.Add("other", Token{Kind: "HIVE", Service: "hive"})
 	c.AddSecret("s", []byte("secret"))
 	d := c.Delegated()
-	if len(d.Tokens) != 2 || len(d.Secrets) != 0 || len(c.Tokens) != 3 {
+	if len(d.Tokens) != 3 || len(d.Secrets) != 0 || len(c.Tokens) != 4 {
 		t.Errorf("%v of %v", d, c)
 	}
 	newer := &Credentials{}
 	newer.Add("1.2.3.4:8020", Token{Kind: KindHDFS, Service: "1.2.3.4:8020", Password: []byte("new")})
 	newer.Add("x", Token{Kind: KindRM, Service: "rm"})
 	d.Merge(newer)
-	if len(d.Tokens) != 3 || string(d.Tokens["nn"].Password) != "new" || d.Tokens["x"].Service != "rm" {
+	if len(d.Tokens) != 3 || string(d.Tokens["nn again"].Password) != "new" || d.Tokens["x"].Service != "rm" {
 		t.Errorf("%v", d.Tokens)
 	}
 }

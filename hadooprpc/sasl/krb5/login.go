@@ -31,6 +31,8 @@ type Login struct {
 	turn   chan struct{}
 	lib    *client.Client // keeps the tickets that it got
 	read   time.Time      // modification time of the cache that lib has
+	wrong  error          // the KDC does not know this key or principal
+	since  time.Time      // of wrong
 	closed chan struct{}  // by Close
 	close  sync.Once
 
@@ -41,6 +43,9 @@ type Login struct {
 
 // nearEnd is how long before its end a ticket is not counted on any more: work has to be done with it.
 const nearEnd = 30 * time.Second
+
+// wrongPause is how long a key that the KDC did not take is not shown to it again: many a realm locks whom it refuses too often.
+const wrongPause = 30 * time.Minute
 
 // FromCache is the login of who has run kinit. Where the cache is filled anew, that is noticed.
 func FromCache(c *Config, path string) (*Login, error) {
@@ -211,6 +216,19 @@ func (l *Login) ticket(service string) (gssapi.Credential, error) {
 			return gssapi.Credential{}, expired(l.principal)
 		}
 	}
+	if l.wrong != nil && time.Since(l.since) < wrongPause {
+		return gssapi.Credential{}, l.wrong
+	}
+	cred, err := l.ask(service)
+	l.wrong = nil
+	if kind := KindOf(err); l.cache == "" && (kind == WrongPassword || kind == UnknownUser) {
+		l.wrong, l.since = err, time.Now()
+	}
+	return cred, err
+}
+
+// ask is ticket for who may ask the KDC.
+func (l *Login) ask(service string) (gssapi.Credential, error) {
 	cred, err := l.request(service)
 	if kind := KindOf(err); l.cache == "" && (kind == Expired || kind == Refused) {
 		// The library renews what it has, and does nothing else as long as that could be renewed; by now it cannot.

@@ -214,6 +214,15 @@ func TestFromKeytab(t *testing.T) {
 	if _, err := l.ServiceTicket(t.Context(), "nn/a.b"); KindOf(err) != Unreachable {
 		t.Errorf("no KDC: %v", err)
 	}
+	// What the KDC did not take is not shown to it again at once.
+	l.wrong, l.since = &Error{Kind: WrongPassword}, time.Now()
+	if _, err := l.ServiceTicket(t.Context(), "nn/a.b"); KindOf(err) != WrongPassword {
+		t.Errorf("just after it was refused: %v", err)
+	}
+	l.since = time.Now().Add(-wrongPause)
+	if _, err := l.ServiceTicket(t.Context(), "nn/a.b"); KindOf(err) != Unreachable || l.wrong != nil {
+		t.Errorf("later: %v", err)
+	}
 	if _, err := FromKeytab(c, path, "bob"); KindOf(err) != BadKeytab || !strings.Contains(err.Error(), "no key of bob@EXAMPLE.COM, but of alice@EXAMPLE.COM") {
 		t.Errorf("another's keytab: %v", err)
 	}
