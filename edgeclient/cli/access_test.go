@@ -134,6 +134,7 @@ func TestAccessLists(t *testing.T) {
 		t.Errorf("ann's command said %q", out)
 	}
 	ann.must("connect", app)
+	ann.refused(4, "it acts in the name of alice, and you are ann. Ask alice", "renew", app)
 	for _, args := range [][]string{{"status"}, {"logs"}, {"events"}, {"scale"}, {"connect"}} {
 		args = append(args, app)
 		if args[0] == "scale" {
