@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		defer from.Close()
-		_, err = hdfs.Upload(ctx, f, args[2], from, hdfs.UploadOptions{})
+		_, err = hdfs.Upload(ctx, f, args[2], from, hdfs.UploadOptions{CreateOptions: hdfs.CreateOptions{Overwrite: true}})
 		return err
 	case len(args) == 3 && args[0] == "get":
 		from, err := f.Open(ctx, args[1])
