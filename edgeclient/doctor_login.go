@@ -26,10 +26,26 @@ func (d *doctor) login(y *yarnCluster) bool {
 		}
 		d.warn("ticket", "it ends "+until(ends), next)
 	}
+	d.longLife(y)
 	if open := unprotected(y); len(open) > 0 {
 		d.warn("protection", exposed+strings.Join(open, ", and "), askToHide)
 	}
 	return true
+}
+
+// longLife looks at whether the cluster helps applications that outlive the tokens of their submission.
+func (d *doctor) longLife(y *yarnCluster) {
+	const setting, check = "yarn.resourcemanager.proxy-user-privileges.enabled", "long life"
+	value, err := y.rmSetting(d.ctx, setting)
+	switch {
+	case err != nil:
+		d.warn(check, "unknown: the ResourceManager's web port does not tell "+setting, "Ask an administrator, for applications of more than a week")
+	case strings.EqualFold(strings.TrimSpace(value), "true"):
+		d.judge(check, nil, func() string { return "an application with a keytab outlives its first tokens, and keeps its logs" })
+	default:
+		d.warn(check, "after the last day of its first tokens, usually the seventh, an application loses its logs, and its master cannot start again on a node that has not run it yet: "+setting+" is "+value,
+			"Ask an administrator, for applications of more than a week: see docs/kerberos.md")
+	}
 }
 
 // describeLogin says who we are and by what.

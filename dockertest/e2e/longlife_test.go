@@ -21,6 +21,9 @@ func TestSecureLongLife(t *testing.T) {
 	alice := c.Edge("alice").Ticketed(t)
 	a := submit(t, alice, "--workers", "2", "--worker-memory", "256MiB", "--wait", "workers:2", "--principal", "alice@EXAMPLE.TEST", "--keytab", layout.KeytabDir+"/alice.keytab")
 	begun := time.Now()
+	if r := alice.Run(t, "yarnd", "doctor"); r.Code != 0 || !strings.Contains(r.Stdout, "outlives its first tokens") {
+		t.Errorf("that the cluster helps is not told: %v", r)
+	}
 	countWords(t, alice, a)
 	if tokens := a.tokens(t); !tokens.Renews || time.Until(tokens.Until) > layout.TokenRenewal+time.Second {
 		t.Errorf("%+v", tokens)

@@ -15,12 +15,15 @@ import (
 func TestSecureDoctor(t *testing.T) {
 	c := dockertest.Running(t, "secure")
 	alice := c.Edge("alice").Ticketed(t)
-	none := alice.Ticketless(t)
 	dir := strings.TrimSpace(alice.Must(t, "mktemp", "-d"))
 	t.Cleanup(func() { alice.Run(t, "rm", "-rf", dir) })
 	alice.Must(t, "sh", "-c", "cd "+dir+` && sed 's/^ *kdc = .*/ kdc = nn.example.test:1/' /etc/krb5.conf > dead && sed 's/EXAMPLE\.TEST = {/OTHER.TEST = {/' /etc/krb5.conf > other &&
 KRB5CCNAME=`+dir+`/ended kinit -l 5s -k -t `+layout.KeytabDir+`/alice.keytab alice`)
 	const keytab = layout.KeytabDir + "/alice.keytab"
+	if r := alice.Run(t, "yarnd", "doctor"); r.Code != 0 || !strings.Contains(r.Stdout, "proxy-user-privileges.enabled is false") {
+		t.Errorf("what the cluster does not help with is not told: %v", r)
+	}
+	none := alice.Ticketless(t)
 	for _, x := range []struct {
 		what string
 		env  string

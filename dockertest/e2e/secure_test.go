@@ -102,7 +102,7 @@ END`)
 
 // Where the application master needs a token to ask for the nodes it has one.
 func TestSecureWorkersPerNode(t *testing.T) {
-	alice := dockertest.Running(t, "secure-auth").Edge("alice").Ticketed(t)
+	alice := dockertest.Running(t, "secure").Edge("alice").Ticketed(t)
 	a := submit(t, alice, "--worker-memory", "128MiB", "--pool", "wide=5,memory=128MiB,max-per-node=1", "--wait", "workers:3")
 	const waits = "2 workers wait: at most 1 of pool wide on a node, and 3 nodes have one"
 	await(t, "each node has one, and two wait", time.Minute, func() bool { return strings.Contains(a.must(t, "status"), waits) })
