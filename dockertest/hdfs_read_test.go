@@ -40,7 +40,7 @@ func TestReaderLosesReplicas(t *testing.T) {
 	data := make([]byte, 3*blockSize+1000)
 	rand.NewChaCha8([32]byte{7}).Read(data)
 	_, err = hdfs.Upload(ctx, fsys, name, bytes.NewReader(data), hdfs.UploadOptions{
-		CreateOptions: hdfs.CreateOptions{Replication: 2, BlockSize: blockSize, Overwrite: true}})
+		CreateOptions: hdfs.CreateOptions{Replication: 3, BlockSize: blockSize, Overwrite: true}})
 	ok(t, err)
 	t.Cleanup(func() { fsys.RemoveAll(context.Background(), name) })
 	holders := func() (hosts []string) {
@@ -53,7 +53,7 @@ func TestReaderLosesReplicas(t *testing.T) {
 		}
 		return hosts
 	}
-	for until := time.Now().Add(time.Minute); len(holders()) < 8; time.Sleep(100 * time.Millisecond) { // the second replicas are reported a little later
+	for until := time.Now().Add(time.Minute); len(holders()) < 12; time.Sleep(100 * time.Millisecond) { // the other replicas are reported a little later
 		if time.Now().After(until) {
 			t.Fatalf("only %v", holders())
 		}
@@ -88,7 +88,7 @@ func TestReaderLosesReplicas(t *testing.T) {
 			start := time.Now()
 			_, err = io.ReadFull(f, got[1<<20:])
 			took := time.Since(start)
-			ok(t, do.heal(ctx, host))
+			ok(t, do.heal(ctx, host)) // it may be a while until it serves again: the next one has a third replica
 			if err != nil || !bytes.Equal(got, data) {
 				t.Errorf("without %s: %v, or other bytes", host, err)
 			}
