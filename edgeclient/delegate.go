@@ -43,8 +43,7 @@ func (d *delegated) close() {
 }
 
 // delegate gets tokens of the file systems and, where that is needed, the ResourceManager. The renewer makes them last longer;
-// "" is nobody. Who came with tokens himself, as a
-// workflow's step does, passes them on, for with a token one gets no other.
+// "" is nobody. Who came with tokens himself, as a workflow's step does, passes them on, for with a token one gets no other.
 func (y *yarnCluster) delegate(ctx context.Context, n needs, renewer string) (*delegated, error) {
 	d := &delegated{all: &token.Credentials{}}
 	if have := y.who.Tokens(); have != nil {

@@ -29,10 +29,10 @@ type Options struct {
 	Getenv    func(string) string // nil: os.Getenv
 }
 
-// Find finds who this process is. Without Kerberos that is a name, and nothing can fail but the reading of a token file.
-// With it, it is the owner of the keytab; or whose the tokens in a token file are, unless KRB5CCNAME names a ticket cache:
-// the one of this account may be somebody else's, such as the node manager's; or the owner of the ticket cache. Who has
-// tickets uses these alone: with a token one gets no others. Errors are *krb5.Error, *Error, or those of package token. The caller closes it.
+// Find finds who this process is. Without Kerberos that is a name, and nothing else is looked at. With it, it is the owner of
+// the keytab; or whose the tokens in a token file are, unless KRB5CCNAME names a ticket cache: the one of this account may be
+// somebody else's, such as the node manager's; or the owner of the ticket cache. Who has tickets uses these alone: with a
+// token one gets no others. Errors are *krb5.Error or *Error. The caller closes it.
 func Find(c *conf.Conf, o Options) (*Identity, error) {
 	getenv := o.Getenv
 	if getenv == nil {
@@ -42,8 +42,7 @@ func Find(c *conf.Conf, o Options) (*Identity, error) {
 		return nil, &Error{Reason: "a principal and a keytab belong together", Cure: "give both or neither"}
 	}
 	i := &Identity{}
-	ticketed := ipc.Secure(c) && (o.Keytab != "" || getenv("KRB5CCNAME") != "")
-	if path := getenv(TokenFileVar); path != "" && !ticketed {
+	if path := getenv(TokenFileVar); path != "" && ipc.Secure(c) && o.Keytab == "" && getenv("KRB5CCNAME") == "" {
 		i.file = path
 		if err := i.reload(); err != nil {
 			return nil, &Error{Reason: "the tokens that " + TokenFileVar + " names cannot be read", Err: err}

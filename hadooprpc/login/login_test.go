@@ -90,6 +90,7 @@ func TestByName(t *testing.T) {
 		{Options{Getenv: env(UserVar, "alice")}, "alice"},
 		{Options{User: "bob", Getenv: env(UserVar, "alice")}, "bob"},
 		{Options{Getenv: env()}, account(env())},
+		{Options{Getenv: env(UserVar, "alice", TokenFileVar, "/nowhere/tokens")}, "alice"}, // nobody asks for tokens there
 	} {
 		who := find(t, site(), c.o)
 		if who.User() != c.want || who.Principal() != "" || who.Ticketed() {
