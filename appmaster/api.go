@@ -23,7 +23,7 @@ func (l *loop) newServer() *grpc.Server {
 		grpc.Creds(shaken{}),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.MaxRecvMsgSize(8<<20),
-		grpc.ReadBufferSize(4<<10),           // each worker has a line, on which little comes; 32 KiB would be most of our memory
+		grpc.ReadBufferSize(1<<10),           // each worker has a line, on which little comes; 32 KiB would be most of our memory
 		grpc.ConnectionTimeout(strangerTime), // HTTP/2's own handshake
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

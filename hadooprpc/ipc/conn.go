@@ -137,7 +137,9 @@ func (cn *conn) write() {
 			continue
 		}
 		var err error
-		if out, err = cn.protect(out[:0], buf); err == nil {
+		if cn.layer == nil {
+			_, err = cn.nc.Write(buf)
+		} else if out, err = cn.protect(out[:0], buf); err == nil {
 			_, err = cn.nc.Write(out)
 		}
 		if err != nil {
@@ -173,6 +175,7 @@ func (cn *conn) gather(buf []byte, c *call) []byte {
 	}
 }
 
+// protect appends stream to dst as it goes over the wire.
 func (cn *conn) protect(dst, stream []byte) ([]byte, error) {
 	if cn.layer == nil {
 		return append(dst, stream...), nil

@@ -174,7 +174,7 @@ func (cn *conn) readSASL() (*pb.RpcSasl, error) {
 // newConn wraps nc; start makes it live.
 func newConn(addr string, nc net.Conn, o Options) *conn {
 	return &conn{
-		addr: addr, nc: nc, in: bufio.NewReaderSize(nc, 32<<10),
+		addr: addr, nc: nc, in: bufio.NewReaderSize(nc, 8<<10),
 		log: o.Logger, maxResponse: o.MaxResponse, ping: o.PingInterval, idleAfter: o.IdleTimeout,
 		queue: make(chan *call, 64), done: make(chan struct{}), pending: make(map[int32]*call),
 	}

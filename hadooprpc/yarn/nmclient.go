@@ -1,8 +1,10 @@
 package yarn
 
 import (
+	"cmp"
 	"context"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,8 +29,13 @@ type nodeConn struct {
 	token token.Token
 }
 
+// nodeIdle is how long a connection to a node is kept without calls, unless the options say so. An order to a node is a
+// few calls, and hundreds of nodes have one each.
+const nodeIdle = 5 * time.Second
+
 // NewNMClient returns a client for all nodes. The token in o is ignored.
 func NewNMClient(o ipc.Options) *NMClient {
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, nodeIdle)
 	return &NMClient{opts: o, nodes: make(map[NodeID]*nodeConn)}
 }
 
