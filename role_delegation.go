@@ -16,6 +16,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/delegate"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/kms"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
@@ -35,6 +36,14 @@ func masterLogin(c *conf.Conf, app *spec.Application) (*login.Identity, error) {
 type tokenSource struct {
 	delegate.Sources // what is always open
 	m                *master
+}
+
+// kms is the client of a KMS.
+func (m *master) kms(p kms.Provider) (delegate.KMS, error) { return kms.New(p, kms.As(m.who)), nil }
+
+// kmsAway tells of a KMS that gives no token: that it is away must not end the tokens for the others.
+func (m *master) kmsAway(p kms.Provider, err error) {
+	m.log.Warn("no new token for a KMS: what there is stays", "kms", p.Service, "err", err)
 }
 
 // Get implements delegation.Source.
@@ -96,6 +105,7 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 
 func (m *master) source() (*tokenSource, error) {
 	s := &tokenSource{m: m}
+	s.KMS, s.Away = m.kms, m.kmsAway
 	s.Add(m.fs)
 	if !m.app.AsksTheCluster() {
 		return s, nil

@@ -22,9 +22,13 @@ import (
 type needs struct {
 	fileSystems []string // URLs
 	rm          bool     // there is a client of the ResourceManager: a driver, or an application master that asks it for its nodes
+	strict      bool     // no token that others can read on its way
+	warn        bool     // of such
 }
 
-func (r Request) needs() needs { return needs{r.FileSystems, r.Driver != "" || r.spreads()} }
+func (r Request) needs() needs {
+	return needs{r.FileSystems, r.Driver != "" || r.spreads(), r.Strict, true}
+}
 
 // delegated are tokens by which an application acts for its owner. They are closed when they are neither renewed nor
 // cancelled any more.
@@ -42,7 +46,7 @@ func (d *delegated) close() {
 	}
 }
 
-// delegate gets tokens of the file systems and, where that is needed, the ResourceManager. The renewer makes them last longer;
+// delegate gets tokens of the file systems, of the KMS that they name and, where that is needed, the ResourceManager. The renewer makes them last longer;
 // "" is nobody. Who came with tokens himself, as a workflow's step does, passes them on, for with a token one gets no other.
 func (y *yarnCluster) delegate(ctx context.Context, n needs, renewer string) (*delegated, error) {
 	d := &delegated{all: &token.Credentials{}}
@@ -79,6 +83,7 @@ func (y *yarnCluster) sources(ctx context.Context, n needs, d *delegated) (s del
 		return s, err
 	}
 	s.Add(f)
+	s.KMS = y.openKMS(n)
 	for _, u := range n.fileSystems {
 		f, err := hdfs.Open(ctx, y.conf, u, hdfs.Options{Login: y.who, Timeout: y.opts.CallTimeout, Logger: y.opts.Log})
 		if err != nil {

@@ -41,7 +41,7 @@ func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	d, err := y.delegate(ctx, needs{info.GetDelegation().GetFileSystems(), info.GetDelegation().GetResourceManager()}, "")
+	d, err := y.delegate(ctx, needs{fileSystems: info.GetDelegation().GetFileSystems(), rm: info.GetDelegation().GetResourceManager()}, "")
 	if err != nil {
 		return time.Time{}, err
 	}

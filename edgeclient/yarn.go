@@ -135,11 +135,17 @@ func (y *yarnCluster) call(ctx context.Context, what string, f func(context.Cont
 func (y *yarnCluster) fault(what string, err error) error {
 	var remote *ipc.RemoteError
 	var rejected *yarn.RejectedError
+	if errors.As(err, new(*Fault)) {
+		return err
+	}
 	if f := loginFault(what, err); f != err {
 		return f
 	}
 	if errors.As(err, new(*hdfs.Error)) {
 		return fsFault(what, err)
+	}
+	if f := kmsFault(what, err); f != err {
+		return f
 	}
 	switch {
 	case errors.As(err, &rejected):

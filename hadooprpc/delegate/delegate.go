@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/kms"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
@@ -17,6 +19,17 @@ type Sources struct {
 	FS     []hdfs.Delegation
 	RM     *yarn.Client // nil: none of it
 	RMName string       // its service in tokens
+	// KMS is the client of a KMS that a file system names, for the keys of its encryption zones. nil: none is asked.
+	KMS func(kms.Provider) (KMS, error)
+	// Away hears of a KMS that gives no token where the others' are wanted all the same. nil: its error is Get's.
+	Away func(kms.Provider, error)
+}
+
+// KMS gives tokens, as [kms.Client] does.
+type KMS interface {
+	DelegationToken(ctx context.Context, renewer string) (token.Token, error)
+	RenewToken(ctx context.Context, t token.Token) (time.Time, error)
+	CancelToken(ctx context.Context, t token.Token) error
 }
 
 // Add adds a file system, if it is one that gives tokens.
@@ -51,13 +64,23 @@ func (s Sources) Get(ctx context.Context, renewer string) (*Tokens, error) {
 }
 
 func (s Sources) get(ctx context.Context, renewer string, t *Tokens) error {
+	var keys []kms.Provider
 	for _, f := range s.FS {
 		tok, ok, err := f.DelegationToken(ctx, renewer)
 		if err != nil {
 			return err
 		}
-		if ok {
-			t.add(given{tok, f.RenewToken, f.CancelToken})
+		if !ok {
+			continue
+		}
+		t.add(given{tok, f.RenewToken, f.CancelToken})
+		if keys, err = s.addKMS(ctx, f, keys); err != nil {
+			return err
+		}
+	}
+	for _, p := range keys {
+		if err := s.getKMS(ctx, p, renewer, t); err != nil {
+			return err
 		}
 	}
 	if s.RM == nil {
@@ -69,6 +92,47 @@ func (s Sources) get(ctx context.Context, renewer string, t *Tokens) error {
 	}
 	tok.Kind, tok.Service = cmp.Or(tok.Kind, token.KindRM), s.RMName
 	t.add(given{tok, s.RM.RenewDelegationToken, s.RM.CancelDelegationToken})
+	return nil
+}
+
+// addKMS adds the KMS of a file system, if there is one that is not there yet: several file systems may have the same.
+func (s Sources) addKMS(ctx context.Context, f hdfs.Delegation, all []kms.Provider) ([]kms.Provider, error) {
+	if s.KMS == nil {
+		return all, nil
+	}
+	uri, err := f.KeyProvider(ctx)
+	if err != nil {
+		return all, err
+	}
+	p, ok, err := kms.Parse(uri)
+	if err != nil {
+		return all, s.away(ctx, kms.Provider{Service: uri}, err)
+	}
+	if !ok || slices.ContainsFunc(all, func(q kms.Provider) bool { return q.Service == p.Service }) {
+		return all, nil
+	}
+	return append(all, p), nil
+}
+
+func (s Sources) getKMS(ctx context.Context, p kms.Provider, renewer string, t *Tokens) error {
+	c, err := s.KMS(p)
+	if err != nil {
+		return s.away(ctx, p, err)
+	}
+	tok, err := c.DelegationToken(ctx, renewer)
+	if err != nil {
+		return s.away(ctx, p, err)
+	}
+	t.add(given{tok, c.RenewToken, c.CancelToken})
+	return nil
+}
+
+// away is a KMS's error, unless somebody else hears of it.
+func (s Sources) away(ctx context.Context, p kms.Provider, err error) error {
+	if s.Away == nil || ctx.Err() != nil {
+		return err
+	}
+	s.Away(p, err)
 	return nil
 }
 

@@ -22,6 +22,9 @@ type Delegation interface {
 	RenewToken(ctx context.Context, t token.Token) (time.Time, error)
 	// CancelToken ends a token, for its owner or renewer.
 	CancelToken(ctx context.Context, t token.Token) error
+	// KeyProvider is the URI of where the keys of its encryption zones are, such as a KMS, which has tokens of its own; ""
+	// where there is none.
+	KeyProvider(ctx context.Context) (uri string, err error)
 }
 
 var _ Delegation = (*remote)(nil)

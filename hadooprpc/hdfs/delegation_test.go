@@ -112,6 +112,35 @@ func TestDelegation(t *testing.T) {
 	}
 }
 
+// Where the keys are says the NameNode, else the configuration.
+func TestKeyProvider(t *testing.T) {
+	const theirs, ours = "kms://http@nn.example.com:9600/kms", "kms://http@conf.example.com:9600/kms"
+	named, silent := startFake(t, hdfstest.Options{KeyProvider: theirs}), startFake(t, hdfstest.Options{})
+	for _, c := range []struct {
+		fake *hdfstest.Cluster
+		set  map[string]string
+		want string
+	}{
+		{silent, nil, ""},
+		{silent, map[string]string{"hadoop.security.key.provider.path": " " + ours + "\n"}, ours},
+		{silent, map[string]string{"dfs.encryption.key.provider.uri": ours}, ours},
+		{named, map[string]string{"hadoop.security.key.provider.path": ours}, theirs},
+		{named, map[string]string{"hadoop.security.key.provider.path": ours, "dfs.client.ignore.namenode.default.kms.uri": "true"}, ours},
+		{named, map[string]string{"dfs.client.ignore.namenode.default.kms.uri": "true"}, ""},
+	} {
+		fsys, err := Open(t.Context(), conf.FromMap(c.set).With(map[string]string{"fs.defaultFS": c.fake.URL()}), "", Options{})
+		must(t, err)
+		if got, err := fsys.(Delegation).KeyProvider(t.Context()); err != nil || got != c.want {
+			t.Errorf("%v: %q, %v, want %q", c.set, got, err, c.want)
+		}
+		must(t, fsys.Close())
+	}
+	wrong := conf.FromMap(map[string]string{"fs.defaultFS": named.URL(), "dfs.client.ignore.namenode.default.kms.uri": "perhaps"})
+	if _, err := Open(t.Context(), wrong, "", Options{}); err == nil || !strings.Contains(err.Error(), "dfs.client.ignore.namenode.default.kms.uri") {
+		t.Errorf("%v", err)
+	}
+}
+
 // What a token is for is written as Java writes it.
 func TestNameNodeService(t *testing.T) {
 	set := map[string]string{"hadoop.security.authentication": "kerberos", "dfs.nameservices": "ProdNS,fed",

@@ -149,6 +149,9 @@ func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Id
 	if r.blockSize, err = explicit(c, "dfs.blocksize", c.Bytes); err != nil {
 		return nil, err
 	}
+	if r.keys, err = keyProviderOf(c); err != nil {
+		return nil, err
+	}
 	if r.timeout <= 0 {
 		r.timeout = defaultTimeout
 	}

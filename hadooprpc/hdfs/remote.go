@@ -35,6 +35,7 @@ type remote struct {
 	transfer    transferSecurity
 	who, own    *login.Identity // own: who, where Close ends it, or nil
 	service     login.Service
+	keys        keyProvider
 
 	keyMu sync.Mutex
 	key   *nnpb.DataEncryptionKey // nil: not asked for yet, or there is none

@@ -51,6 +51,9 @@ func (i *Identity) Proxied() bool { return i.proxied }
 // Ticketed tells whether there are tickets: who has only tokens gets no others.
 func (i *Identity) Ticketed() bool { return i.tickets != nil }
 
+// Tickets are where our tickets come from; nil where there are none.
+func (i *Identity) Tickets() sasl.TicketSource { return i.tickets }
+
 // Expires is when the ticket in the cache ends, and until when it can be renewed; zero with a keytab, and without tickets
 // of our own.
 func (i *Identity) Expires() (ends, renewable time.Time) {

@@ -32,6 +32,19 @@ func ParseDelegation(identifier []byte) (Delegation, error) {
 	return d, nil
 }
 
+// Append appends the identifier of a delegation token, as an issuer makes it. For tests.
+func (d Delegation) Append(dst []byte) []byte {
+	dst = append(dst, 0) // version
+	for _, text := range []string{d.Owner, d.Renewer, d.RealUser} {
+		dst = appendText(dst, text)
+	}
+	const masterKey = 2
+	for _, n := range []int64{d.Issued.UnixMilli(), d.Max.UnixMilli(), d.Sequence, masterKey} {
+		dst = appendVInt(dst, n)
+	}
+	return dst
+}
+
 // Delegated returns a copy with the tokens by which one acts for somebody at a service of the cluster, and nothing that
 // YARN gave for its own protocols: no AMRM, container, node manager or client token, and no secrets.
 func (c *Credentials) Delegated() *Credentials {

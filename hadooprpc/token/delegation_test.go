@@ -20,6 +20,9 @@ func TestParseDelegation(t *testing.T) {
 	if err != nil || d != (Delegation{"alice@EXAMPLE.COM", "yarn", "oozie", now, now.Add(time.Hour), 7}) {
 		t.Errorf("%+v, %v", d, err)
 	}
+	if back, err := ParseDelegation(d.Append(nil)); err != nil || back != d {
+		t.Errorf("%+v, %v, want %+v", back, err, d)
+	}
 	for n := range b {
 		if _, err := ParseDelegation(b[:n]); err == nil {
 			t.Errorf("%d bytes of %d were enough", n, len(b))

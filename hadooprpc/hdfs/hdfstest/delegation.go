@@ -13,6 +13,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
 // Lives of a delegation token. Source: dfs.namenode.delegation.token.*.
@@ -107,41 +108,13 @@ func (c *Cluster) delegate(call *hadooptest.Call, req *pb.GetDelegationTokenRequ
 		until: now.Add(renewLife), max: now.Add(maxLife)}
 	t.text = fmt.Sprintf("token for %s: HDFS_DELEGATION_TOKEN owner=%s, renewer=%s, realUser=, issueDate=%d, maxDate=%d, sequenceNumber=%d, masterKeyId=2",
 		t.owner, call.User, t.renewer, now.UnixMilli(), t.max.UnixMilli(), d.last)
-	id := delegationIdentifier(call.User, t.renewer, now, t.max, d.last)
+	id := token.Delegation{Owner: call.User, Renewer: t.renewer, Issued: now, Max: t.max, Sequence: int64(d.last)}.Append(nil)
 	if d.tokens == nil {
 		d.tokens = map[string]*delegated{}
 	}
 	d.tokens[string(id)] = t
 	return &pb.GetDelegationTokenResponse{Token: &pb.Token{Identifier: id, Password: t.password,
 		Kind: proto.String("HDFS_DELEGATION_TOKEN"), Service: proto.String("")}}, nil
-}
-
-// delegationIdentifier is a token's, as a Writable. Source: AbstractDelegationTokenIdentifier.writeImpl.
-func delegationIdentifier(owner, renewer string, issued, max time.Time, number int32) []byte {
-	b := []byte{0} // version
-	for _, text := range []string{owner, renewer, ""} {
-		b = append(appendVInt(b, int64(len(text))), text...)
-	}
-	for _, n := range []int64{issued.UnixMilli(), max.UnixMilli(), int64(number), 2} {
-		b = appendVInt(b, n)
-	}
-	return b
-}
-
-// appendVInt appends a number that is not negative. Source: WritableUtils.writeVLong.
-func appendVInt(dst []byte, n int64) []byte {
-	if n <= 127 {
-		return append(dst, byte(n))
-	}
-	k := 0
-	for rest := n; rest != 0; rest >>= 8 {
-		k++
-	}
-	dst = append(dst, byte(-112-k))
-	for i := k - 1; i >= 0; i-- {
-		dst = append(dst, byte(n>>(8*i)))
-	}
-	return dst
 }
 
 func (c *Cluster) renewDelegated(call *hadooptest.Call, req *pb.RenewDelegationTokenRequest) (*pb.RenewDelegationTokenResponse, error) {

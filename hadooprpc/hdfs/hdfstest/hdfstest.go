@@ -27,6 +27,8 @@ type Options struct {
 	Transfer Transfer
 	// Checksum is what they send with the bytes of a block: CRC32C, CRC32 or NULL. "": CRC32C.
 	Checksum string
+	// KeyProvider is the URI that the NameNode names for the keys of its encryption zones, of which it has none.
+	KeyProvider string
 	// Logger hears about connections and calls at debug level. nil: nobody does.
 	Logger *slog.Logger
 }
@@ -42,6 +44,7 @@ type Cluster struct {
 	checksum uint32
 	secrets  secrets
 
+	keys       string // URI
 	secure     bool
 	delegation delegation
 
@@ -85,7 +88,7 @@ func Start(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	host := cmp.Or(o.Host, "127.0.0.1")
-	c := &Cluster{dir: dir, tree: newTree(dir), transfer: o.Transfer}
+	c := &Cluster{dir: dir, tree: newTree(dir), transfer: o.Transfer, keys: o.KeyProvider}
 	if c.checksum, err = checksumType(o.Checksum); err != nil {
 		return nil, err
 	}

@@ -2723,6 +2723,7 @@ type FsServerDefaults struct {
 	Replication         *uint32                `protobuf:"varint,4,req,name=replication" json:"replication,omitempty"`
 	FileBufferSize      *uint32                `protobuf:"varint,5,req,name=file_buffer_size,json=fileBufferSize" json:"file_buffer_size,omitempty"`
 	EncryptDataTransfer *bool                  `protobuf:"varint,6,opt,name=encrypt_data_transfer,json=encryptDataTransfer" json:"encrypt_data_transfer,omitempty"`
+	KeyProviderUri      *string                `protobuf:"bytes,9,opt,name=key_provider_uri,json=keyProviderUri" json:"key_provider_uri,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -2797,6 +2798,13 @@ func (x *FsServerDefaults) GetEncryptDataTransfer() bool {
 		return *x.EncryptDataTransfer
 	}
 	return false
+}
+
+func (x *FsServerDefaults) GetKeyProviderUri() string {
+	if x != nil && x.KeyProviderUri != nil {
+		return *x.KeyProviderUri
+	}
+	return ""
 }
 
 type UpdateBlockForPipelineRequest struct {
@@ -3247,7 +3255,7 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\x15SetPermissionResponse\"\x1a\n" +
 	"\x18GetServerDefaultsRequest\"i\n" +
 	"\x19GetServerDefaultsResponse\x12L\n" +
-	"\x0fserver_defaults\x18\x01 \x02(\v2#.yarnd.hadoop.hdfs.FsServerDefaultsR\x0eserverDefaults\"\x8b\x02\n" +
+	"\x0fserver_defaults\x18\x01 \x02(\v2#.yarnd.hadoop.hdfs.FsServerDefaultsR\x0eserverDefaults\"\xb5\x02\n" +
 	"\x10FsServerDefaults\x12\x1d\n" +
 	"\n" +
 	"block_size\x18\x01 \x02(\x04R\tblockSize\x12,\n" +
@@ -3255,7 +3263,8 @@ const file_yarnd_hadoop_hdfs_namenode_proto_rawDesc = "" +
 	"\x11write_packet_size\x18\x03 \x02(\rR\x0fwritePacketSize\x12 \n" +
 	"\vreplication\x18\x04 \x02(\rR\vreplication\x12(\n" +
 	"\x10file_buffer_size\x18\x05 \x02(\rR\x0efileBufferSize\x122\n" +
-	"\x15encrypt_data_transfer\x18\x06 \x01(\bR\x13encryptDataTransfer\"x\n" +
+	"\x15encrypt_data_transfer\x18\x06 \x01(\bR\x13encryptDataTransfer\x12(\n" +
+	"\x10key_provider_uri\x18\t \x01(\tR\x0ekeyProviderUri\"x\n" +
 	"\x1dUpdateBlockForPipelineRequest\x126\n" +
 	"\x05block\x18\x01 \x02(\v2 .yarnd.hadoop.hdfs.ExtendedBlockR\x05block\x12\x1f\n" +
 	"\vclient_name\x18\x02 \x02(\tR\n" +
