@@ -329,3 +329,40 @@ func TestMeanIsNotBelievedForEver(t *testing.T) {
 	w.Running = 0
 	s.want(s.after(time.Minute), 1, Hold, "")
 }
+
+// When a container was asked for that was there before this core was is not known: how soon
+// its worker comes does not tell how long a start takes.
+func TestTakeoverTeachesNoDelay(t *testing.T) {
+	s := tell(t, Config{}, 0, 200)
+	s.pool().Wanted, s.pool().Starting = 12, 10 // two were asked for, and are not allocated
+	s.work(3000, 0, 0, time.Second)
+	d := s.after(2 * time.Second)
+	s.come(10) // back from before
+	s.pool().Starting = 0
+	if d = s.after(time.Second); d.Inputs.Delay != 5*time.Second {
+		t.Errorf("workers that came back teach a delay of %v", d.Inputs.Delay)
+	}
+	s.view.Now += 20 * time.Second // what this core asked for itself teaches
+	s.pool().Live, s.pool().Busy = d.Want, float64(d.Want)
+	if d = s.after(0); d.Inputs.Delay < 20*time.Second {
+		t.Errorf("a start of 20 s teaches a delay of %v", d.Inputs.Delay)
+	}
+}
+
+// A worker that the scheduler has lost, and whose container is there, may come back: that is
+// no start either.
+func TestReturnTeachesNoDelay(t *testing.T) {
+	s := tell(t, Config{}, 0, 100)
+	s.pool().Wanted = 4
+	s.come(4)
+	s.work(40, 4, 0, time.Second)
+	s.after(0)
+	s.come(3)
+	s.pool().Starting = 1
+	s.after(time.Second)
+	s.come(4)
+	s.pool().Starting = 0
+	if d := s.after(0); d.Inputs.Delay != 5*time.Second {
+		t.Errorf("a worker that came back teaches a delay of %v", d.Inputs.Delay)
+	}
+}

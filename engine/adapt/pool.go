@@ -12,7 +12,7 @@ type pool struct {
 	moved time.Duration // when that grew, or a worker came
 
 	// asks are the times of what was asked for and is not there, oldest first: as many as
-	// want is above live.
+	// want is above live. unasked is that of one of which nobody knows when it was asked for.
 	asks  []time.Duration
 	live  int
 	given int // live ones, and containers that are no workers yet
@@ -41,6 +41,10 @@ type moment struct {
 	busy   float64
 }
 
+// unasked is the time of an ask of before there was this core, and of a worker that was lost
+// while its container is there: when it comes, that tells nothing of how long a start takes.
+const unasked time.Duration = math.MinInt64
+
 const (
 	keptDelays = 32
 	keptPast   = 4096
@@ -48,7 +52,7 @@ const (
 )
 
 func newPool(now time.Duration, p *Pool) *pool {
-	return &pool{want: p.Wanted, moved: now, live: p.Live, given: p.Live + p.Starting, round: p.Round, answered: now, probing: -1, asks: times(now, p.Wanted-p.Live)}
+	return &pool{want: p.Wanted, moved: now, live: p.Live, given: p.Live + p.Starting, round: p.Round, answered: now, probing: -1, asks: times(unasked, p.Wanted-p.Live)}
 }
 
 func times(at time.Duration, n int) []time.Duration {
@@ -67,8 +71,8 @@ func (m *pool) observe(now, patience time.Duration, p *Pool) {
 		for range min(came, len(m.asks)) {
 			// One that had to wait for another to go, or for the cluster to have room, does not
 			// tell how long a start takes.
-			if took := now - m.asks[0]; p.Draining == 0 && took <= patience {
-				m.sample(took)
+			if asked := m.asks[0]; asked != unasked && p.Draining == 0 && now-asked <= patience {
+				m.sample(now - asked)
 			}
 			m.asks = m.asks[1:]
 		}
@@ -82,14 +86,16 @@ func (m *pool) observe(now, patience time.Duration, p *Pool) {
 }
 
 // pending has as many asks as want is above live: what is lost is asked for anew, what is
-// taken back is the newest.
+// taken back is the newest. Containers that are there and that no ask is for need not be
+// asked for.
 func (m *pool) pending(now time.Duration) {
 	n := max(0, m.want-m.live)
 	if len(m.asks) == 0 {
 		m.answered = now
 	}
-	if n > len(m.asks) {
-		m.asks = append(slices.Clone(m.asks), times(now, n-len(m.asks))...)
+	if more := n - len(m.asks); more > 0 {
+		there := min(more, max(0, m.given-m.live-len(m.asks)))
+		m.asks = slices.Concat(times(unasked, there), m.asks, times(now, more-there))
 	}
 	m.asks = m.asks[:n]
 	if n == 0 {
