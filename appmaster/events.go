@@ -82,7 +82,9 @@ func (l *loop) noteEvent(ev reconcile.Event) {
 	case reconcile.NodeLost:
 		l.note("node.lost", ev.Node, "the cluster says that it is lost")
 	case reconcile.Preempt:
-		l.note("container.preempting", strings.Join(ev.IDs, ","), "the cluster is about to take it away (strict: %v)", ev.Strict)
+		for _, id := range ev.IDs {
+			l.note("container.preempting", id, "the cluster is about to take it away (strict: %v)", ev.Strict)
+		}
 	case reconcile.Release:
 		for _, id := range ev.IDs {
 			l.note("container.drained", id, "%s", ev.Reason)
@@ -133,13 +135,17 @@ func (l *loop) noteAction(a reconcile.Action) {
 		l.note("pool.shrinking", a.Pool, "the scheduler drains workers until %d are left", a.To)
 	case reconcile.NoteDrain:
 		l.note("worker.draining", a.ID, "%s", a.Why)
-	case reconcile.NoteExit:
-		text := a.Cause.Describe(a.Status)
-		if a.Diagnostics != "" {
-			text += ": " + strings.TrimSpace(a.Diagnostics)
-		}
-		l.note("container.exited", a.ID, "of pool %s on %s: %s", a.Pool, a.Node, text)
 	}
+}
+
+// noteEnd notes how a container ended, now or under an earlier attempt: with the time, and as a rule the number, that it
+// had there.
+func (l *loop) noteEnd(x *ampb.Exit) {
+	text := x.Cause
+	if x.Diagnostics != "" {
+		text += ": " + strings.TrimSpace(x.Diagnostics)
+	}
+	l.events.add(x.When.AsTime(), "container.exited", x.Container, fmt.Sprintf("of pool %s on %s: %s", x.Pool, x.Node, text))
 }
 
 // noteAvoided notes which nodes get no containers from now on, and which do again.

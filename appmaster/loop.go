@@ -353,7 +353,9 @@ func (l *loop) noteExit(a reconcile.NoteExit) {
 		l.endpoint = nil
 		l.publish()
 	}
-	l.exits = append(l.exits, l.exitInfo(a))
+	x := l.exitInfo(a)
+	l.noteEnd(x)
+	l.exits = append(l.exits, x)
 	if len(l.exits) > memory.MaxExits {
 		l.exits = l.exits[1:]
 	}

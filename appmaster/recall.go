@@ -51,8 +51,10 @@ func (l *loop) recall(last *memory.State, r provider.Registered) {
 	}
 	l.log.Info("going on where an earlier attempt ended", "attempt", last.Attempt, "containers", len(last.Containers), "adopted", len(r.Adopted))
 	for _, e := range last.Exits {
-		l.exits = append(l.exits, &ampb.Exit{Container: e.Container, Pool: e.Pool, Node: e.Node, Cause: e.Cause, Status: e.Status,
-			Diagnostics: e.Diagnostics, Blameless: e.Blameless, When: timestamppb.New(e.When)})
+		x := &ampb.Exit{Container: e.Container, Pool: e.Pool, Node: e.Node, Cause: e.Cause, Status: e.Status,
+			Diagnostics: e.Diagnostics, Blameless: e.Blameless, When: timestamppb.New(e.When)}
+		l.noteEnd(x)
+		l.exits = append(l.exits, x)
 	}
 	for _, p := range last.Scaling {
 		if s := l.scaling[p.Pool]; s != nil {

@@ -67,6 +67,8 @@ type eventRow struct {
 	Kind   string    `json:"kind"`
 	Object string    `json:"object"`
 	Text   string    `json:"text"`
+	// Decision is what the scheduler decided, with the numbers behind it.
+	Decision *decisionRow `json:"decision,omitempty"`
 }
 
 func eventListing(rows []eventRow) listing[eventRow] {
@@ -131,7 +133,7 @@ func (t *teller) news(ctx context.Context) ([]eventRow, error) {
 		}
 		t.am = next
 		for _, e := range list {
-			rows = append(rows, eventRow{e.When.UTC(), "appmaster", e.Kind, e.Object, e.Text})
+			rows = append(rows, eventRow{Time: e.When.UTC(), Source: "appmaster", Kind: e.Kind, Object: e.Object, Text: e.Text})
 		}
 	}
 	if t.cluster != nil {
@@ -140,7 +142,12 @@ func (t *teller) news(ctx context.Context) ([]eventRow, error) {
 		if list, next, err := t.cluster.Events(bounded, t.sched); err == nil {
 			t.sched = next
 			for _, e := range list {
-				rows = append(rows, eventRow{e.When.UTC(), "scheduler", e.Kind, e.Object, e.Text})
+				row := eventRow{Time: e.When.UTC(), Source: "scheduler", Kind: e.Kind, Object: e.Object, Text: e.Text}
+				if e.Decision != nil {
+					d := newDecisionRow(*e.Decision)
+					row.Decision = &d
+				}
+				rows = append(rows, row)
 			}
 		}
 	}

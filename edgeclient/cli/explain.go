@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -118,7 +120,9 @@ func (c *command) explainWorker(ctx context.Context, s sight, app, name string) 
 		if err != nil {
 			return err
 		}
-		addContainer(&x, events)
+		if err := addContainer(&x, app, name, events); err != nil {
+			return err
+		}
 	}
 	if x.Answer == "" {
 		return &edgeclient.Fault{Code: edgeclient.NotFound, What: fmt.Sprintf("%s remembers no worker %q", app, name), Next: "See yarnd worker list " + app + ", and yarnd events " + app}
@@ -126,13 +130,31 @@ func (c *command) explainWorker(ctx context.Context, s sight, app, name string) 
 	return c.showExplained(x)
 }
 
-// addContainer adds what the application master knows of a worker's container.
-func addContainer(x *explained, events []edgeclient.Event) {
+// addContainer adds what the application master knows of a worker's container, whose id ends
+// so. That of several is refused.
+func addContainer(x *explained, app, end string, events []edgeclient.Event) error {
+	ids := map[string]bool{}
+	if x.Answer != "" { // the scheduler knows whose it is
+		ids[x.Of] = true
+	}
 	for _, ev := range events {
-		if !strings.HasPrefix(ev.Kind, "container.") || !strings.HasSuffix(ev.Object, x.Of) {
+		if strings.HasPrefix(ev.Kind, "container.") && strings.HasSuffix(ev.Object, end) {
+			ids[ev.Object] = true
+		}
+	}
+	switch like := slices.Sorted(maps.Keys(ids)); {
+	case ids[end]:
+		x.Of = end
+	case len(like) > 1:
+		return &edgeclient.Fault{Code: edgeclient.Usage, What: fmt.Sprintf("%q is the end of %d containers' ids, such as %s", end, len(like), strings.Join(like[:min(3, len(like))], ", ")),
+			Next: "Give more of it: yarnd explain " + app + " " + like[0]}
+	case len(like) == 1:
+		x.Of = like[0]
+	}
+	for _, ev := range events {
+		if !strings.HasPrefix(ev.Kind, "container.") || ev.Object != x.Of {
 			continue
 		}
-		x.Of = ev.Object
 		x.Detail = append(x.Detail, ev.When.UTC().Format(time.RFC3339)+" "+ev.Kind+": "+ev.Text)
 		switch ev.Kind {
 		case "container.exited":
@@ -147,6 +169,7 @@ func addContainer(x *explained, events []edgeclient.Event) {
 			}
 		}
 	}
+	return nil
 }
 
 // schedulerFault gives a refusal of the scheduler's its exit code.
@@ -214,6 +237,7 @@ type decisionRow struct {
 	Time   time.Time `json:"time"`
 	Pool   string    `json:"pool"`
 	Kind   string    `json:"kind"`
+	Bound  string    `json:"bound,omitempty"` // what keeps it below what would be of use
 	From   int       `json:"from"`
 	To     int       `json:"to"`
 	Reason string    `json:"reason"`
@@ -284,7 +308,7 @@ func addMaster(ctx context.Context, row *scalingRow, s sight) error {
 
 func newDecisionRow(d client.Decision) decisionRow {
 	in := d.Inputs
-	out := decisionRow{Time: d.Time.UTC(), Pool: d.Pool, Kind: d.Kind, From: d.Before, To: d.Want, Reason: d.Reason, Inputs: inputsRow{
+	out := decisionRow{Time: d.Time.UTC(), Pool: d.Pool, Kind: d.Kind, Bound: d.Bound, From: d.Before, To: d.Want, Reason: d.Reason, Inputs: inputsRow{
 		Running: in.Running, Starting: in.Starting, Draining: in.Draining, Pending: in.Pending, Tasks: in.Tasks, Waiting: in.Waiting, Unknown: in.Unknown,
 		Work: in.Work.Seconds(), Path: in.Path.Seconds(), Width: in.Width, Goal: in.Goal.Seconds(), Finish: in.Finish.Seconds(),
 		Stream: in.Stream, Enough: in.Enough, Peak: in.Peak, Busy: in.Busy, Memory: in.Memory, Delay: in.Delay.Seconds(), Unmet: in.Unmet.Seconds(), Failures: in.Failures,

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,13 +96,17 @@ func TestFindTask(t *testing.T) {
 
 func TestEventForms(t *testing.T) {
 	rows := []eventRow{
-		{testTime, "appmaster", "container.exited", "c_02", "of pool worker on nm1: was killed by signal 9"},
-		{testTime.Add(20 * time.Millisecond), "scheduler", "worker.left", "c_02", "bad\x1b[1m\ttext"},
+		{testTime, "appmaster", "container.exited", "c_02", "of pool worker on nm1: was killed by signal 9", nil},
+		{testTime.Add(20 * time.Millisecond), "scheduler", "worker.left", "c_02", "bad\x1b[1m\ttext", nil},
+		{testTime.Add(30 * time.Millisecond), "scheduler", "scale.hold", "worker", "from 4 to 4: 60 would be of use, the maximum is 4", &decisionRow{
+			Time: testTime.Add(30 * time.Millisecond), Pool: "worker", Kind: "hold", Bound: "maximum", From: 4, To: 4, Reason: "60 would be of use, the maximum is 4",
+			Inputs: inputsRow{Running: 4, Tasks: 90, Enough: 60, Delay: 2},
+		}},
 	}
 	golden(t, "event", func(b *bytes.Buffer, format string) error { return eventListing(rows).write(b, format) })
 	golden(t, "eventline", func(b *bytes.Buffer, format string) error {
 		c := &command{Streams: Streams{Out: b}, output: format}
-		return c.writeEvent(rows[1])
+		return errors.Join(c.writeEvent(rows[1]), c.writeEvent(rows[2]))
 	})
 }
 
@@ -128,10 +133,10 @@ func TestTopForms(t *testing.T) {
 }
 
 func TestScalingForms(t *testing.T) {
-	held := client.Decision{Time: testTime, Pool: "worker", Kind: "hold", Before: 4, Want: 4, Reason: "90 tasks can run, 3m of one worker's time; 60 would be of use, the maximum is 4",
+	held := client.Decision{Time: testTime, Pool: "worker", Kind: "hold", Bound: "maximum", Before: 4, Want: 4, Reason: "90 tasks can run, 3m of one worker's time; 60 would be of use, the maximum is 4",
 		Inputs: client.Inputs{Running: 4, Tasks: 90, Work: 3 * time.Minute, Width: 90, Goal: 15 * time.Second, Finish: 45 * time.Second, Enough: 12, Peak: 12, Busy: 3.5, Delay: 2 * time.Second}}
 	raised := held
-	raised.Kind, raised.Before, raised.Reason = "raise", 1, "nobody knows yet how long 90 tasks take: 4 workers try"
+	raised.Kind, raised.Bound, raised.Before, raised.Reason = "raise", "", 1, "nobody knows yet how long 90 tasks take: 4 workers try"
 	s := &client.Scaling{
 		Explanation: client.Explanation{Answer: "Pool worker shall have 4 workers, between 0 and 4: " + held.Reason + "."},
 		Pools: []client.PoolNow{
@@ -151,16 +156,41 @@ func TestScalingForms(t *testing.T) {
 }
 
 func TestExplainedContainer(t *testing.T) {
+	began := []edgeclient.Event{
+		{When: testTime, Kind: "container.allocated", Object: "c_01_07", Text: "for pool worker on nm1"},
+		{When: testTime, Kind: "container.exited", Object: "c_01_08", Text: "another"},
+	}
 	x := explained{Of: "_07"}
-	addContainer(&x, []edgeclient.Event{
-		{When: testTime, Kind: "container.allocated", Object: "c_07", Text: "for pool worker on nm1"},
-		{When: testTime, Kind: "container.exited", Object: "c_08", Text: "another"},
-	})
-	if x.Of != "c_07" || x.State != "starting" || x.Answer != "Its container was allocated for pool worker on nm1; its worker has not joined." {
+	if err := addContainer(&x, "last", "_07", began); err != nil {
+		t.Fatal(err)
+	}
+	if x.Of != "c_01_07" || x.State != "starting" || x.Answer != "Its container was allocated for pool worker on nm1; its worker has not joined." {
 		t.Errorf("%+v", x)
 	}
-	addContainer(&x, []edgeclient.Event{{When: testTime, Kind: "container.exited", Object: "c_07", Text: "of pool worker on nm1: was preempted"}})
+	ended := []edgeclient.Event{{When: testTime, Kind: "container.exited", Object: "c_01_07", Text: "of pool worker on nm1: was preempted"}}
+	if err := addContainer(&x, "last", "_07", ended); err != nil {
+		t.Fatal(err)
+	}
 	if x.State != "left" || len(x.Detail) != 2 || !strings.HasSuffix(x.Answer, "Its container: of pool worker on nm1: was preempted.") {
 		t.Errorf("%+v", x)
+	}
+	// Who could be meant is said, whoever knows of them.
+	other := []edgeclient.Event{{When: testTime, Kind: "container.exited", Object: "c_02_07", Text: "elsewhere"}}
+	for _, tt := range []struct {
+		x      explained
+		end    string
+		events []edgeclient.Event
+	}{
+		{explained{Of: "_07"}, "_07", append(other, began...)},
+		{explained{Of: "c_01_07", Answer: "It is running."}, "_07", other},
+	} {
+		err := addContainer(&tt.x, "last", tt.end, tt.events)
+		if err == nil || !strings.Contains(err.Error(), `"_07" is the end of 2 containers' ids, such as c_01_07, c_02_07`) {
+			t.Errorf("%v", err)
+		}
+	}
+	x = explained{Of: "c_02_07"}
+	if err := addContainer(&x, "last", "c_02_07", append(other, began...)); err != nil || x.Answer != "Its container: elsewhere." {
+		t.Errorf("%v, %+v", err, x)
 	}
 }

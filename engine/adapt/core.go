@@ -1,6 +1,7 @@
 package adapt
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 // Config has the core's few knobs. The zero value of each means its default.
 type Config struct {
 	Horizon time.Duration // within which work shall be done. Default 5 s
-	Delay   time.Duration // from request to ready, until that was measured. Default 5 s
+	Delay   time.Duration // from request to ready, until that was measured or recalled. Default 5 s
 	Idle    time.Duration // for how long fewer must have been enough before one goes. Default 60 s
 	Step    time.Duration // while nothing is known twice as many try after each. Default 1 s
 	Unmet   time.Duration // after which an ask without any answer is given up for now. Default 30 s
@@ -41,6 +42,7 @@ func def[T int | float64 | time.Duration](v *T, d T) {
 type Core struct {
 	cfg    Config
 	pools  map[string]*pool
+	delays map[string]time.Duration // by pool: of a core before this one
 	trying map[class]trial
 }
 
@@ -60,7 +62,15 @@ func classOf(w *graph.Demand) class { return class{w.Job, w.Class} }
 
 // New returns a core that knows nothing yet.
 func New(cfg Config) *Core {
-	return &Core{cfg: cfg.withDefaults(), pools: map[string]*pool{}, trying: map[class]trial{}}
+	return &Core{cfg: cfg.withDefaults(), pools: map[string]*pool{}, delays: map[string]time.Duration{}, trying: map[class]trial{}}
+}
+
+// Recall tells how long a start took in a pool by what a core before this one knew:
+// Inputs.Delay of its last decision. It holds until that was measured anew.
+func (c *Core) Recall(pool string, delay time.Duration) {
+	if delay > 0 {
+		c.delays[pool] = delay
+	}
 }
 
 // Decide returns a decision for each pool of v, in their order. It is meant to be called
@@ -94,7 +104,7 @@ func (c *Core) decide(now time.Duration, m *pool, p *Pool, d *demand) Decision {
 	in := Inputs{
 		Min: p.Min, Max: p.Max, Live: p.Live, Draining: p.Draining, Starting: p.Starting, Pending: max(0, m.want-p.Live),
 		Tasks: d.tasks, Waiting: d.waiting, Unknown: d.unknown, Path: d.path, Headroom: p.Headroom, Failures: p.Failures,
-		Delay: m.delay(c.cfg.Delay), Work: seconds(d.work), Width: d.width(), Memory: c.memory(p),
+		Delay: m.delay(cmp.Or(c.delays[p.Name], c.cfg.Delay)), Work: seconds(d.work), Width: d.width(), Memory: c.memory(p),
 	}
 	in.Goal = max(in.Path, c.cfg.Horizon, 3*in.Delay)
 	in.Finish = seconds(d.finish(m.want))

@@ -250,6 +250,8 @@ type Event struct {
 	Kind   string // job.opened, worker.left, …
 	Object string // whom it is about
 	Text   string // what happened and why, for people
+	// Decision is what was decided, with the numbers behind it; nil: it is no decision.
+	Decision *Decision
 }
 
 // Events tells what happened after an earlier answer's next, 0 at first, as far as
@@ -260,7 +262,12 @@ func (c *Client) Events(ctx context.Context, since uint64) (list []Event, next u
 		return nil, since, fmt.Errorf("ask for events: %w", err)
 	}
 	for _, e := range r.GetEvents().GetEvent() {
-		list = append(list, Event{time.UnixMicro(e.AtUs), e.Kind, e.Object, e.Text})
+		ev := Event{When: time.UnixMicro(e.AtUs), Kind: e.Kind, Object: e.Object, Text: e.Text}
+		if e.Decision != nil {
+			d := decision(e.Decision)
+			ev.Decision = &d
+		}
+		list = append(list, ev)
 	}
 	return list, r.GetEvents().GetNext(), nil
 }

@@ -44,6 +44,7 @@ type Decision struct {
 	Time         time.Time
 	Pool         string
 	Kind         string // hold, raise, withdraw, lower, limit
+	Bound        string // what keeps Want below what would be of use: failures, unmet, maximum, room; "": nothing
 	Before, Want int
 	Reason       string // for people
 	Inputs       Inputs
@@ -131,7 +132,7 @@ func explanation(m *wire.Explanation) Explanation {
 func decision(m *wire.Decision) Decision {
 	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 	out := Decision{
-		Time: time.UnixMicro(m.AtUs), Pool: m.Pool, Kind: m.Kind, Before: int(m.Before), Want: int(m.Want), Reason: m.Reason,
+		Time: time.UnixMicro(m.AtUs), Pool: m.Pool, Kind: m.Kind, Bound: m.Bound, Before: int(m.Before), Want: int(m.Want), Reason: m.Reason,
 		Inputs: Inputs{
 			Running: int(m.Running), Starting: int(m.Starting), Draining: int(m.Draining), Pending: int(m.Pending),
 			Tasks: int(m.Tasks), Waiting: int(m.Waiting), Unknown: int(m.Unknown), Work: us(m.WorkUs), Path: us(m.PathUs), Width: int(m.Width),

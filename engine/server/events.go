@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -11,19 +12,47 @@ import (
 	"github.com/yarnd/yarnd/engine/wire"
 )
 
-// chronicle remembers what happened, for people, in two rings: so that a job whose
-// tasks all fail does not make the rest forgotten.
+// chronicle remembers what happened, for people, in a ring for each sort of events: so that
+// neither a job whose tasks all fail nor a thousand workers that leave make the rest forgotten.
 type chronicle struct {
-	last          uint64 // number of the newest event
-	news, failed  []*wire.Event
-	atNews, atEnd int // oldest in each, once it is full
+	last  uint64 // number of the newest event
+	rings [sorts]ring
 }
+
+// ring has the latest events of a sort.
+type ring struct {
+	list   []*wire.Event
+	oldest int // once it is full
+}
+
+// The sorts of events.
+const (
+	ofAll = iota
+	ofFailures
+	ofWorkers
+	ofDecisions
+	sorts
+)
 
 const (
 	maxNews       = 2048
 	maxFailed     = 1024
+	maxOfWorkers  = 4096 // as many as two thousand workers that come and go
+	maxDecisions  = 512
 	maxEventBytes = 500 // of an event's text
 )
+
+func sortOf(e *wire.Event) (sort, limit int) {
+	switch {
+	case e.Kind == taskFailed:
+		return ofFailures, maxFailed
+	case strings.HasPrefix(e.Kind, "worker."):
+		return ofWorkers, maxOfWorkers
+	case e.Decision != nil:
+		return ofDecisions, maxDecisions
+	}
+	return ofAll, maxNews
+}
 
 // number makes the next event's number: microseconds since 1970, made to grow, so
 // that numbers grow from one scheduler to the next as well.
@@ -32,13 +61,18 @@ func (c *chronicle) number(now time.Time) uint64 {
 	return c.last
 }
 
-func remember(ring *[]*wire.Event, oldest *int, limit int, e *wire.Event) {
-	if len(*ring) < limit {
-		*ring = append(*ring, e)
+func (r *ring) add(e *wire.Event, limit int) {
+	if len(r.list) < limit {
+		r.list = append(r.list, e)
 		return
 	}
-	(*ring)[*oldest] = e
-	*oldest = (*oldest + 1) % limit
+	r.list[r.oldest] = e
+	r.oldest = (r.oldest + 1) % limit
+}
+
+// all returns a ring's events, oldest first.
+func (r *ring) all() []*wire.Event {
+	return slices.Concat(r.list[r.oldest:], r.list[:r.oldest])
 }
 
 // after returns the events after a number, oldest first. One that is above the
@@ -48,8 +82,8 @@ func (c *chronicle) after(since uint64) []*wire.Event {
 		since = 0
 	}
 	var out []*wire.Event
-	for _, ring := range [][]*wire.Event{c.news, c.failed} {
-		for _, e := range ring {
+	for i := range c.rings {
+		for _, e := range c.rings[i].list {
 			if e.Number > since {
 				out = append(out, e)
 			}
@@ -65,10 +99,14 @@ func (l *loop) event(kind, object, format string, args ...any) *wire.Event {
 
 // tell notes that something happened.
 func (l *loop) tell(kind, object, format string, args ...any) {
+	l.told(l.event(kind, object, format, args...))
+}
+
+// told keeps an event, and has the scheduler know it that takes over.
+func (l *loop) told(e *wire.Event) {
 	if l.replaying {
 		return // it is recorded
 	}
-	e := l.event(kind, object, format, args...)
 	l.record(0, &wire.Record{Body: &wire.Record_Event{Event: e}})
 	l.events.add(e)
 }
@@ -76,11 +114,8 @@ func (l *loop) tell(kind, object, format string, args ...any) {
 // add remembers an event.
 func (c *chronicle) add(e *wire.Event) {
 	c.last = max(c.last, e.Number)
-	if e.Kind == taskFailed {
-		remember(&c.failed, &c.atEnd, maxFailed, e)
-	} else {
-		remember(&c.news, &c.atNews, maxNews, e)
-	}
+	sort, limit := sortOf(e)
+	c.rings[sort].add(e, limit)
 }
 
 const taskFailed = "task.failed"

@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +37,8 @@ func (l *loop) explainPools(e *wire.Explanation) {
 	for i := range l.scaler.pools {
 		e.Pool = append(e.Pool, l.poolNow(&l.scaler.pools[i]))
 	}
-	for _, d := range l.scaler.decisions() {
-		e.Decision = append(e.Decision, decisionOut(d))
+	for _, ev := range l.events.rings[ofDecisions].all() {
+		e.Decision = append(e.Decision, ev.Decision)
 	}
 	s := l.core.Shrunk()
 	e.DrainedWorkers, e.DrainedAttempts, e.DrainedResults = uint32(s.Workers), uint32(s.Attempts), uint32(s.Results)
@@ -91,7 +93,7 @@ func (l *loop) poolNow(p *PoolState) *wire.PoolNow {
 func decisionOut(d decision) *wire.Decision {
 	in := &d.Inputs
 	out := &wire.Decision{
-		AtUs: d.at.UnixMicro(), Pool: d.Pool, Kind: string(d.Kind), Before: uint32(d.Before), Want: uint32(d.Want), Reason: d.Reason,
+		AtUs: d.at.UnixMicro(), Pool: d.Pool, Kind: string(d.Kind), Bound: string(d.Bound), Before: uint32(d.Before), Want: uint32(d.Want), Reason: d.Reason,
 		Running: uint32(in.Live), Starting: uint32(in.Starting), Draining: uint32(in.Draining), Pending: uint32(in.Pending),
 		Tasks: uint64(in.Tasks), Waiting: uint64(in.Waiting), Unknown: uint64(in.Unknown), WorkUs: in.Work.Microseconds(), PathUs: in.Path.Microseconds(),
 		Width: uint64(in.Width), GoalUs: in.Goal.Microseconds(), FinishUs: in.Finish.Microseconds(), Enough: uint64(in.Enough), Peak: uint64(in.Peak),
@@ -160,6 +162,8 @@ func (l *loop) whyWaiting(why *sched.Why, e *wire.Explanation) {
 
 func (l *loop) whyReady(why *sched.Why, class *graph.Class, e *wire.Explanation) {
 	switch {
+	case l.back.on:
+		e.Answer = l.back.waits(l.now, l.opts.Return)
 	case why.Alone:
 		e.Answer = "It ran when a worker died, and may be why: it waits for a worker that has nothing else to do, to run alone."
 	case why.Workers == 0:
@@ -229,22 +233,24 @@ func count(n int, one, more string) string {
 // ---- workers ---------------------------------------------------------------------
 
 // explainWorker tells what became of a worker, by its container's id or the end of it.
-func (l *loop) explainWorker(name string, e *wire.Explanation) error {
-	if full, n := l.workerLike(name); n > 1 {
-		return wire.Errorf(wire.Invalid, "%q is the end of %d workers' ids: give more of it", name, n)
-	} else if n == 1 {
-		name = full
+func (l *loop) explainWorker(end string, e *wire.Explanation) error {
+	names := l.workersLike(end)
+	switch len(names) {
+	case 0:
+		return wire.Errorf(wire.NotFound, "no worker %s is remembered", end)
+	case 1:
+	default:
+		return wire.Errorf(wire.Invalid, "%q is the end of %d workers' ids, such as %s: give more of it", end, len(names), strings.Join(names[:min(3, len(names))], ", "))
 	}
-	for _, ev := range l.events.after(0) {
-		if !strings.HasSuffix(ev.Object, name) || !strings.HasPrefix(ev.Kind, "worker.") {
+	name := names[0]
+	for _, ev := range l.events.rings[ofWorkers].all() {
+		if ev.Object != name {
 			continue
 		}
-		name = ev.Object
 		e.Answer = ev.Kind + ": " + ev.Text + "."
 		e.Detail = append(e.Detail, time.UnixMicro(ev.AtUs).UTC().Format(time.RFC3339)+" "+ev.Kind+": "+ev.Text)
 	}
-	w := l.workerNames[name]
-	switch {
+	switch w := l.workerNames[name]; {
 	case w != nil && w.settled:
 		info, _ := l.core.Worker(w.id)
 		e.State = w.state(info.Phase != "working")
@@ -252,8 +258,11 @@ func (l *loop) explainWorker(name string, e *wire.Explanation) error {
 		if why := l.drains[name]; why != "" {
 			e.Answer = "It is being drained: " + why + "."
 		}
-	case e.Answer == "":
-		return wire.Errorf(wire.NotFound, "no worker %s is remembered", name)
+	case w != nil:
+		e.State, e.Answer = "joining", "It is connected, and says what it holds."
+	case l.back.on && l.back.expected[name]:
+		e.State = "away"
+		e.Answer = fmt.Sprintf("It is not back: this scheduler took over %v ago, and waits for it.", l.now.Sub(l.back.began).Round(time.Second))
 	default:
 		e.State = "left"
 	}
@@ -261,15 +270,26 @@ func (l *loop) explainWorker(name string, e *wire.Explanation) error {
 	return nil
 }
 
-// workerLike finds a worker by the end of its name, and counts those that have it.
-func (l *loop) workerLike(end string) (name string, n int) {
-	for full := range l.workerNames {
-		switch {
-		case full == end:
-			return full, 1
-		case strings.HasSuffix(full, end):
-			name, n = full, n+1
+// workersLike finds the workers, there, waited for or remembered, whose names end so: one
+// alone if that is its whole name.
+func (l *loop) workersLike(end string) []string {
+	found := map[string]bool{}
+	add := func(name string) {
+		if strings.HasSuffix(name, end) {
+			found[name] = true
 		}
 	}
-	return name, n
+	for name := range l.workerNames {
+		add(name)
+	}
+	for name := range l.back.expected {
+		add(name)
+	}
+	for _, ev := range l.events.rings[ofWorkers].list {
+		add(ev.Object)
+	}
+	if found[end] {
+		return []string{end}
+	}
+	return slices.Sorted(maps.Keys(found))
 }

@@ -91,6 +91,9 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 		l.recallTooks(b.Took)
 	case *wire.Record_Event:
 		l.events.add(b.Event)
+		if d := b.Event.Decision; d != nil {
+			l.scaler.recallDecision(d)
+		}
 	case *wire.Record_Snapshot:
 		l.recallSnapshot(b.Snapshot)
 	default:

@@ -43,12 +43,12 @@ func (in poolStates) handle(l *loop) { l.scaler.pools = in.list }
 func (in poolStates) origin() *wire.Conn { return nil }
 
 const (
-	decideEvery  = time.Second
-	tellAgain    = 3 * time.Second // a number that the fleet does not seem to have heard
-	maxDecisions = 512
+	decideEvery = time.Second
+	tellAgain   = 3 * time.Second // a number that the fleet does not seem to have heard
+	boundAgain  = time.Minute     // after which a bound is news again
 )
 
-// scaler decides how large the pools are that adapt, and remembers why.
+// scaler decides how large the pools are that adapt. What it decided is in the chronicle.
 type scaler struct {
 	core  *adapt.Core
 	pools []PoolState
@@ -56,8 +56,13 @@ type scaler struct {
 	idle  bool      // nothing was to be done then
 	told  map[string]toldPool
 	now   map[string]decision // the latest of each pool
-	past  []decision          // those that changed something, a ring
-	next  int                 // oldest of past, once that is full
+	bound map[poolBound]time.Time
+}
+
+// poolBound is a bound of a pool's; scaler.bound has when it was last in force.
+type poolBound struct {
+	pool  string
+	bound adapt.Bound
 }
 
 type toldPool struct {
@@ -71,7 +76,7 @@ type decision struct {
 }
 
 func newScaler(cfg adapt.Config) scaler {
-	return scaler{core: adapt.New(cfg), idle: true, told: map[string]toldPool{}, now: map[string]decision{}}
+	return scaler{core: adapt.New(cfg), idle: true, told: map[string]toldPool{}, now: map[string]decision{}, bound: map[poolBound]time.Time{}}
 }
 
 // scale decides once a second, and as soon as there is work where there was none.
@@ -87,11 +92,11 @@ func (l *loop) scale() {
 		return
 	}
 	for _, d := range s.core.Decide(v) {
-		full := d.Bound == adapt.Room && s.now[d.Pool].Bound != adapt.Room
-		if d.Kind != adapt.Hold || full {
-			l.noteDecision(d)
+		now := decision{l.now, d}
+		if bound := s.newlyBound(&now); d.Kind != adapt.Hold || bound {
+			l.noteDecision(now)
 		}
-		s.now[d.Pool] = decision{l.now, d}
+		s.now[d.Pool] = now
 		l.tellFleet(d)
 	}
 }
@@ -117,14 +122,29 @@ func (l *loop) tellFleet(d adapt.Decision) {
 	}
 }
 
-func (l *loop) noteDecision(d adapt.Decision) {
-	s := &l.scaler
-	l.tell("scale."+string(d.Kind), d.Pool, "from %d to %d: %s", d.Before, d.Want, d.Reason)
-	if x := (decision{l.now, d}); len(s.past) < maxDecisions {
-		s.past = append(s.past, x)
-	} else {
-		s.past[s.next] = x
-		s.next = (s.next + 1) % maxDecisions
+// newlyBound reports whether a pool begins to be kept from what would be of use: by
+// something that has not kept it for a while, so that what comes and goes is told once.
+func (s *scaler) newlyBound(d *decision) bool {
+	if d.Bound == adapt.Unbound {
+		return false
+	}
+	last, ever := s.bound[poolBound{d.Pool, d.Bound}]
+	s.bound[poolBound{d.Pool, d.Bound}] = d.at
+	return !ever || d.at.Sub(last) >= boundAgain
+}
+
+// noteDecision has people, and the next scheduler, know of a decision.
+func (l *loop) noteDecision(d decision) {
+	e := l.event("scale."+string(d.Kind), d.Pool, "from %d to %d: %s", d.Before, d.Want, d.Reason)
+	e.Decision = decisionOut(d)
+	l.told(e)
+}
+
+// recallDecision takes in what an earlier scheduler decided.
+func (s *scaler) recallDecision(d *wire.Decision) {
+	s.core.Recall(d.Pool, time.Duration(d.DelayUs)*time.Microsecond)
+	if d.Bound != "" {
+		s.bound[poolBound{d.Pool, adapt.Bound(d.Bound)}] = time.UnixMicro(d.AtUs)
 	}
 }
 
@@ -182,11 +202,6 @@ func (l *loop) addWorker(p *adapt.Pool, w *worker) {
 		p.Youngest = age
 	}
 	p.Busy += min(1, float64(info.Assigned-info.Parked)/float64(max(1, info.Slots)))
-}
-
-// decisions returns those that changed something, the oldest first.
-func (s *scaler) decisions() []decision {
-	return append(slices.Clone(s.past[s.next:]), s.past[:s.next]...)
 }
 
 // latest returns the newest decision of each pool that adapts, by name.

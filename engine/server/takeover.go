@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
@@ -122,11 +121,25 @@ func (l *loop) lookForReturn() {
 	}
 	l.back.on = false
 	if missing := slices.Sorted(maps.Keys(l.back.expected)); len(missing) > 0 {
-		l.tell("worker.missing", strings.Join(missing[:min(len(missing), 10)], " "), "%d workers did not come back within %v: what only they had is computed again", len(missing), l.now.Sub(b.began).Round(time.Millisecond))
+		for _, name := range missing {
+			l.tell("worker.missing", name, "it did not come back to the next scheduler within %v, one of %d: what only it had is computed again", l.now.Sub(b.began).Round(time.Millisecond), len(missing))
+			l.record(0, &wire.Record{Body: &wire.Record_Member{Member: &wire.MemberRecord{Name: name, Left: true}}}) // nobody waits for it once more
+		}
+		b.expected = nil
 		l.log.Warn("workers did not come back", "workers", missing)
 	}
 	l.log.Info("tasks are given out again", "after", l.now.Sub(l.back.began))
 	l.step(sched.Resume{})
+}
+
+// waits says what a task waits for that could begin, in the time after a takeover.
+func (b *returning) waits(now time.Time, most time.Duration) string {
+	left := b.began.Add(most).Sub(now)
+	if !b.last.IsZero() {
+		left = min(left, b.last.Add(most/4).Sub(now))
+	}
+	return fmt.Sprintf("Nothing is given out yet: this scheduler took over %v ago and waits for workers to come back, who may have it already: %d are not back. If no other comes it begins within %v.",
+		now.Sub(b.began).Round(time.Second), len(b.expected), max(0, left).Round(time.Second))
 }
 
 // sayAway tells people when the journal cannot be written, and when it can again.

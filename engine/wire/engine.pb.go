@@ -5806,6 +5806,7 @@ type Event struct {
 	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`              // job.opened, worker.left, …
 	Object        string                 `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`          // whom it is about
 	Text          string                 `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`              // what happened and why, for people
+	Decision      *Decision              `protobuf:"bytes,6,opt,name=decision,proto3" json:"decision,omitempty"`      // of scale.raise and the like
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5873,6 +5874,13 @@ func (x *Event) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *Event) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
 }
 
 // Explain asks why a task is where it is, what became of a worker (its container's id,
@@ -6201,6 +6209,7 @@ type Decision struct {
 	Failures      uint32                 `protobuf:"varint,25,opt,name=failures,proto3" json:"failures,omitempty"`
 	Stream        float64                `protobuf:"fixed64,26,opt,name=stream,proto3" json:"stream,omitempty"`
 	Headroom      *uint32                `protobuf:"varint,27,opt,name=headroom,proto3,oneof" json:"headroom,omitempty"` // workers; absent: unknown
+	Bound         string                 `protobuf:"bytes,28,opt,name=bound,proto3" json:"bound,omitempty"`              // what keeps want below what would be of use: failures, unmet, maximum, room; "": nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6422,6 +6431,13 @@ func (x *Decision) GetHeadroom() uint32 {
 		return *x.Headroom
 	}
 	return 0
+}
+
+func (x *Decision) GetBound() string {
+	if x != nil {
+		return x.Bound
+	}
+	return ""
 }
 
 // PutBundle announces a bundle by its hash and carries a piece of it, in order.
@@ -7033,13 +7049,14 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\x05since\x18\x01 \x01(\x04R\x05since\"G\n" +
 	"\x06Events\x12)\n" +
 	"\x05event\x18\x01 \x03(\v2\x13.yarnd.engine.EventR\x05event\x12\x12\n" +
-	"\x04next\x18\x02 \x01(\x04R\x04next\"t\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\"\xa8\x01\n" +
 	"\x05Event\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x13\n" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06object\x18\x04 \x01(\tR\x06object\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"]\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\x122\n" +
+	"\bdecision\x18\x06 \x01(\v2\x16.yarnd.engine.DecisionR\bdecision\"]\n" +
 	"\aExplain\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\bR\x04task\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x14\n" +
@@ -7066,7 +7083,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\arunning\x18\b \x01(\rR\arunning\x12\x1a\n" +
 	"\bdraining\x18\t \x01(\rR\bdraining\x12.\n" +
 	"\x06latest\x18\n" +
-	" \x01(\v2\x16.yarnd.engine.DecisionR\x06latest\"\xaf\x05\n" +
+	" \x01(\v2\x16.yarnd.engine.DecisionR\x06latest\"\xc5\x05\n" +
 	"\bDecision\x12\x13\n" +
 	"\x05at_us\x18\x01 \x01(\x03R\x04atUs\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x12\n" +
@@ -7095,7 +7112,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\bunmet_us\x18\x18 \x01(\x03R\aunmetUs\x12\x1a\n" +
 	"\bfailures\x18\x19 \x01(\rR\bfailures\x12\x16\n" +
 	"\x06stream\x18\x1a \x01(\x01R\x06stream\x12\x1f\n" +
-	"\bheadroom\x18\x1b \x01(\rH\x00R\bheadroom\x88\x01\x01B\v\n" +
+	"\bheadroom\x18\x1b \x01(\rH\x00R\bheadroom\x88\x01\x01\x12\x14\n" +
+	"\x05bound\x18\x1c \x01(\tR\x05boundB\v\n" +
 	"\t_headroom\"c\n" +
 	"\tPutBundle\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
@@ -7273,14 +7291,15 @@ var file_yarnd_engine_engine_proto_depIdxs = []int32{
 	19, // 65: yarnd.engine.WorkerInfo.load:type_name -> yarnd.engine.Load
 	18, // 66: yarnd.engine.TaskDetail.failure:type_name -> yarnd.engine.Failure
 	66, // 67: yarnd.engine.Events.event:type_name -> yarnd.engine.Event
-	69, // 68: yarnd.engine.Explanation.pool:type_name -> yarnd.engine.PoolNow
-	70, // 69: yarnd.engine.Explanation.decision:type_name -> yarnd.engine.Decision
-	70, // 70: yarnd.engine.PoolNow.latest:type_name -> yarnd.engine.Decision
-	71, // [71:71] is the sub-list for method output_type
-	71, // [71:71] is the sub-list for method input_type
-	71, // [71:71] is the sub-list for extension type_name
-	71, // [71:71] is the sub-list for extension extendee
-	0,  // [0:71] is the sub-list for field type_name
+	70, // 68: yarnd.engine.Event.decision:type_name -> yarnd.engine.Decision
+	69, // 69: yarnd.engine.Explanation.pool:type_name -> yarnd.engine.PoolNow
+	70, // 70: yarnd.engine.Explanation.decision:type_name -> yarnd.engine.Decision
+	70, // 71: yarnd.engine.PoolNow.latest:type_name -> yarnd.engine.Decision
+	72, // [72:72] is the sub-list for method output_type
+	72, // [72:72] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_engine_proto_init() }
