@@ -223,6 +223,9 @@ func (d *doctor) files() {
 	if !d.judge("file system", err, func() string { return home.Path + " of " + home.Owner }) {
 		return
 	}
+	if y, ok := d.client.cluster.(*yarnCluster); ok {
+		d.keys(y, f)
+	}
 	err = checkTarget(d.ctx, f)
 	if err == nil {
 		if _, err = hdfs.WriteFile(d.ctx, f, path.Join(f.Home(), probeFile), []byte("yarnd doctor\n"), 0o600); err == nil {

@@ -83,6 +83,42 @@ func TestTokenOfKMS(t *testing.T) {
 	}
 }
 
+// doctor says beforehand whether there will be one, and leaves none.
+func TestDoctorLooksAtKMS(t *testing.T) {
+	none := func(*kmstest.Server) string { return "" }
+	for what, c := range map[string]struct {
+		tls     bool
+		uri     func(*kmstest.Server) string
+		does    http.HandlerFunc
+		strict  bool
+		verdict Verdict // "": there is nothing to say
+		text    string
+	}{
+		"none":             {uri: none},
+		"one":              {uri: (*kmstest.Server).URI, verdict: Warn, text: "others on the network can read the token of kms://http@"},
+		"strict":           {uri: (*kmstest.Server).URI, strict: true, verdict: Fail, text: "does not keep what is sent secret"},
+		"not trusted":      {tls: true, uri: (*kmstest.Server).URI, verdict: Fail, text: "cannot get a token for encryption zones: KMS https://"},
+		"one that refuses": {uri: (*kmstest.Server).URI, does: http.NotFound, verdict: Fail, text: "it refuses (HTTP 404)"},
+	} {
+		y, k, _ := encrypted(t, kmstest.Options{TLS: c.tls}, c.uri)
+		k.SetTrouble(c.does)
+		f, err := y.FS(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &doctor{ctx: t.Context(), request: Request{Strict: c.strict}}
+		d.keys(y, f)
+		switch {
+		case c.verdict == "" && len(d.found) == 0:
+		case len(d.found) != 1 || d.found[0].Check != "encryption zones" || d.found[0].Verdict != c.verdict || !strings.Contains(d.found[0].Detail, c.text) || d.found[0].Next == "":
+			t.Errorf("%s: %+v", what, d.found)
+		}
+		if c.verdict == Warn && len(k.Log()) != 2 || len(k.Tokens()) != 0 {
+			t.Errorf("%s: asked %q, left %q", what, k.Log(), k.Tokens())
+		}
+	}
+}
+
 // A KMS from which there is no token ends the submission, with what to do.
 func TestNoTokenOfKMS(t *testing.T) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")

@@ -21,7 +21,7 @@ type Sources struct {
 	RMName string       // its service in tokens
 	// KMS is the client of a KMS that a file system names, for the keys of its encryption zones. nil: none is asked.
 	KMS func(kms.Provider) (KMS, error)
-	// Away hears of a KMS that gives no token where the others' are wanted all the same. nil: its error is Get's.
+	// Away hears of a KMS that gives or renews no token where the others' are wanted all the same. nil: its error is Get's.
 	Away func(kms.Provider, error)
 }
 
@@ -123,7 +123,14 @@ func (s Sources) getKMS(ctx context.Context, p kms.Provider, renewer string, t *
 	if err != nil {
 		return s.away(ctx, p, err)
 	}
-	t.add(given{tok, c.RenewToken, c.CancelToken})
+	renew := func(ctx context.Context, tok token.Token) (time.Time, error) {
+		until, err := c.RenewToken(ctx, tok)
+		if err != nil {
+			return time.Time{}, s.away(ctx, p, err)
+		}
+		return until, nil
+	}
+	t.add(given{tok, renew, c.CancelToken})
 	return nil
 }
 

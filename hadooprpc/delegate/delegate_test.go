@@ -90,6 +90,15 @@ func (k *keyServer) DelegationToken(ctx context.Context, renewer string) (token.
 	return t, err
 }
 
+// noRenewals is a KMS that knows nobody as a renewer.
+type noRenewals struct{ *keyServer }
+
+var errNoRenewals = errors.New("non-matching renewer")
+
+func (noRenewals) RenewToken(context.Context, token.Token) (time.Time, error) {
+	return time.Time{}, errNoRenewals
+}
+
 // Of a KMS that file systems name there is a token like theirs, one where several name it, and none where there is none.
 func TestKMS(t *testing.T) {
 	const uri, other = "kms://http@k1;k2:9600/kms", "kms://https@k3:9600/kms"
@@ -131,8 +140,18 @@ func TestKMS(t *testing.T) {
 	if err != nil || len(got.Credentials.Tokens) != 5 || len(heard) != 2 || heard[1] != uri+" away" || !strings.HasPrefix(heard[0], a.keys+" ") {
 		t.Errorf("%v, %v, heard %q", got, err, heard)
 	}
-	s.KMS = nil
-	if got, err = s.Get(t.Context(), "yarn"); err != nil || len(got.Credentials.Tokens) != 4 || len(heard) != 2 {
+	stubborn := Sources{FS: []hdfs.Delegation{b}, KMS: func(kms.Provider) (KMS, error) { return noRenewals{servers[other]}, nil }}
+	b.keys = other
+	if _, _, err := stubborn.GetFor(t.Context(), "alice"); !errors.Is(err, errNoRenewals) {
+		t.Errorf("none is renewed: %v", err)
+	}
+	heard, stubborn.Away = nil, s.Away
+	got, until, err = stubborn.GetFor(t.Context(), "alice")
+	if left := time.Until(until); err != nil || left > time.Hour || left < 50*time.Minute || len(got.Credentials.Tokens) != 2 || len(heard) != 1 {
+		t.Errorf("none is renewed, somebody hears of it: %v, %v, heard %q", until, err, heard)
+	}
+	heard, s.KMS = nil, nil
+	if got, err = s.Get(t.Context(), "yarn"); err != nil || len(got.Credentials.Tokens) != 4 || len(heard) != 0 {
 		t.Errorf("none is asked: %v, %v", got, err)
 	}
 }
