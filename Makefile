@@ -60,6 +60,7 @@ bench-secure: build cluster-up ## what Kerberos and privacy cost: a start beside
 chaos: ## hurt applications on the embedded cluster for ten minutes, in every way, and count what that costs; FOR=10m SEED=1 RUNS=3
 	@mkdir -p bin
 	$(BUILD) -o bin/chaos ./survive/chaos
+	$(GO) test -tags chaos -count=1 -v -timeout 30m ./survive -run '^TestSilent'
 	bin/chaos -counts -for $(or $(FOR),10m) -seed $(or $(SEED),1) -runs $(or $(RUNS),3)
 
 bench-submit: build cluster-up ## what a start and a word count cost on real Hadoop, beside YARN's distributed shell and MapReduce; RUNS=5
@@ -73,7 +74,7 @@ lint: ## gofmt, vet
 	$(GO) vet ./...
 	$(GO) vet -tags hadoop ./...
 	$(GO) vet -tags 'hadoop bench' ./dockertest/e2e
-	$(GO) vet -tags 'hadoop chaos' ./dockertest/...
+	$(GO) vet -tags 'hadoop chaos' ./dockertest/... ./survive
 	$(GO) vet -tags 'hadoop matrix' ./dockertest
 
 generate: ## the code made from .proto files

@@ -55,10 +55,7 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 		},
 		OnShrink: srv.Shrink,
 		OnDrain:  srv.Drain,
-		OnEvict: func(containers []string, _ bool) {
-			srv.Drain(containers, "the cluster takes the container back for others")
-		},
-		OnPools: func(m *ampb.Pools) { srv.Pools(poolStates(m)) },
+		OnPools:  func(m *ampb.Pools) { srv.Pools(poolStates(m)) },
 	})
 	fleet.control.Store(control)
 	// A scheduler that the application master refuses is one of the past: it must

@@ -205,7 +205,7 @@ func (l *loop) tellPools() {
 		r := l.opt.Spec.Pool(v.Name).Resource
 		m.Pool = append(m.Pool, &ampb.PoolState{
 			Pool: v.Name, Adapt: limitsOut(s.limits), Round: s.round, Wanted: int32(v.Wanted), Asked: int32(v.Asked),
-			Containers: int32(v.Starting + v.Running), Failures: int32(v.Failures), Vcores: int32(r.VCores), MemoryMib: r.MemoryMiB, Named: r.Named,
+			Containers: int32(v.Starting + v.Running - v.Silent), Failures: int32(v.Failures), Vcores: int32(r.VCores), MemoryMib: r.MemoryMiB, Named: r.Named,
 			Room: within(roomFor(l.opt.Spec.Pool(v.Name), l.cluster.Room), v.Space),
 		})
 	}

@@ -141,7 +141,7 @@ func progress(r *ampb.Report) float32 {
 
 // heardOf notes which containers work, as the scheduler says, itself included.
 func (l *loop) heardOf(scheduler string, r *ampb.Report) {
-	ev := reconcile.Heard{IDs: []string{scheduler}}
+	ev := reconcile.Heard{IDs: []string{scheduler}, All: true}
 	for _, row := range r.Rows {
 		if m := l.members[row.Container]; m != nil {
 			m.proven = true

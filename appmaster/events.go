@@ -79,8 +79,6 @@ func (l *loop) noteEvent(ev reconcile.Event) {
 			return
 		}
 		l.note("pool.refused", ev.Pool, "the cluster has no such containers just now, and is asked again in a minute: %s", ev.Why)
-	case reconcile.NodeLost:
-		l.note("node.lost", ev.Node, "the cluster says that it is lost")
 	case reconcile.Preempt:
 		for _, id := range ev.IDs {
 			l.note("container.preempting", id, "the cluster is about to take it away (strict: %v)", ev.Strict)
@@ -135,6 +133,10 @@ func (l *loop) noteAction(a reconcile.Action) {
 		l.note("pool.shrinking", a.Pool, "the scheduler drains workers until %d are left", a.To)
 	case reconcile.NoteDrain:
 		l.note("worker.draining", a.ID, "%s", a.Why)
+	case reconcile.NoteSilent:
+		l.note("container.silent", a.ID, "%s", a.Why)
+	case reconcile.NoteBack:
+		l.note("container.heard", a.ID, "the scheduler knows it again")
 	}
 }
 

@@ -82,6 +82,9 @@ func (l *loop) info() *ampb.Info {
 		if v.State == reconcile.Running && v.Leaving != "" {
 			state = "draining"
 		}
+		if v.Silent {
+			state = "silent"
+		}
 		info.Containers = append(info.Containers, &ampb.Container{
 			Id: v.ID, Pool: v.Pool, Role: string(s.Pool(v.Pool).Role), Node: v.Node, State: state,
 			Since: timestamppb.New(l.began.Add(v.Since)), Pid: int32(d.PID), Logs: d.Logs, Joined: m != nil && m.proven,

@@ -116,7 +116,7 @@ func newLoop(o Options) (*loop, error) {
 		members: map[string]*member{}, allocated: map[string]int{}, pools: map[string]int{}, waits: map[string]waits{}, scaling: newScaling(o.Spec),
 	}
 	l.core = reconcile.New(reconcile.Options{
-		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt), Node: o.Node,
+		Pools: o.Spec.Pools, IdleTimeout: time.Duration(o.Spec.IdleTimeout), Seed: jitterSeed(o.Spec.ID, l.attempt), Node: o.Node, LoneGrace: loneGrace(o.Spec),
 	})
 	if l.node, err = nodeName(o); err != nil {
 		return nil, err
@@ -294,13 +294,11 @@ func (l *loop) act(a reconcile.Action) {
 		l.start(a)
 	case reconcile.NoteExit:
 		l.noteExit(a)
-	case reconcile.NoteDrain: // it was noted
+	case reconcile.NoteDrain, reconcile.NoteSilent, reconcile.NoteBack: // it was noted
 	case reconcile.TellShrink:
 		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Shrink{Shrink: &ampb.Shrink{Pool: a.Pool, To: int32(a.To)}}})
 	case reconcile.TellDrain:
 		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Drain{Drain: &ampb.Drain{Containers: a.IDs, Reason: a.Reason}}})
-	case reconcile.TellEvict:
-		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Evict{Evict: &ampb.Evict{Containers: a.IDs, Strict: a.Strict}}})
 	case reconcile.TellStop:
 		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Stopping{Stopping: &ampb.Stopping{Why: a.Why}}})
 	case reconcile.Finish:
@@ -308,6 +306,14 @@ func (l *loop) act(a reconcile.Action) {
 	default:
 		panic(fmt.Sprintf("appmaster: unknown action %T", a))
 	}
+}
+
+// loneGrace is reconcile's Options.LoneGrace: a scheduler without a journal is not given up, as the next one would know nothing.
+func loneGrace(app *spec.Application) time.Duration {
+	if app.NoJournal {
+		return -1
+	}
+	return 0
 }
 
 // start starts a container's process with what it has to know.

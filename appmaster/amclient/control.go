@@ -24,7 +24,6 @@ type ControlOptions struct {
 	OnExited   func(*ampb.ContainerExited)
 	OnShrink   func(pool string, to int)
 	OnDrain    func(containers []string, reason string)
-	OnEvict    func(containers []string, strict bool)
 	OnStopping func(why string)
 	OnPools    func(*ampb.Pools)
 }
@@ -235,10 +234,6 @@ func (k *Control) hear(m *ampb.ToScheduler) {
 	case *ampb.ToScheduler_Drain:
 		if k.opt.OnDrain != nil {
 			k.opt.OnDrain(m.Drain.Containers, m.Drain.Reason)
-		}
-	case *ampb.ToScheduler_Evict:
-		if k.opt.OnEvict != nil {
-			k.opt.OnEvict(m.Evict.Containers, m.Evict.Strict)
 		}
 	case *ampb.ToScheduler_Pools:
 		k.mu.Lock()

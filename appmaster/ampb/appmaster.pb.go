@@ -2616,7 +2616,6 @@ type ToScheduler struct {
 	//
 	//	*ToScheduler_Exited
 	//	*ToScheduler_Shrink
-	//	*ToScheduler_Evict
 	//	*ToScheduler_Stopping
 	//	*ToScheduler_Drain
 	//	*ToScheduler_Pools
@@ -2680,15 +2679,6 @@ func (x *ToScheduler) GetShrink() *Shrink {
 	return nil
 }
 
-func (x *ToScheduler) GetEvict() *Evict {
-	if x != nil {
-		if x, ok := x.Message.(*ToScheduler_Evict); ok {
-			return x.Evict
-		}
-	}
-	return nil
-}
-
 func (x *ToScheduler) GetStopping() *Stopping {
 	if x != nil {
 		if x, ok := x.Message.(*ToScheduler_Stopping); ok {
@@ -2728,10 +2718,6 @@ type ToScheduler_Shrink struct {
 	Shrink *Shrink `protobuf:"bytes,2,opt,name=shrink,proto3,oneof"`
 }
 
-type ToScheduler_Evict struct {
-	Evict *Evict `protobuf:"bytes,3,opt,name=evict,proto3,oneof"`
-}
-
 type ToScheduler_Stopping struct {
 	Stopping *Stopping `protobuf:"bytes,4,opt,name=stopping,proto3,oneof"`
 }
@@ -2747,8 +2733,6 @@ type ToScheduler_Pools struct {
 func (*ToScheduler_Exited) isToScheduler_Message() {}
 
 func (*ToScheduler_Shrink) isToScheduler_Message() {}
-
-func (*ToScheduler_Evict) isToScheduler_Message() {}
 
 func (*ToScheduler_Stopping) isToScheduler_Message() {}
 
@@ -3073,59 +3057,6 @@ func (x *Shrink) GetTo() int32 {
 	return 0
 }
 
-// Evict tells that the cluster is about to take containers away.
-type Evict struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Containers    []string               `protobuf:"bytes,1,rep,name=containers,proto3" json:"containers,omitempty"`
-	Strict        bool                   `protobuf:"varint,2,opt,name=strict,proto3" json:"strict,omitempty"` // it will, whatever we do
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Evict) Reset() {
-	*x = Evict{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Evict) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Evict) ProtoMessage() {}
-
-func (x *Evict) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Evict.ProtoReflect.Descriptor instead.
-func (*Evict) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{41}
-}
-
-func (x *Evict) GetContainers() []string {
-	if x != nil {
-		return x.Containers
-	}
-	return nil
-}
-
-func (x *Evict) GetStrict() bool {
-	if x != nil {
-		return x.Strict
-	}
-	return false
-}
-
 type Stopping struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Why           string                 `protobuf:"bytes,1,opt,name=why,proto3" json:"why,omitempty"`
@@ -3135,7 +3066,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3147,7 +3078,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3160,7 +3091,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Stopping) GetWhy() string {
@@ -3182,7 +3113,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3194,7 +3125,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3207,7 +3138,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Drain) GetContainers() []string {
@@ -3232,7 +3163,7 @@ type SchedulerRequest struct {
 
 func (x *SchedulerRequest) Reset() {
 	*x = SchedulerRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3175,7 @@ func (x *SchedulerRequest) String() string {
 func (*SchedulerRequest) ProtoMessage() {}
 
 func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3188,7 @@ func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerRequest.ProtoReflect.Descriptor instead.
 func (*SchedulerRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{43}
 }
 
 type RenewRequest struct {
@@ -3269,7 +3200,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3281,7 +3212,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3294,7 +3225,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -3313,7 +3244,7 @@ type RenewReply struct {
 
 func (x *RenewReply) Reset() {
 	*x = RenewReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[46]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3325,7 +3256,7 @@ func (x *RenewReply) String() string {
 func (*RenewReply) ProtoMessage() {}
 
 func (x *RenewReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[46]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3338,7 +3269,7 @@ func (x *RenewReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
 func (*RenewReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{46}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RenewReply) GetCertificate() []byte {
@@ -3549,15 +3480,14 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\n" +
 	"containers\x18\x01 \x03(\tR\n" +
 	"containers\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xd0\x02\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xa6\x02\n" +
 	"\vToScheduler\x12:\n" +
 	"\x06exited\x18\x01 \x01(\v2 .yarnd.appmaster.ContainerExitedH\x00R\x06exited\x121\n" +
-	"\x06shrink\x18\x02 \x01(\v2\x17.yarnd.appmaster.ShrinkH\x00R\x06shrink\x12.\n" +
-	"\x05evict\x18\x03 \x01(\v2\x16.yarnd.appmaster.EvictH\x00R\x05evict\x127\n" +
+	"\x06shrink\x18\x02 \x01(\v2\x17.yarnd.appmaster.ShrinkH\x00R\x06shrink\x127\n" +
 	"\bstopping\x18\x04 \x01(\v2\x19.yarnd.appmaster.StoppingH\x00R\bstopping\x12.\n" +
 	"\x05drain\x18\x05 \x01(\v2\x16.yarnd.appmaster.DrainH\x00R\x05drain\x12.\n" +
 	"\x05pools\x18\x06 \x01(\v2\x16.yarnd.appmaster.PoolsH\x00R\x05poolsB\t\n" +
-	"\amessage\"Q\n" +
+	"\amessageJ\x04\b\x03\x10\x04\"Q\n" +
 	"\x05Pools\x12.\n" +
 	"\x04pool\x18\x01 \x03(\v2\x1a.yarnd.appmaster.PoolStateR\x04pool\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\x05R\aattempt\"\x9e\x03\n" +
@@ -3591,12 +3521,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\vdiagnostics\x18\x06 \x01(\tR\vdiagnostics\",\n" +
 	"\x06Shrink\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x0e\n" +
-	"\x02to\x18\x02 \x01(\x05R\x02to\"?\n" +
-	"\x05Evict\x12\x1e\n" +
-	"\n" +
-	"containers\x18\x01 \x03(\tR\n" +
-	"containers\x12\x16\n" +
-	"\x06strict\x18\x02 \x01(\bR\x06strict\"\x1c\n" +
+	"\x02to\x18\x02 \x01(\x05R\x02to\"\x1c\n" +
 	"\bStopping\x12\x10\n" +
 	"\x03why\x18\x01 \x01(\tR\x03why\"?\n" +
 	"\x05Drain\x12\x1e\n" +
@@ -3648,7 +3573,7 @@ func file_yarnd_appmaster_appmaster_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_appmaster_appmaster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(State)(0),                    // 0: yarnd.appmaster.State
 	(*InfoRequest)(nil),           // 1: yarnd.appmaster.InfoRequest
@@ -3692,48 +3617,47 @@ var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(*PoolState)(nil),             // 39: yarnd.appmaster.PoolState
 	(*ContainerExited)(nil),       // 40: yarnd.appmaster.ContainerExited
 	(*Shrink)(nil),                // 41: yarnd.appmaster.Shrink
-	(*Evict)(nil),                 // 42: yarnd.appmaster.Evict
-	(*Stopping)(nil),              // 43: yarnd.appmaster.Stopping
-	(*Drain)(nil),                 // 44: yarnd.appmaster.Drain
-	(*SchedulerRequest)(nil),      // 45: yarnd.appmaster.SchedulerRequest
-	(*RenewRequest)(nil),          // 46: yarnd.appmaster.RenewRequest
-	(*RenewReply)(nil),            // 47: yarnd.appmaster.RenewReply
-	nil,                           // 48: yarnd.appmaster.PoolState.NamedEntry
-	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
+	(*Stopping)(nil),              // 42: yarnd.appmaster.Stopping
+	(*Drain)(nil),                 // 43: yarnd.appmaster.Drain
+	(*SchedulerRequest)(nil),      // 44: yarnd.appmaster.SchedulerRequest
+	(*RenewRequest)(nil),          // 45: yarnd.appmaster.RenewRequest
+	(*RenewReply)(nil),            // 46: yarnd.appmaster.RenewReply
+	nil,                           // 47: yarnd.appmaster.PoolState.NamedEntry
+	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
 }
 var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	0,  // 0: yarnd.appmaster.Info.state:type_name -> yarnd.appmaster.State
-	49, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
+	48, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
 	10, // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
 	12, // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
 	14, // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
 	15, // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
 	13, // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
-	50, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
+	49, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
 	9,  // 8: yarnd.appmaster.Info.avoided:type_name -> yarnd.appmaster.AvoidedNode
 	4,  // 9: yarnd.appmaster.Info.delegation:type_name -> yarnd.appmaster.Delegation
-	49, // 10: yarnd.appmaster.Delegation.until:type_name -> google.protobuf.Timestamp
-	49, // 11: yarnd.appmaster.Delegation.since:type_name -> google.protobuf.Timestamp
-	49, // 12: yarnd.appmaster.DelegateRequest.until:type_name -> google.protobuf.Timestamp
-	49, // 13: yarnd.appmaster.DelegateReply.until:type_name -> google.protobuf.Timestamp
-	50, // 14: yarnd.appmaster.TokensReply.ask_again:type_name -> google.protobuf.Duration
-	49, // 15: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
-	50, // 16: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
+	48, // 10: yarnd.appmaster.Delegation.until:type_name -> google.protobuf.Timestamp
+	48, // 11: yarnd.appmaster.Delegation.since:type_name -> google.protobuf.Timestamp
+	48, // 12: yarnd.appmaster.DelegateRequest.until:type_name -> google.protobuf.Timestamp
+	48, // 13: yarnd.appmaster.DelegateReply.until:type_name -> google.protobuf.Timestamp
+	49, // 14: yarnd.appmaster.TokensReply.ask_again:type_name -> google.protobuf.Duration
+	48, // 15: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
+	49, // 16: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
 	11, // 17: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
-	50, // 18: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
-	49, // 19: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
-	49, // 20: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
+	49, // 18: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
+	48, // 19: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
+	48, // 20: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
 	16, // 21: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
-	49, // 22: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
+	48, // 22: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
 	17, // 23: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
-	49, // 24: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	49, // 25: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	48, // 24: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
+	48, // 25: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
 	11, // 26: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
 	11, // 27: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
 	19, // 28: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
 	30, // 29: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
-	49, // 30: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	48, // 30: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
 	34, // 31: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
 	35, // 32: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
 	36, // 33: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
@@ -3741,48 +3665,47 @@ var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	38, // 35: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
 	40, // 36: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
 	41, // 37: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	42, // 38: yarnd.appmaster.ToScheduler.evict:type_name -> yarnd.appmaster.Evict
-	43, // 39: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	44, // 40: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
-	38, // 41: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
-	39, // 42: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
-	11, // 43: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
-	48, // 44: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
-	1,  // 45: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
-	2,  // 46: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
-	18, // 47: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
-	20, // 48: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
-	22, // 49: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
-	24, // 50: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
-	26, // 51: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
-	28, // 52: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
-	31, // 53: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
-	5,  // 54: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
-	7,  // 55: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
-	33, // 56: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	45, // 57: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	46, // 58: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
-	7,  // 59: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
-	3,  // 60: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
-	3,  // 61: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
-	19, // 62: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
-	21, // 63: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
-	23, // 64: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
-	25, // 65: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
-	27, // 66: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
-	29, // 67: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
-	32, // 68: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
-	6,  // 69: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
-	8,  // 70: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
-	37, // 71: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
-	14, // 72: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	47, // 73: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
-	8,  // 74: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
-	60, // [60:75] is the sub-list for method output_type
-	45, // [45:60] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	42, // 38: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	43, // 39: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	38, // 40: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
+	39, // 41: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
+	11, // 42: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
+	47, // 43: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
+	1,  // 44: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
+	2,  // 45: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
+	18, // 46: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
+	20, // 47: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
+	22, // 48: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
+	24, // 49: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
+	26, // 50: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
+	28, // 51: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
+	31, // 52: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
+	5,  // 53: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
+	7,  // 54: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	33, // 55: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	44, // 56: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	45, // 57: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	7,  // 58: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	3,  // 59: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
+	3,  // 60: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
+	19, // 61: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
+	21, // 62: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
+	23, // 63: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
+	25, // 64: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
+	27, // 65: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
+	29, // 66: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
+	32, // 67: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
+	6,  // 68: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
+	8,  // 69: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
+	37, // 70: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	14, // 71: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
+	46, // 72: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	8,  // 73: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
+	59, // [59:74] is the sub-list for method output_type
+	44, // [44:59] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_appmaster_appmaster_proto_init() }
@@ -3803,7 +3726,6 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 	file_yarnd_appmaster_appmaster_proto_msgTypes[36].OneofWrappers = []any{
 		(*ToScheduler_Exited)(nil),
 		(*ToScheduler_Shrink)(nil),
-		(*ToScheduler_Evict)(nil),
 		(*ToScheduler_Stopping)(nil),
 		(*ToScheduler_Drain)(nil),
 		(*ToScheduler_Pools)(nil),
@@ -3815,7 +3737,7 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_appmaster_appmaster_proto_rawDesc), len(file_yarnd_appmaster_appmaster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   48,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -35,7 +35,7 @@ import (
 //     container ends before, when Completed may come instead;
 //   - Completed for each container that ends after it was Allocated, once, except
 //     after LaunchFailed. Every end is reported, also when many come together.
-//   - NodeLost, Preempt, Adopted, Cluster where the cluster has such things.
+//   - Preempt, Adopted, Cluster where the cluster has such things.
 //
 // The receiver must keep receiving; orders given meanwhile do not wait for it.
 //

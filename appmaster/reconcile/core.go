@@ -17,7 +17,10 @@ type Options struct {
 
 	BackoffBase  time.Duration // 1 s: the delay after the first failed round
 	BackoffCap   time.Duration // 1 min
-	OrphanGrace  time.Duration // 30 s: how long a shrink waits for a scheduler that is not there
+	OrphanGrace  time.Duration // 2 min: how long a shrink waits for a scheduler that is not there
+	SilentGrace  time.Duration // 10 s: how long the scheduler may know nothing of a worker that it knew until another takes its place
+	SilentEnd    time.Duration // 2 min: how long until such a worker is stopped
+	LoneGrace    time.Duration // 45 s: how long a scheduler may be out of reach that was there; below 0: for ever
 	AdoptGrace   time.Duration // 15 s: how long a container that an earlier attempt had may go unreported
 	SoleGrace    time.Duration // 2 min: the same of a driver, beside which no second may run
 	AskAgain     time.Duration // 1 min: an ask without any answer is repeated
@@ -33,7 +36,7 @@ func (o Options) withDefaults() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 30 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.VouchGrace, 45 * time.Second}, {&o.AskAgain, time.Minute},
+		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 2 * time.Minute}, {&o.SilentGrace, 10 * time.Second}, {&o.SilentEnd, 2 * time.Minute}, {&o.LoneGrace, 45 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.VouchGrace, 45 * time.Second}, {&o.AskAgain, time.Minute},
 		{&o.StopGrace, 5 * time.Second}, {&o.StopDeadline, 15 * time.Second}, {&o.GiveUp, time.Minute}, {&o.AvoidFor, 10 * time.Minute},
 	} {
 		if *d.field == 0 {
@@ -69,9 +72,13 @@ type container struct {
 	up       time.Duration // when that was heard first
 	taken    bool          // an earlier attempt had it, and may have given it its certificate
 	served   bool          // the scheduler has heard of it: it came up, and had its part in the work
+	present  bool          // the same of the scheduler that is there now, and of the time since a worker was away last
+	silent   bool          // the scheduler knows nothing of it any more (silent.go)
+	lost     time.Duration // when it fell silent, or a scheduler came that it may speak to
 	leaving  string        // why the scheduler drains it on its own; "": it stays (retire.go)
+	wanted   bool          // the cluster wants it back: it leaves, and nobody but the cluster ends it undrained
 	vouched  bool          // only the scheduler's word says that it runs (memory.go)
-	heard    time.Duration // of it, while vouched
+	heard    time.Duration // of it
 }
 
 func (c *container) live() bool { return c.state != Stopping }
@@ -83,7 +90,7 @@ type pool struct {
 	wanted  int
 	asked   int  // what the provider was told, less what it allocated since
 	live    int  // containers that are starting or running
-	leaving int  // those of them that leave: they count for nothing in what is wanted
+	leaving int  // those of them that leave or are silent: they count for nothing in what is wanted
 	used    bool // it has had containers, or a person has said how large it is and it is not opportunistic
 
 	failures int           // rounds in a row that failed
@@ -111,6 +118,8 @@ type Core struct {
 	random     uint64
 
 	attached bool          // a scheduler is there
+	began    time.Duration // when it came
+	told     time.Duration // when it said last whom it knows
 	orphaned time.Duration // since when none is
 	clients  int
 	busy     bool
@@ -191,8 +200,6 @@ func (c *Core) handle(ev Event) {
 		c.nodes = ev.Nodes
 	case Refused:
 		c.refused(ev)
-	case NodeLost:
-		c.nodeLost(ev.Node)
 	case Preempt:
 		c.preempt(ev)
 	case Release:
@@ -204,7 +211,7 @@ func (c *Core) handle(ev Event) {
 	case Retire:
 		c.retire(ev)
 	case SchedulerAttached:
-		c.attached = true
+		c.attached, c.began = true, c.now
 		for _, p := range c.pools {
 			p.shrunk = -1 // this one has been told nothing yet
 		}
@@ -218,7 +225,7 @@ func (c *Core) handle(ev Event) {
 	case Adopted:
 		c.adopt(ev.Containers)
 	case Heard:
-		c.hear(ev.IDs)
+		c.hear(ev)
 	case Presence:
 		c.noteUse() // up to now
 		c.clients, c.busy = ev.Clients, ev.Busy
@@ -272,30 +279,6 @@ func (c *Core) completed(ev Completed) {
 		return
 	}
 	c.remove(ev.ID, CauseOf(ev.Status, ct.state == Stopping), ev.Status, ev.Diagnostics)
-}
-
-// nodeLost does not wait for the resource manager to notice, which can take ten
-// minutes. The containers are handed back as well, in case the node is not lost
-// after all.
-func (c *Core) nodeLost(node string) {
-	for _, ct := range c.sorted() {
-		if ct.node == node {
-			c.do(ReleaseContainer{ct.id})
-			c.remove(ct.id, Lost, StatusAborted, "node "+node+" was lost")
-		}
-	}
-}
-
-func (c *Core) preempt(ev Preempt) {
-	var ids []string
-	for _, id := range ev.IDs {
-		if ct := c.containers[id]; ct != nil && ct.state == Running {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) > 0 && c.attached {
-		c.do(TellEvict{ids, ev.Strict})
-	}
 }
 
 // stop begins the end of a container. Where one is missing nobody but the resource

@@ -102,18 +102,6 @@ func TestAnAskWithoutAnswerIsRepeated(t *testing.T) {
 	s.step(Tick{})
 }
 
-func TestLostWorkersAreReplaced(t *testing.T) {
-	s := tell(t, Options{Pools: workers(2)})
-	s.do(Tick{})
-	s.up("worker", "c1", "c2")
-	s.step(SchedulerAttached{})
-	s.step(NodeLost{"node-of-c1"}, ReleaseContainer{"c1"}, NoteExit{"c1", "worker", "node-of-c1", Lost, StatusAborted, "node node-of-c1 was lost"}, Ask{"worker", 1})
-	s.step(Completed{"c1", StatusAborted, ""}) // the resource manager notices, minutes later
-	if p := s.pool("worker"); p.Failures != 0 {
-		t.Errorf("a lost node was held against the pool: %+v", p)
-	}
-}
-
 // One after the other fails: delays grow, asks wait, and in the end the
 // application fails and names the culprit.
 func TestCrashLoop(t *testing.T) {
@@ -230,7 +218,7 @@ func TestKilledFromOutsideIsNoCrashLoop(t *testing.T) {
 		for _, pool := range []string{"scheduler", "worker"} {
 			id := fmt.Sprint(pool, i)
 			s.up(pool, id)
-			s.do(Heard{[]string{id}})
+			s.do(Heard{IDs: []string{id}})
 			s.do(Completed{id, []int32{137, 143}[i%2], ""})
 			if p := s.pool(pool); p.Failures != 0 || p.HeldFor != time.Second || s.core.Ending() {
 				t.Fatalf("kill %d: %+v", i, p)
@@ -246,7 +234,7 @@ func TestKilledFromOutsideIsNoCrashLoop(t *testing.T) {
 		id := fmt.Sprint("crash", i)
 		s.up("worker", id)
 		if tc.heard {
-			s.do(Heard{[]string{id}})
+			s.do(Heard{IDs: []string{id}})
 		}
 		s.do(Completed{id, tc.status, ""})
 		if p := s.pool("worker"); p.Failures != i+1 {
@@ -262,11 +250,11 @@ func TestKilledFromOutsideIsNoCrashLoop(t *testing.T) {
 func TestSchedulerWithoutEnoughMemory(t *testing.T) {
 	pools := both(1)
 	pools[0].Resource.MemoryMiB = 512
-	s := tell(t, Options{Pools: pools})
+	s := tell(t, Options{Pools: pools, LoneGrace: -1})
 	s.do(Tick{})
 	die := func(id string, after time.Duration) {
 		s.up("scheduler", id)
-		s.do(Heard{[]string{id}})
+		s.do(Heard{IDs: []string{id}})
 		for end := s.now + after; s.now < end; {
 			s.now = min(end, s.now+time.Minute)
 			s.do(Tick{})
@@ -285,7 +273,7 @@ func TestSchedulerWithoutEnoughMemory(t *testing.T) {
 	if s.core.Ending() {
 		t.Fatal("ends too early")
 	}
-	next := tell(t, Options{Pools: pools})
+	next := tell(t, Options{Pools: pools, LoneGrace: -1})
 	next.now = s.now
 	next.do(Recalled{Memory: s.core.Memory()})
 	s = next
@@ -350,7 +338,7 @@ func TestShrinkWithoutScheduler(t *testing.T) {
 	s.now = time.Minute
 	s.step(SchedulerDetached{})
 	s.step(Want{Pool: "worker", N: 1})
-	s.now += 30*time.Second - 1
+	s.now += 2*time.Minute - 1
 	s.step(Tick{})
 	s.now++
 	s.step(Tick{}, StopContainer{"c3"}, StopContainer{"c2"})
@@ -385,10 +373,35 @@ func TestPreemption(t *testing.T) {
 	s.do(Tick{})
 	s.do(SchedulerAttached{})
 	s.up("worker", "c1", "c2")
-	s.step(Preempt{IDs: []string{"c2", "c9"}, Strict: true}, TellEvict{[]string{"c2"}, true})
+	s.step(Preempt{IDs: []string{"c2", "c9"}}, TellDrain{[]string{"c2"}, takenBack}, Ask{"worker", 1})
+	s.step(Preempt{IDs: []string{"c2"}, Strict: true}) // it is on its way
 	s.step(Completed{"c2", StatusPreempted, ""}, NoteExit{"c2", "worker", "node-of-c2", Preempted, StatusPreempted, ""})
-	s.now += time.Second
-	s.step(Tick{}, Ask{"worker", 1})
+	s.now += time.Hour
+	if acts := s.do(Tick{}); len(acts) != 1 || s.pool("worker").Failures != 0 {
+		t.Errorf("%v, %+v", acts, s.pool("worker")) // the ask is repeated
+	}
+}
+
+// A notice is for every scheduler, also for one that was not there when it came, and for the next attempt of the application
+// master; and as it is the cluster that ends the container, nobody else does before it is drained.
+func TestPreemptionWithoutAScheduler(t *testing.T) {
+	s := tell(t, Options{Pools: both(2), LoneGrace: -1})
+	s.do(Tick{})
+	s.up("scheduler", "s")
+	s.up("worker", "c1", "c2")
+	s.step(Preempt{IDs: []string{"c2", "s"}}, Ask{"worker", 1})
+	s.now += time.Hour
+	s.do(Tick{})
+	if s.core.Stopping("c2") {
+		t.Fatal("it was stopped before the cluster took it")
+	}
+	s.step(SchedulerAttached{}, TellDrain{[]string{"c2"}, takenBack})
+	s.step(SchedulerAttached{}, TellDrain{[]string{"c2"}, takenBack})
+	next := tell(t, Options{Pools: both(2)})
+	next.do(Recalled{Memory: s.core.Memory()})
+	next.do(Heard{IDs: []string{"c1", "c2", "s"}})
+	next.step(SchedulerAttached{}, TellDrain{[]string{"c2"}, takenBack})
+	next.step(Release{IDs: []string{"c2"}}, StopContainer{"c2"})
 }
 
 func TestNextAttemptTakesOver(t *testing.T) {

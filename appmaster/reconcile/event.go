@@ -5,7 +5,8 @@ import "github.com/yarnd/yarnd/appmaster/spec"
 // Event is something that happened. Events may come late, twice, or in any order.
 type Event interface{ event() }
 
-// Tick only lets time pass. The loop sends one a few times a second.
+// Tick only lets time pass. The loop sends one a few times a second, but not while it
+// serves nobody, as there may be another application master.
 type Tick struct{}
 
 // Want sets how many containers a pool shall have. Unknown pools and negative
@@ -49,17 +50,15 @@ type Completed struct {
 	Diagnostics string
 }
 
-// NodeLost tells that a node is gone, and all containers on it.
-type NodeLost struct{ Node string }
-
 // Refused: the cluster has no containers like a pool's just now, and is asked again.
 type Refused struct {
 	Pool, Why string
 	Unoffered bool // it has none of that kind at all: an application without other workers ends. Else it is only for people to know
 }
 
-// Preempt tells that the cluster is going to take containers away. Strict means
-// that it will do so whatever we do.
+// Preempt tells that the cluster is going to take containers away, for others or with
+// their node. Strict means that it will do so whatever we do. Workers among them leave as
+// with Retire, and others are asked for in their place.
 type Preempt struct {
 	IDs    []string
 	Strict bool
@@ -99,10 +98,14 @@ type Adopted struct{ Containers []Adoptee }
 // told; then it is stopped.
 type Adoptee struct{ ID, Pool, Node string }
 
-// Heard tells which containers the scheduler has heard of now, workers and itself: they are
+// Heard tells which containers the scheduler knows now, workers and itself: they are
 // not Missing, whether the cluster has told of them or not. One that counts on this word
-// alone is lost when it is not heard of for VouchGrace.
-type Heard struct{ IDs []string }
+// alone is lost when it is not heard of for VouchGrace. All says that they are all that it
+// knows: a worker that is not among them for SilentGrace is replaced (silent.go).
+type Heard struct {
+	IDs []string
+	All bool
+}
 
 // Presence tells whether anybody has use for the application: how many clients
 // are connected, and whether the scheduler has unfinished work.
@@ -125,7 +128,6 @@ func (Launched) event()          {}
 func (LaunchFailed) event()      {}
 func (Came) event()              {}
 func (Completed) event()         {}
-func (NodeLost) event()          {}
 func (Refused) event()           {}
 func (Cluster) event()           {}
 func (Preempt) event()           {}
@@ -181,6 +183,13 @@ type NoteExit struct {
 // NoteDrain tells people that a container leaves which nobody has named, and why.
 type NoteDrain struct{ ID, Why string }
 
+// NoteSilent tells people that the scheduler knows nothing of a worker any more, so that
+// another is asked for in its place; NoteBack that it knows it again.
+type (
+	NoteSilent struct{ ID, Why string }
+	NoteBack   struct{ ID string }
+)
+
 // TellShrink tells the scheduler how many containers of a pool it may keep. It
 // drains the others and answers with Release. A number that is not below the
 // present one takes back an earlier TellShrink.
@@ -194,12 +203,6 @@ type TellShrink struct {
 type TellDrain struct {
 	IDs    []string
 	Reason string
-}
-
-// TellEvict tells the scheduler that containers are about to be taken away.
-type TellEvict struct {
-	IDs    []string
-	Strict bool
 }
 
 // TellStop tells the scheduler that the application ends.
@@ -223,9 +226,10 @@ func (StartContainer) action()   {}
 func (StopContainer) action()    {}
 func (NoteExit) action()         {}
 func (NoteDrain) action()        {}
+func (NoteSilent) action()       {}
+func (NoteBack) action()         {}
 func (TellShrink) action()       {}
 func (TellDrain) action()        {}
-func (TellEvict) action()        {}
 func (TellStop) action()         {}
 func (Avoid) action()            {}
 func (Finish) action()           {}

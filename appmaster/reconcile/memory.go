@@ -31,6 +31,7 @@ type ContainerMemory struct {
 	Node     string `json:"node"`
 	Well     bool   `json:"well,omitempty"`
 	Leaving  string `json:"leaving,omitempty"`  // why the scheduler drains it
+	Wanted   bool   `json:"wanted,omitempty"`   // the cluster wants it back
 	Stopping bool   `json:"stopping,omitempty"` // it was told to end
 }
 
@@ -56,7 +57,7 @@ func (c *Core) Memory() Memory {
 		if ct.state == Starting {
 			continue // the cluster takes back what was not started
 		}
-		m.Containers = append(m.Containers, ContainerMemory{ct.id, ct.pool.spec.Name, ct.node, ct.well, ct.leaving, ct.state == Stopping})
+		m.Containers = append(m.Containers, ContainerMemory{ct.id, ct.pool.spec.Name, ct.node, ct.well, ct.leaving, ct.wanted, ct.state == Stopping})
 	}
 	for _, v := range c.Avoided() {
 		m.Avoided = append(m.Avoided, AvoidMemory{v.Node, v.Left, v.Why})
@@ -88,6 +89,7 @@ func (c *Core) recall(m Memory) {
 		if ct.leaving = cm.Leaving; ct.leaving != "" {
 			p.leaving++
 		}
+		ct.wanted = cm.Wanted
 		c.enter(ct, Missing)
 		if cm.Stopping {
 			c.enter(ct, Stopping) // it is stopped again when the cluster tells of it
@@ -154,9 +156,9 @@ func (c *Core) giveUpMissing(ct *container) {
 // of it all the same, and so the core: it counts on the scheduler's word, for as long as that
 // is given. A scheduler that has just begun gets time to hear of its workers.
 
-// hear takes in which containers the scheduler has heard of.
-func (c *Core) hear(ids []string) {
-	for _, id := range ids {
+// hear takes in which containers the scheduler knows.
+func (c *Core) hear(ev Heard) {
+	for _, id := range ev.IDs {
 		ct := c.containers[id]
 		if ct == nil {
 			continue
@@ -166,18 +168,23 @@ func (c *Core) hear(ids []string) {
 			c.enter(ct, Running)
 			ct.vouched = true
 		}
-		if !ct.served {
+		if !ct.present {
 			ct.pool.joined = true
 		}
 		c.came(ct)
-		ct.heard, ct.served = c.now, true
+		c.speaks(ct)
+		ct.heard, ct.served, ct.present = c.now, true, true
+	}
+	if ev.All {
+		c.told = c.now
+		c.look()
 	}
 }
 
 // vouchAnew lets a scheduler that has just attached hear of what the one before knew.
 func (c *Core) vouchAnew() {
 	for _, ct := range c.containers {
-		ct.heard = c.now
+		ct.heard, ct.lost, ct.present = c.now, c.now, false
 	}
 }
 

@@ -62,7 +62,7 @@ func TestWhatNeverComesIsReplaced(t *testing.T) {
 // What only the scheduler knows is lost when it knows no more: the cluster took it back, and
 // tells nobody.
 func TestWhatOnlyTheSchedulerKnew(t *testing.T) {
-	s := tell(t, Options{Pools: both(2), AdoptGrace: time.Hour, SoleGrace: time.Hour})
+	s := tell(t, Options{Pools: both(2), AdoptGrace: time.Hour, SoleGrace: time.Hour, LoneGrace: -1})
 	m := before()
 	m.Pools[1].Wanted, m.Containers = 2, m.Containers[:3]
 	s.step(Recalled{Memory: m})
@@ -128,8 +128,6 @@ func TestWhatIsMissingEnds(t *testing.T) {
 	s.step(Adopted{[]Adoptee{{"w2", "worker", "n2"}}}) // old news
 	s = recalled(t)
 	s.step(Kill{"w2"}, ReleaseContainer{"w2"}, Ask{"worker", 3})
-	s.step(NodeLost{"n1"}, ReleaseContainer{"s"}, NoteExit{"s", "scheduler", "n1", Lost, StatusAborted, "node n1 was lost"},
-		ReleaseContainer{"w1"}, NoteExit{"w1", "worker", "n1", Lost, StatusAborted, "node n1 was lost"}, Ask{"scheduler", 1}, Ask{"worker", 4})
 }
 
 // The end goes on where it was, and what was to leave leaves.

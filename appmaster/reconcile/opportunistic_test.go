@@ -49,9 +49,9 @@ func TestHealthOfWhatWaited(t *testing.T) {
 	s.now += time.Hour
 	s.do(Tick{})
 	s.do(Came{"new"})
-	s.do(Heard{[]string{"old"}})
+	s.do(Heard{IDs: []string{"old"}})
 	s.now += spec.DefaultHealthyAfter - 1
-	s.do(Heard{[]string{"old"}})
+	s.do(Heard{IDs: []string{"old"}})
 	if len(s.core.good) > 0 {
 		t.Errorf("too early: %v", s.core.good)
 	}

@@ -11,7 +11,8 @@ import (
 // for nothing in what is wanted, so that others may take their place before they
 // are gone. One that has not come up yet holds nothing and goes at once. Should
 // there be no scheduler for OrphanGrace, nobody can drain them, and they are
-// stopped as they are.
+// stopped as they are. What the cluster wants back leaves in the same way, but that
+// it is the cluster which ends it then.
 
 func (c *Core) retire(ev Retire) {
 	var drained []string
@@ -32,14 +33,38 @@ func (c *Core) retire(ev Retire) {
 	}
 }
 
+// preempt has workers leave that the cluster wants back. Schedulers and drivers stay
+// until they are taken.
+func (c *Core) preempt(ev Preempt) {
+	var drained []string
+	for _, id := range ev.IDs {
+		ct := c.containers[id]
+		if c.ending != nil || ct == nil || !ct.live() || ct.wanted || ct.pool.spec.Role != spec.RoleWorker {
+			continue
+		}
+		ct.wanted = true
+		if ct.leaving == "" && c.leave(ct, takenBack) {
+			drained = append(drained, id)
+		}
+	}
+	if len(drained) > 0 && c.attached {
+		c.do(TellDrain{drained, takenBack})
+	}
+}
+
+// takenBack is why a worker leaves that the cluster wants back.
+const takenBack = "the cluster takes the container back for others"
+
 // leave has a container leave, and tells whether the scheduler has to drain it.
 func (c *Core) leave(ct *container, why string) bool {
 	if c.blank(ct) {
 		c.stop(ct)
 		return false
 	}
+	if !ct.silent { // else it counts already
+		ct.pool.leaving++
+	}
 	ct.leaving = cmp.Or(why, "retired")
-	ct.pool.leaving++
 	return true
 }
 
@@ -58,7 +83,7 @@ func (c *Core) stopUndrained() {
 		return
 	}
 	for _, ct := range c.sorted() {
-		if ct.leaving != "" {
+		if ct.leaving != "" && !ct.wanted {
 			c.stop(ct)
 		}
 	}
@@ -67,7 +92,7 @@ func (c *Core) stopUndrained() {
 // uncount takes a live container out of its pool's counts.
 func (ct *container) uncount() {
 	ct.pool.live--
-	if ct.leaving != "" {
+	if ct.leaving != "" || ct.silent {
 		ct.pool.leaving--
 	}
 }

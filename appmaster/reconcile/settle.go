@@ -47,7 +47,7 @@ func (c *Core) ask(p *pool) {
 // it, and is told again when another one has.
 func (c *Core) shrink(p *pool) {
 	excess := p.staying() - p.wanted
-	choice := slices.DeleteFunc(c.sorted(), func(ct *container) bool { return ct.pool != p || !ct.live() || ct.leaving != "" })
+	choice := slices.DeleteFunc(c.sorted(), func(ct *container) bool { return ct.pool != p || !ct.live() || ct.leaving != "" || ct.silent })
 	slices.Reverse(choice)
 	for _, ct := range choice {
 		if excess > 0 && (c.blank(ct) || c.mute(ct)) {

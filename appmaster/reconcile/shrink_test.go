@@ -28,12 +28,33 @@ func TestShrinkIsToldAgainWhenAnotherOneJoins(t *testing.T) {
 	s.do(Tick{})
 	s.do(SchedulerAttached{})
 	s.up("worker", "c1", "c2", "c3")
-	s.step(Heard{[]string{"c1", "c2"}})
+	s.step(Heard{IDs: []string{"c1", "c2"}})
 	s.step(Want{Pool: "worker", N: 1}, TellShrink{"worker", 1})
-	s.step(Heard{[]string{"c1", "c2"}})
-	s.step(Heard{[]string{"c1", "c2", "c3"}}, TellShrink{"worker", 1})
-	s.step(Heard{[]string{"c1", "c2", "c3"}})
+	s.step(Heard{IDs: []string{"c1", "c2"}})
+	s.step(Heard{IDs: []string{"c1", "c2", "c3"}}, TellShrink{"worker", 1})
+	s.step(Heard{IDs: []string{"c1", "c2", "c3"}})
 	s.step(Want{Pool: "worker", N: 3}, TellShrink{"worker", 3}) // and it is taken back
+}
+
+// A scheduler that has taken over is told when its workers have come back, and any scheduler when one has that was away: it
+// knows no more that there were too many.
+func TestShrinkIsToldAgainWhenOneComesBack(t *testing.T) {
+	s := tell(t, Options{Pools: workers(2), SilentGrace: time.Hour})
+	s.do(Tick{})
+	s.do(SchedulerAttached{})
+	s.up("worker", "c1", "c2")
+	s.step(Heard{IDs: []string{"c1", "c2"}})
+	s.step(Want{Pool: "worker", N: 1}, TellShrink{"worker", 1})
+	s.step(SchedulerDetached{})
+	s.step(SchedulerAttached{}, TellShrink{"worker", 1})
+	s.step(Heard{}) // nobody is back
+	s.step(Heard{IDs: []string{"c1"}, All: true}, TellShrink{"worker", 1})
+	s.now += time.Second
+	s.step(Heard{IDs: []string{"c1", "c2"}, All: true}, TellShrink{"worker", 1})
+	s.now += time.Second
+	s.step(Heard{IDs: []string{"c1"}, All: true})
+	s.now += time.Second
+	s.step(Heard{IDs: []string{"c1", "c2"}, All: true}, TellShrink{"worker", 1})
 }
 
 // Of a container of the attempt before nobody knows whether it has come up: it goes when the scheduler, which would
@@ -45,7 +66,7 @@ func TestWhatWaitsSinceTheAttemptBefore(t *testing.T) {
 	s.now += 20 * time.Second
 	s.step(SchedulerAttached{}, TellShrink{"worker", 2})
 	s.now += 44 * time.Second
-	s.step(Heard{[]string{"c1", "c2"}}, TellShrink{"worker", 2})
+	s.step(Heard{IDs: []string{"c1", "c2"}}, TellShrink{"worker", 2})
 	s.now += time.Second
 	s.step(Tick{}, StopContainer{"w2"}, StopContainer{"w1"})
 }

@@ -31,18 +31,23 @@ type sim struct {
 	trace    []string
 	disk     Memory // what the core has saved; what a person was answered is in it
 	crashes  int
-	restarts int // of the resource manager
-	thinned  int // containers that left because their node had too many
+	restarts int             // of the resource manager
+	thinned  int             // containers that left because their node had too many
+	silent   int             // workers that the scheduler lost
+	lone     int             // schedulers that were given up
+	drains   map[string]bool // who shall leave, as the scheduler was told, and has not joined it
 }
 
 type simBox struct {
 	id, pool, node string
 	launched       bool
-	waits          bool // on its node, for room
-	came           bool // it has its certificate
-	joined         bool // the scheduler
-	cordoned       bool // the scheduler drains it, to have fewer
-	told           bool // the core was told that it has it
+	waits          bool          // on its node, for room
+	came           bool          // it has its certificate
+	joined         bool          // the scheduler
+	away           time.Duration // since when it has not, or could not
+	dead           bool          // its node is: nothing is heard of it, and nobody there stops it
+	cordoned       bool          // the scheduler drains it, to have fewer
+	told           bool          // the core was told that it has it
 }
 
 var simPools = []spec.Pool{
@@ -55,14 +60,21 @@ var simPools = []spec.Pool{
 func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), twin: newTwin(simPools), evil: true,
-		core: newSimCore(seed), asks: map[string]int{}, alive: map[string]*simBox{},
+		core: newSimCore(seed), asks: map[string]int{}, alive: map[string]*simBox{}, drains: map[string]bool{},
 	}
 	return s
 }
 
+const (
+	simVouch  = 8 * time.Second
+	simSilent = 4 * time.Second
+	simExpiry = time.Minute // after which the resource manager takes a node for lost
+)
+
 func newSimCore(seed uint64) *Core {
 	return New(Options{Pools: simPools, Seed: seed, OrphanGrace: 5 * time.Second, AskAgain: 10 * time.Second, BackoffCap: 8 * time.Second,
-		GiveUp: 20 * time.Second, AdoptGrace: 6 * time.Second, SoleGrace: 12 * time.Second})
+		GiveUp: 20 * time.Second, AdoptGrace: 6 * time.Second, SoleGrace: 12 * time.Second, VouchGrace: simVouch, SilentGrace: simSilent, SilentEnd: 12 * time.Second,
+		LoneGrace: 9 * time.Second})
 }
 
 func (s *sim) chance(percent int) bool { return s.rng.IntN(100) < percent }
@@ -74,9 +86,10 @@ func (s *sim) step(ev Event) {
 		s.alive[n.ID].told = true
 	}
 	if _, ok := ev.(SchedulerAttached); ok {
-		s.uncordon()
+		s.anew()
 	}
 	s.tellOf(ev)
+	s.twin.now = s.now
 	acts := s.core.Step(s.now, ev)
 	s.save(ev)
 	s.trace = append(s.trace, fmt.Sprintf("%v %T%+v → %+v", s.now, ev, ev, acts))
@@ -106,7 +119,7 @@ func (s *sim) check() {
 	leaving := map[string]int{}
 	for id, pool := range s.twin.live {
 		live[pool]++
-		if s.twin.leaving[id] {
+		if s.twin.leaving[id] || s.twin.silent[id] {
 			leaving[pool]++
 		}
 	}
@@ -224,7 +237,7 @@ func (s *sim) obey(a Action) {
 			}
 		}
 	case StopContainer:
-		if box := s.alive[a.ID]; box != nil {
+		if box := s.alive[a.ID]; box != nil && !box.dead {
 			s.complete(box, 143)
 		}
 	case ReleaseContainer:
@@ -232,8 +245,8 @@ func (s *sim) obey(a Action) {
 			s.complete(box, StatusAborted)
 		}
 	case TellDrain:
-		for _, id := range a.IDs { // each is drained in its own time
-			s.inbox = append(s.inbox, Release{IDs: []string{id}, Reason: a.Reason})
+		for _, id := range a.IDs {
+			s.drains[id] = true
 		}
 	case TellShrink:
 		s.shrink(a)
@@ -256,7 +269,7 @@ func (s *sim) fault() {
 	if len(boxes) > 0 {
 		box = boxes[s.rng.IntN(len(boxes))]
 	}
-	switch s.rng.IntN(15) {
+	switch s.rng.IntN(16) {
 	case 0, 1:
 		if box != nil {
 			s.complete(box, []int32{1, 0, 137, StatusMemory, StatusPreempted, StatusAborted, StatusDisks, StatusInvalid}[s.rng.IntN(8)])
@@ -268,7 +281,6 @@ func (s *sim) fault() {
 				s.complete(box, StatusAborted)
 			}
 		}
-		s.inbox = append(s.inbox, NodeLost{node})
 	case 3:
 		if box != nil {
 			s.inbox = append(s.inbox, Preempt{IDs: []string{box.id, "nobody"}, Strict: s.chance(50)})
@@ -302,6 +314,10 @@ func (s *sim) fault() {
 		s.restartManager()
 	case 14:
 		s.inbox = append(s.inbox, Cluster{Nodes: s.rng.IntN(8)})
+	case 15:
+		if box != nil && box.joined && box.pool != "scheduler" {
+			box.joined, box.away, box.dead = false, s.now, s.chance(50) // the others come back
+		}
 	case 10, 11:
 		if box != nil {
 			s.step(Retire{IDs: []string{box.id, "nobody", box.id}, Replace: s.chance(50), Reason: "test"})
@@ -333,6 +349,9 @@ func (s *sim) heal() {
 	s.evil = false
 	for range 5000 {
 		s.run(1)
+		if !s.twin.attached && s.chance(20) {
+			s.step(SchedulerAttached{})
+		}
 		if s.settled() {
 			return
 		}
@@ -341,6 +360,11 @@ func (s *sim) heal() {
 }
 
 func (s *sim) settled() bool {
+	for _, box := range s.alive {
+		if box.dead {
+			return false // it has to be found out
+		}
+	}
 	for _, v := range s.core.Pools() {
 		if v.Running != v.Wanted || v.Starting+v.Stopped+v.Asked+v.Missing != 0 {
 			return false
@@ -350,7 +374,7 @@ func (s *sim) settled() bool {
 }
 
 func TestSimulation(t *testing.T) {
-	crashes, restarts, thinned := 0, 0, 0
+	crashes, restarts, thinned, silent, lone := 0, 0, 0, 0, 0
 	for seed := range uint64(300) {
 		s := newSim(t, seed)
 		for range 3 {
@@ -381,12 +405,12 @@ func TestSimulation(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-		crashes, restarts, thinned = crashes+s.crashes, restarts+s.restarts, thinned+s.thinned
+		crashes, restarts, thinned, silent, lone = crashes+s.crashes, restarts+s.restarts, thinned+s.thinned, silent+s.silent, lone+s.lone
 	}
-	if crashes < 300 || restarts < 300 || thinned < 5 {
-		t.Errorf("only %d crashes, %d restarts of the resource manager, %d that were too many for their nodes", crashes, restarts, thinned)
+	if crashes < 300 || restarts < 300 || thinned < 5 || silent < 300 || lone < 100 {
+		t.Error("too little of something")
 	}
-	t.Logf("%d crashes of the core, %d restarts of the resource manager, %d containers that were too many for their nodes", crashes, restarts, thinned)
+	t.Logf("%d crashes of the core, %d restarts of the resource manager, %d containers that were too many for their nodes, %d workers that were not heard of, %d schedulers given up", crashes, restarts, thinned, silent, lone)
 }
 
 // The same events give the same actions, whatever the order of maps.
@@ -417,8 +441,11 @@ type twin struct {
 	let           map[string]bool   // stopped or released
 	started       map[string]bool
 	launched      map[string]bool
-	leaving       map[string]bool // to be drained on its own
-	drained       map[string]bool // somebody said that it may go, or shall
+	leaving       map[string]bool          // to be drained on its own
+	drained       map[string]bool          // somebody said that it may go, or shall
+	silent        map[string]bool          // the core has said so
+	last          map[string]time.Duration // when the scheduler named it last, or there was another
+	now           time.Duration
 	attached      bool
 	roles         map[string]spec.Role
 	lowered       map[string]bool // wanted went down, or more was adopted, and live has not followed yet
@@ -430,7 +457,8 @@ type twin struct {
 func newTwin(pools []spec.Pool) *twin {
 	w := &twin{came: map[string]bool{}, wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, pools: map[string]string{}, given: map[string]bool{},
 		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{},
-		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}, heard: map[string]bool{}, gone: map[string]bool{}}
+		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}, heard: map[string]bool{}, gone: map[string]bool{},
+		silent: map[string]bool{}, last: map[string]time.Duration{}}
 	for _, p := range pools {
 		w.wanted[p.Name] = p.Count
 		w.roles[p.Name] = p.Role
@@ -463,6 +491,7 @@ func (w *twin) event(ev Event) {
 	case Heard:
 		for _, id := range ev.IDs {
 			w.came[id] = true
+			w.last[id] = w.now
 			w.heard[id] = w.heard[id] || w.live[id] != ""
 		}
 	case Release:
@@ -473,6 +502,9 @@ func (w *twin) event(ev Event) {
 		w.drained[ev.ID] = true
 	case SchedulerAttached:
 		w.attached = true
+		for id := range w.last {
+			w.last[id] = w.now
+		}
 	case SchedulerDetached:
 		w.attached = false
 	case Retire:
@@ -482,12 +514,8 @@ func (w *twin) event(ev Event) {
 		w.end(ev.ID)
 	case LaunchFailed:
 		w.end(ev.ID)
-	case NodeLost:
-		for id := range w.live {
-			if w.nodes[id] == ev.Node {
-				w.end(id)
-			}
-		}
+	case Preempt:
+		w.preempt(ev)
 	case Stop:
 		w.over = true
 		for pool := range w.wanted {
@@ -515,8 +543,21 @@ func (w *twin) retire(ev Retire) {
 	}
 }
 
+func (w *twin) preempt(ev Preempt) {
+	for _, id := range ev.IDs {
+		switch pool := w.live[id]; {
+		case w.over || pool == "" || w.leaving[id] || w.let[id] || w.roles[pool] != spec.RoleWorker:
+		case w.came[id]:
+			w.leaving[id] = true
+		default:
+			delete(w.live, id)
+		}
+	}
+}
+
 func (w *twin) end(id string) {
 	delete(w.live, id)
+	delete(w.silent, id)
 	w.ended[id] = true
 }
 
@@ -525,6 +566,23 @@ func (w *twin) action(s *sim, a Action) {
 	case NoteExit:
 		w.gone[a.ID] = true
 		delete(w.live, a.ID)
+	case NoteSilent:
+		if w.roles[w.pools[a.ID]] == spec.RoleScheduler {
+			s.lone++
+			w.drained[a.ID] = true
+			break
+		}
+		if w.live[a.ID] == "" || w.roles[w.live[a.ID]] != spec.RoleWorker || !w.attached || w.now-w.last[a.ID] < simSilent {
+			s.fail("%s of pool %q is silent, after %v", a.ID, w.live[a.ID], w.now-w.last[a.ID])
+		}
+		w.silent[a.ID] = true
+		s.silent++
+	case NoteBack:
+		if !w.silent[a.ID] {
+			s.fail("%s is back, and was not away", a.ID)
+		}
+		delete(w.silent, a.ID)
+		w.lowered[w.live[a.ID]] = true // another may have come in its place
 	case Ask:
 		if a.N < 0 {
 			s.fail("asked for %d", a.N)
@@ -547,7 +605,7 @@ func (w *twin) action(s *sim, a Action) {
 		if !w.given[a.ID] {
 			s.fail("stopped %s, which was never given", a.ID)
 		}
-		if w.leaving[a.ID] && w.attached && !w.drained[a.ID] && !w.let[a.ID] && !w.over {
+		if w.leaving[a.ID] && w.attached && !w.drained[a.ID] && !w.let[a.ID] && !w.over && !w.silent[a.ID] {
 			s.fail("stopped %s before it was drained", a.ID)
 		}
 		if w.came[a.ID] && w.attached && !w.drained[a.ID] && !w.let[a.ID] && !w.over && w.roles[w.live[a.ID]] == spec.RoleWorker && !s.stale(a.ID) {

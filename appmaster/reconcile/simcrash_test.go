@@ -47,7 +47,7 @@ func (s *sim) crash() {
 		_, end := ev.(Completed)
 		return !end
 	})
-	s.uncordon()
+	s.anew()
 	before := s.core.Pools()
 	s.core = newSimCore(s.rng.Uint64())
 	s.twin = newTwin(simPools)

@@ -14,12 +14,18 @@ func (s *sim) comeUp() {
 			}
 			box.came = true
 			s.step(Came{box.id})
+		case box.dead && s.now-box.away > simExpiry && s.core.containers[box.id] == nil:
+			s.complete(box, StatusAborted) // of those that the core knows it has to find out by itself
+		case box.dead:
+		case box.came && !box.joined && s.now-box.away > simVouch/2:
+			box.joined = true
 		case box.came && !box.joined:
-			box.joined = s.chance(30)
+			box.joined = s.chance(10)
 		}
 	}
-	if s.twin.attached && s.chance(10) {
-		var ev Heard
+	s.drain()
+	if s.twin.attached && s.chance(20) {
+		ev := Heard{All: true}
 		for _, box := range s.boxes() {
 			if box.joined {
 				ev.IDs = append(ev.IDs, box.id)
@@ -44,15 +50,33 @@ func (s *sim) shrink(a TellShrink) {
 	}
 }
 
-// uncordon forgets whom the scheduler was draining: another one does not know, and is told anew.
-func (s *sim) uncordon() {
+// drain lets those go that the scheduler was told to drain and that have joined it, each in its own time, and those that it
+// does not know after the time in which workers come back.
+func (s *sim) drain() {
+	if len(s.drains) == 0 {
+		return
+	}
+	for _, box := range s.boxes() {
+		if s.drains[box.id] && (box.joined || s.now-box.away > simVouch) && s.chance(20) {
+			delete(s.drains, box.id)
+			s.inbox = append(s.inbox, Release{IDs: []string{box.id}, Reason: "drained"})
+		}
+	}
+}
+
+// anew begins with a scheduler that knows nobody yet, nor whom the one before it drained.
+func (s *sim) anew() {
+	clear(s.drains)
 	for _, box := range s.alive {
 		box.cordoned = false
+		if !box.dead {
+			box.joined, box.away = false, s.now
+		}
 	}
 }
 
 // stale tells whether a container has not joined the scheduler for so long that it may be stopped.
 func (s *sim) stale(id string) bool {
 	box := s.alive[id]
-	return box == nil || !box.joined
+	return box == nil || !box.joined && (s.twin.silent[id] || s.now-box.away >= simVouch)
 }

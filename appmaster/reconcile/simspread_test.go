@@ -20,7 +20,7 @@ func (s *sim) allocate(pool string) bool {
 		return false
 	}
 	s.nextID++
-	box := &simBox{id: fmt.Sprintf("c%d", s.nextID), pool: pool, node: node}
+	box := &simBox{id: fmt.Sprintf("c%d", s.nextID), pool: pool, node: node, away: s.now}
 	s.alive[box.id] = box
 	s.inbox = append(s.inbox, Allocated{box.id, pool, box.node})
 	return true

@@ -9,7 +9,8 @@ type PoolView struct {
 	Starting, Running, Stopped int           // Stopped: on the way out
 	Missing                    int           // an earlier attempt had them, and the cluster has not told of them yet
 	Failures                   int           // rounds in a row that failed
-	Leaving                    int           // of those that run: drained one by one, not counted in what is wanted
+	Leaving                    int           // of those that run: drained one by one, or silent, not counted in what is wanted
+	Silent                     int           // of those that run: the scheduler does not know them, and they are not counted in what is wanted either
 	HeldFor                    time.Duration // how much longer asks are not raised
 	Waits                      string        // why more do not come, where its bound for each node is the reason
 	Space                      int           // how many more its bound for each node leaves room for; -1: it has none, or not known
@@ -21,6 +22,7 @@ type ContainerView struct {
 	State          State
 	Since          time.Duration // when it came into its state
 	Leaving        string        // why it is being drained on its own; "": it is not
+	Silent         bool          // the scheduler does not know it
 }
 
 // Pools returns the pools in their order.
@@ -32,6 +34,9 @@ func (c *Core) Pools() []PoolView {
 		for _, ct := range c.containers {
 			if ct.pool != p {
 				continue
+			}
+			if ct.silent && ct.state == Running {
+				v.Silent++
 			}
 			switch ct.state {
 			case Starting:
@@ -53,7 +58,7 @@ func (c *Core) Pools() []PoolView {
 func (c *Core) Containers() []ContainerView {
 	list := make([]ContainerView, 0, len(c.containers))
 	for _, ct := range c.sorted() {
-		list = append(list, ContainerView{ct.id, ct.pool.spec.Name, ct.node, ct.state, ct.since, ct.leaving})
+		list = append(list, ContainerView{ct.id, ct.pool.spec.Name, ct.node, ct.state, ct.since, ct.leaving, ct.silent})
 	}
 	return list
 }

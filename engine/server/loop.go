@@ -66,6 +66,7 @@ type loop struct {
 	past   pastWorkers
 	events chronicle
 	scaler scaler
+	kept   map[string]int    // by pool: how many workers it may keep, as the fleet said last
 	drains map[string]string // workers that shall leave, by name, until their containers have ended: why
 
 	gates gateKeeper
@@ -115,7 +116,7 @@ func newLoop(o Options, bundles *bundleStore) *loop {
 		gates: gateKeeper{newGates(o.Epoch), map[graph.ClientID]*session{}},
 		mail:  mail{boxes: map[graph.JobID]map[uint32]*box{}}, callers: map[graph.ClientID]*session{},
 		sessions: map[string]*session{}, clients: map[link]*session{},
-		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{},
+		names: map[string]*publication{}, publishedAs: map[graph.TaskID]string{}, drains: map[string]string{}, kept: map[string]int{},
 		texts: map[sched.TaskAttempt]*graph.Failure{},
 		owing: newOwing(), scaler: newScaler(o.Adapt),
 	}

@@ -128,6 +128,7 @@ func (l *loop) lookForReturn() {
 		b.expected = nil
 		l.log.Warn("workers did not come back", "workers", missing)
 	}
+	l.releaseAbsent(slices.Sorted(maps.Keys(l.drains)))
 	l.log.Info("tasks are given out again", "after", l.now.Sub(l.back.began))
 	l.step(sched.Resume{})
 }

@@ -104,12 +104,19 @@ func (l *loop) settle(w *worker) {
 	l.isBack(w.name)
 	l.tell("worker.joined", w.name, "on %s, pool %s, %d slots", w.hello.Host, w.hello.Pool, w.hello.Slots)
 	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "address", w.hello.DataAddress)
+	leaving := false // it was to leave before it connected anew
+	if w.previous != nil {
+		info, _ := l.core.Worker(w.previous.id)
+		leaving = info.Phase == "leaving"
+	}
 	for old := w.previous; old != nil; old = old.previous {
 		l.leave(old, false, anew)
 	}
 	w.previous = nil
 	if l.drains[w.name] != "" {
 		l.retireBy(sched.Retire{Workers: []graph.WorkerID{w.id}})
+	} else if to, ok := l.kept[w.hello.Pool]; ok && leaving {
+		l.retireBy(sched.Retire{Pool: w.hello.Pool, To: to})
 	}
 }
 
@@ -226,11 +233,14 @@ func (in shrink) origin() *wire.Conn { return nil }
 
 func (in shrink) handle(l *loop) {
 	l.log.Info("shrink", "pool", in.pool, "to", in.to)
+	l.kept[in.pool] = in.to
 	l.retireBy(sched.Retire{Pool: in.pool, To: in.to})
 }
 
 // drain is the fleet's wish that certain workers leave. It is remembered until their
-// containers have ended: one that connects anew is drained again.
+// containers have ended: one that connects anew is drained again. One that is not there
+// holds nothing and may go, unless this is the time in which workers come back to a
+// scheduler that took over: then it may hold a lot.
 type drain struct {
 	names []string
 	why   string
@@ -240,12 +250,10 @@ func (in drain) origin() *wire.Conn { return nil }
 
 func (in drain) handle(l *loop) {
 	var ids []graph.WorkerID
-	var absent []string
 	for _, name := range in.names {
 		l.drains[name] = cmp.Or(in.why, "it was told to leave")
 		w := l.workerNames[name]
 		if w == nil {
-			absent = append(absent, name)
 			continue
 		}
 		if w.settled { // else it is seen to when it is
@@ -256,8 +264,20 @@ func (in drain) handle(l *loop) {
 	if len(ids) > 0 {
 		l.retireBy(sched.Retire{Workers: ids})
 	}
-	if l.fleet != nil && len(absent) > 0 {
-		l.fleet.release(absent, "it is not connected and holds nothing: "+in.why)
+	if !l.back.on {
+		l.releaseAbsent(in.names)
+	}
+}
+
+// releaseAbsent gives back those of the workers which shall leave that are not there.
+func (l *loop) releaseAbsent(names []string) {
+	if l.fleet == nil {
+		return
+	}
+	for _, name := range names {
+		if l.workerNames[name] == nil {
+			l.fleet.release([]string{name}, "it is not connected and holds nothing: "+l.drains[name])
+		}
 	}
 }
 
