@@ -10,6 +10,13 @@
 // not URL-encoded. [Open] picks the implementation by the scheme of a URL or
 // of fs.defaultFS; viewfs, s3a, abfs, gs and others are refused by name.
 //
+// # Several NameNodes
+//
+// A nameservice with several NameNodes is asked by way of the one that answered last. Who is a standby says so; who is down
+// is known at once; who hangs gets a part of an operation's time (open.go, answerTime). Then the next one is asked, until the
+// time is over: with nobody active for a while, operations wait. What the library learns of them, our own RPC client knows,
+// and the other way round ([ipc.Proxy.Prefer]).
+//
 // # Over colinmarc/hdfs
 //
 // HDFS is reached through github.com/colinmarc/hdfs/v2, which is imported

@@ -20,9 +20,11 @@ type guard struct {
 	conns  map[*guardedConn]struct{}
 	closed bool
 
-	failure     atomic.Pointer[error]  // first failure of a dial or connection
+	failure     atomic.Pointer[error]  // failure of a dial or connection: the first, or a refusal
 	dataFailure atomic.Pointer[error]  // first failure of a connection to a DataNode
 	server      atomic.Pointer[string] // the NameNode connected to last
+	silent      atomic.Pointer[string] // the NameNode of which a dial or connection failed last
+	nameless    atomic.Int32           // how many dials found that there is no NameNode's host of that name
 }
 
 var errClosed = errors.New("the connection was closed by us")
@@ -41,7 +43,7 @@ func (g *guard) bind(ctx context.Context) {
 // dialNameNode and dialDataNode are what the library calls. The context it
 // gives is always Background and is not used.
 func (g *guard) dialNameNode(_ context.Context, network, addr string) (net.Conn, error) {
-	c, err := g.connect(network, addr, g.timeout, false)
+	c, err := g.connect(network, addr, g.answer, false)
 	if err == nil {
 		g.server.Store(&addr)
 	}
@@ -59,7 +61,11 @@ func (g *guard) connect(network, addr string, wait time.Duration, data bool) (ne
 	if closed {
 		return nil, errClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	patience := g.answer
+	if data {
+		patience = g.timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var c net.Conn
 	var err error
@@ -69,10 +75,10 @@ func (g *guard) connect(network, addr string, wait time.Duration, data bool) (ne
 		c, err = g.nameNode(ctx, addr)
 	}
 	if err != nil {
-		g.note(err, data)
+		g.note(err, addr, data)
 		return nil, err
 	}
-	gc := &guardedConn{Conn: c, g: g, wait: wait, data: data}
+	gc := &guardedConn{Conn: c, g: g, addr: addr, wait: wait, data: data}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -83,16 +89,24 @@ func (g *guard) connect(network, addr string, wait time.Duration, data bool) (ne
 	return gc, nil
 }
 
-// note keeps the first failure. The library turns causes into text; here they
-// stay errors that can be asked what they are.
-func (g *guard) note(err error, data bool) {
+// note keeps the first failure, and before that one a NameNode's refusal: it says more than the silence of another. The
+// library turns causes into text; here they stay errors that can be asked what they are.
+func (g *guard) note(err error, addr string, data bool) {
+	if refused(err) {
+		g.failure.Store(&err)
+	}
 	g.failure.CompareAndSwap(nil, &err)
 	if data {
 		g.dataFailure.CompareAndSwap(nil, &err)
+		return
+	}
+	g.silent.Store(&addr)
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound {
+		g.nameless.Add(1)
 	}
 }
 
-// cause returns the first failure below RPC, or nil.
+// cause returns the failure below RPC, or nil.
 func (g *guard) cause() error { return deref(g.failure.Load()) }
 
 // dataCause is cause for the connections to DataNodes alone.
@@ -129,6 +143,7 @@ func (g *guard) close() {
 type guardedConn struct {
 	net.Conn
 	g    *guard
+	addr string
 	wait time.Duration
 	data bool
 	err  atomic.Pointer[error]
@@ -148,7 +163,7 @@ func (c *guardedConn) Read(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(b)
 	if err != nil {
-		c.g.note(err, c.data)
+		c.g.note(err, c.addr, c.data)
 		return n, c.fail(err)
 	}
 	return n, nil
@@ -163,7 +178,7 @@ func (c *guardedConn) Write(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(b)
 	if err != nil {
-		c.g.note(err, c.data)
+		c.g.note(err, c.addr, c.data)
 		c.fail(err)
 		if c.data {
 			c.Conn.Close() // so that a reader of acknowledgements wakes up

@@ -46,7 +46,7 @@ func isScheme(s string) bool {
 // names resolves names for one file system.
 type names struct {
 	scheme    string
-	authority string // as URLs show it; "" for local files
+	authority string // as URLs show it, a nameservice as the configuration writes it; "" for local files
 	home      string
 }
 
@@ -66,12 +66,13 @@ func (n names) Resolve(name string) (string, error) {
 	return path.Clean(l.path), nil
 }
 
-// sameAuthority takes "nn" and "nn:8020" for the same, as Hadoop does.
+// sameAuthority takes "nn" and "nn:8020" for the same, as Hadoop does. a is in lower case.
 func (n names) sameAuthority(a string) bool {
 	if n.scheme == "file" {
 		return a == "localhost"
 	}
-	return a == n.authority || withPort(a) == withPort(n.authority)
+	own := strings.ToLower(n.authority)
+	return a == own || withPort(a) == withPort(own)
 }
 
 func withPort(authority string) string {

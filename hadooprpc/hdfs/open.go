@@ -1,6 +1,7 @@
 package hdfs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,8 @@ type Options struct {
 	// with tokens. Only without Login.
 	User string
 	// Timeout bounds each operation on metadata, all its attempts together;
-	// 20 s when zero.
+	// 20 s when zero. A NameNode of several gets a part of that for each of its
+	// answers, so that one that hangs leaves time for the others.
 	Timeout time.Duration
 	// Dial makes all connections; nil is a plain TCP dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -142,7 +144,7 @@ func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Id
 		return nil, err
 	}
 	r := &remote{user: user, who: who, timeout: opts.Timeout, log: opts.Logger}
-	r.names = names{scheme: "hdfs", authority: authority, home: c.String("dfs.user.home.dir.prefix", "/user") + "/" + user}
+	r.names = names{scheme: "hdfs", authority: cmp.Or(nameService(c, authority), authority), home: c.String("dfs.user.home.dir.prefix", "/user") + "/" + user}
 	if r.replication, err = explicit(c, "dfs.replication", c.Int); err != nil {
 		return nil, err
 	}
@@ -163,7 +165,8 @@ func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Id
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
 	r.service = nameNodeService(c, authority, addresses)
-	rpc, err := who.IPC(ipc.Options{ConnectTimeout: r.timeout, CallTimeout: r.timeout, RetryFor: r.timeout,
+	answer := answerTime(r.timeout, len(addresses))
+	rpc, err := who.IPC(ipc.Options{ConnectTimeout: answer, CallTimeout: answer, RetryFor: r.timeout,
 		IdleTimeout: idleTime, Dial: dial, Logger: r.log}, c, r.service)
 	if err != nil {
 		return nil, &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrAuth, Err: err}
@@ -171,13 +174,24 @@ func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Id
 	r.pool = &pool{
 		addresses: addresses,
 		options:   hdfs.ClientOptions{User: user, UseDatanodeHostname: useHostname},
-		dial:      dialOptions{dial: dial, timeout: r.timeout, stall: stallTime},
+		dial:      dialOptions{dial: dial, timeout: r.timeout, answer: answer, stall: stallTime},
 	}
 	if err := r.secure(c, rpc); err != nil {
 		return nil, err
 	}
 	r.proxy = ipc.NewProxy(addresses, clientProtocol, rpc)
+	r.pool.proxy = r.proxy
 	return r, nil
+}
+
+// answerTime is how long a NameNode may take to accept a connection, and for an answer, of all the time that an
+// operation has: whoever is alone gets all of it, of several each can be asked twice. Java's clients wait two minutes
+// (ipc.client.rpc-timeout.ms) for one that is stopped, whoever else is active.
+func answerTime(all time.Duration, nameNodes int) time.Duration {
+	if nameNodes == 1 {
+		return all
+	}
+	return all / time.Duration(2*nameNodes)
 }
 
 // explicit reads a key that counts only when somebody set it: where nobody

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/colinmarc/hdfs/v2"
+
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
 )
 
 const (
@@ -22,7 +24,8 @@ type dialOptions struct {
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// nameNode connects to a NameNode, on clusters with Kerberos; nil: dial does.
 	nameNode func(ctx context.Context, addr string) (net.Conn, error)
-	timeout  time.Duration // for a connection to be made and for a NameNode's answer
+	timeout  time.Duration // for a connection to a DataNode to be made
+	answer   time.Duration // for one to a NameNode to be made, and for each of its answers
 	stall    time.Duration // for a DataNode to take or give anything
 }
 
@@ -50,15 +53,14 @@ func (c *client) watch(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, c.discard)
 }
 
-// pool keeps idle clients and remembers which NameNode answered last, so that
-// in a pair the standby is not asked first each time.
+// pool keeps idle clients. Which NameNode is asked first the proxy knows, for the library's calls and our own.
 type pool struct {
 	options   hdfs.ClientOptions // without dial functions
 	dial      dialOptions
 	addresses []string
+	proxy     *ipc.Proxy
 
 	mu     sync.Mutex
-	first  string    // address to try first
 	idle   []*client // the most recently used last
 	timer  *time.Timer
 	closed bool
@@ -67,23 +69,27 @@ type pool struct {
 // take lends an idle client, or a new one connected within ctx. fresh asks for
 // a new one. The error is the cause, not text about it.
 func (p *pool) take(ctx context.Context, fresh bool) (*client, error) {
+	first := p.proxy.Next()
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, errClosed
 	}
-	if n := len(p.idle); n > 0 && !fresh {
+	for n := len(p.idle); n > 0 && !fresh; n-- {
 		c := p.idle[n-1]
 		p.idle = p.idle[:n-1]
+		if *c.guard.server.Load() != first { // that one may hang
+			go c.discard()
+			continue
+		}
 		p.mu.Unlock()
 		return c, nil
 	}
-	addresses := startingWith(p.addresses, p.first)
 	p.mu.Unlock()
 
 	g := newGuard(ctx, p.dial)
 	opts := p.options
-	opts.Addresses = addresses
+	opts.Addresses = startingWith(p.addresses, first)
 	opts.NamenodeDialFunc, opts.DatanodeDialFunc = g.dialNameNode, g.dialDataNode
 	c, err := hdfs.NewClient(opts)
 	if err != nil {
@@ -91,10 +97,18 @@ func (p *pool) take(ctx context.Context, fresh bool) (*client, error) {
 		if cause := g.cause(); cause != nil {
 			err = cause
 		}
+		if int(g.nameless.Load()) == len(p.addresses) {
+			err = &namelessError{err}
+		}
 		return nil, err
 	}
 	return &client{Client: c, guard: g}, nil
 }
+
+// namelessError is that no NameNode's host has a name that is known.
+type namelessError struct{ error }
+
+func (e *namelessError) Unwrap() error { return e.error }
 
 func startingWith(addresses []string, first string) []string {
 	i := slices.Index(addresses, first)
@@ -106,11 +120,9 @@ func startingWith(addresses []string, first string) []string {
 
 // give takes back a client that worked.
 func (p *pool) give(c *client) {
+	p.proxy.Prefer(*c.guard.server.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := c.guard.server.Load(); s != nil {
-		p.first = *s
-	}
 	if p.closed || len(p.idle) >= maxIdle {
 		go c.discard() // it may wait for a lease renewal; nobody has to
 		return

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"path"
 	"strings"
 	"sync"
@@ -111,7 +110,12 @@ func (r *remote) try(ctx context.Context, c *client, op, p string, unknown int, 
 		}
 		return e
 	}
+	// Not later: while we hang up, the library renews its lease with the next one.
+	silent := cmp.Or(c.guard.silent.Load(), c.guard.server.Load())
 	c.discard()
+	if alive || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		r.proxy.Avoid(*silent)
+	}
 	if !alive {
 		return &transportError{errNoAnswer}
 	}
@@ -127,11 +131,11 @@ type transportError struct{ cause error }
 func (e *transportError) Error() string { return e.cause.Error() }
 func (e *transportError) Unwrap() error { return e.cause }
 
-// hopeless is true when waiting will not help: a host name that does not
-// exist, an authentication that one side refuses, or the only NameNode of a cluster refusing connections for a while. A
-// pair of NameNodes gets the whole time, because it may be failing over.
+// hopeless is true when waiting will not help: host names of which none
+// exists, an authentication that one side refuses, or the only NameNode of a cluster refusing connections for a while. A
+// pair of NameNodes gets the whole time, because it may be failing over; a host that is down may be without its name.
 func (r *remote) hopeless(err error, attempt int) bool {
-	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound || refused(err) {
+	if errors.As(err, new(*namelessError)) || refused(err) {
 		return true
 	}
 	const patience = 3

@@ -51,6 +51,9 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		}
 		seen = seen || mayHaveArrived(err)
 		v := judge(err, m)
+		if v == giveUp && errors.As(err, new(*ConnError)) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			p.active.CompareAndSwap(at, at+1) // the caller had no time to ask another: the next one does
+		}
 		if v == giveUp && last != nil && ctx.Err() != nil && !errors.As(err, new(*RemoteError)) {
 			return p.unreachable(ctx, last, began, seen) // what went wrong says more than that time ran out
 		}
@@ -103,6 +106,28 @@ func (p *Proxy) unreachable(ctx context.Context, err error, began time.Time, see
 func (p *Proxy) SetToken(t token.Token) {
 	for _, c := range p.clients {
 		c.SetToken(t)
+	}
+}
+
+// Next is the address that the next call goes to first. Next, Prefer and Avoid are for who speaks to the same servers
+// by other means as well.
+func (p *Proxy) Next() string { return p.clients[int(p.active.Load())%len(p.clients)].addr }
+
+// Prefer has the next call go to addr first: it has answered.
+func (p *Proxy) Prefer(addr string) {
+	for range p.clients {
+		at := p.active.Load()
+		if p.clients[int(at)%len(p.clients)].addr == addr {
+			return
+		}
+		p.active.CompareAndSwap(at, at+1)
+	}
+}
+
+// Avoid has the next call not go to addr first, if there is another one: it has not answered.
+func (p *Proxy) Avoid(addr string) {
+	if at := p.active.Load(); p.clients[int(at)%len(p.clients)].addr == addr {
+		p.active.CompareAndSwap(at, at+1)
 	}
 }
 

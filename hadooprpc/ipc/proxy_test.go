@@ -195,6 +195,57 @@ func TestFailoverStaysWhereItSucceeded(t *testing.T) {
 	}
 }
 
+// Who speaks to the servers by other means tells a proxy which one answers, and which does not.
+func TestPreferAndAvoid(t *testing.T) {
+	px := NewProxy([]string{"a:1", "b:2", "c:3"}, testProtocol, Options{})
+	defer px.Close()
+	for _, step := range []struct {
+		tell func(string)
+		addr string
+		want string
+	}{
+		{px.Prefer, "a:1", "a:1"}, {px.Prefer, "c:3", "c:3"}, {px.Avoid, "a:1", "c:3"}, {px.Avoid, "c:3", "a:1"},
+		{px.Prefer, "elsewhere:4", "a:1"}, {px.Avoid, "elsewhere:4", "a:1"}, {px.Avoid, "a:1", "b:2"},
+	} {
+		if step.tell(step.addr); px.Next() != step.want {
+			t.Errorf("told of %s the next is %s, want %s", step.addr, px.Next(), step.want)
+		}
+	}
+	alone := NewProxy([]string{"a:1"}, testProtocol, Options{})
+	defer alone.Close()
+	if alone.Avoid("a:1"); alone.Next() != "a:1" {
+		t.Errorf("the only one is %s", alone.Next())
+	}
+}
+
+// A server that says nothing until the caller's time is over is not the first that the next caller asks; one whose caller
+// loses interest is.
+func TestFailoverAfterDeadline(t *testing.T) {
+	p := newPair(t)
+	p.fault(0, hadooptest.Fault{Drop: true}, hadooptest.Fault{Drop: true})
+	px := p.proxy(t, Options{})
+	asked := func(want int) {
+		t.Helper()
+		if got := p.servers(t); !slices.Equal(got, []int{want}) {
+			t.Errorf("asked %v, want %d", got, want)
+		}
+	}
+	interest, lose := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, lose)
+	if _, err := say(interest, px, echo, "x"); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	asked(0)
+	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := say(brief, px, echo, "x"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	asked(0)
+	mustSay(t, px, "x")
+	asked(1)
+}
+
 // Many calls that meet the same failure move on together, not one address each.
 func TestFailoverUnderLoad(t *testing.T) {
 	p := newPair(t)
