@@ -205,16 +205,17 @@ func (e Edge) Must(t testing.TB, argv ...string) string {
 // FS runs Hadoop's own file system shell: FS(t, "-ls", "/user").
 func (e Edge) FS(t testing.TB, args ...string) Result {
 	t.Helper()
-	return e.java(t, "org.apache.hadoop.fs.FsShell", args)
+	return e.Java(t, "org.apache.hadoop.fs.FsShell", args...)
 }
 
 // Logs returns the aggregated logs of an application as Hadoop's own LogsCLI prints them.
 func (e Edge) Logs(t testing.TB, app string, args ...string) Result {
 	t.Helper()
-	return e.java(t, "org.apache.hadoop.yarn.client.cli.LogsCLI", append([]string{"-applicationId", app}, args...))
+	return e.Java(t, "org.apache.hadoop.yarn.client.cli.LogsCLI", append([]string{"-applicationId", app}, args...)...)
 }
 
-func (e Edge) java(t testing.TB, class string, args []string) Result {
+// Java runs a class of Hadoop's, or on clusters with Kerberos of our own (jars/own).
+func (e Edge) Java(t testing.TB, class string, args ...string) Result {
 	t.Helper()
 	return e.Run(t, append([]string{"hadoop-java", "-Dhadoop.root.logger=ERROR,console", class}, args...)...)
 }

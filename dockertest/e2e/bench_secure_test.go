@@ -11,13 +11,14 @@ import (
 	"github.com/yarnd/yarnd/dockertest"
 )
 
-// What Kerberos and privacy cost: a start on the cluster with them beside one without, and 256 MiB into HDFS and back beside
-// Hadoop's own client. All sides in turn, in one run. Printed, not judged.
+// What Kerberos and privacy cost: a start on the cluster with them beside one without, and 256 MiB into HDFS and back, and
+// calls of the ResourceManager, beside Hadoop's own client. All sides in turn, in one run. Printed, not judged.
 func TestBenchSecure(t *testing.T) {
 	simple := dockertest.Running(t, "simple").Edge("alice")
 	secure := dockertest.Running(t, "secure").Edge("alice").Ticketed(t)
 	build(t, "./phases", "phases")
 	build(t, "./copy", "copy")
+	build(t, "./calls", "calls")
 	plain, private := map[string][]float64{}, map[string][]float64{}
 	for i := range *runs + 1 { // the first one uploads
 		for _, side := range []struct {
@@ -43,6 +44,34 @@ func TestBenchSecure(t *testing.T) {
 	}{{"simple", simple}, {"Kerberos, privacy", secure}} {
 		benchCopies(t, side.name, side.edge)
 	}
+	for _, goroutines := range []string{"1", "8"} {
+		benchCalls(t, secure, goroutines)
+	}
+}
+
+// benchCalls counts calls of getApplications under privacy, beside Hadoop's own client. The JVM's start and its warming up
+// are not in it.
+func benchCalls(t *testing.T, alice dockertest.Edge, goroutines string) {
+	t.Helper()
+	const calls = "4000"
+	rates := map[string][]float64{}
+	count := func(what string, r dockertest.Result) {
+		t.Helper()
+		var rate float64
+		var apps int
+		if _, err := fmt.Sscanf(r.Stdout, "%f calls/s, %d applications", &rate, &apps); err != nil || r.Code != 0 || apps == 0 {
+			t.Fatal(err, r)
+		}
+		rates[what] = append(rates[what], rate)
+	}
+	for range *runs {
+		count("ours", alice.Run(t, bundle("calls"), calls, goroutines))
+		count("theirs", alice.Java(t, "test.yarnd.GetApplications", calls, goroutines))
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\ngetApplications a second, privacy, %s at a time, median of %d (least-most)\thadooprpc\tHadoop's client\tratio\n", goroutines, *runs)
+	fmt.Fprintf(w, "\t%s\t%s\t%.2f\n", spread(rates["ours"]), spread(rates["theirs"]), median(rates["ours"])/median(rates["theirs"]))
+	w.Flush()
 }
 
 // benchCopies times files into HDFS and back. A JVM's start is Java's: that is told beside.
