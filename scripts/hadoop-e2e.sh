@@ -21,7 +21,12 @@ for cluster in "${waiting[@]}"; do
 	beside+=($!)
 done
 failed=0
-go test -tags hadoop -count=1 -timeout 40m "$@" -skip "^($all)\$" ./dockertest/... || failed=1
+go test -tags hadoop -count=1 -timeout 40m -v "$@" -skip "^($all)\$" ./dockertest/... >"$said/others" 2>&1 || failed=1
+if [ $failed -eq 0 ]; then # where the time goes
+	grep -E '^(ok|--- SKIP|--- PASS: .*\(([2-9][0-9]|[0-9]{3,})\.)' "$said/others"
+else
+	cat "$said/others"
+fi
 for i in "${!waiting[@]}"; do
 	wait "${beside[$i]}" || failed=1
 	echo "-- on ${waiting[$i]}: $(tests_on "${waiting[$i]}")"

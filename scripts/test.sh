@@ -46,6 +46,18 @@ race() { # the packages where goroutines meet; the detector needs a C compiler
 	CGO_ENABLED=1 go test -race -timeout 15m $(scripts/racy.sh)
 }
 
+# The packages that the race detector watches run their tests there; here those that are others, or none, with it.
+plain() {
+	local racy failed=0 file names
+	racy=$(go list $(scripts/racy.sh)) || return
+	go test -count=1 -timeout 15m $(go list ./... | grep -vxF "$racy") || failed=1
+	for file in $(grep -lE --include='*_test.go' -r 'underRace|raceDetector|manySchedules' $(scripts/racy.sh) | grep -vE '/(no)?race_test.go$' | sort -u); do
+		names=$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t \*testing.*/\1/p' "$file" | paste -sd'|')
+		go test -count=1 -timeout 15m "$(dirname "$file")" -run "^($names)\$" || failed=1
+	done
+	return $failed
+}
+
 part "format and vet" make --no-print-directory lint
 part "build" make --no-print-directory build
 # -count=1: some tests run programs that they build, of which the test cache knows nothing.
@@ -53,12 +65,16 @@ if [ "$mode" = fast ]; then # -short leaves out what takes long by its nature; t
 	part "tests that need only Go, short" go test -short -count=1 -timeout 15m ./...
 	finish
 fi
-part "tests that need only Go" go test -count=1 -timeout 15m ./...
+if compiler; then
+	part "tests that need only Go" plain
+else
+	part "tests that need only Go" go test -count=1 -timeout 15m ./...
+fi
 # A schedule lives in a few MB: the collector has little to do where it comes every 256.
 part "simulator, 100,000 schedules" env GOGC=off GOMEMLIMIT=256MiB go test -count=1 -timeout 30m ./engine/schedtest -run '^TestSimulation$' -schedules 100000 -v
 part "the scheduler with small chunks" go test -tags smallchunks -count=1 -timeout 15m ./engine/sched ./engine/schedtest
 
-if compiler; then part "race detector" race; else leave_out "race detector" "needs gcc, or root on Debian to install it"; fi
+if compiler; then part "race detector, with all their tests" race; else leave_out "race detector" "needs gcc, or root on Debian to install it"; fi
 part "packages" scripts/release-test.sh
 part "demo on this machine" make --no-print-directory demo
 
