@@ -43,6 +43,8 @@ type SchedulerOptions struct {
 	// that starts there again after this one: jobs, results, programs. "" is none: they
 	// end with the process.
 	Journal string
+	// KeepResults is as in edgeclient.Request.
+	KeepResults time.Duration
 	// Ready is told host:port when clients and workers can come, and the path of
 	// credentials that were made; nil is nobody.
 	Ready func(address, made string)
@@ -75,7 +77,7 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 		return err
 	}
 	srv, err := server.Open(ctx, server.Options{
-		Identity: m.id, Listener: ln, Log: o.Log, Dir: wal.dir, Journal: wal.store, Version: Version, Bundle: m.bundle, Alone: o.Alone,
+		Identity: m.id, Listener: ln, Log: o.Log, Dir: wal.dir, Journal: wal.store, Version: Version, Bundle: m.bundle, Keep: o.KeepResults, Alone: o.Alone,
 		// Of two schedulers at one address the later one counts; where clocks are apart
 		// workers come when this one's has caught up.
 		Epoch: uint64(time.Now().UnixMilli()),

@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
@@ -39,7 +41,7 @@ func scheduler(ctx context.Context, log *slog.Logger) error {
 	fleet := &fleet{}
 	srv, err := server.Open(ctx, server.Options{
 		Identity: m.id, Listener: ln, Fleet: fleet, Log: log, Dir: "bundles", Version: Version,
-		Epoch: m.launch.Epoch, Journal: kept.journal, Bundles: kept.bundles, Bundle: m.bundle, Memory: memory, Alone: true,
+		Epoch: m.launch.Epoch, Journal: kept.journal, Bundles: kept.bundles, Bundle: m.bundle, Memory: memory, Keep: time.Duration(m.launch.KeepResults), Alone: true,
 	})
 	if err != nil {
 		return err
@@ -106,9 +108,17 @@ func (f *fleet) Report(r server.Report) {
 			continue
 		}
 		out.Jobs = append(out.Jobs, &ampb.Job{Id: strconv.FormatUint(uint64(j.ID), 10), Name: j.Name, Tasks: int64(j.Tasks),
-			Done: int64(j.Done), Running: int64(j.Running), Failed: int64(j.Failed), Started: timestamppb.New(j.Opened)})
+			Done: int64(j.Done), Running: int64(j.Running), Failed: int64(j.Failed), Kept: durationOf(j.Kept), Started: timestamppb.New(j.Opened)})
 	}
 	c.Report(out)
+}
+
+// durationOf is a duration for a message; nil is none.
+func durationOf(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
+	}
+	return durationpb.New(d)
 }
 
 // poolStates says in the engine's words how the pools are.

@@ -324,7 +324,7 @@ func (l *loop) start(a reconcile.StartContainer) {
 	launch := spec.Launch{
 		Version: spec.Version, App: l.opt.Spec.ID, User: l.opt.Spec.User, Role: pool.Role, Pool: pool.Name, Container: a.ID, Node: a.Node,
 		Epoch: uint64(l.attempt)<<32 | l.starts, Resource: pool.Resource, AM: []string{l.address()}, CA: string(l.ca.PEM()),
-		Staging: l.opt.Spec.Staging, Env: pool.Env, Command: pool.Command, Listen: l.opt.Spec.Listen, NoJournal: l.opt.Spec.NoJournal,
+		Staging: l.opt.Spec.Staging, Env: pool.Env, Command: pool.Command, Listen: l.opt.Spec.Listen, KeepResults: l.opt.Spec.KeepResults, NoJournal: l.opt.Spec.NoJournal,
 	}
 	data, err := launch.Encode()
 	if err != nil {

@@ -68,6 +68,9 @@ type Request struct {
 	// attempts N-1 failures in any such time are survived. Default DefaultAttemptWindow.
 	AttemptWindow time.Duration
 	IdleTimeout   time.Duration // 0 is never
+	// KeepResults is for how long a job of a name, and a published result, is there after it has
+	// ended and nobody uses it any more; 0 is DefaultKeepResults, below 0 is as long as the application.
+	KeepResults time.Duration
 	// NoJournal has the scheduler keep no journal: tasks are acknowledged at once, and with its
 	// process all jobs are lost.
 	NoJournal bool
@@ -173,6 +176,9 @@ const defaultName = "yarnd"
 // DefaultAttemptWindow is how long a failure of the application master counts.
 const DefaultAttemptWindow = 10 * time.Minute
 
+// DefaultKeepResults lets somebody who submits in the evening see the results in the next one.
+const DefaultKeepResults = 24 * time.Hour
+
 // DefaultRestarts is how many rounds of containers in a row may fail.
 const DefaultRestarts = 3
 
@@ -233,6 +239,9 @@ func (r Request) withDefaults() Request {
 	r.AMLabel, r.SchedulerLabel = cmp.Or(r.AMLabel, r.NodeLabel), cmp.Or(r.SchedulerLabel, r.NodeLabel)
 	if r.AttemptWindow == 0 {
 		r.AttemptWindow = DefaultAttemptWindow
+	}
+	if r.KeepResults == 0 {
+		r.KeepResults = DefaultKeepResults
 	}
 	if r.Restarts == 0 {
 		r.Restarts = DefaultRestarts

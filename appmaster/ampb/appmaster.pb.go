@@ -1327,6 +1327,7 @@ type Job struct {
 	Running       int64                  `protobuf:"varint,6,opt,name=running,proto3" json:"running,omitempty"`
 	Failed        int64                  `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
 	Started       *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=started,proto3" json:"started,omitempty"`
+	Kept          *durationpb.Duration   `protobuf:"bytes,9,opt,name=kept,proto3" json:"kept,omitempty"` // for how long it is there, if nobody uses it; absent: it is in use, or there is no end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1413,6 +1414,13 @@ func (x *Job) GetFailed() int64 {
 func (x *Job) GetStarted() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Started
+	}
+	return nil
+}
+
+func (x *Job) GetKept() *durationpb.Duration {
+	if x != nil {
+		return x.Kept
 	}
 	return nil
 }
@@ -3394,7 +3402,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\rjobs_left_out\x18\n" +
 	" \x01(\x05R\vjobsLeftOut\x12.\n" +
 	"\x04when\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12.\n" +
-	"\x04rows\x18\f \x03(\v2\x1a.yarnd.appmaster.WorkerRowR\x04rows\"\xd1\x01\n" +
+	"\x04rows\x18\f \x03(\v2\x1a.yarnd.appmaster.WorkerRowR\x04rows\"\x80\x02\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -3403,7 +3411,8 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x04done\x18\x05 \x01(\x03R\x04done\x12\x18\n" +
 	"\arunning\x18\x06 \x01(\x03R\arunning\x12\x16\n" +
 	"\x06failed\x18\a \x01(\x03R\x06failed\x124\n" +
-	"\astarted\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\astarted\"\xbb\x01\n" +
+	"\astarted\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12-\n" +
+	"\x04kept\x18\t \x01(\v2\x19.google.protobuf.DurationR\x04kept\"\xbb\x01\n" +
 	"\tWorkerRow\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -3652,60 +3661,61 @@ var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	48, // 22: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
 	17, // 23: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
 	48, // 24: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	48, // 25: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
-	11, // 26: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
-	11, // 27: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
-	19, // 28: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
-	30, // 29: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
-	48, // 30: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
-	34, // 31: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
-	35, // 32: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
-	36, // 33: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
-	15, // 34: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
-	38, // 35: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
-	40, // 36: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
-	41, // 37: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	42, // 38: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	43, // 39: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
-	38, // 40: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
-	39, // 41: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
-	11, // 42: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
-	47, // 43: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
-	1,  // 44: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
-	2,  // 45: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
-	18, // 46: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
-	20, // 47: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
-	22, // 48: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
-	24, // 49: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
-	26, // 50: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
-	28, // 51: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
-	31, // 52: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
-	5,  // 53: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
-	7,  // 54: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
-	33, // 55: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	44, // 56: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	45, // 57: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
-	7,  // 58: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
-	3,  // 59: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
-	3,  // 60: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
-	19, // 61: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
-	21, // 62: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
-	23, // 63: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
-	25, // 64: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
-	27, // 65: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
-	29, // 66: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
-	32, // 67: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
-	6,  // 68: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
-	8,  // 69: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
-	37, // 70: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
-	14, // 71: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	46, // 72: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
-	8,  // 73: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
-	59, // [59:74] is the sub-list for method output_type
-	44, // [44:59] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	49, // 25: yarnd.appmaster.Job.kept:type_name -> google.protobuf.Duration
+	48, // 26: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	11, // 27: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
+	11, // 28: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
+	19, // 29: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
+	30, // 30: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
+	48, // 31: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	34, // 32: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
+	35, // 33: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
+	36, // 34: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
+	15, // 35: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
+	38, // 36: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
+	40, // 37: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
+	41, // 38: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
+	42, // 39: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	43, // 40: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	38, // 41: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
+	39, // 42: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
+	11, // 43: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
+	47, // 44: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
+	1,  // 45: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
+	2,  // 46: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
+	18, // 47: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
+	20, // 48: yarnd.appmaster.Session.Adapt:input_type -> yarnd.appmaster.AdaptRequest
+	22, // 49: yarnd.appmaster.Session.Stop:input_type -> yarnd.appmaster.StopRequest
+	24, // 50: yarnd.appmaster.Session.Kill:input_type -> yarnd.appmaster.KillRequest
+	26, // 51: yarnd.appmaster.Session.Retire:input_type -> yarnd.appmaster.RetireRequest
+	28, // 52: yarnd.appmaster.Session.Events:input_type -> yarnd.appmaster.EventsRequest
+	31, // 53: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
+	5,  // 54: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
+	7,  // 55: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	33, // 56: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	44, // 57: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	45, // 58: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	7,  // 59: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
+	3,  // 60: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
+	3,  // 61: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
+	19, // 62: yarnd.appmaster.Session.Scale:output_type -> yarnd.appmaster.ScaleReply
+	21, // 63: yarnd.appmaster.Session.Adapt:output_type -> yarnd.appmaster.AdaptReply
+	23, // 64: yarnd.appmaster.Session.Stop:output_type -> yarnd.appmaster.StopReply
+	25, // 65: yarnd.appmaster.Session.Kill:output_type -> yarnd.appmaster.KillReply
+	27, // 66: yarnd.appmaster.Session.Retire:output_type -> yarnd.appmaster.RetireReply
+	29, // 67: yarnd.appmaster.Session.Events:output_type -> yarnd.appmaster.EventsReply
+	32, // 68: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
+	6,  // 69: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
+	8,  // 70: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
+	37, // 71: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	14, // 72: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
+	46, // 73: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	8,  // 74: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
+	60, // [60:75] is the sub-list for method output_type
+	45, // [45:60] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_appmaster_appmaster_proto_init() }

@@ -38,6 +38,10 @@ type Application struct {
 	// asked for; the cluster may allow fewer. 0 means the cluster's default.
 	MaxAttempts int `json:"maxAttempts,omitempty"`
 
+	// KeepResults is for how long a job of a name is there that nobody uses; 0 is the
+	// scheduler's default, below 0 is for ever.
+	KeepResults Duration `json:"keepResults,omitempty"`
+
 	// NoJournal has the scheduler keep no journal: with its process all jobs are lost.
 	NoJournal bool `json:"noJournal,omitempty"`
 

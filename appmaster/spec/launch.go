@@ -32,6 +32,8 @@ type Launch struct {
 	Env      map[string]string `json:"env,omitempty"`
 	Command  []string          `json:"command,omitempty"` // of a driver
 	Listen   Listen            `json:"listen,omitzero"`
+	// KeepResults is as in Application, for a scheduler.
+	KeepResults Duration `json:"keepResults,omitempty"`
 	// NoJournal has a scheduler keep no journal.
 	NoJournal bool `json:"noJournal,omitempty"`
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -112,7 +111,7 @@ func look(ctx context.Context, cluster *yarnd.Cluster) (connection, error) {
 		return show, err
 	}
 	for _, j := range jobs {
-		show.Jobs = append(show.Jobs, jobStatus{strconv.FormatUint(uint64(j.ID), 10), j.Name, j.Tasks, j.Running, j.Done, j.Failed})
+		show.Jobs = append(show.Jobs, newJobStatus(j))
 	}
 	names, err := cluster.Names(ctx)
 	for _, n := range names {
@@ -134,9 +133,9 @@ func (c *command) showCluster(ctx context.Context, cluster *yarnd.Cluster) error
 	for _, w := range show.Workers {
 		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%s\n", printable(w.Container), printable(w.Host), w.Slots, w.Running, w.State)
 	}
-	fmt.Fprint(tw, "\nJOB\tNAME\tTASKS\tRUNNING\tDONE\tFAILED\n")
+	fmt.Fprint(tw, "\nJOB\tNAME\tTASKS\tRUNNING\tDONE\tFAILED\tKEPT\n")
 	for _, j := range show.Jobs {
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\n", j.ID, dash(printable(j.Name)), j.Tasks, j.Running, j.Done, j.Failed)
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", j.ID, dash(printable(j.Name)), j.Tasks, j.Running, j.Done, j.Failed, j.kept())
 	}
 	if len(show.Names) > 0 {
 		fmt.Fprint(tw, "\nRESULT\tTASK\tTYPE\n")

@@ -54,6 +54,7 @@ find it, and what was acknowledged is there.`,
 	f.StringVar(&o.Listen, "listen", "", "listen on HOST:PORT, or on :PORT; default one of --port-range on --interface")
 	f.StringVar(&o.Dir, "dir", "", "keep programs of clients below this directory while it runs; default the temporary one")
 	f.StringVar(&o.Journal, "journal", "", "keep in this directory what the next scheduler has to know; default: nothing outlives this one")
+	setting(f, "keep-results", (*lasting)(&o.KeepResults))
 	setting(f, "port-range", (*ports)(&o.Ports))
 	setting(f, "interface", &o.Interface)
 	return cmd

@@ -80,6 +80,7 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "max-attempts", &r.MaxAttempts)
 	setting(f, "attempt-window", &r.AttemptWindow)
 	setting(f, "idle-timeout", &r.IdleTimeout)
+	setting(f, "keep-results", (*lasting)(&r.KeepResults))
 	setting(f, "journal", (*off)(&r.NoJournal))
 	setting(f, "view-acl", &r.ViewACL)
 	setting(f, "modify-acl", &r.ModifyACL)
@@ -93,6 +94,24 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 		setting(f, "wait", wait)
 	}
 }
+
+// lasting is a flag of a duration of which 0 has no end: it is kept as -1, since 0 is the default.
+type lasting time.Duration
+
+func (d *lasting) String() string { return time.Duration(max(0, *d)).String() }
+
+func (d *lasting) Set(text string) error {
+	n, err := time.ParseDuration(text)
+	if err == nil && n < 0 {
+		err = fmt.Errorf("%v is less than nothing", n)
+	}
+	if *d = lasting(n); n == 0 {
+		*d = -1
+	}
+	return err
+}
+
+func (d *lasting) Type() string { return "duration" }
 
 // off is a flag on or off, true when it is off.
 type off bool

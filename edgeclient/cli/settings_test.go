@@ -72,7 +72,7 @@ func TestApply(t *testing.T) {
 	if err := f.Parse([]string{"--workers", "3", "--worker-env", "A=flag", "--tags", "x,y", "-D", "a=flag", "-D", "a=later"}); err != nil {
 		t.Fatal(err)
 	}
-	file, err := config.ParseYAML([]byte("workers: 9\nworker: {memory: 2GiB, env: {A: file, B: file}}\ntags: [z]\nfiles: ['a,b']\nqueue: etl\nidle-timeout: 5m\nallow-ratio: true\njournal: off\nport-range: 2000-2010\nhadoop: {a: file, b: file}\n"), config.Origin{Source: config.FromHere, Name: "f"})
+	file, err := config.ParseYAML([]byte("workers: 9\nworker: {memory: 2GiB, env: {A: file, B: file}}\ntags: [z]\nfiles: ['a,b']\nqueue: etl\nidle-timeout: 5m\nallow-ratio: true\njournal: off\nkeep-results: 0s\nport-range: 2000-2010\nhadoop: {a: file, b: file}\n"), config.Origin{Source: config.FromHere, Name: "f"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestApply(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := edgeclient.Request{Workers: 3, Tags: []string{"x", "y"}, Files: []string{"a,b"}, Queue: "etl", EnvVars: map[string]string{"A": "flag", "B": "file"},
-		IdleTimeout: 300e9, AllowRatio: true, NoJournal: true, Ports: edgeclient.Ports{Min: 2000, Max: 2010}, Worker: edgeclient.Resources{Memory: 2 << 30}}.WithDefaults()
+		IdleTimeout: 300e9, AllowRatio: true, NoJournal: true, KeepResults: -1, Ports: edgeclient.Ports{Min: 2000, Max: 2010}, Worker: edgeclient.Resources{Memory: 2 << 30}}.WithDefaults()
 	want.Wait = ""
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("got %+v\nwant %+v", r, want)

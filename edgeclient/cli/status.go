@@ -14,6 +14,7 @@ import (
 	"github.com/yarnd/yarnd"
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/engine/client"
 )
 
 func (c *command) status() *cobra.Command {
@@ -143,6 +144,21 @@ type jobStatus struct {
 	Running int    `json:"running"`
 	Done    int    `json:"done"`
 	Failed  int    `json:"failed"`
+	// Kept is for how many seconds it is there, if nobody uses it; 0: it is in use, or there is no end.
+	Kept float64 `json:"keptSeconds,omitempty"`
+}
+
+// newJobStatus is what the scheduler says of a job.
+func newJobStatus(j client.JobInfo) jobStatus {
+	return jobStatus{strconv.FormatUint(uint64(j.ID), 10), j.Name, j.Tasks, j.Running, j.Done, j.Failed, j.Kept.Seconds()}
+}
+
+// kept is for how long a job is there, for a table.
+func (j *jobStatus) kept() string {
+	if j.Kept == 0 {
+		return "-"
+	}
+	return (time.Duration(j.Kept) * time.Second).String()
 }
 
 type exitStatus struct {
@@ -200,7 +216,7 @@ func (st *status) fill(info *ampb.Info) {
 	st.Work = &workStatus{Workers: int(r.GetWorkers()), Slots: int(r.GetSlots()), Clients: &clients,
 		Waiting: int(r.GetWaiting()), Running: int(r.GetRunning()), Done: int(r.GetDone()), Failed: int(r.GetFailed())}
 	for _, j := range r.GetJobs() {
-		st.Work.Jobs = append(st.Work.Jobs, jobStatus{j.GetId(), j.GetName(), int(j.GetTasks()), int(j.GetRunning()), int(j.GetDone()), int(j.GetFailed())})
+		st.Work.Jobs = append(st.Work.Jobs, jobStatus{j.GetId(), j.GetName(), int(j.GetTasks()), int(j.GetRunning()), int(j.GetDone()), int(j.GetFailed()), j.GetKept().AsDuration().Seconds()})
 	}
 }
 
@@ -220,7 +236,7 @@ func (st *status) askScheduler(ctx context.Context, cluster *yarnd.Cluster) erro
 		st.Work.Slots += w.Slots
 	}
 	for _, j := range jobs {
-		st.Work.Jobs = append(st.Work.Jobs, jobStatus{strconv.FormatUint(uint64(j.ID), 10), j.Name, j.Tasks, j.Running, j.Done, j.Failed})
+		st.Work.Jobs = append(st.Work.Jobs, newJobStatus(j))
 	}
 	return nil
 }
@@ -304,8 +320,8 @@ func (st *status) printWork(tw io.Writer, row func(...string)) {
 		return
 	}
 	fmt.Fprintln(tw)
-	row("JOB", "NAME", "TASKS", "RUNNING", "DONE", "FAILED")
+	row("JOB", "NAME", "TASKS", "RUNNING", "DONE", "FAILED", "KEPT")
 	for _, j := range st.Work.Jobs {
-		row(j.ID, dash(j.Name), n(j.Tasks), n(j.Running), n(j.Done), n(j.Failed))
+		row(j.ID, dash(j.Name), n(j.Tasks), n(j.Running), n(j.Done), n(j.Failed), j.kept())
 	}
 }

@@ -78,6 +78,7 @@ var Settings = []Setting{
 	{Key: "max-attempts", Kind: number(0, MaxAttempts), Default: "0", Help: "attempts of the application master; 0 is the cluster's default"},
 	{Key: "attempt-window", Kind: duration, Default: "10m0s", Help: "a failed attempt counts for so long: fewer than max-attempts may fail in any such time"},
 	{Key: "idle-timeout", Kind: duration, Default: "0s", Help: "end by itself after so long without work or clients; 0 is never"},
+	{Key: "keep-results", Kind: duration, Default: "24h0m0s", Help: "close a named job, and take back published results, when nobody has used them for so long after their end; 0 is never"},
 	{Key: "journal", Kind: choice("on", "off"), Default: "on", Help: "off: the scheduler writes nothing down, and all jobs are lost when it dies"},
 	{Key: "view-acl", Kind: acl, Help: "who else may look at the application, its events and logs: user1,user2, or 'user1,user2 group1,group2', or '*'"},
 	{Key: "modify-acl", Kind: acl, Help: "who else may also scale and end it"},

@@ -46,6 +46,8 @@ type JobInfo struct {
 	Failed  int
 	// Cancelled counts those that a client cancelled.
 	Cancelled int
+	// Kept is for how long it is there, if nobody uses it; 0: it is in use, or there is no end.
+	Kept time.Duration
 }
 
 func jobInfo(m *wire.JobInfo) JobInfo {
@@ -53,6 +55,7 @@ func jobInfo(m *wire.JobInfo) JobInfo {
 		ID: graph.JobID(m.Job), Name: m.Name, Owner: m.Owner, Opened: time.UnixMilli(m.OpenedMs),
 		Tasks: int(m.Tasks), Waiting: int(m.Waiting), Ready: int(m.Ready), Running: int(m.Running),
 		Done: int(m.Done), Failed: int(m.Failed), Cancelled: int(m.Cancelled),
+		Kept: time.Duration(m.KeptMs) * time.Millisecond,
 	}
 }
 

@@ -53,4 +53,6 @@ type JobRow struct {
 	Opened time.Time
 	// Tasks by state; they add up to Tasks.
 	Tasks, Waiting, Ready, Running, Done, Failed, Cancelled int
+	// Kept is for how long it is there, if nobody uses it; 0: it is in use, or there is no end.
+	Kept time.Duration
 }

@@ -28,6 +28,8 @@ type job struct {
 	// detached says that only published names keep it.
 	detached  bool
 	published int // names of its tasks
+	// unused is for how long nobody has used it; the next scheduler knows of unusedSafe.
+	unused, unusedSafe time.Duration
 
 	classes []graph.Class
 	chunks  []chunk // by first, without a gap
@@ -333,7 +335,8 @@ func (l *loop) gone(id graph.JobID) {
 func (l *loop) find(id uint32) (*job, error) {
 	j := l.jobs[graph.JobID(id)]
 	if j == nil || j.closed {
-		return nil, wire.Errorf(wire.NotFound, "there is no job %d: it was closed, or belonged to a session that ended", id)
+		return nil, wire.Errorf(wire.NotFound, "there is no job %d: it was closed, belonged to a session that ended, or was used by nobody for too long", id)
 	}
+	l.use(j)
 	return j, nil
 }

@@ -28,7 +28,7 @@ func (l *loop) jobInfo(j *job) *wire.JobInfo {
 	waiting, ready, running := count(sched.StateWaiting), count(sched.StateReady, sched.StateAssigned), count(sched.StateRunning)
 	return &wire.JobInfo{
 		Job: uint32(j.id), Name: j.name, Owner: j.owner, OpenedMs: j.opened.UnixMilli(),
-		Tasks: j.tasks, Classes: uint32(len(j.classes)),
+		KeptMs: uint64(l.keptFor(j).Milliseconds()), Tasks: j.tasks, Classes: uint32(len(j.classes)),
 		Waiting: waiting, Ready: ready, Running: running, Failed: failed, Cancelled: cancelled,
 		Done: count(sched.StateDone, sched.StateReleased, sched.StateForgotten),
 	}
@@ -136,7 +136,7 @@ func (l *loop) report() Report {
 		r.Jobs = append(r.Jobs, JobRow{
 			ID: j.id, Name: j.name, Owner: j.owner, Opened: j.opened,
 			Tasks: int(m.Tasks), Waiting: int(m.Waiting), Ready: int(m.Ready), Running: int(m.Running),
-			Done: int(m.Done), Failed: int(m.Failed), Cancelled: int(m.Cancelled),
+			Done: int(m.Done), Failed: int(m.Failed), Cancelled: int(m.Cancelled), Kept: l.keptFor(j),
 		})
 	}
 	switch {

@@ -94,6 +94,8 @@ type loop struct {
 	ids       map[graph.ClientID]*session // while replaying
 	haze      haze
 	back      returning
+	asking    *session  // whose request is being handled
+	keptAt    time.Time // when jobs that nobody uses were looked at last
 	snap      *snapshot // being taken
 	snapTimer *time.Timer
 
@@ -259,6 +261,7 @@ func (l *loop) tick() {
 			l.endSession(s, "its client did not come back")
 		}
 	}
+	l.expireJobs()
 	l.scale()
 	l.recordTooks()
 	l.lookForReturn()

@@ -87,6 +87,14 @@ func (l *loop) publish(m *wire.Publish) error {
 }
 
 func (l *loop) unpublish(name string, p *publication, s *session, id uint64) {
+	l.takeBack(name, p, s, id)
+	if j := l.jobs[p.task.Job]; j.published == 0 && j.detached && !l.replaying {
+		l.closeJob(j, "its last published result was taken back")
+	}
+}
+
+// takeBack is unpublish that leaves the job there.
+func (l *loop) takeBack(name string, p *publication, s *session, id uint64) {
 	s.keepRemoved(id)
 	l.recordOf(l.jobs[p.task.Job], s.id, &wire.Record{Body: &wire.Record_Publish{Publish: &wire.Publish{Name: name, Remove: true, Request: id}}})
 	delete(l.names, name)
@@ -94,10 +102,7 @@ func (l *loop) unpublish(name string, p *publication, s *session, id uint64) {
 		delete(l.publishedAs, p.task)
 	}
 	l.step(sched.Pin{Task: p.task, Delta: -1})
-	j := l.jobs[p.task.Job]
-	if j.published--; j.published == 0 && j.detached && !l.replaying {
-		l.closeJob(j, "its last published result was taken back")
-	}
+	l.jobs[p.task.Job].published--
 }
 
 func (l *loop) lookup(name string, reply *wire.Reply) error {
@@ -105,6 +110,7 @@ func (l *loop) lookup(name string, reply *wire.Reply) error {
 	if p == nil {
 		return wire.Errorf(wire.NotFound, "nothing is published as %q", name)
 	}
+	l.use(l.jobs[p.task.Job])
 	reply.Body = &wire.Reply_Name{Name: p.message(name)}
 	return nil
 }

@@ -44,6 +44,7 @@ type Options struct {
 	Lease      time.Duration // a silent connection is lost after it; 0 is 30 s
 	Grace      time.Duration // a worker whose connection broke may come back for so long; 0 is 1 s
 	Session    time.Duration // a client may come back for so long; 0 is 60 s
+	Keep       time.Duration // a job of a name that nobody uses is there for so long; 0 is 24 h, below 0 is for ever
 	MaxFrame   int           // bytes of the largest frame; 0 is wire.MaxFrame
 	Outbox     int           // bytes that wait for a peer before it is held back; 0 is 4 MiB
 	MaxBundle  int64         // bytes of the largest bundle; 0 is 1 GiB
@@ -71,6 +72,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.Lease, 30*time.Second)
 	orDefault(&o.Grace, time.Second)
 	orDefault(&o.Session, 60*time.Second)
+	orDefault(&o.Keep, defaultKeep)
 	orDefault(&o.Outbox, 4<<20)
 	orDefault(&o.MaxFrame, 64<<20)
 	orDefault(&o.MaxBundle, 1<<30)

@@ -89,6 +89,10 @@ func (l *loop) recall(client graph.ClientID, r *wire.Record) error {
 		return l.recallLog(b.Log)
 	case *wire.Record_Took:
 		l.recallTooks(b.Took)
+	case *wire.Record_Unused:
+		if j := l.jobs[graph.JobID(b.Unused.Job)]; j != nil {
+			j.recallUnused(b.Unused.Millis)
+		}
 	case *wire.Record_Event:
 		l.events.add(b.Event)
 		if d := b.Event.Decision; d != nil {
@@ -139,6 +143,7 @@ func (l *loop) recallJob(client graph.ClientID, m *wire.JobRecord) error {
 	}
 	l.lastJob = max(l.lastJob, last)
 	j.owner, j.opened = m.Owner, time.UnixMilli(m.OpenedMs)
+	j.recallUnused(m.UnusedMs)
 	return nil
 }
 

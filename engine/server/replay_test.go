@@ -46,6 +46,7 @@ func sampleRecords() []*wire.Record {
 		{Client: 1, Body: &wire.Record_Retried{Retried: &wire.RetriedRecord{Request: 3, Retried: &wire.Retried{}}}},
 		{Body: &wire.Record_Log{Log: &wire.LogRecord{Job: 1, From: []uint32{0}, Count: []uint32{2}}}},
 		{Body: &wire.Record_Took{Took: &wire.TookRecord{Job: []uint32{1, 9}, Class: []uint32{0, 3}, Micros: []uint64{5_000_000, 1}}}},
+		{Body: &wire.Record_Unused{Unused: &wire.UnusedRecord{Job: 1, Millis: 90_000}}},
 		{Body: &wire.Record_Counters{Counters: &wire.CountersRecord{Job: 5, Client: 7}}},
 		{Body: &wire.Record_CloseJob{CloseJob: &wire.CloseJob{Job: 1}}},
 		{Client: 1, Body: &wire.Record_SessionEnded{SessionEnded: true}},

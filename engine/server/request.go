@@ -33,6 +33,8 @@ func (in request) handle(l *loop) {
 	if s == nil {
 		return // the session has a newer connection
 	}
+	l.asking = s
+	defer func() { l.asking = nil }()
 	reply := &wire.Reply{Id: in.req.Id}
 	answered, err := in.do(l, s, reply)
 	if err != nil {
@@ -166,6 +168,7 @@ func (l *loop) requestOpen(s *session, m *wire.OpenJob, reply *wire.Reply) error
 	if j == nil {
 		j = l.openJob(m.Name, s)
 	}
+	l.use(j)
 	reply.Body = &wire.Reply_Job{Job: l.jobInfo(j)}
 	return nil
 }

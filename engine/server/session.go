@@ -26,6 +26,10 @@ type session struct {
 	retried    []*wire.Reply     // the last answers to a Retry: see loop.retryAgain
 	removed    []uint64          // its last requests that took names back (names.go)
 
+	// Of jobs that are not its own (keep.go):
+	uses   map[graph.JobID]bool
+	latest *job // the last that it was found to use; nil: it may be any
+
 	// Of calls of actors (mail.go):
 	hash     uint64       // of token, once it was asked for: see caller
 	calls    map[*box]int // how many it waits for, by actor

@@ -137,6 +137,7 @@ func (s *snapshot) people() bool {
 func (s *snapshot) allJobs() bool {
 	for k := range s.jobs {
 		j := &s.jobs[k]
+		j.record.UnusedMs = uint64(j.unusedSafe.Milliseconds()) // as it is now: what was recorded since the snapshot began came before
 		s.put(j.client, &wire.Record{Body: &wire.Record_Job{Job: j.record}})
 		if j.classes > 0 {
 			m := &wire.Classes{Job: uint32(j.id)}

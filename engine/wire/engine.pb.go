@@ -2800,6 +2800,7 @@ type JobInfo struct {
 	Cancelled     uint32                 `protobuf:"varint,10,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
 	OpenedMs      int64                  `protobuf:"varint,11,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"` // since 1970
 	Owner         string                 `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`
+	KeptMs        uint64                 `protobuf:"varint,13,opt,name=kept_ms,json=keptMs,proto3" json:"kept_ms,omitempty"` // for how long it is there, if nobody uses it; 0: it is in use, or there is no end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2916,6 +2917,13 @@ func (x *JobInfo) GetOwner() string {
 		return x.Owner
 	}
 	return ""
+}
+
+func (x *JobInfo) GetKeptMs() uint64 {
+	if x != nil {
+		return x.KeptMs
+	}
+	return 0
 }
 
 type Submit struct {
@@ -6801,7 +6809,7 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\aOpenJob\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06attach\x18\x02 \x01(\bR\x06attach\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\rR\x02id\"\xa6\x02\n" +
+	"\x02id\x18\x03 \x01(\rR\x02id\"\xbf\x02\n" +
 	"\aJobInfo\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -6815,7 +6823,8 @@ const file_yarnd_engine_engine_proto_rawDesc = "" +
 	"\tcancelled\x18\n" +
 	" \x01(\rR\tcancelled\x12\x1b\n" +
 	"\topened_ms\x18\v \x01(\x03R\bopenedMs\x12\x14\n" +
-	"\x05owner\x18\f \x01(\tR\x05owner\"\xaa\x02\n" +
+	"\x05owner\x18\f \x01(\tR\x05owner\x12\x17\n" +
+	"\akept_ms\x18\r \x01(\x04R\x06keptMs\"\xaa\x02\n" +
 	"\x06Submit\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x14\n" +

@@ -50,6 +50,7 @@ type Record struct {
 	//	*Record_Snapshot
 	//	*Record_Event
 	//	*Record_Took
+	//	*Record_Unused
 	Body          isRecord_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -268,6 +269,15 @@ func (x *Record) GetTook() *TookRecord {
 	return nil
 }
 
+func (x *Record) GetUnused() *UnusedRecord {
+	if x != nil {
+		if x, ok := x.Body.(*Record_Unused); ok {
+			return x.Unused
+		}
+	}
+	return nil
+}
+
 type isRecord_Body interface {
 	isRecord_Body()
 }
@@ -344,6 +354,10 @@ type Record_Took struct {
 	Took *TookRecord `protobuf:"bytes,20,opt,name=took,proto3,oneof"`
 }
 
+type Record_Unused struct {
+	Unused *UnusedRecord `protobuf:"bytes,21,opt,name=unused,proto3,oneof"`
+}
+
 func (*Record_Session) isRecord_Body() {}
 
 func (*Record_SessionEnded) isRecord_Body() {}
@@ -379,6 +393,8 @@ func (*Record_Snapshot) isRecord_Body() {}
 func (*Record_Event) isRecord_Body() {}
 
 func (*Record_Took) isRecord_Body() {}
+
+func (*Record_Unused) isRecord_Body() {}
 
 // SessionRecord is a client's session.
 type SessionRecord struct {
@@ -448,7 +464,8 @@ type JobRecord struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Owner         string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
 	OpenedMs      int64                  `protobuf:"varint,4,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"`
-	Orphan        bool                   `protobuf:"varint,5,opt,name=orphan,proto3" json:"orphan,omitempty"` // it has lost its name, or its session, and is there for what others need of it
+	Orphan        bool                   `protobuf:"varint,5,opt,name=orphan,proto3" json:"orphan,omitempty"`                     // it has lost its name, or its session, and is there for what others need of it
+	UnusedMs      uint64                 `protobuf:"varint,6,opt,name=unused_ms,json=unusedMs,proto3" json:"unused_ms,omitempty"` // for so long nobody has used it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -518,6 +535,66 @@ func (x *JobRecord) GetOrphan() bool {
 	return false
 }
 
+func (x *JobRecord) GetUnusedMs() uint64 {
+	if x != nil {
+		return x.UnusedMs
+	}
+	return 0
+}
+
+// UnusedRecord is for how long nobody has used a job, which ends at some such time.
+type UnusedRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Millis        uint64                 `protobuf:"varint,2,opt,name=millis,proto3" json:"millis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnusedRecord) Reset() {
+	*x = UnusedRecord{}
+	mi := &file_yarnd_engine_journal_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnusedRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnusedRecord) ProtoMessage() {}
+
+func (x *UnusedRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_engine_journal_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnusedRecord.ProtoReflect.Descriptor instead.
+func (*UnusedRecord) Descriptor() ([]byte, []int) {
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *UnusedRecord) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *UnusedRecord) GetMillis() uint64 {
+	if x != nil {
+		return x.Millis
+	}
+	return 0
+}
+
 // RetriedRecord is the answer to a Retry, in case it is asked for again.
 type RetriedRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -529,7 +606,7 @@ type RetriedRecord struct {
 
 func (x *RetriedRecord) Reset() {
 	*x = RetriedRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[3]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +618,7 @@ func (x *RetriedRecord) String() string {
 func (*RetriedRecord) ProtoMessage() {}
 
 func (x *RetriedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[3]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +631,7 @@ func (x *RetriedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetriedRecord.ProtoReflect.Descriptor instead.
 func (*RetriedRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{3}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RetriedRecord) GetRequest() uint64 {
@@ -583,7 +660,7 @@ type CheckpointRecord struct {
 
 func (x *CheckpointRecord) Reset() {
 	*x = CheckpointRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[4]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +672,7 @@ func (x *CheckpointRecord) String() string {
 func (*CheckpointRecord) ProtoMessage() {}
 
 func (x *CheckpointRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[4]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +685,7 @@ func (x *CheckpointRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointRecord.ProtoReflect.Descriptor instead.
 func (*CheckpointRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{4}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CheckpointRecord) GetJob() uint32 {
@@ -643,7 +720,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[5]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +732,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[5]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +745,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{5}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MemberRecord) GetName() string {
@@ -697,7 +774,7 @@ type TookRecord struct {
 
 func (x *TookRecord) Reset() {
 	*x = TookRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +786,7 @@ func (x *TookRecord) String() string {
 func (*TookRecord) ProtoMessage() {}
 
 func (x *TookRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[6]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +799,7 @@ func (x *TookRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TookRecord.ProtoReflect.Descriptor instead.
 func (*TookRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{6}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TookRecord) GetJob() []uint32 {
@@ -757,7 +834,7 @@ type CountersRecord struct {
 
 func (x *CountersRecord) Reset() {
 	*x = CountersRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +846,7 @@ func (x *CountersRecord) String() string {
 func (*CountersRecord) ProtoMessage() {}
 
 func (x *CountersRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[7]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +859,7 @@ func (x *CountersRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersRecord.ProtoReflect.Descriptor instead.
 func (*CountersRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{7}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CountersRecord) GetJob() uint32 {
@@ -811,7 +888,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +900,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[8]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +913,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{8}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LogRecord) GetJob() uint32 {
@@ -872,7 +949,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -884,7 +961,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[9]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -897,7 +974,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{9}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SnapshotRecord) GetNumber() uint64 {
@@ -934,7 +1011,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_yarnd_engine_journal_proto_msgTypes[10]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1023,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_engine_journal_proto_msgTypes[10]
+	mi := &file_yarnd_engine_journal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1036,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{10}
+	return file_yarnd_engine_journal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Facts) GetKind() []byte {
@@ -1036,7 +1113,7 @@ var File_yarnd_engine_journal_proto protoreflect.FileDescriptor
 
 const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\xea\a\n" +
+	"\x1ayarnd/engine/journal.proto\x12\fyarnd.engine\x1a\x19yarnd/engine/engine.proto\"\xa0\b\n" +
 	"\x06Record\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\rR\x06client\x127\n" +
@@ -1060,18 +1137,23 @@ const file_yarnd_engine_journal_proto_rawDesc = "" +
 	"\x03log\x18\x11 \x01(\v2\x17.yarnd.engine.LogRecordH\x00R\x03log\x12:\n" +
 	"\bsnapshot\x18\x12 \x01(\v2\x1c.yarnd.engine.SnapshotRecordH\x00R\bsnapshot\x12+\n" +
 	"\x05event\x18\x13 \x01(\v2\x13.yarnd.engine.EventH\x00R\x05event\x12.\n" +
-	"\x04took\x18\x14 \x01(\v2\x18.yarnd.engine.TookRecordH\x00R\x04tookB\x06\n" +
+	"\x04took\x18\x14 \x01(\v2\x18.yarnd.engine.TookRecordH\x00R\x04took\x124\n" +
+	"\x06unused\x18\x15 \x01(\v2\x1a.yarnd.engine.UnusedRecordH\x00R\x06unusedB\x06\n" +
 	"\x04body\"M\n" +
 	"\rSessionRecord\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
-	"\x04host\x18\x03 \x01(\tR\x04host\"|\n" +
+	"\x04host\x18\x03 \x01(\tR\x04host\"\x99\x01\n" +
 	"\tJobRecord\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x1b\n" +
 	"\topened_ms\x18\x04 \x01(\x03R\bopenedMs\x12\x16\n" +
-	"\x06orphan\x18\x05 \x01(\bR\x06orphan\"Z\n" +
+	"\x06orphan\x18\x05 \x01(\bR\x06orphan\x12\x1b\n" +
+	"\tunused_ms\x18\x06 \x01(\x04R\bunusedMs\"8\n" +
+	"\fUnusedRecord\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
+	"\x06millis\x18\x02 \x01(\x04R\x06millis\"Z\n" +
 	"\rRetriedRecord\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12/\n" +
 	"\aretried\x18\x02 \x01(\v2\x15.yarnd.engine.RetriedR\aretried\"N\n" +
@@ -1123,54 +1205,56 @@ func file_yarnd_engine_journal_proto_rawDescGZIP() []byte {
 	return file_yarnd_engine_journal_proto_rawDescData
 }
 
-var file_yarnd_engine_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_yarnd_engine_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_yarnd_engine_journal_proto_goTypes = []any{
 	(*Record)(nil),           // 0: yarnd.engine.Record
 	(*SessionRecord)(nil),    // 1: yarnd.engine.SessionRecord
 	(*JobRecord)(nil),        // 2: yarnd.engine.JobRecord
-	(*RetriedRecord)(nil),    // 3: yarnd.engine.RetriedRecord
-	(*CheckpointRecord)(nil), // 4: yarnd.engine.CheckpointRecord
-	(*MemberRecord)(nil),     // 5: yarnd.engine.MemberRecord
-	(*TookRecord)(nil),       // 6: yarnd.engine.TookRecord
-	(*CountersRecord)(nil),   // 7: yarnd.engine.CountersRecord
-	(*LogRecord)(nil),        // 8: yarnd.engine.LogRecord
-	(*SnapshotRecord)(nil),   // 9: yarnd.engine.SnapshotRecord
-	(*Facts)(nil),            // 10: yarnd.engine.Facts
-	(*Classes)(nil),          // 11: yarnd.engine.Classes
-	(*Submit)(nil),           // 12: yarnd.engine.Submit
-	(*SubmitRange)(nil),      // 13: yarnd.engine.SubmitRange
-	(*Release)(nil),          // 14: yarnd.engine.Release
-	(*CloseJob)(nil),         // 15: yarnd.engine.CloseJob
-	(*Publish)(nil),          // 16: yarnd.engine.Publish
-	(*Event)(nil),            // 17: yarnd.engine.Event
-	(*Retried)(nil),          // 18: yarnd.engine.Retried
-	(*Failure)(nil),          // 19: yarnd.engine.Failure
+	(*UnusedRecord)(nil),     // 3: yarnd.engine.UnusedRecord
+	(*RetriedRecord)(nil),    // 4: yarnd.engine.RetriedRecord
+	(*CheckpointRecord)(nil), // 5: yarnd.engine.CheckpointRecord
+	(*MemberRecord)(nil),     // 6: yarnd.engine.MemberRecord
+	(*TookRecord)(nil),       // 7: yarnd.engine.TookRecord
+	(*CountersRecord)(nil),   // 8: yarnd.engine.CountersRecord
+	(*LogRecord)(nil),        // 9: yarnd.engine.LogRecord
+	(*SnapshotRecord)(nil),   // 10: yarnd.engine.SnapshotRecord
+	(*Facts)(nil),            // 11: yarnd.engine.Facts
+	(*Classes)(nil),          // 12: yarnd.engine.Classes
+	(*Submit)(nil),           // 13: yarnd.engine.Submit
+	(*SubmitRange)(nil),      // 14: yarnd.engine.SubmitRange
+	(*Release)(nil),          // 15: yarnd.engine.Release
+	(*CloseJob)(nil),         // 16: yarnd.engine.CloseJob
+	(*Publish)(nil),          // 17: yarnd.engine.Publish
+	(*Event)(nil),            // 18: yarnd.engine.Event
+	(*Retried)(nil),          // 19: yarnd.engine.Retried
+	(*Failure)(nil),          // 20: yarnd.engine.Failure
 }
 var file_yarnd_engine_journal_proto_depIdxs = []int32{
 	1,  // 0: yarnd.engine.Record.session:type_name -> yarnd.engine.SessionRecord
 	2,  // 1: yarnd.engine.Record.job:type_name -> yarnd.engine.JobRecord
-	11, // 2: yarnd.engine.Record.classes:type_name -> yarnd.engine.Classes
-	12, // 3: yarnd.engine.Record.submit:type_name -> yarnd.engine.Submit
-	13, // 4: yarnd.engine.Record.submit_range:type_name -> yarnd.engine.SubmitRange
-	14, // 5: yarnd.engine.Record.release:type_name -> yarnd.engine.Release
-	15, // 6: yarnd.engine.Record.close_job:type_name -> yarnd.engine.CloseJob
-	16, // 7: yarnd.engine.Record.publish:type_name -> yarnd.engine.Publish
-	10, // 8: yarnd.engine.Record.facts:type_name -> yarnd.engine.Facts
-	3,  // 9: yarnd.engine.Record.retried:type_name -> yarnd.engine.RetriedRecord
-	4,  // 10: yarnd.engine.Record.checkpoint:type_name -> yarnd.engine.CheckpointRecord
-	5,  // 11: yarnd.engine.Record.member:type_name -> yarnd.engine.MemberRecord
-	7,  // 12: yarnd.engine.Record.counters:type_name -> yarnd.engine.CountersRecord
-	8,  // 13: yarnd.engine.Record.log:type_name -> yarnd.engine.LogRecord
-	9,  // 14: yarnd.engine.Record.snapshot:type_name -> yarnd.engine.SnapshotRecord
-	17, // 15: yarnd.engine.Record.event:type_name -> yarnd.engine.Event
-	6,  // 16: yarnd.engine.Record.took:type_name -> yarnd.engine.TookRecord
-	18, // 17: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
-	19, // 18: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	12, // 2: yarnd.engine.Record.classes:type_name -> yarnd.engine.Classes
+	13, // 3: yarnd.engine.Record.submit:type_name -> yarnd.engine.Submit
+	14, // 4: yarnd.engine.Record.submit_range:type_name -> yarnd.engine.SubmitRange
+	15, // 5: yarnd.engine.Record.release:type_name -> yarnd.engine.Release
+	16, // 6: yarnd.engine.Record.close_job:type_name -> yarnd.engine.CloseJob
+	17, // 7: yarnd.engine.Record.publish:type_name -> yarnd.engine.Publish
+	11, // 8: yarnd.engine.Record.facts:type_name -> yarnd.engine.Facts
+	4,  // 9: yarnd.engine.Record.retried:type_name -> yarnd.engine.RetriedRecord
+	5,  // 10: yarnd.engine.Record.checkpoint:type_name -> yarnd.engine.CheckpointRecord
+	6,  // 11: yarnd.engine.Record.member:type_name -> yarnd.engine.MemberRecord
+	8,  // 12: yarnd.engine.Record.counters:type_name -> yarnd.engine.CountersRecord
+	9,  // 13: yarnd.engine.Record.log:type_name -> yarnd.engine.LogRecord
+	10, // 14: yarnd.engine.Record.snapshot:type_name -> yarnd.engine.SnapshotRecord
+	18, // 15: yarnd.engine.Record.event:type_name -> yarnd.engine.Event
+	7,  // 16: yarnd.engine.Record.took:type_name -> yarnd.engine.TookRecord
+	3,  // 17: yarnd.engine.Record.unused:type_name -> yarnd.engine.UnusedRecord
+	19, // 18: yarnd.engine.RetriedRecord.retried:type_name -> yarnd.engine.Retried
+	20, // 19: yarnd.engine.Facts.failure:type_name -> yarnd.engine.Failure
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_yarnd_engine_journal_proto_init() }
@@ -1198,6 +1282,7 @@ func file_yarnd_engine_journal_proto_init() {
 		(*Record_Snapshot)(nil),
 		(*Record_Event)(nil),
 		(*Record_Took)(nil),
+		(*Record_Unused)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1205,7 +1290,7 @@ func file_yarnd_engine_journal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_engine_journal_proto_rawDesc), len(file_yarnd_engine_journal_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
