@@ -69,13 +69,17 @@ bench-submit: build cluster-up ## what a start and a word count cost on real Had
 release: ## dist/: a deb, an rpm and a tarball for amd64 and arm64, with their SHA256SUMS
 	@scripts/release.sh dist
 
-lint: ## gofmt, vet
+lint: ## gofmt, vet, staticcheck, and of gosec what is worth it (lint/rules.go)
 	@test -z "$$(gofmt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$'))" || { echo "not gofmt'd:"; gofmt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$'); exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags hadoop ./...
 	$(GO) vet -tags 'hadoop bench' ./dockertest/e2e
 	$(GO) vet -tags 'hadoop chaos' ./dockertest/... ./survive
 	$(GO) vet -tags 'hadoop matrix' ./dockertest
+	$(GO) tool -modfile=lint/go.mod staticcheck -tags 'hadoop bench chaos matrix' ./...
+	$(GO) tool -modfile=lint/go.mod staticcheck ./appmaster/provider/yarn
+	$(GO) build -C lint -o ../bin/lint .
+	$(GO) vet -vettool=bin/lint ./...
 
 generate: ## the code made from .proto files
 	$(GO) generate ./...

@@ -95,7 +95,7 @@ func TestLife(t *testing.T) {
 	if _, err := w.client.Retire(t.Context(), []string{worker.Id}, true); err != nil {
 		t.Error(err)
 	}
-	info = w.until("its replacement", func(i *ampb.Info) bool { return running(1)(i) && containers(i, "worker")[0].Id != worker.Id })
+	w.until("its replacement", func(i *ampb.Info) bool { return running(1)(i) && containers(i, "worker")[0].Id != worker.Id })
 	w.client.Scale(t.Context(), "worker", 2)
 	info = w.until("2 workers again", running(2))
 	worker = containers(info, "worker")[0]

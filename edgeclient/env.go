@@ -129,12 +129,10 @@ const shortestHash = 6
 
 // choose finds the entries of one hash.
 func choose(all []packaging.Entry, what string) ([]packaging.Entry, error) {
-	var chosen []packaging.Entry
 	hashes := map[string]bool{}
 	for _, e := range all {
 		byHash := len(what) >= shortestHash && strings.HasPrefix(e.Hash, what)
 		if byHash || e.Name == what || e.URL == what {
-			chosen = append(chosen, e)
 			hashes[e.Hash] = true
 		}
 	}

@@ -237,7 +237,7 @@ func localResources(files []LocalFile) ([]*pb.StringLocalResourceMap, error) {
 			return nil, &Fault{Code: Internal, What: "cannot name " + f.Link, Why: err}
 		}
 		res := &pb.URL{Scheme: proto.String(u.Scheme), Host: proto.String(u.Hostname()), File: proto.String(u.Path)}
-		if port, err := strconv.Atoi(u.Port()); err == nil {
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
 			res.Port = proto.Int32(int32(port))
 		}
 		visibility := pb.LocalResourceVisibility_APPLICATION

@@ -429,7 +429,7 @@ func TestActorMistakes(t *testing.T) {
 			return err
 		}},
 		"another actor": {engine.ErrMismatch, func() error {
-			_, err := otherGet.Call(ctx, client, engine.Actor[int]{Task: a.Task}, 1)
+			_, err := otherGet.Call(ctx, client, engine.Actor[int](a), 1)
 			return err
 		}},
 		"no handle": {engine.ErrNotFound, func() error {

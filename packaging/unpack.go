@@ -14,7 +14,7 @@ import (
 // rules. After an error the directory holds a part of the archive; the caller
 // removes it.
 func Unpack(ctx context.Context, file, dir string, limits Limits) (ArchiveInfo, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return ArchiveInfo{}, err
 	}
 	root, err := os.OpenRoot(dir)

@@ -58,13 +58,14 @@ plain() {
 	return $failed
 }
 
-part "format and vet" make --no-print-directory lint
+part "format and static checks" make --no-print-directory lint
 part "build" make --no-print-directory build
 # -count=1: some tests run programs that they build, of which the test cache knows nothing.
 if [ "$mode" = fast ]; then # -short leaves out what takes long by its nature; the whole runs it
 	part "tests that need only Go, short" go test -short -count=1 -timeout 15m ./...
 	finish
 fi
+part "what the static checks find" go test -C lint ./...
 if compiler; then
 	part "tests that need only Go" plain
 else

@@ -37,7 +37,7 @@ func KeepTokens(ctx context.Context, c *Client, path string) {
 	}
 	wait := delegation.Soon // an attempt may have been given newer ones since this container was started
 	for {
-		timer := time.NewTimer(wait + rand.N(wait/8+1))
+		timer := time.NewTimer(wait + rand.N(wait/8+1)) // #nosec G404 -- spreads what all containers do
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

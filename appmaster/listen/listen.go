@@ -30,7 +30,7 @@ func Open(how spec.Listen) (net.Listener, error) {
 		return ln, nil
 	}
 	n := how.PortMax - how.PortMin + 1
-	first := rand.IntN(n)
+	first := rand.IntN(n) // #nosec G404 -- spares collisions; who may connect does not depend on the port
 	for i := range n {
 		port := how.PortMin + (first+i)%n
 		ln, err := open(host, port)

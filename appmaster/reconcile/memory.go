@@ -60,7 +60,7 @@ func (c *Core) Memory() Memory {
 		m.Containers = append(m.Containers, ContainerMemory{ct.id, ct.pool.spec.Name, ct.node, ct.well, ct.leaving, ct.wanted, ct.state == Stopping})
 	}
 	for _, v := range c.Avoided() {
-		m.Avoided = append(m.Avoided, AvoidMemory{v.Node, v.Left, v.Why})
+		m.Avoided = append(m.Avoided, AvoidMemory(v))
 	}
 	if c.ending != nil {
 		stop := c.ending.Stop

@@ -40,7 +40,7 @@ func TestFingerprint(t *testing.T) {
 		return p
 	}
 	base := Spec{Name: "simple", Composition: layout.Simple(), Hadoop: "3.4.2"}
-	if print(base, "/repo") != print(base, "/repo") {
+	if first, again := print(base, "/repo"), print(base, "/repo"); first != again {
 		t.Error("equal specs, different fingerprints")
 	}
 	version, conf, host := base, base, base

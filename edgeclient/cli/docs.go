@@ -39,7 +39,7 @@ func (c *command) docs() *cobra.Command {
 			if os.Getenv("SOURCE_DATE_EPOCH") == "" {
 				header.Date = &manDate
 			}
-			err := os.MkdirAll(args[0], 0o755)
+			err := os.MkdirAll(args[0], 0o755) // #nosec G301 -- manual pages are for all
 			if err == nil {
 				root := cmd.Root()
 				root.DisableAutoGenTag = true

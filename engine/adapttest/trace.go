@@ -31,16 +31,6 @@ type Cut struct {
 	Most int
 }
 
-// work is all of the trace's, of one worker.
-func (t *Trace) work() (sum time.Duration) {
-	for _, j := range t.Jobs {
-		for _, d := range j.Took {
-			sum += d
-		}
-	}
-	return sum
-}
-
 // Traces are those of the benchmark. They follow from the seed. Start is what starts take.
 func Traces(seed uint64, start time.Duration) []Trace {
 	r := rand.New(rand.NewPCG(seed, 1))

@@ -26,17 +26,18 @@ type tree struct {
 type named []byte
 
 type sample struct {
-	Name   string `json:"name"`
-	Skip   func() `cbor:"-"`
-	Raw    []byte
-	Hash   [4]byte
-	When   time.Time
-	Took   time.Duration
-	Rates  map[string]float64
-	Tree   *tree
-	Addr   netip.Addr
-	Big    *big.Int
-	Any    any
+	Name  string `json:"name"`
+	Skip  func() `cbor:"-"`
+	Raw   []byte
+	Hash  [4]byte
+	When  time.Time
+	Took  time.Duration
+	Rates map[string]float64
+	Tree  *tree
+	Addr  netip.Addr
+	Big   *big.Int
+	Any   any
+	//lint:ignore U1000 the codec is to leave it out
 	hidden int
 }
 
@@ -142,6 +143,7 @@ func TestDecodedBytesAreOwn(t *testing.T) {
 type (
 	withChan struct{ Rows []struct{ Notify chan int } }
 	withFunc struct{ M map[string]func() }
+	//lint:ignore U1000 the codec is to refuse a struct that has nothing else
 	opaqueIn struct{ secret int }
 	withErr  struct{ Err error }
 	badRef   struct{ R Ref[chan int] }

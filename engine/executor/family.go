@@ -268,8 +268,9 @@ func (f *family) killStrays(ctx context.Context, thorough bool, want func(pid in
 // Nothing can be started any more. It is the last thing an executor does.
 func (f *family) killAll(ctx context.Context) {
 	f.once.Do(func() { close(f.quit) })
-	f.looks.Lock()   // what is being started is there then
-	f.looks.Unlock() //nolint:staticcheck // see above
+	f.looks.Lock()
+	//lint:ignore SA2001 what is being started is there then
+	f.looks.Unlock()
 	self := os.Getpid()
 	for {
 		all := processes().descendants(self)

@@ -235,8 +235,10 @@ func TestHold(t *testing.T) {
 		r.hold(now, left)
 		return written()
 	}
-	if end(2) || end(2) || end(2) || end(2) || end(2) || !end(2) {
-		t.Error("six with two left: they went out earlier, or do not yet")
+	for n := 1; n <= 6; n++ {
+		if out := end(2); out != (n == 6) {
+			t.Errorf("six with two left: after %d they went out: %v", n, out)
+		}
 	}
 	if !end(0) {
 		t.Error("nothing is left, and it waits")

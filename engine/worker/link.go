@@ -24,7 +24,7 @@ func (w *worker) link(ctx context.Context) {
 	var epoch uint64
 	var said string
 	for pause := time.Duration(0); ; {
-		if pause > 0 && !sleep(ctx, pause+rand.N(pause/2)) {
+		if pause > 0 && !sleep(ctx, pause+rand.N(pause/2)) { // #nosec G404 -- spreads what all workers do
 			return
 		}
 		conn, welcome, err := w.connect(ctx, epoch)

@@ -72,7 +72,7 @@ func (p *Provider) pause(failures int) time.Duration {
 	if failures > 0 {
 		// All application masters come back at the same time when the
 		// ResourceManager does, so not all at the same moment.
-		return time.Duration(float64(min(time.Duration(failures)*500*time.Millisecond, 5*time.Second)) * (0.5 + rand.Float64()))
+		return time.Duration(float64(min(time.Duration(failures)*500*time.Millisecond, 5*time.Second)) * (0.5 + rand.Float64())) // #nosec G404 -- see above
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

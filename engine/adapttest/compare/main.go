@@ -42,11 +42,11 @@ func main() {
 
 // sums are of one trace and policy, over all seeds.
 type sums struct {
-	name                                             string
-	makespan, wait, containers, tail                 time.Duration
-	slower, dearer                                   float64 // than the oracle, added up
-	peak, flaps, early, recomputed, overshoot, tasks int
-	n                                                int
+	name                                      string
+	makespan, wait, containers, tail          time.Duration
+	slower, dearer                            float64 // than the oracle, added up
+	peak, flaps, early, recomputed, overshoot int
+	n                                         int
 }
 
 func run(o options) error {

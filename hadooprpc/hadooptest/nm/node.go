@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
@@ -141,7 +142,7 @@ func (n *Node) startDaemon(port, httpPort int) error {
 	}
 	id.Host = n.opt.Host
 	d.ctx, d.cancel = context.WithCancel(n.ctx)
-	d.web = &http.Server{Handler: n.webHandler(), ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
+	d.web = &http.Server{Handler: n.webHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
 	n.handlers(d.rpc)
 	n.mu.Lock()
 	if n.http == "" { // a restart has the same addresses

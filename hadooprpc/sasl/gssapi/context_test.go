@@ -221,7 +221,7 @@ func FuzzFinish(f *testing.F) {
 	first, _ := i.Token()
 	answer, _ := r.Acceptor(service).Accept(first, now)
 	f.Add(answer)
-	f.Add([]byte(fmt.Sprintf("%s", first)))
+	f.Add(first)
 	f.Fuzz(func(t *testing.T, token []byte) {
 		i.Finish(token)
 		i.sealed = nil

@@ -76,7 +76,7 @@ func explain(err error, who, what, realm string) error {
 	}
 	text := err.Error()
 	if m := codeForm.FindStringSubmatch(text); m != nil {
-		n, _ := strconv.Atoi(m[1])
+		n, _ := strconv.ParseInt(m[1], 10, 32) // what does not fit is no code either
 		return byCode(int32(n), err, who, what, realm)
 	}
 	switch {

@@ -207,12 +207,12 @@ func (l *Login) ticket(service string) (gssapi.Credential, error) {
 	if l.isClosed() {
 		return gssapi.Credential{}, errClosed
 	}
-	ends, renews := l.Expires()
+	ends, _ := l.Expires()
 	if l.cache != "" {
 		if err := l.reload(); err != nil && time.Until(ends) < nearEnd {
 			return gssapi.Credential{}, err // otherwise what was read still serves
 		}
-		if ends, renews = l.Expires(); time.Until(ends) < 0 && time.Until(renews) < 0 {
+		if ends, renews := l.Expires(); time.Until(ends) < 0 && time.Until(renews) < 0 {
 			return gssapi.Credential{}, expired(l.principal)
 		}
 	}

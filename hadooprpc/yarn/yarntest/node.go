@@ -158,7 +158,7 @@ func urlOf(t *testing.T, fs hdfs.FS, name string) *pb.URL {
 	if u.Host != "" {
 		out.Host = proto.String(u.Hostname())
 	}
-	if port, err := strconv.Atoi(u.Port()); err == nil {
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
 		out.Port = proto.Int32(int32(port))
 	}
 	return out

@@ -1,0 +1,5 @@
+package bad
+
+import "math/rand"
+
+func forTests() int { return rand.Int() }
