@@ -66,7 +66,7 @@ chaos: ## hurt applications on the embedded cluster for ten minutes, in every wa
 bench-submit: build cluster-up ## what a start and a word count cost on real Hadoop, beside YARN's distributed shell and MapReduce; RUNS=5
 	$(GO) test -tags 'hadoop bench' -v -count=1 -timeout 90m ./dockertest/e2e -run '^TestBenchSubmit$$' -runs $(or $(RUNS),5)
 
-release: ## dist/: a deb, an rpm and a tarball for amd64 and arm64, with their SHA256SUMS
+release: ## dist/: a deb, an rpm, a tarball and a bill of materials for amd64 and arm64, with their SHA256SUMS
 	@scripts/release.sh dist
 
 lint: ## gofmt, vet, staticcheck, and of gosec what is worth it (lint/rules.go)

@@ -49,13 +49,14 @@ const wiring = "edgeclient/cli"
 
 // homes of third-party packages.
 var homes = map[string]string{
-	"github.com/jcmturner/gokrb5":  "hadooprpc/sasl",
-	"github.com/colinmarc/hdfs":    "hadooprpc/hdfs",
-	"github.com/ory/dockertest":    "dockertest",
-	"github.com/spf13/cobra":       "edgeclient/cli",
-	"google.golang.org/grpc":       "appmaster",
-	"github.com/vishvananda":       "survive/wires",
-	"github.com/fxamacker/cbor/v2": "engine",
+	"github.com/jcmturner/gokrb5":    "hadooprpc/sasl",
+	"github.com/colinmarc/hdfs":      "hadooprpc/hdfs",
+	"github.com/ory/dockertest":      "dockertest",
+	"github.com/spf13/cobra":         "edgeclient/cli",
+	"google.golang.org/grpc":         "appmaster",
+	"github.com/vishvananda":         "survive/wires",
+	"github.com/fxamacker/cbor/v2":   "engine",
+	"github.com/google/licensecheck": "packaging/sbom",
 }
 
 // testsOnly are libraries that no file but a test may import: who builds a program, or

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # scripts/release-test.sh: the packages of this machine's architecture are made, twice
-# the same, and hold what they should, in working order.
+# the same, and hold what they should, in working order. The bill of materials is of that
+# binary, and names each of its modules, with a licence.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dist=$(mktemp -d)
@@ -39,6 +40,17 @@ holds() { # holds ROOT PREFIX: the same things, in a package's and in a tarball'
 	for f in share/doc/yarnd/docs/install.md share/doc/yarnd/copyright lib/systemd/system/{yarnd-scheduler,yarnd-worker@}.service; do test -s "$1/$2$f"; done
 }
 holds "$dist/tarball" ""
+
+bill=$(echo "$dist"/1/yarnd-*.cdx.json)
+grep -q "  ${bill##*/}\$" "$dist/1/SHA256SUMS"
+grep -q '"serialNumber": "urn:uuid:' "$bill"
+grep -q "\"$(sha256sum <"$dist/tarball/bin/yarnd" | cut -d' ' -f1)\"" "$bill"
+modules=$(go version -m "$dist/tarball/bin/yarnd" | awk '$1 == "dep" { print $2 "@" $3 }')
+[ "$(wc -l <<<"$modules")" -gt 20 ]
+while read -r m; do grep -qF "\"pkg:golang/${m//+/%2B}\"," "$bill" || { echo "the bill of materials does not name $m"; exit 1; }; done <<<"$modules"
+# A licence for each of them, for the program and for the standard library.
+[ "$(grep -c '"licenses": ' "$bill")" -eq $(($(wc -l <<<"$modules") + 2)) ]
+
 if command -v dpkg-deb >/dev/null; then
 	dpkg-deb -x "$dist"/1/yarnd_*.deb "$dist/deb"
 	holds "$dist/deb" usr/
@@ -47,4 +59,4 @@ fi
 if command -v rpm >/dev/null; then
 	rpm -qpl "$dist"/1/yarnd-*.rpm | grep -qx /usr/bin/yarnd
 fi
-echo "packages: the same twice, and whole"
+echo "packages: the same twice, and whole; ${bill##*/} names $(wc -l <<<"$modules") modules"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/release.sh [DIR]: a deb, an rpm and a tarball for each architecture of
-# $ARCHES (amd64 arm64), with their SHA256SUMS, in DIR (dist). The same commit and Go
-# give the same bytes.
+# $ARCHES (amd64 arm64), each binary's bill of materials, and SHA256SUMS of all, in DIR
+# (dist). The same commit and Go give the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go} packaging=$PWD/packaging out=$(realpath -m "${1:-dist}")
@@ -31,10 +31,12 @@ cp LICENSE "$share/doc/yarnd/copyright"
 
 mkdir "$work/dist"
 $go build -modfile=tools.mod -o "$work/nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
+$go build -o "$work/sbom" ./packaging/sbom
 for arch in ${ARCHES:-amd64 arm64}; do
 	name=yarnd-$version-linux-$arch stage=$work/yarnd-$version-linux-$arch
 	mkdir -p "$stage/bin" "$stage/lib/systemd/system"
 	build "$arch" "$stage/bin/yarnd"
+	"$work/sbom" -version "$version" "$stage/bin/yarnd" >"$work/dist/$name.cdx.json"
 	cp -r "$share" "$stage/share"
 	cp packaging/systemd/*.service "$stage/lib/systemd/system/"
 	chmod -R u=rwX,go=rX "$stage"
@@ -45,6 +47,6 @@ for arch in ${ARCHES:-amd64 arm64}; do
 done
 (cd "$work/dist" && sha256sum -- * >SHA256SUMS)
 mkdir -p "$out"
-rm -f "$out"/yarnd[-_]*.{deb,rpm,tar.gz}
+rm -f "$out"/yarnd[-_]*.{deb,rpm,tar.gz,cdx.json}
 mv "$work"/dist/* "$out/"
 ls -l "$out"
