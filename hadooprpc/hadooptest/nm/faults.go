@@ -76,7 +76,8 @@ func (n *Node) CloseConns() {
 	}
 }
 
-// KillContainer signals a running container's process group, as the kernel's out-of-memory killer or a person does.
+// KillContainer signals a running container's process group, as the kernel's out-of-memory killer or a person does. It
+// fails where there is no process that lives: nobody was hit then.
 func (n *Node) KillContainer(id yarn.ContainerID, s syscall.Signal) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -84,7 +85,9 @@ func (n *Node) KillContainer(id yarn.ContainerID, s syscall.Signal) error {
 	if c == nil || c.proc == nil {
 		return fmt.Errorf("nm: %s does not run on %s", id, n.id)
 	}
-	c.proc.Signal(s)
+	if err := c.proc.Signal(s); err != nil {
+		return fmt.Errorf("nm: the process of %s has ended on %s: %w", id, n.id, err)
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
@@ -38,8 +39,9 @@ type Launch struct {
 type Process interface {
 	// PID is the process at the root, leader of its session; 0 when there is none.
 	PID() int
-	// Signal signals its process group. It does nothing when that has ended.
-	Signal(syscall.Signal)
+	// Signal signals its process group. It does nothing, and returns an error, when the process at the root has ended:
+	// one that nobody has waited for yet takes signals, and feels none.
+	Signal(syscall.Signal) error
 	// Wait returns the exit code as a shell gives it: 128 + n for signal n. Nothing of the command is left then. It
 	// is called once.
 	Wait() int32
@@ -61,7 +63,9 @@ func (f Func) Launch(l *Launch) (Process, error) {
 	p := &funcProcess{cancel: cancel, killed: make(chan struct{}), ended: make(chan int32, 1)}
 	go func() {
 		defer cancel(nil)
-		p.ended <- f(ctx, l)
+		code := f(ctx, l)
+		p.over.Store(true)
+		p.ended <- code
 	}()
 	return p, nil
 }
@@ -71,18 +75,24 @@ type funcProcess struct {
 	ended  chan int32
 	killed chan struct{}
 	once   sync.Once
+	over   atomic.Bool // it has returned, or was killed
 }
 
 func (p *funcProcess) PID() int { return 0 }
 
-func (p *funcProcess) Signal(s syscall.Signal) {
+func (p *funcProcess) Signal(s syscall.Signal) error {
+	if p.over.Load() {
+		return syscall.ESRCH
+	}
 	switch s {
 	case syscall.SIGTERM:
 		p.cancel(Signalled{s})
 	case syscall.SIGKILL:
 		p.cancel(Signalled{s})
 		p.once.Do(func() { close(p.killed) })
+		p.over.Store(true)
 	}
+	return nil
 }
 
 func (p *funcProcess) Wait() int32 {

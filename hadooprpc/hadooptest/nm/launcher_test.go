@@ -68,6 +68,38 @@ func TestFunctions(t *testing.T) {
 	b.eventually("end of all", func() bool { return running.Load() == 0 })
 }
 
+// Who has ended takes signals until somebody has waited for it: that is no hit.
+func TestSignalOfWhoHasEnded(t *testing.T) {
+	p, err := NewProcesses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte("read wait\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	proc, err := p.Launch(&Launch{Script: script, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Wait()
+	// Its input is empty: it ends by itself, and nobody waits for it yet.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", proc.PID()))
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("it does not end, or somebody has waited for it: %v", err)
+		}
+		if st, ok := parseStat(proc.PID(), text); ok && st.state == 'Z' {
+			break
+		}
+	}
+	if err := proc.Signal(syscall.SIGKILL); err == nil {
+		t.Error("a process that has ended was hit")
+	}
+}
+
 // What left its session ends with the node.
 func TestEscapes(t *testing.T) {
 	dir := t.TempDir()

@@ -169,12 +169,13 @@ type process struct {
 
 func (p *process) PID() int { return p.pid }
 
-func (p *process) Signal(s syscall.Signal) {
+func (p *process) Signal(s syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.reaped {
-		syscall.Kill(-p.pid, s) // a failure means that it has ended by itself
+	if p.reaped || ended(p.pid) {
+		return syscall.ESRCH
 	}
+	return syscall.Kill(-p.pid, s)
 }
 
 func (p *process) Wait() int32 {

@@ -42,6 +42,13 @@ func processes() []procStat {
 	return list
 }
 
+// ended tells whether a process is gone, or waits for nothing but being waited for.
+func ended(pid int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	st, ok := parseStat(pid, text)
+	return err != nil || !ok || st.state == 'Z' || st.state == 'X'
+}
+
 // parseStat reads proc_pid_stat(5). The command's name, second field, stands in parentheses and may hold anything,
 // parentheses too.
 func parseStat(pid int, text []byte) (procStat, bool) {
