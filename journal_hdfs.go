@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -21,9 +22,10 @@ type hdfsJournal struct {
 
 var _ journal.Store = (*hdfsJournal)(nil)
 
-// newHDFSJournal makes the directory, for its owner only, if it is not there.
+// newHDFSJournal makes the directory, for its owner only, if it is not there. It lies in the staging directory, which has
+// to be there: one that was removed with its application would not be again.
 func newHDFSJournal(ctx context.Context, fsys hdfs.FS, dir string) (journal.Store, error) {
-	if err := fsys.MkdirAll(ctx, dir, 0o700); err != nil {
+	if err := fsys.Mkdir(ctx, dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("cannot make the journal's directory: %w", err)
 	}
 	return &hdfsJournal{fs: fsys, dir: dir}, nil

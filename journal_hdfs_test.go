@@ -2,7 +2,9 @@ package yarnd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"testing"
@@ -21,7 +23,11 @@ func testJournalStore(t *testing.T, fsys hdfs.FS, root string) {
 	n := 0
 	fresh := func(t *testing.T) journaltest.Open {
 		n++
-		dir := path.Join(root, fmt.Sprint("store-", n), "journal")
+		staging := path.Join(root, fmt.Sprint("store-", n))
+		if err := fsys.MkdirAll(t.Context(), staging, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		dir := path.Join(staging, "journal")
 		return func(t *testing.T) journal.Store {
 			s, err := newHDFSJournal(t.Context(), fsys, dir)
 			if err != nil {
@@ -31,6 +37,15 @@ func testJournalStore(t *testing.T, fsys hdfs.FS, root string) {
 		}
 	}
 	journaltest.TestStore(t, fresh)
+	t.Run("what an application staged does not come back when it was removed", func(t *testing.T) {
+		staging := path.Join(root, "removed")
+		if _, err := newHDFSJournal(t.Context(), fsys, path.Join(staging, "journal")); err == nil {
+			t.Error("a journal begins where there is no staging directory")
+		}
+		if _, err := fsys.Stat(t.Context(), staging); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the staging directory is there again: %v", err)
+		}
+	})
 	t.Run("a zombie is fenced, and what it was told safe is replayed", func(t *testing.T) {
 		open := fresh(t)
 		a, told, fenced := openJournal(t, open(t), 1)

@@ -25,10 +25,11 @@ import (
 // owner's credential, or by the cluster's word for who we are. It is safe for concurrent use.
 type Session struct {
 	App      Report
-	Identity *identity.Identity // also opens the scheduler and the workers, where we may work
-	am       *amclient.Client   // nil where the cluster was started by hand
-	address  string             // host:port of the scheduler there
-	renewal  func()             // ends the renewal of Identity; nil where none is needed
+	Identity *identity.Identity                    // also opens the scheduler and the workers, where we may work
+	am       *amclient.Client                      // nil where the cluster was started by hand
+	address  string                                // host:port of the scheduler there
+	renewal  func()                                // ends the renewal of Identity; nil where none is needed
+	report   func(context.Context) (Report, error) // what the cluster says of it now; nil where nobody does
 }
 
 // ByHand reports whether the cluster was started by hand, and so has no application
@@ -78,7 +79,7 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 	if err != nil {
 		return nil, sessionFault("cannot connect to "+r.ID, err)
 	}
-	s := &Session{App: r, Identity: id, am: am}
+	s := &Session{App: r, Identity: id, am: am, report: func(ctx context.Context) (Report, error) { return c.cluster.Report(ctx, r.ID) }}
 	if claimed {
 		s.renewal = c.keepClaimed(ctx, id, r)
 	}
@@ -245,15 +246,25 @@ func (s *Session) Adapt(ctx context.Context, pool string, l Limits) (before Limi
 	return Limits{int(was.GetMin()), int(was.GetMax()), was.GetIdle().AsDuration()}, int(reply.GetWanted()), nil
 }
 
-// Stop begins the application's end in order, with that final status.
+// Stop begins the application's end in order, with that final status. It may have ended when Stop returns.
 func (s *Session) Stop(ctx context.Context, final, why string) error {
 	if err := errors.Join(s.needMaster("end"), s.need(toChange)); err != nil {
 		return err
 	}
-	if err := s.am.Stop(ctx, final, why, false); err != nil {
+	if err := s.am.Stop(ctx, final, why, false); err != nil && !s.ended(ctx, cmp.Or(final, FinalSucceeded)) {
 		return sessionFault("cannot stop "+s.App.ID, err)
 	}
 	return nil
+}
+
+// ended tells whether the application has ended with a final status. A master that was told to end it may die with its
+// answer; then the next one has ended it.
+func (s *Session) ended(ctx context.Context, final string) bool {
+	if s.report == nil {
+		return false
+	}
+	r, err := s.report(ctx)
+	return err == nil && r.State.Ended() && r.Final == final
 }
 
 // Scheduler waits until the application has a scheduler and says where it is.

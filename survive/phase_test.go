@@ -171,6 +171,41 @@ func TestMasterIsKilledInEachPhase(t *testing.T) {
 	}
 }
 
+// hides has nobody hear where a next master is, until the application has ended.
+func (l *life) hides(c *hadooptest.Call) hadooptest.Fault {
+	l.kill.mu.Lock()
+	defer l.kill.mu.Unlock()
+	return hadooptest.Fault{CloseBefore: l.kill.hit && c.Method == "getApplicationReport" && len(l.processes()) > 0}
+}
+
+// Who asks for the end hears of it also from a master that dies when that is saved and before it has answered: the next
+// one ends the application, and may be gone before anybody has spoken to it.
+func TestMasterDiesBeforeItAnswersStop(t *testing.T) {
+	w := newWorld(t, minicluster.Options{Nodes: 2, HDFS: true})
+	l := &life{app: w.submit(small(1)), kill: w.newAssassin(), want: 1}
+	l.await("the application master serves", func() bool {
+		r, err := l.edge.Report(l.Context(), l.id)
+		return err == nil && r.Endpoint != ""
+	})
+	l.c = l.connect()
+	if err := l.c.WaitWorkers(l.withTime(), 1); err != nil {
+		t.Fatal(err)
+	}
+	w.HDFS.NameNode().SetFault(l.kill.fault)
+	defer w.HDFS.NameNode().SetFault(nil)
+	l.kill.at("rename2", true) // of what it remembers
+	w.RM.ClientServer().SetFault(l.hides)
+	defer w.RM.ClientServer().SetFault(nil)
+	if err := l.c.Stop(l.withTime()); err != nil {
+		t.Error(err)
+	}
+	if end := l.final(); end.Final != "SUCCEEDED" {
+		t.Errorf("%+v", end)
+	}
+	l.kill.check()
+	l.gone()
+}
+
 // live is the rest of an application's life.
 func (l *life) live(p phase) {
 	l.Helper()
