@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/yarnd/yarnd/dockertest/layout"
 )
@@ -27,6 +29,26 @@ func (c *Cluster) SpaceQuota(ctx context.Context, path string, bytes int64) erro
 func (c *Cluster) dfsAdmin(ctx context.Context, args ...string) error {
 	host := c.spec.Composition.With(layout.NameNode)[0]
 	return c.asDaemon(ctx, host, layout.NameNode, nil, append([]string{"hadoop-java", "org.apache.hadoop.hdfs.tools.DFSAdmin"}, args...)...)
+}
+
+// Complaints is how many lines of the NameNode's log have a word, such as the name of an exception, and name one of the hosts
+// of NodeManagers as whom it was said to.
+func (c *Cluster) Complaints(ctx context.Context, word string) (n int, err error) {
+	var addrs []string
+	for _, h := range c.spec.Composition.With(layout.NodeManager) {
+		addrs = append(addrs, c.Addr(h.Name)+":")
+	}
+	host := c.spec.Composition.With(layout.NameNode)[0].Name
+	text, err := c.Output(ctx, host, "", "grep", "-F", word, layout.LogDir+"/"+layout.NameNode.Name+".log")
+	if text == "" {
+		return 0, nil // grep fails where it finds nothing
+	}
+	for line := range strings.Lines(text) {
+		if slices.ContainsFunc(addrs, func(a string) bool { return strings.Contains(line, a) }) {
+			n++
+		}
+	}
+	return n, err
 }
 
 // inSafeMode says whether the NameNode refuses changes.

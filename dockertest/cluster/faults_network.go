@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -44,6 +46,73 @@ func (c *Cluster) Isolate(ctx context.Context, host string) error {
 	return nil
 }
 
+// Lost is how many packets were lost on all cuts that there are now.
+func (c *Cluster) Lost(ctx context.Context) (int, error) {
+	return c.counted(ctx, chain, c.spec.Composition.Hosts)
+}
+
+// counted is how many packets the rules of a chain have met, on those of the hosts that have it.
+func (c *Cluster) counted(ctx context.Context, chain string, hosts []layout.Host) (sum int, err error) {
+	for _, h := range hosts {
+		text, err := c.Output(ctx, h.Name, "", "sh", "-c", "iptables -w -vxn -L "+chain+" 2>/dev/null || true")
+		if err != nil {
+			return sum, err
+		}
+		sum += packets(text)
+	}
+	return sum, nil
+}
+
+// packets adds up the first column of what iptables -vxn -L says of a chain: two lines of head, then a line for each rule.
+func packets(text string) (sum int) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) > 0 {
+			n, _ := strconv.Atoi(f[0]) // the lines of head have no number there
+			sum += n
+		}
+	}
+	return sum
+}
+
+// watch is the iptables chain that counts on a host.
+const watch = "yarnd-watch"
+
+// Watch counts from now on the packets that processes of a user send to a port of a host, wherever they run, until Unwatch.
+// What has come so far Watched tells: 0 for hosts that were not watched.
+func (c *Cluster) Watch(ctx context.Context, user, host string, port int) error {
+	if _, ok := c.addrs[host]; !ok {
+		return fmt.Errorf("watch %s: there is no such host", host)
+	}
+	script := fmt.Sprintf("iptables -w -N %[1]s 2>/dev/null && iptables -w -I OUTPUT -j %[1]s; iptables -w -A %[1]s -m owner --uid-owner %[2]s -p tcp -d %[3]s --dport %[4]d",
+		watch, user, c.Addr(host), port)
+	return c.onNodes(ctx, script)
+}
+
+// Watched is how many packets there were since Watch.
+func (c *Cluster) Watched(ctx context.Context) (int, error) {
+	return c.counted(ctx, watch, c.spec.Composition.With(layout.NodeManager))
+}
+
+// Unwatch ends what Watch began.
+func (c *Cluster) Unwatch(ctx context.Context) error { return c.onNodes(ctx, dropChain(watch)) }
+
+// onNodes runs a script on all hosts that have NodeManagers.
+func (c *Cluster) onNodes(ctx context.Context, script string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, h := range c.spec.Composition.With(layout.NodeManager) {
+		group.Go(func() error {
+			_, err := c.Output(ctx, h.Name, "", "sh", "-c", script)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// dropChain is a script that removes a chain, if it is there.
+func dropChain(name string) string {
+	return fmt.Sprintf("iptables -w -L %[1]s >/dev/null 2>&1 || exit 0; iptables -w -F %[1]s && iptables -w -D OUTPUT -j %[1]s && iptables -w -X %[1]s", name)
+}
+
 // Heal undoes every Cut.
 func (c *Cluster) Heal(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -54,7 +123,6 @@ func (c *Cluster) Heal(ctx context.Context) error {
 }
 
 func (c *Cluster) healHost(ctx context.Context, h layout.Host) error {
-	script := fmt.Sprintf("iptables -w -L %[1]s >/dev/null 2>&1 || exit 0; iptables -w -F %[1]s && iptables -w -D OUTPUT -j %[1]s && iptables -w -X %[1]s", chain)
-	_, err := c.Output(ctx, h.Name, "", "sh", "-c", script)
+	_, err := c.Output(ctx, h.Name, "", "sh", "-c", dropChain(chain))
 	return err
 }

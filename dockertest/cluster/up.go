@@ -146,6 +146,9 @@ func (c *Cluster) Repair(ctx context.Context) error {
 			if err := c.healHost(hostsCtx, h); err != nil {
 				return err
 			}
+			if _, err := c.Output(hostsCtx, h.Name, "", "sh", "-c", dropChain(watch)); err != nil {
+				return err
+			}
 			if h.SmallDiskMB > 0 {
 				if err := c.FreeDisk(hostsCtx, h.Name); err != nil {
 					return err

@@ -22,8 +22,9 @@ type Call struct {
 	Auth           sasl.Method
 	User, RealUser string
 	TokenID        []byte
-	// Conn numbers the connection, from 1.
+	// Conn numbers the connection, from 1. Peer is the address, without the port, from which it comes.
 	Conn int
+	Peer string
 
 	body []byte // the delimited request
 }

@@ -102,7 +102,7 @@ func (c *serverConn) take(frame []byte, calls *sync.WaitGroup) error {
 	call := &Call{
 		Protocol: rh.GetDeclaringClassProtocolName(), Method: rh.GetMethodName(),
 		ID: h.GetCallId(), Retry: h.GetRetryCount(), ClientID: string(h.GetClientId()),
-		Auth: c.auth.method, TokenID: c.auth.tokenID, Conn: c.serial, body: rest,
+		Auth: c.auth.method, TokenID: c.auth.tokenID, Conn: c.serial, Peer: host(c.nc), body: rest,
 		User: c.who.GetUserInfo().GetEffectiveUser(), RealUser: c.who.GetUserInfo().GetRealUser(),
 	}
 	c.slots <- struct{}{} // freed by the call, whose handler's context ends with the server

@@ -163,6 +163,22 @@ func (s *Server) CloseConns() {
 	}
 }
 
+// Peers are the addresses, without ports, from which connections are open: one for each.
+func (s *Server) Peers() (all []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		all = append(all, host(c.nc))
+	}
+	return all
+}
+
+// host is the address of the other end of a connection.
+func host(c net.Conn) string {
+	host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+	return host
+}
+
 // Conns is the number of open connections, Accepted of all there ever were, Pings of pings received.
 func (s *Server) Conns() int {
 	s.mu.Lock()

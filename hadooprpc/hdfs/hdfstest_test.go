@@ -143,6 +143,9 @@ func TestFakeTroubles(t *testing.T) {
 		if c.Met() == 0 && tc.trouble.NameNode != hdfstest.Refuses {
 			t.Errorf("nothing has met %+v", tc.trouble)
 		}
+		if by := c.MetBy(); by["127.0.0.1"] != c.Met() {
+			t.Errorf("%+v was met from %v: somebody else", tc.trouble, by)
+		}
 		must(t, c.SetTrouble(hdfstest.Trouble{}))
 		must(t, flush(fmt.Sprint("/d/healed", i)))
 	}

@@ -19,7 +19,14 @@ type Network struct {
 	nodes []int // file descriptors of the namespaces
 
 	mu   sync.Mutex
-	cuts map[[2]string]int // how often a wire is cut, by from and to
+	cuts map[[2]string]*wireCut // by from and to
+	lost uint64                 // packets, on wires that are whole again
+}
+
+// wireCut is a wire that is cut.
+type wireCut struct {
+	times int // whoever cuts once more has to heal once more
+	count *counter
 }
 
 const (
@@ -31,7 +38,7 @@ const (
 
 // New makes the network in this process's network namespace, which has to be a private one.
 func New(nodes int) (_ *Network, err error) {
-	n := &Network{cuts: map[[2]string]int{}}
+	n := &Network{cuts: map[[2]string]*wireCut{}}
 	defer func() {
 		if err != nil {
 			n.Close()
@@ -171,31 +178,55 @@ func (n *Network) Enter(node int) (leave func() error, err error) {
 func (n *Network) Cut(from, to string, cut bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	wire, before := [2]string{from, to}, n.cuts[[2]string{from, to}]
-	rule := netlink.NewRule()
-	rule.Priority, rule.Family, rule.Type, rule.Src, rule.Dst = cutPriority, unix.AF_INET, unix.RTN_BLACKHOLE, only(from), only(to)
+	wire := [2]string{from, to}
+	c := n.cuts[wire]
 	switch {
-	case cut && before == 0:
-		if err := netlink.RuleAdd(rule); err != nil {
+	case cut && c != nil:
+		c.times++
+	case cut:
+		if err := netlink.RuleAdd(blackhole(from, to)); err != nil {
 			return fmt.Errorf("cannot cut %s off from %s: %w", from, to, err)
 		}
-	case !cut && before == 1:
-		if err := netlink.RuleDel(rule); err != nil {
+		count, err := newCounter(from, to)
+		if err != nil {
+			return errors.Join(fmt.Errorf("cannot count what is lost from %s to %s: %w", from, to, err), netlink.RuleDel(blackhole(from, to)))
+		}
+		n.cuts[wire] = &wireCut{1, count}
+	case c == nil:
+		return fmt.Errorf("the wire from %s to %s is whole", from, to)
+	case c.times > 1:
+		c.times--
+	default:
+		lost, err := c.count.close()
+		n.lost += lost
+		delete(n.cuts, wire)
+		if err = errors.Join(err, netlink.RuleDel(blackhole(from, to))); err != nil {
 			return fmt.Errorf("cannot heal the wire from %s to %s: %w", from, to, err)
 		}
-	case !cut && before == 0:
-		return fmt.Errorf("the wire from %s to %s is whole", from, to)
-	}
-	if cut {
-		n.cuts[wire]++
-	} else {
-		n.cuts[wire]--
 	}
 	return nil
 }
 
+// blackhole is the rule by which packets vanish.
+func blackhole(from, to string) *netlink.Rule {
+	rule := netlink.NewRule()
+	rule.Priority, rule.Family, rule.Type, rule.Src, rule.Dst = cutPriority, unix.AF_INET, unix.RTN_BLACKHOLE, only(from), only(to)
+	return rule
+}
+
+// Lost is how many packets have vanished on wires that were cut and are whole again.
+func (n *Network) Lost() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lost
+}
+
 // Close lets go of the namespaces, which end with their last process. Nobody may use the network after it.
 func (n *Network) Close() error {
+	for _, c := range n.cuts {
+		c.count.close() //nolint:errcheck // nobody asks any more
+	}
+	clear(n.cuts)
 	for _, fd := range append(n.nodes, n.home) {
 		if fd > 0 {
 			unix.Close(fd)

@@ -130,6 +130,7 @@ func TestCut(t *testing.T) {
 			from, to       string
 			sender, reader net.Conn
 		}{{way.a, way.b, out, in}, {way.b, way.a, in, out}} {
+			lost := n.Lost()
 			if err := n.Cut(cut.from, cut.to, true); err != nil {
 				t.Fatal(err)
 			}
@@ -146,6 +147,16 @@ func TestCut(t *testing.T) {
 			}
 			if !got(cut.reader, time.Minute) {
 				t.Errorf("%+v: nothing comes through a healed wire", way)
+			}
+			if n.Lost() == lost {
+				t.Errorf("%+v: no packet was lost from %s to %s", way, cut.from, cut.to)
+			}
+			lost = n.Lost()
+			if err := errors.Join(n.Cut(cut.from, cut.to, true), n.Cut(cut.from, cut.to, false)); err != nil {
+				t.Fatal(err)
+			}
+			if now := n.Lost(); now != lost {
+				t.Errorf("%+v: %d packets were lost while nobody sent any", way, now-lost)
 			}
 		}
 	}

@@ -72,7 +72,7 @@ func (d *dataNode) accept() {
 		d.mu.Lock()
 		if d.ctx.Err() != nil || d.c.Trouble().DataNode == Refuses {
 			conn.Close()
-			d.c.meet(1)
+			d.c.meet(hostOf(conn))
 		} else {
 			d.conns[conn] = true
 			d.wg.Go(func() { d.serve(conn) })
@@ -81,14 +81,21 @@ func (d *dataNode) accept() {
 	}
 }
 
-// closeConns breaks all connections, and returns how many there were.
-func (d *dataNode) closeConns() int {
+// closeConns breaks all connections, and returns from which addresses there were some.
+func (d *dataNode) closeConns() (hosts []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for conn := range d.conns {
 		conn.Close()
+		hosts = append(hosts, hostOf(conn))
 	}
-	return len(d.conns)
+	return hosts
+}
+
+// hostOf is the address, without the port, of the other end of a connection.
+func hostOf(conn net.Conn) string {
+	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+	return host
 }
 
 func (d *dataNode) close() {
@@ -98,9 +105,15 @@ func (d *dataNode) close() {
 	d.wg.Wait()
 }
 
+// session is what a DataNode has to do with a client, who comes from an address.
+type session struct {
+	*dataNode
+	host string
+}
+
 // working returns when the DataNode does not hang.
-func (d *dataNode) working() error {
-	return d.c.wait(d.ctx, func(t Trouble) bool { return t.DataNode == Hangs })
+func (d session) working() error {
+	return d.c.wait(d.ctx, d.host, func(t Trouble) bool { return t.DataNode == Hangs })
 }
 
 // serve answers the requests of a connection, one after the other:
@@ -118,7 +131,8 @@ func (d *dataNode) serve(conn net.Conn) {
 		d.mu.Unlock()
 	}()
 	d.c.count(func(t *Traffic) { t.Conns++ })
-	if d.working() != nil {
+	s := session{d, hostOf(conn)}
+	if s.working() != nil {
 		return
 	}
 	r, w, err := d.secure(bufio.NewReader(conn), conn)
@@ -126,7 +140,7 @@ func (d *dataNode) serve(conn net.Conn) {
 		return
 	}
 	for again := true; again; {
-		if again, err = d.request(r, w); err != nil {
+		if again, err = s.request(r, w); err != nil {
 			// Where the answer has begun already this is one more break of it.
 			protodelim.MarshalTo(w, &nnpb.BlockOpResponse{Status: proto.Uint32(statusOf(err)), Message: proto.String(err.Error())})
 		}
@@ -149,7 +163,7 @@ func statusOf(err error) uint32 {
 }
 
 // request answers one request, and reports whether there may be another one.
-func (d *dataNode) request(r *bufio.Reader, w io.Writer) (again bool, err error) {
+func (d session) request(r *bufio.Reader, w io.Writer) (again bool, err error) {
 	var head [3]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil || int(head[0])<<8|int(head[1]) != transferVersion || d.working() != nil {
 		return false, nil
@@ -184,7 +198,7 @@ func read(r *bufio.Reader, m proto.Message) error {
 }
 
 // write takes a block from its writer, packet by packet, until that loses its lease.
-func (d *dataNode) write(conn io.Writer, r *bufio.Reader, op *nnpb.OpWriteBlock) error {
+func (d session) write(conn io.Writer, r *bufio.Reader, op *nnpb.OpWriteBlock) error {
 	if err := d.admit(op.GetHeader().GetBaseHeader()); err != nil {
 		return err
 	}
@@ -213,7 +227,7 @@ func (d *dataNode) write(conn io.Writer, r *bufio.Reader, op *nnpb.OpWriteBlock)
 }
 
 // put writes a packet, if the client has the block's file still.
-func (d *dataNode) put(id uint64, client string, p packet) error {
+func (d session) put(id uint64, client string, p packet) error {
 	t := d.c.tree
 	full := d.c.Trouble().Full
 	t.mu.Lock()
@@ -223,7 +237,7 @@ func (d *dataNode) put(id uint64, client string, p packet) error {
 	case n == nil || n.lease != client || b.id != n.blocks[len(n.blocks)-1].id:
 		return fmt.Errorf("block %d is not being written by %s", id, client)
 	case full:
-		d.c.meet(1)
+		d.c.meet(d.host)
 		return errors.New("org.apache.hadoop.util.DiskChecker$DiskOutOfSpaceException: Out of space")
 	case len(p.data) == 0:
 		return nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -50,8 +51,8 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	trouble Trouble
-	healed  chan struct{} // closed when the present trouble ends
-	met     int
+	healed  chan struct{}  // closed when the present trouble ends
+	met     map[string]int // by address
 	retries retryCache
 	closed  bool
 	onRead  func(Reading) ReadFault
@@ -88,7 +89,7 @@ func Start(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	host := cmp.Or(o.Host, "127.0.0.1")
-	c := &Cluster{dir: dir, tree: newTree(dir), transfer: o.Transfer, keys: o.KeyProvider}
+	c := &Cluster{dir: dir, tree: newTree(dir), transfer: o.Transfer, keys: o.KeyProvider, met: map[string]int{}}
 	if c.checksum, err = checksumType(o.Checksum); err != nil {
 		return nil, err
 	}
@@ -132,21 +133,21 @@ func (c *Cluster) SetTrouble(t Trouble) error {
 		close(c.healed)
 		c.healed = nil
 	}
-	c.trouble, c.met = t, 0
+	c.trouble, c.met = t, map[string]int{}
 	if t != (Trouble{}) {
 		c.healed = make(chan struct{})
 	}
 	c.mu.Unlock()
 	if t.DataNode == Refuses {
 		for _, d := range c.data {
-			c.meet(d.closeConns())
+			c.meet(d.closeConns()...)
 		}
 	}
 	if err := c.rpc.Refuse(t.NameNode == Refuses); err != nil {
 		return err
 	}
 	if t.NameNode == Refuses {
-		c.meet(c.rpc.Conns())
+		c.meet(c.rpc.Peers()...)
 		c.rpc.CloseConns()
 	}
 	return nil
@@ -154,16 +155,27 @@ func (c *Cluster) SetTrouble(t Trouble) error {
 
 // Met is how many connections, calls and packets have met the present trouble, as far as that shows here:
 // a connection that a NameNode refuses does not.
-func (c *Cluster) Met() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.met
+func (c *Cluster) Met() (all int) {
+	for _, n := range c.MetBy() {
+		all += n
+	}
+	return all
 }
 
-func (c *Cluster) meet(n int) {
+// MetBy is Met by the address, without the port, of whoever met it; "" is who reads without the protocol ([Cluster.Locate]).
+func (c *Cluster) MetBy() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.met += n
+	return maps.Clone(c.met)
+}
+
+// meet notes that connections from some addresses have met the trouble, one for each.
+func (c *Cluster) meet(hosts ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, host := range hosts {
+		c.met[host]++
+	}
 }
 
 // Trouble is what is wrong now.
@@ -173,13 +185,13 @@ func (c *Cluster) Trouble() Trouble {
 	return c.trouble
 }
 
-// wait returns when the server does not hang, or with the end of ctx.
-func (c *Cluster) wait(ctx context.Context, hangs func(Trouble) bool) error {
+// wait returns to who waits, at an address, when the server does not hang, or with the end of ctx.
+func (c *Cluster) wait(ctx context.Context, host string, hangs func(Trouble) bool) error {
 	for {
 		c.mu.Lock()
 		t, healed := c.trouble, c.healed
 		if hangs(t) {
-			c.met++
+			c.met[host]++
 		}
 		c.mu.Unlock()
 		if !hangs(t) {
@@ -197,7 +209,7 @@ func (c *Cluster) wait(ctx context.Context, hangs func(Trouble) bool) error {
 // the same process. It fails where a reader would, and waits where a reader would.
 func (c *Cluster) Locate(ctx context.Context, name string) (string, error) {
 	away := func(t Trouble) bool { return t.NameNode != Works || t.DataNode != Works }
-	if err := c.wait(ctx, away); err != nil {
+	if err := c.wait(ctx, "", away); err != nil {
 		return "", err
 	}
 	return c.tree.local(name), nil

@@ -137,7 +137,7 @@ func (n *inode) commit(b *nnpb.ExtendedBlock) error {
 	return n.file.Truncate(n.length()) // what was written and not acknowledged
 }
 
-func (c *Cluster) addBlock(_ *hadooptest.Call, req *nnpb.AddBlockRequest) (*nnpb.AddBlockResponse, error) {
+func (c *Cluster) addBlock(call *hadooptest.Call, req *nnpb.AddBlockRequest) (*nnpb.AddBlockResponse, error) {
 	c.tree.mu.Lock()
 	defer c.tree.mu.Unlock()
 	n, err := c.held(req.GetSrc(), req.GetClientName())
@@ -145,7 +145,7 @@ func (c *Cluster) addBlock(_ *hadooptest.Call, req *nnpb.AddBlockRequest) (*nnpb
 		return nil, err
 	}
 	if t := c.Trouble(); t.Full || len(req.GetExcludeNodes()) > 0 {
-		c.meet(1)
+		c.meet(call.Peer)
 		return nil, fmt.Errorf("File %s could only be written to 0 of the 1 minReplication nodes. There are 1 datanode(s) running and %d node(s) are excluded in this operation.",
 			req.GetSrc(), len(req.GetExcludeNodes()))
 	}

@@ -30,11 +30,11 @@ func handle[Req any, PReq interface {
 	proto.Message
 }, Resp proto.Message](c *Cluster, method string, changes bool, h func(*hadooptest.Call, PReq) (Resp, error)) {
 	hadooptest.Handle(c.rpc, protocol, method, func(ctx context.Context, call *hadooptest.Call, req PReq) (resp Resp, err error) {
-		if err := c.wait(ctx, func(t Trouble) bool { return t.NameNode == Hangs }); err != nil {
+		if err := c.wait(ctx, call.Peer, func(t Trouble) bool { return t.NameNode == Hangs }); err != nil {
 			return resp, err
 		}
 		if changes && c.Trouble().SafeMode {
-			c.meet(1)
+			c.meet(call.Peer)
 			return resp, &hadooptest.Exception{Class: "org.apache.hadoop.hdfs.server.namenode.SafeModeException",
 				Message: "Cannot " + method + ". Name node is in safe mode."}
 		}

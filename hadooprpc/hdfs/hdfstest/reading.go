@@ -81,7 +81,7 @@ func (d *dataNode) part(op *nnpb.OpReadBlock) (part, error) {
 
 // read gives a part of a block: from the chunk on in which it begins to the end of the one in which it ends. again: all
 // was sent, the client has said that it has it, and may ask for more.
-func (d *dataNode) read(w io.Writer, r *bufio.Reader, op *nnpb.OpReadBlock) (again bool, err error) {
+func (d session) read(w io.Writer, r *bufio.Reader, op *nnpb.OpReadBlock) (again bool, err error) {
 	if err := d.admit(op.GetHeader().GetBaseHeader()); err != nil {
 		return false, err
 	}
@@ -120,7 +120,7 @@ func (d *dataNode) read(w io.Writer, r *bufio.Reader, op *nnpb.OpReadBlock) (aga
 }
 
 // send sends the packets, and reports whether all have been.
-func (d *dataNode) send(w io.Writer, r *bufio.Reader, p part, at, end int64, fault ReadFault) bool {
+func (d session) send(w io.Writer, r *bufio.Reader, p part, at, end int64, fault ReadFault) bool {
 	size := int64(sendSize)
 	if d.c.transfer.secured() {
 		size = sendSizeSecured
