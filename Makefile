@@ -57,7 +57,7 @@ bench-adaptive: ## how many workers there are when, beside dask's Adaptive and a
 bench-secure: build cluster-up ## what Kerberos and privacy cost: a start beside one without, 256 MiB into HDFS and back beside Hadoop's client; RUNS=5
 	$(GO) test -tags 'hadoop bench' -v -count=1 -timeout 90m ./dockertest/e2e -run '^TestBenchSecure$$' -runs $(or $(RUNS),5)
 
-chaos: ## hurt applications on the embedded cluster for ten minutes, in every way, and count what that costs; FOR=10m SEED=1 RUNS=3
+chaos: ## hurt applications on the embedded cluster, in every way and as often as demanded, and judge what that costs (ten minutes to forty); FOR=10m SEED=1 RUNS=3
 	@mkdir -p bin
 	$(BUILD) -o bin/chaos ./survive/chaos
 	$(GO) test -tags chaos -count=1 -v -timeout 30m ./survive -run '^TestSilent'

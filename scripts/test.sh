@@ -71,6 +71,9 @@ if compiler; then
 else
 	part "tests that need only Go" go test -count=1 -timeout 15m ./...
 fi
+own=(--net --mount)
+[ "$(id -u)" -eq 0 ] || own+=(--user --map-root-user)
+unshare "${own[@]}" true 2>/dev/null || leave_out "TestChaos: partitions, full disks" "needs root, or a kernel that gives users namespaces, and unshare(1)"
 # A schedule lives in a few MB: the collector has little to do where it comes every 256.
 part "simulator, 100,000 schedules" env GOGC=off GOMEMLIMIT=256MiB go test -count=1 -timeout 30m ./engine/schedtest -run '^TestSimulation$' -schedules 100000 -v
 part "the scheduler with small chunks" go test -tags smallchunks -count=1 -timeout 15m ./engine/sched ./engine/schedtest

@@ -180,7 +180,7 @@ func (a *app) running() []yarn.ContainerID {
 }
 
 // gone waits until nothing of the application is left: no container, no process, no
-// staged file.
+// staged file, no directory on a node.
 func (a *app) gone() {
 	a.Helper()
 	a.await("no container is left", func() bool {
@@ -194,10 +194,13 @@ func (a *app) gone() {
 		return true
 	})
 	a.await("no process is left", func() bool { return len(a.processes()) == 0 })
-	staging := filepath.Join(a.Home(a.edge.User()), ".yarnd", a.id)
-	a.await("nothing is staged", func() bool {
-		_, err := os.Stat(staging)
-		return errors.Is(err, os.ErrNotExist)
+	a.await("nothing is staged, whole or half", func() bool {
+		staged, err := filepath.Glob(filepath.Join(a.Home(a.edge.User()), ".yarnd", a.id+"*"))
+		return err == nil && len(staged) == 0
+	})
+	a.await("no directory is left on a node", func() bool {
+		dirs, err := filepath.Glob(filepath.Join(a.Dir(), "nodes", "*", "local", "usercache", "*", "appcache", a.id))
+		return err == nil && len(dirs) == 0
 	})
 }
 

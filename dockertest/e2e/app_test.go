@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/dockertest"
+	"github.com/yarnd/yarnd/dockertest/layout"
 )
 
 var onlyID = regexp.MustCompile(`^application_[0-9]+_[0-9]+\n$`)
@@ -164,9 +165,24 @@ func (a app) leftNothing(t *testing.T) {
 		left = a.processes(t)
 		return len(left) == 0
 	})
-	if r := a.edge.FS(t, "-ls", ".yarnd/"+a.id); r.Code == 0 {
-		t.Errorf("the staging directory is still there: %v", r)
+	for _, name := range staged(t, a.edge) {
+		if strings.Contains(name, a.id) {
+			t.Errorf("%s is still staged", name)
+		}
 	}
+	await(t, "no directory of "+a.id+" on any node", 30*time.Second, func() bool {
+		for _, n := range nodes {
+			const dirs = "ls -d /data/yarn/local/usercache/*/appcache/%[1]s " + layout.SmallDisk + "/local/usercache/*/appcache/%[1]s 2>/dev/null || true"
+			left, err := a.edge.Cluster.Output(t.Context(), n, "root", "sh", "-c", fmt.Sprintf(dirs, a.id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left != "" {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // staged lists what is in the user's staging root besides the cache.

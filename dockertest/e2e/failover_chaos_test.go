@@ -38,24 +38,36 @@ func TestChaosPreemption(t *testing.T) {
 	a.must(t, "kill", "--graceful")
 }
 
+// withWorkersAlone starts an application of six workers, of which some are on a node that has nothing else of it. YARN
+// chooses nodes; where it has chosen others, it chooses once more.
+func withWorkersAlone(t *testing.T, c *dockertest.Cluster) (app, string) {
+	t.Helper()
+	const tries = 10
+	var busy map[string]string // a role on each node; a worker only where nothing else is
+	for range tries {
+		a := submit(t, c.Edge("alice"), "--workers", "6", "--worker-memory", "256MiB", "--wait", "workers:6")
+		busy = map[string]string{}
+		for _, line := range a.roles(t) {
+			if node, role := strings.Fields(line)[0], strings.Fields(line)[3]; role != "worker" || busy[node] == "" {
+				busy[node] = role
+			}
+		}
+		if i := slices.IndexFunc(nodes, func(n string) bool { return busy[n] == "worker" }); i >= 0 {
+			return a, nodes[i]
+		}
+		a.must(t, "kill")
+	}
+	t.Fatalf("in %d applications no node had workers alone; in the last one it was %v", tries, busy)
+	return app{}, ""
+}
+
 // A node is to leave the cluster: its workers are drained, others take their place elsewhere, and then it goes.
 func TestChaosDecommission(t *testing.T) {
 	c := dockertest.Exclusive(t, "ha")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	a := submit(t, c.Edge("alice"), "--workers", "6", "--worker-memory", "256MiB", "--wait", "workers:6")
+	a, node := withWorkersAlone(t, c)
 	job := a.squares(t, 60)
-	busy := map[string]string{} // a role on each node; a worker only where nothing else is
-	for _, line := range a.roles(t) {
-		if node, role := strings.Fields(line)[0], strings.Fields(line)[3]; role != "worker" || busy[node] == "" {
-			busy[node] = role
-		}
-	}
-	leaves := slices.IndexFunc(nodes, func(n string) bool { return busy[n] == "worker" })
-	if leaves < 0 {
-		t.Skipf("no node has workers alone: %v", busy)
-	}
-	node := nodes[leaves]
 	// YARN keeps a node that has nothing left for its timeout, until the applications end that had containers there.
 	// Source: DecommissioningNodesWatcher, WAIT_APP.
 	if err := c.Decommission(ctx, node, 90*time.Second); err != nil {

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,6 +76,22 @@ func surviveFailovers(t *testing.T, rounds int) {
 		t.Errorf("in the end the ResourceManager shows %+v", rm)
 	}
 	a.leftNothing(t)
+}
+
+// A slice of make chaos-hadoop: one fault after the other on Hadoop's own daemons while jobs run, of which none may cost an
+// acknowledged task, change a result or leave something behind. It takes the cluster for itself, as Exclusive does.
+func TestFaultsOnHadoop(t *testing.T) {
+	build(t, "../../survive/chaos", "chaos")
+	kinds := "application master killed,scheduler killed,worker killed,process stopped,ResourceManager fails over,partition,HDFS away,disk full,client killed in gather"
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "../../bin/test/chaos", "-hadoop", "ha", "-each", "-v", "-seed", "3", "-tasks", "20000", "-faults", kinds)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it puts the cluster in order
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // roles lists an application's processes of ours, each with its node and process id, in order.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/yarnd/yarnd/dockertest/layout"
 )
 
 // agentVar in its environment makes this program an agent: it runs on a node of the cluster, looks into /proc there,
@@ -37,12 +40,13 @@ type order struct {
 // answer is one line of an agent.
 type answer struct {
 	N         int
-	Err       string `json:",omitempty"`
-	Boxes     []box  `json:",omitempty"` // without their nodes
-	Hit       bool   `json:",omitempty"`
-	Box       string `json:",omitempty"` // who was hit
-	Phase     string `json:",omitempty"` // in which that was
-	Processes int    `json:",omitempty"`
+	Err       string   `json:",omitempty"`
+	Boxes     []box    `json:",omitempty"` // without their nodes
+	Hit       bool     `json:",omitempty"`
+	Box       string   `json:",omitempty"` // who was hit
+	Phase     string   `json:",omitempty"` // in which that was
+	Processes int      `json:",omitempty"`
+	Files     []string `json:",omitempty"` // "left": directories
 }
 
 // agentMain is an agent's process. It ends with its standard input.
@@ -94,7 +98,7 @@ func obey(ctx context.Context, o order) (a answer) {
 	case "first":
 		a = killFirst(ctx, o)
 	case "left":
-		a.Processes = len(belonging(o.App))
+		a.Processes, a.Files = len(belonging(cmp.Or(o.App, "application_"))), directories(o.App)
 	case "forget":
 	default:
 		a.Err = fmt.Sprintf("an agent knows no %q", o.Do)
@@ -163,6 +167,18 @@ func belonging(app string) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// localDirs are where nodes have their containers' directories.
+var localDirs = []string{"/data/yarn/local", layout.SmallDisk + "/local"}
+
+// directories are those of an application on this node, or of all with "".
+func directories(app string) (all []string) {
+	for _, dir := range localDirs {
+		found, _ := filepath.Glob(filepath.Join(dir, "usercache", "*", "appcache", cmp.Or(app, "*")))
+		all = append(all, found...)
+	}
+	return all
 }
 
 // killFirst waits for a master that is none of the old ones, and kills it: as soon as its process is there, or when it

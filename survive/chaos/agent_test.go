@@ -84,6 +84,24 @@ func TestAgentSeesContainers(t *testing.T) {
 	}
 }
 
+// What is left of an application on a node are its directories, in each place where there may be some.
+func TestAgentSeesDirectories(t *testing.T) {
+	before := localDirs
+	defer func() { localDirs = before }()
+	localDirs = []string{t.TempDir(), t.TempDir()}
+	other := strings.Replace(testApp, "_0042", "_0043", 1)
+	for i, app := range []string{testApp, other} {
+		if err := os.MkdirAll(filepath.Join(localDirs[i], "usercache", "alice", "appcache", app, "filecache"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for app, want := range map[string]int{testApp: 1, other: 1, "": 2, "application_1_0001": 0} {
+		if got := obey(t.Context(), order{Do: "left", App: app}).Files; len(got) != want {
+			t.Errorf("of %q %q are left, want %d", app, got, want)
+		}
+	}
+}
+
 // The next master is killed, not the one that was there, in the phase in which it is seen.
 func TestAgentKillsTheNextMaster(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:8030")

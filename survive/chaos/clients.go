@@ -30,23 +30,32 @@ const (
 type client struct {
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
+	end   context.CancelFunc
 }
+
+// clientPatience is how long a client may live: one that waits for what is lost would do so without end.
+const clientPatience = 2 * patience
 
 func (w *world) client(ctx context.Context, verb string, args ...string) (*client, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	c := &client{cmd: exec.CommandContext(ctx, self)}
+	ctx, end := context.WithTimeout(ctx, clientPatience)
+	c := &client{cmd: exec.CommandContext(ctx, self), end: end}
 	c.cmd.Env = append(os.Environ(), clientVerb+"="+verb, clientArgs+"="+strings.Join(args, " "))
 	c.cmd.Stderr = os.Stderr
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := c.cmd.StdoutPipe()
+	if err == nil {
+		c.lines = bufio.NewScanner(out)
+		err = c.cmd.Start()
+	}
 	if err != nil {
+		end()
 		return nil, err
 	}
-	c.lines = bufio.NewScanner(out)
-	return c, c.cmd.Start()
+	return c, nil
 }
 
 // line is the next line that it writes.
@@ -54,13 +63,19 @@ func (c *client) line() (string, error) {
 	if c.lines.Scan() {
 		return c.lines.Text(), nil
 	}
-	return "", errors.Join(errors.New("a client ended early"), c.lines.Err(), c.cmd.Wait())
+	return "", errors.Join(errors.New("a client ended early"), c.lines.Err(), c.wait())
+}
+
+// wait waits for its end.
+func (c *client) wait() error {
+	defer c.end()
+	return c.cmd.Wait()
 }
 
 // kill kills it, and tells whether it was alive.
 func (c *client) kill() bool {
 	c.cmd.Process.Signal(syscall.SIGKILL) // one that has ended is seen below
-	err := c.cmd.Wait()
+	err := c.wait()
 	exit := (*exec.ExitError)(nil)
 	if !errors.As(err, &exit) {
 		return false
@@ -84,7 +99,7 @@ func (w *world) clientInSubmit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sleep(ctx, time.Duration(w.rnd.Int64N(int64(800*time.Millisecond))))
+	sleep(ctx, time.Duration(w.rnd.Int64N(int64(400*time.Millisecond))))
 	hit := c.kill()
 	again, err := w.client(ctx, "submit", name)
 	if err != nil {
@@ -94,7 +109,7 @@ func (w *world) clientInSubmit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := again.cmd.Wait(); err != nil {
+	if err := again.wait(); err != nil {
 		return err
 	}
 	all, err := w.edge.List(ctx, edgeclient.Filter{})
@@ -156,11 +171,13 @@ func (w *world) gathers(c *client) error {
 	if got != fmt.Sprint(want) {
 		w.wrong(func(r *row) { r.Changed++ })
 	}
-	return c.cmd.Wait()
+	return c.wait()
 }
 
 // inherit reads what a client has published that was killed, and closes its job.
 func (w *world) inherit(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, clientPatience)
+	defer cancel()
 	for i := 0; i < clientTasks; i += published {
 		f, err := engine.Lookup[uint64](ctx, w.app.Client, fmt.Sprint(name, "-", i))
 		if err == nil {
@@ -249,7 +266,7 @@ func (w *world) clientComesBack(ctx context.Context) error {
 		c.kill()
 		return errors.Join(errMissed, w.inherit(ctx, name))
 	}
-	sleep(ctx, w.pause(5*time.Second, 50*time.Second))
+	sleep(ctx, w.pause(time.Second, 5*time.Second, 50*time.Second))
 	if err := c.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		return err
 	}

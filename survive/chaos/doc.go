@@ -9,7 +9,8 @@
 //
 // Several runs, each with a seed and a cluster of its own, go on side by side, in a process each. After each fault a run
 // waits until its application is whole again; what came of all is one table. With -counts a run goes on until it has done
-// its part of the numbers in kinds; with -each one of each kind is all.
+// its part of the numbers in kinds, for -at-most at the most, and what the deaths of application masters have cost is judged;
+// with -each one of each kind is all.
 //
 // With -hadoop COMPOSITION it does the same to Hadoop's own daemons, in containers (package dockertest/cluster): there is one
 // run, its numbers are the second ones in kinds, and the application's program is this one all the same. This process is
@@ -38,8 +39,11 @@
 //	clients.go  clients, which are processes of their own
 //	whole.go    when the application is whole again, and what is left of it
 //	work.go     jobs and how they are judged
+//	forgotten.go  what is told of work that does not end
 //	marks.go    which tasks ran, and which again
-//	report.go   the table
+//	kept.go     which containers have to be there still
+//	intervals.go  YARN's intervals, and which are not as by default
+//	report.go, judge.go  the table, and what must not be in it
 //
 // What must never be: a task that was acknowledged and has no result, a result that differs from what somebody was told,
 // a container, process or file that is left. The exit code is 1 then.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -95,7 +96,7 @@ func (e *embedded) boxes(app string) (all []box) {
 		// The numbers of containers do not tell which are masters: after a failover the first new one has the number 1 as well.
 		commands := node.Commands()
 		for _, c := range node.Containers() {
-			if c.State != tracker.Running || c.ID.Attempt.App.String() != app {
+			if c.State != tracker.Running || app != "" && c.ID.Attempt.App.String() != app {
 				continue
 			}
 			command, runs := commands[c.ID]
@@ -121,12 +122,13 @@ func (e *embedded) cut(_ context.Context, from, to string) error {
 	return e.wires.Cut(from, to, true)
 }
 
-func (e *embedded) heal(context.Context) (err error) {
+func (e *embedded) heal(context.Context) (lost int, err error) {
+	before := e.wires.Lost()
 	for _, way := range e.lost {
 		err = errors.Join(err, e.wires.Cut(way[0], way[1], false))
 	}
 	e.lost = nil
-	return err
+	return int(e.wires.Lost() - before), err
 }
 
 func (e *embedded) failOver(_ context.Context, gap time.Duration) (time.Duration, error) {
@@ -178,7 +180,18 @@ func (e *embedded) outage(_ context.Context, which int) (outage, error) {
 // trouble is that of an embedded HDFS.
 type trouble struct{ e *embedded }
 
-func (t trouble) met() bool { return t.e.HDFS.Met() > 0 }
+// met looks at who has met it: this process is a client, too, which says nothing. Where all are at one address it counts.
+func (t trouble) met(context.Context) bool {
+	by := t.e.HDFS.MetBy()
+	if t.e.wires == nil {
+		return len(by) > 0
+	}
+	hit := by[""] > 0 // a NodeManager that localizes
+	for i := range t.e.Nodes {
+		hit = hit || by[t.e.host(i)] > 0
+	}
+	return hit
+}
 
 func (t trouble) end(context.Context) error { return t.e.HDFS.SetTrouble(hdfstest.Trouble{}) }
 
@@ -200,13 +213,18 @@ func (e *embedded) marks(context.Context) ([][]byte, error) {
 }
 
 func (e *embedded) remains(_ context.Context, app string) (remains, error) {
-	r := remains{Containers: len(e.boxes(app)), Processes: processes(app, e.Dir())}
-	_, err := os.Stat(filepath.Join(e.Home(e.w.edge.User()), ".yarnd", app))
-	switch {
-	case err == nil:
-		r.Files++
-	case errors.Is(err, os.ErrNotExist):
-		err = nil
+	r := remains{Containers: len(e.boxes(app)), Processes: processes(cmp.Or(app, "application_"), e.Dir())}
+	staged, err := os.ReadDir(filepath.Join(e.Home(e.w.edge.User()), ".yarnd"))
+	for _, entry := range staged {
+		if isStaged(entry.Name(), app) {
+			r.found("staged: " + entry.Name())
+		}
+	}
+	for i := range e.Nodes {
+		dirs, _ := filepath.Glob(filepath.Join(e.disk(i), "local", "usercache", "*", "appcache", cmp.Or(app, "*")))
+		for _, dir := range dirs {
+			r.found("on a node: " + dir)
+		}
 	}
 	return r, err
 }

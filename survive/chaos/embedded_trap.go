@@ -50,6 +50,7 @@ func (e *embedded) passes(c *hadooptest.Call) hadooptest.Fault {
 		for _, b := range e.boxes(t.app) {
 			hit = b.Master && e.w.signal(b.ID, syscall.SIGKILL) || hit
 		}
+		e.sendsHome(c)
 	}
 	if c.Method == "startContainers" && len(t.calls[id.String()]) == 0 {
 		return hadooptest.Fault{} // it is the application master that is started here
@@ -61,6 +62,17 @@ func (e *embedded) passes(c *hadooptest.Call) hadooptest.Fault {
 	t.method = ""
 	t.sprung <- hit
 	return hadooptest.Fault{CloseBefore: !t.heard, CloseAfter: t.heard}
+}
+
+// sendsHome tells which containers a call ends.
+func (e *embedded) sendsHome(c *hadooptest.Call) {
+	var req pb.StopContainersRequest
+	if c.Method != "stopContainers" || c.Decode(&req) != nil {
+		return
+	}
+	for _, id := range req.GetContainerId() {
+		e.w.sendsHome(yarn.ContainerIDFromPB(id).String())
+	}
 }
 
 // methods are the calls that a master makes in each phase.

@@ -35,7 +35,8 @@ type hadoop struct {
 	nodes  []string // hosts of NodeManagers
 	agents []*agent
 	fs     hdfs.FS
-	file   string // of marks
+	file   string          // of marks
+	found  map[string]bool // files that were there before
 	unlock func()
 }
 
@@ -80,6 +81,7 @@ func (h *hadoop) enter(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	h.w.t.Intervals = unusual(c)
 	if h.fs, err = hdfs.Open(ctx, c, "", hdfs.Options{User: onHadoop}); err != nil {
 		return err
 	}
@@ -90,7 +92,12 @@ func (h *hadoop) enter(ctx context.Context) (err error) {
 		}
 		h.nodes, h.agents = append(h.nodes, node.Name), append(h.agents, a)
 	}
-	return nil
+	before, err := h.remains(ctx, "")
+	h.found = map[string]bool{}
+	for _, name := range before.names {
+		h.found[name] = true
+	}
+	return err
 }
 
 func (h *hadoop) close() error {
@@ -157,25 +164,38 @@ func (h *hadoop) marks(ctx context.Context) (all [][]byte, err error) {
 	return all, nil
 }
 
-// remains counts containers that NodeManagers still have, processes on their nodes, and the staging directory.
+// remains counts containers that NodeManagers still have, processes and directories on their nodes, and what is staged.
 func (h *hadoop) remains(ctx context.Context, app string) (r remains, err error) {
-	for _, a := range h.all(order{Do: "left", App: app}) {
+	for i, a := range h.all(order{Do: "left", App: app}) {
 		if a.Err != "" {
 			err = errors.Join(err, errors.New(a.Err))
 		}
 		r.Processes += a.Processes
+		for _, name := range a.Files {
+			h.leftOver(&r, "on "+h.nodes[i]+": "+name)
+		}
 	}
 	for _, node := range h.nodes {
 		n, failed := h.held(ctx, node, app)
 		r.Containers, err = r.Containers+n, errors.Join(err, failed)
 	}
-	switch _, failed := h.fs.Stat(ctx, filepath.Join("/user", onHadoop, ".yarnd", app)); {
-	case failed == nil:
-		r.Files++
-	case !errors.Is(failed, os.ErrNotExist):
+	staged, failed := h.fs.ReadDir(ctx, filepath.Join("/user", onHadoop, ".yarnd"))
+	if failed != nil && !errors.Is(failed, os.ErrNotExist) {
 		err = errors.Join(err, failed)
 	}
+	for _, entry := range staged {
+		if name := filepath.Base(entry.Name()); isStaged(name, app) {
+			h.leftOver(&r, "staged: "+name)
+		}
+	}
 	return r, err
+}
+
+// leftOver counts a file, but for those that somebody else had left.
+func (h *hadoop) leftOver(r *remains, name string) {
+	if !h.found[name] {
+		r.found(name)
+	}
 }
 
 // held counts the containers of an application that run, as a NodeManager says.
@@ -189,7 +209,7 @@ func (h *hadoop) held(ctx context.Context, node, app string) (n int, err error) 
 		return 0, err
 	}
 	for _, c := range doc.Containers.Container {
-		if appOf(c.ID) == app && c.State != "DONE" {
+		if (app == "" || appOf(c.ID) == app) && c.State != "DONE" {
 			n++
 		}
 	}

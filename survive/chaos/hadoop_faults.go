@@ -23,7 +23,10 @@ func (h *hadoop) rm(ctx context.Context) string {
 
 func (h *hadoop) cut(ctx context.Context, from, to string) error { return h.Cut(ctx, from, to) }
 
-func (h *hadoop) heal(ctx context.Context) error { return h.Heal(ctx) }
+func (h *hadoop) heal(ctx context.Context) (lost int, err error) {
+	lost, err = h.Lost(ctx)
+	return lost, errors.Join(err, h.Heal(ctx))
+}
 
 // failOver kills the active ResourceManager; for how long there is none does not depend on us.
 func (h *hadoop) failOver(ctx context.Context, _ time.Duration) (time.Duration, error) {
@@ -68,25 +71,6 @@ func (h *hadoop) power(ctx context.Context, node int, on bool) error {
 	return err
 }
 
-// away is a way for HDFS to be away: what begins and what ends it.
-type away struct {
-	begin, end func(*hadoop, context.Context) error
-}
-
-var aways = []away{
-	{onNameNode((*hadoop).PauseDaemon), onNameNode((*hadoop).ResumeDaemon)},
-	{onNameNode((*hadoop).KillDaemon), onNameNode((*hadoop).StartDaemon)},
-	{func(h *hadoop, ctx context.Context) error { return h.SafeMode(ctx, true) }, func(h *hadoop, ctx context.Context) error { return h.SafeMode(ctx, false) }},
-	{onDataNodes((*hadoop).PauseDaemon), onDataNodes((*hadoop).ResumeDaemon)},
-	{onDataNodes((*hadoop).KillDaemon), onDataNodes((*hadoop).StartDaemon)},
-}
-
-// noRoom has the client's home have no room.
-var noRoom = away{
-	func(h *hadoop, ctx context.Context) error { return h.SpaceQuota(ctx, "/user/"+onHadoop, 1) },
-	func(h *hadoop, ctx context.Context) error { return h.SpaceQuota(ctx, "/user/"+onHadoop, 0) },
-}
-
 func onNameNode(do func(*hadoop, context.Context, string, string) error) func(*hadoop, context.Context) error {
 	return onEach(layout.NameNode, do)
 }
@@ -103,26 +87,6 @@ func onEach(d layout.Daemon, do func(*hadoop, context.Context, string, string) e
 		return err
 	}
 }
-
-func (h *hadoop) outages() int { return len(aways) }
-
-func (h *hadoop) outage(ctx context.Context, which int) (outage, error) {
-	a := noRoom
-	if which != fullHDFS {
-		a = aways[which]
-	}
-	return hadoopOutage{h, a}, a.begin(h, ctx)
-}
-
-type hadoopOutage struct {
-	h *hadoop
-	a away
-}
-
-// met is true: the daemon lived that was told to stop, or has said that it did what it was told.
-func (o hadoopOutage) met() bool { return true }
-
-func (o hadoopOutage) end(ctx context.Context) error { return o.a.end(o.h, ctx) }
 
 func (h *hadoop) hasDisk(node int) bool {
 	return slices.ContainsFunc(h.Composition().Hosts, func(host layout.Host) bool { return host.Name == h.nodes[node] && host.SmallDiskMB > 0 })

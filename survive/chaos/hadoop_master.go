@@ -86,6 +86,11 @@ func (h *hadoop) strikeWhen(ctx context.Context, app *yarnd.Cluster, come func(*
 		if !h.w.signal(info.GetContainer(), syscall.SIGKILL) {
 			return errMissed
 		}
+		for _, c := range info.GetContainers() {
+			if s := c.GetState(); s == "draining" || s == "stopping" {
+				h.w.sendsHome(c.GetId())
+			}
+		}
 		return nil
 	}
 	return errMissed

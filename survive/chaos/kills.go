@@ -115,7 +115,7 @@ func (w *world) stopProcess(ctx context.Context) error {
 	if !w.signal(id, syscall.SIGSTOP) {
 		return errMissed
 	}
-	sleep(ctx, w.pause(4*time.Second, 40*time.Second))
+	sleep(ctx, w.pause(time.Second, 4*time.Second, 40*time.Second))
 	w.signal(id, syscall.SIGCONT) // it may have been killed for it meanwhile
 	w.harm()
 	w.hit(1)

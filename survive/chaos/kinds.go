@@ -24,10 +24,10 @@ type fault struct {
 func hasWires(w *world) bool { return w.place.hasWires() }
 
 var kinds = []fault{
-	{"application master killed", 100, 50, 1, (*world).killMaster, nil},
+	{masterKilled, 100, 50, 1, (*world).killMaster, nil},
 	{"scheduler killed", 100, 15, 1, (*world).killScheduler, nil},
 	{"worker killed", 500, 40, 2, (*world).killWorkers, nil},
-	{"scheduler and master killed", 10, 3, 1, (*world).killBoth, nil},
+	{bothKilled, 10, 3, 1, (*world).killBoth, nil},
 	{"process stopped for a while", 30, 6, 1, (*world).stopProcess, nil},
 	{"ResourceManager fails over", 50, 20, 1, (*world).failOver, nil},
 	{"NodeManager restarts", 20, 8, 1, (*world).restartNode, nil},
@@ -41,6 +41,12 @@ var kinds = []fault{
 	{"two clients, one killed", 8, 2, 1, (*world).twoClients, nil},
 	{"client comes back", 8, 2, 1, (*world).clientComesBack, nil},
 }
+
+// Kinds in which the application master dies.
+const (
+	masterKilled = "application master killed"
+	bothKilled   = "scheduler and master killed"
+)
 
 // errMissed tells that there was nothing to hurt just then.
 var errMissed = errors.New("nothing was hit")
@@ -105,7 +111,7 @@ func (w *world) over(list []fault) bool {
 		return gone >= w.o.length
 	}
 	missing := slices.ContainsFunc(list, func(f fault) bool { return w.left(f) > 0 })
-	return gone >= 2*w.o.length || gone >= w.o.length && !missing
+	return gone >= w.o.bound() || gone >= w.o.length && !missing
 }
 
 // faults hurts the application until its time is over.
@@ -121,7 +127,7 @@ func (w *world) faults(ctx context.Context) error {
 		if err := w.one(ctx, w.next(list)); err != nil {
 			return err
 		}
-		sleep(ctx, w.pause(300*time.Millisecond, 3*time.Second))
+		sleep(ctx, w.pause(0, 300*time.Millisecond, 3*time.Second))
 	}
 	return ctx.Err()
 }
@@ -149,7 +155,7 @@ func (w *world) one(ctx context.Context, f fault) error {
 	w.mu.Lock()
 	w.now, w.hurtAt = f.name, time.Now()
 	clear(w.victims)
-	w.spared = 0
+	w.kept = newKept(before)
 	w.mu.Unlock()
 	began := time.Now()
 	err := f.do(w, ctx)
@@ -180,14 +186,14 @@ func (w *world) one(ctx context.Context, f fault) error {
 		}
 		return err
 	}
+	now := w.containers()
 	w.mu.Lock()
-	hurtAt, spared := w.hurtAt, w.spared
-	w.mu.Unlock()
-	if !hurtAt.IsZero() {
-		r.Took = append(r.Took, whole.Sub(hurtAt))
+	defer w.mu.Unlock()
+	if !w.hurtAt.IsZero() { // the application is what was hurt
+		r.Took = append(r.Took, whole.Sub(w.hurtAt))
+		kept, of := w.kept.count(now, w.victims)
+		r.Kept, r.Of = r.Kept+kept, r.Of+of
 	}
-	kept, of := w.keptOf(before)
-	r.Kept, r.Of = r.Kept+min(of, kept+spared), r.Of+of
 	w.marks.window(f.name, began)
 	return nil
 }

@@ -16,6 +16,7 @@ func main() { yarnd.MainCode(run) }
 // options of a run.
 type options struct {
 	length  time.Duration
+	atMost  time.Duration // 0: see bound
 	seed    uint64
 	runs    int
 	workers int
@@ -50,7 +51,8 @@ func run(ctx context.Context) int {
 	f.IntVar(&o.workers, "workers", 4, "of the application")
 	f.IntVar(&o.tasks, "tasks", 100_000, "of the large graph")
 	f.StringVar(&o.kinds, "faults", "", "of these kinds only, with commas between; default all")
-	f.BoolVar(&o.counts, "counts", false, "go on, for twice the time at most, until each kind has hit as often as it is to")
+	f.BoolVar(&o.counts, "counts", false, "go on until each kind has hit as often as it is to, and judge what the deaths of application masters cost")
+	f.DurationVar(&o.atMost, "at-most", 0, "with -counts: go on for so long at most; 0 is four times -for")
 	f.BoolVar(&o.each, "each", false, "do one fault of each kind, a short one, and end")
 	f.BoolVar(&o.all, "all", false, "fail where a kind of fault is not possible here")
 	f.BoolVar(&o.keep, "keep", false, "keep the clusters' directories, with their logs")
@@ -63,6 +65,9 @@ func run(ctx context.Context) int {
 	switch {
 	case f.NArg() > 0 || o.runs < 1:
 		fmt.Fprintln(os.Stderr, "chaos takes no arguments, and one run at least")
+		return int(edgeclient.Usage)
+	case o.atMost > 0 && (o.atMost < o.length || !o.counts):
+		fmt.Fprintf(os.Stderr, "chaos: -at-most bounds -counts, and cannot be less than -for; try -counts -for %v -at-most %v\n", o.atMost, o.atMost)
 		return int(edgeclient.Usage)
 	case o.lostNode && o.hadoop == "" || o.hadoop != "" && o.runs > 1:
 		fmt.Fprintln(os.Stderr, "chaos: -lost-node needs -hadoop, of which there is one run at a time; try -hadoop ha -runs 1")

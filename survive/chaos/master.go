@@ -39,13 +39,16 @@ func (w *world) strike(ctx context.Context, app *yarnd.Cluster, phase string, pr
 	if err == nil {
 		w.killed(in)
 	}
+	if err == nil && in == "launching" {
+		w.launching(ctx)
+	}
 	return err
 }
 
 // killMaster kills application masters: in a phase that is drawn, those first that have had few.
 func (w *world) killMaster(ctx context.Context) error {
-	const precision = 1000
-	weight := func(p phase) int { return precision * p.weight / (1 + w.t.Phases[p.name]) }
+	const precision = 100_000
+	weight := func(p phase) int { return 1 + precision*p.weight/((1+w.t.Phases[p.name])*(1+w.t.Phases[p.name])) }
 	sum := 0
 	for _, p := range phases {
 		sum += weight(p)
@@ -90,9 +93,6 @@ func (w *world) killLaunching(ctx context.Context) error {
 
 // killDraining has a worker leave, and kills the master when it takes its container.
 func (w *world) killDraining(ctx context.Context) error {
-	w.mu.Lock()
-	w.spared = 1
-	w.mu.Unlock()
 	err := w.strike(ctx, w.app, "draining", func() error { return w.app.Scale(ctx, w.o.workers-1) })
 	if err != nil && !errors.Is(err, errMissed) {
 		return err

@@ -50,13 +50,16 @@ func (w *world) partition(ctx context.Context, both bool) error {
 	for _, way := range ways {
 		err = errors.Join(err, w.place.cut(ctx, way[0], way[1]))
 	}
-	sleep(ctx, w.pause(5*time.Second, 50*time.Second))
-	err = errors.Join(err, w.place.heal(ctx))
+	sleep(ctx, w.pause(2*time.Second, 5*time.Second, 50*time.Second))
+	lost, bad := w.place.heal(ctx)
 	w.harm()
-	w.hit(1)
-	if err != nil {
+	if err = errors.Join(err, bad); err != nil {
 		return fmt.Errorf("between %s: %w", what, err)
 	}
+	if lost == 0 {
+		return errMissed // they had nothing to say to each other
+	}
+	w.hit(1)
 	return nil
 }
 

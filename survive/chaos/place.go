@@ -16,15 +16,16 @@ type place interface {
 	// signal signals the process of a container, and tells whether there was one that lived.
 	signal(id string, s syscall.Signal) bool
 	// strike kills an application's master in a phase, which provoke brings about, and tells in which one it was hit
-	// in fact. It returns errMissed where no process that lived was hit.
+	// in fact, and world.sendsHome which containers are leaving then. It returns errMissed where no process that lived
+	// was hit.
 	strike(ctx context.Context, app *yarnd.Cluster, phase string, provoke func() error) (string, error)
 
 	// host is the address of a node for cut, rm that of the ResourceManager.
 	host(node int) string
 	rm(ctx context.Context) string
-	// cut has what one host sends to another get lost; heal ends that for all.
+	// cut has what one host sends to another get lost; heal ends that for all, and tells how many packets were.
 	cut(ctx context.Context, from, to string) error
-	heal(ctx context.Context) error
+	heal(ctx context.Context) (lost int, err error)
 
 	// failOver has another ResourceManager take over, and tells for how long there was none.
 	failOver(ctx context.Context, gap time.Duration) (time.Duration, error)
@@ -51,7 +52,7 @@ type place interface {
 	// marks are the files in which tasks left their marks, markFile is their name where tasks run.
 	marks(ctx context.Context) ([][]byte, error)
 	markFile() string
-	// remains are what is left of an application just now.
+	// remains are what is left of an application just now; with "" those of all, when none is there any more.
 	remains(ctx context.Context, app string) (remains, error)
 	// close ends it, and leaves nothing.
 	close() error
@@ -62,8 +63,8 @@ const fullHDFS = -1
 
 // outage is one that goes on.
 type outage interface {
-	// met tells whether somebody has met it.
-	met() bool
+	// met tells whether the application, or a node that works for it, has met it; it is asked often.
+	met(context.Context) bool
 	// end ends it.
 	end(context.Context) error
 }

@@ -16,6 +16,7 @@ type table struct {
 	Phases     map[string]int  // application masters killed in each
 	Impossible []string        // kinds
 	Gaps       []time.Duration // for which there was no ResourceManager
+	Intervals  []string        // of YARN that are not its defaults
 
 	Seeds  []uint64
 	Length time.Duration // of the longest run
@@ -67,16 +68,26 @@ func (t *table) sum(o *table) {
 	t.Gaps = append(t.Gaps, o.Gaps...)
 	t.Seeds, t.Length = append(t.Seeds, o.Seeds...), max(t.Length, o.Length)
 	t.Rounds, t.Tasks, t.Runs, t.Again = t.Rounds+o.Rounds, t.Tasks+o.Tasks, t.Runs+o.Runs, t.Again+o.Again
-	t.Left = remains{t.Left.Containers + o.Left.Containers, t.Left.Processes + o.Left.Processes, t.Left.Files + o.Left.Files}
+	for _, name := range o.Intervals {
+		if !slices.Contains(t.Intervals, name) {
+			t.Intervals = append(t.Intervals, name)
+		}
+	}
+	t.Left.Containers, t.Left.Processes, t.Left.Files = t.Left.Containers+o.Left.Containers, t.Left.Processes+o.Left.Processes, t.Left.Files+o.Left.Files
 }
 
-// quantile prints the q-th of durations, which it sorts.
+// quantileOf is the q-th of durations, of which there are some, and which it sorts.
+func quantileOf(d []time.Duration, q float64) time.Duration {
+	slices.Sort(d)
+	return d[min(len(d)-1, int(q*float64(len(d))))]
+}
+
+// quantile prints it.
 func quantile(d []time.Duration, q float64) string {
 	if len(d) == 0 {
 		return "-"
 	}
-	slices.Sort(d)
-	return fmt.Sprintf("%.1f s", d[min(len(d)-1, int(q*float64(len(d))))].Seconds())
+	return fmt.Sprintf("%.1f s", quantileOf(d, q).Seconds())
 }
 
 func percent(n, of int64) string {
@@ -86,8 +97,9 @@ func percent(n, of int64) string {
 	return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(of))
 }
 
-func (t *table) print(out io.Writer) {
+func (t *table) print(out io.Writer, o options) {
 	slices.Sort(t.Seeds)
+	fmt.Fprintf(out, "at commit %s, %s\n", commit(), o.says())
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(tw, "FAULT\tHIT\tMISSED\tLOST\tCHANGED\tKEPT\tWHOLE p50\tp99\tRUN AGAIN\tLEFT\n")
 	hits := 0
@@ -108,7 +120,10 @@ func (t *table) print(out io.Writer) {
 	fmt.Fprintf(out, "no ResourceManager was active for %s (p50), %s (p99)\n", quantile(t.Gaps, 0.5), quantile(t.Gaps, 0.99))
 	fmt.Fprintf(out, "seeds %v, %v: %d hits, %d rounds of work, %d tasks acknowledged; %d runs, %s not the first\n",
 		t.Seeds, t.Length.Round(time.Second), hits, t.Rounds, t.Tasks, t.Runs, percent(t.Again, t.Runs))
-	fmt.Fprintf(out, "left behind in the end: %d containers, %d processes, %d staging directories\n", t.Left.Containers, t.Left.Processes, t.Left.Files)
+	fmt.Fprintf(out, "left behind in the end: %d containers, %d processes, %d files and directories, staged or on nodes\n", t.Left.Containers, t.Left.Processes, t.Left.Files)
+	if len(t.Intervals) > 0 {
+		fmt.Fprintf(out, "intervals that are not YARN's defaults: %s\n", strings.Join(t.Intervals, "; "))
+	}
 	if len(t.Impossible) > 0 {
 		fmt.Fprintf(out, "not possible here: %s\n", strings.Join(t.Impossible, "; "))
 	}
@@ -136,6 +151,9 @@ func (t *table) verdict(o options) (err error) {
 	}
 	if o.all && len(t.Impossible) > 0 {
 		err = errors.Join(err, fmt.Errorf("not possible here: %v", t.Impossible))
+	}
+	if o.counts {
+		err = errors.Join(err, t.judge())
 	}
 	for _, k := range kinds {
 		least := o.least(k)

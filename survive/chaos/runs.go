@@ -36,7 +36,7 @@ func side(ctx context.Context, o options) error {
 			sum.sum(t)
 		}
 	}
-	sum.print(os.Stdout)
+	sum.print(os.Stdout, o)
 	return errors.Join(append(errs, sum.verdict(o))...)
 }
 
@@ -61,7 +61,7 @@ func start(ctx context.Context, o options, private bool) (*table, error) {
 	}
 	defer r.Close()
 	const report = 3 // the first of ExtraFiles
-	cmd := exec.CommandContext(ctx, self, "-report", strconv.Itoa(report), "-for", o.length.String(), "-seed", fmt.Sprint(o.seed),
+	cmd := exec.CommandContext(ctx, self, "-report", strconv.Itoa(report), "-for", o.length.String(), "-at-most", o.atMost.String(), "-seed", fmt.Sprint(o.seed),
 		"-runs", strconv.Itoa(o.runs), "-workers", strconv.Itoa(o.workers), "-tasks", strconv.Itoa(o.tasks), "-faults", o.kinds,
 		"-counts="+strconv.FormatBool(o.counts), "-keep="+strconv.FormatBool(o.keep), "-each="+strconv.FormatBool(o.each), "-open="+strconv.FormatBool(!private), "-v="+strconv.FormatBool(o.verbose))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -104,6 +104,6 @@ func alone(ctx context.Context, o options) error {
 	if t == nil || o.lostNode {
 		return err
 	}
-	t.print(os.Stdout)
+	t.print(os.Stdout, o)
 	return errors.Join(err, t.verdict(o))
 }

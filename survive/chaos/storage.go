@@ -11,7 +11,7 @@ import (
 
 // hdfsAway takes HDFS away for a while: what keeps the journal, the master's memory and its address.
 func (w *world) hdfsAway(ctx context.Context) error {
-	return w.troubled(ctx, w.rnd.IntN(w.place.outages()), w.pause(5*time.Second, time.Minute))
+	return w.troubled(ctx, w.rnd.IntN(w.place.outages()), w.pause(time.Second, 5*time.Second, time.Minute))
 }
 
 // troubled has HDFS be in trouble for so long, and until somebody has met it.
@@ -22,12 +22,14 @@ func (w *world) troubled(ctx context.Context, which int, length time.Duration) e
 		return err
 	}
 	began := time.Now()
-	for ctx.Err() == nil && (time.Since(began) < length || !trouble.met() && time.Since(began) < length+patience) {
+	enough := w.needs(ctx)
+	for ctx.Err() == nil && (time.Since(began) < length || !trouble.met(ctx) && time.Since(began) < length+patience) {
 		sleep(ctx, 20*time.Millisecond)
 	}
-	met := trouble.met()
+	met := trouble.met(ctx)
 	err = trouble.end(ctx)
 	w.harm()
+	enough()
 	if err == nil && !met {
 		return errMissed
 	}
@@ -35,9 +37,22 @@ func (w *world) troubled(ctx context.Context, which int, length time.Duration) e
 	return err
 }
 
+// needs has the application master save what it is told, as often as a person scales; nothing is changed by it. So the
+// application itself needs HDFS, also a NameNode that nothing else needs just then. The function that is returned ends
+// it; whether it was saved is not what counts here.
+func (w *world) needs(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		w.app.Scale(ctx, w.o.workers) //nolint:errcheck // it fails while HDFS is away, and says so
+	}()
+	return func() { cancel(); <-over }
+}
+
 // diskFull fills the disk of a node on which a worker runs, or all of HDFS.
 func (w *world) diskFull(ctx context.Context) error {
-	length := w.pause(4*time.Second, 30*time.Second)
+	length := w.pause(time.Second, 4*time.Second, 30*time.Second)
 	workers := slices.DeleteFunc(w.workers(ctx), func(id string) bool {
 		node := w.nodeOf(id)
 		return node < 0 || !w.place.hasDisk(node)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math/bits"
 
 	"github.com/yarnd/yarnd/engine"
@@ -33,13 +34,15 @@ var drawn = engine.Define("drawn", func(_ context.Context, in leafIn) (uint64, e
 var leaf = engine.Define("leaf", func(_ context.Context, in leafIn) (uint64, error) { return valueOf(in.Index), mark(in) })
 
 // fields are a result of 64 KiB, which stays with its worker.
-var fields = engine.Define("fields", func(_ context.Context, in leafIn) ([]byte, error) {
+var fields = engine.Define("fields", func(_ context.Context, in leafIn) ([]byte, error) { return fieldsOf(in.Index), mark(in) })
+
+func fieldsOf(index int) []byte {
 	b := make([]byte, 64<<10)
 	for i := range b {
-		b[i] = byte(in.Index + i)
+		b[i] = byte(index + i)
 	}
-	return b, mark(in)
-})
+	return b
+}
 
 // sum adds up.
 var sum = engine.Define("sum", func(_ context.Context, in []engine.Ref[uint64]) (total uint64, err error) {
@@ -50,12 +53,13 @@ var sum = engine.Define("sum", func(_ context.Context, in []engine.Ref[uint64]) 
 	return total, nil
 })
 
-// digits counts how often each last digit comes in runs of numbers.
+// digits counts how often each end of three digits comes in runs of numbers. What a map task makes of it stays with its
+// worker (executor's limit for small results is 4 KiB), and is lost with that.
 var digits = shuffle.Define("digits", shuffle.Spec[int64, int64]{
 	Key: shuffle.Int64, Value: shuffle.Int64, Combine: func(a, b int64) int64 { return a + b },
 }, func(_ context.Context, from int, out *shuffle.Emitter[int64, int64]) error {
-	for i := from; i < from+1000; i++ {
-		if err := out.Emit(int64(i%10), 1); err != nil {
+	for digits := range digitsOf(from) {
+		if err := out.Emit(digits, 1); err != nil {
 			return err
 		}
 	}
@@ -68,13 +72,12 @@ var digits = shuffle.Define("digits", shuffle.Spec[int64, int64]{
 	return counts, groups.Err()
 })
 
-// words counts words of a text that is made from a number.
+// words counts words of a text that is made from a number: what every second map task makes of it stays with its worker.
 var words = shuffle.Define("words", shuffle.Spec[string, int64]{
 	Key: shuffle.String, Value: shuffle.Int64, Combine: func(a, b int64) int64 { return a + b },
 }, func(_ context.Context, from int, out *shuffle.Emitter[string, int64]) error {
-	for i := range 2000 {
-		v := valueOf(from*2000 + i)
-		if err := out.Emit(fmt.Sprintf("word%d", bits.LeadingZeros64(v)*16+int(v%16)), 1); err != nil {
+	for word := range wordsOf(from) {
+		if err := out.Emit(word, 1); err != nil {
 			return err
 		}
 	}
@@ -86,6 +89,31 @@ var words = shuffle.Define("words", shuffle.Spec[string, int64]{
 	}
 	return counts, groups.Err()
 })
+
+// digitsOf are the last three digits of a thousand numbers, from one on.
+func digitsOf(from int) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for i := from; i < from+1000 && yield(int64(i%1000)); i++ {
+		}
+	}
+}
+
+// wordsOf are the words of the text of a number: of an even one they are some twelve hundred different ones, of an odd one a
+// hundred that come often and seldom.
+func wordsOf(from int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range 2000 {
+			v := valueOf(from*2000 + i)
+			word := fmt.Sprintf("word%d", bits.LeadingZeros64(v)*16+int(v%16))
+			if from%2 == 0 {
+				word = fmt.Sprintf("word%d", v>>32%2000)
+			}
+			if !yield(word) {
+				return
+			}
+		}
+	}
+}
 
 func valueOf(i int) uint64 { return uint64(i)*0x9e3779b97f4a7c15 ^ uint64(i)>>3 }
 

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,23 +21,6 @@ func (w *world) containers() (ids []string) {
 		}
 	}
 	return ids
-}
-
-// keptOf counts which of these run still, and how many of them nobody has killed.
-func (w *world) keptOf(before []string) (kept, of int) {
-	now := w.containers()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, id := range before {
-		if w.victims[id] {
-			continue
-		}
-		of++
-		if slices.Contains(now, id) {
-			kept++
-		}
-	}
-	return kept, of
 }
 
 // victim tells whether a container was killed by the present fault.
@@ -114,23 +100,41 @@ func (w *world) lacks(ctx context.Context) string {
 
 // remains are what is left of an application that has ended.
 type remains struct {
-	Containers, Processes, Files int
+	Containers, Processes int
+	Files                 int // what it staged, and its directories on nodes
+	names                 []string
 }
 
 func (r remains) sum() int { return r.Containers + r.Processes + r.Files }
+
+// found adds a file.
+func (r *remains) found(name string) { r.Files, r.names = r.Files+1, append(r.names, name) }
+
+// isStaged tells whether a name in the staging root is what an application has staged, whole or half, or any application
+// where that is "": all but what is the user's, whoever runs.
+func isStaged(name, app string) bool {
+	if app == "" {
+		return name != "cache" && name != "names"
+	}
+	return strings.HasPrefix(name, app)
+}
 
 // remains waits for an application to have left nothing, for a while, and tells what it has left.
 func (w *world) remains(ctx context.Context, app string) (remains, error) {
 	const patience = 30 * time.Second
 	for deadline := time.Now().Add(patience); ; sleep(ctx, 50*time.Millisecond) {
 		r, err := w.place.remains(ctx, app)
-		if err == nil && r.sum() == 0 || time.Now().After(deadline) || ctx.Err() != nil {
+		if err == nil && r.sum() == 0 {
+			return r, nil
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			fmt.Fprintf(os.Stderr, "seed %d: left of %s: %+v\n", w.o.seed, cmp.Or(app, "all applications"), r)
 			return r, err
 		}
 	}
 }
 
-// leave ends the application and looks for what is left of it.
+// leave ends the application, the last one, and looks for what is left of all that there were.
 func (w *world) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -141,6 +145,6 @@ func (w *world) leave(ctx context.Context) error {
 		return err
 	}
 	var err error
-	w.t.Left, err = w.remains(ctx, w.id)
+	w.t.Left, err = w.remains(ctx, "")
 	return err
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,11 +32,16 @@ var works = []work{
 	{"commands", time.Second, (*jobs).commands},
 }
 
+// roundPatience is how long a round may take when nothing hurts any more.
+const roundPatience = 5 * time.Minute
+
 // jobs is the work that goes on while faults are done.
 type jobs struct {
-	w    *world
-	wg   sync.WaitGroup
-	over chan struct{} // closed: the present round is the last one
+	w        *world
+	wg       sync.WaitGroup
+	over     chan struct{} // closed: the present round is the last one, and has patience to end
+	patience time.Duration
+	why      func(context.Context) string // what the application says of work that does not end
 
 	mu     sync.Mutex
 	err    error
@@ -44,11 +51,14 @@ type jobs struct {
 
 // startWork does one round of each, undisturbed, and has them go on.
 func (w *world) startWork(ctx context.Context) (*jobs, error) {
-	j := &jobs{w: w, over: make(chan struct{})}
+	j := &jobs{w: w, over: make(chan struct{}), patience: roundPatience, why: w.unfinished}
 	first := make([]string, len(works))
 	for i, kind := range works {
 		var err error
-		if first[i], err = kind.do(j, ctx, 0); err != nil {
+		undisturbed, cancel := context.WithTimeout(ctx, roundPatience)
+		first[i], err = kind.do(j, undisturbed, 0)
+		cancel()
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", kind.name, err)
 		}
 	}
@@ -60,7 +70,7 @@ func (w *world) startWork(ctx context.Context) (*jobs, error) {
 
 func (j *jobs) goOn(ctx context.Context, kind work, first string) {
 	for n := 1; ; n++ {
-		got, err := kind.do(j, ctx, n)
+		got, err := j.round(ctx, kind, n)
 		if err != nil {
 			j.mu.Lock()
 			j.err = errors.Join(j.err, fmt.Errorf("%s: %w", kind.name, err))
@@ -81,6 +91,34 @@ func (j *jobs) goOn(ctx context.Context, kind work, first string) {
 	}
 }
 
+// round does one, which has to end some time after the last fault: work that the application has forgotten is lost.
+func (j *jobs) round(ctx context.Context, kind work, n int) (string, error) {
+	round, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-j.over:
+		case <-ended:
+			return
+		}
+		select {
+		case <-time.After(j.patience):
+			giveUp(fmt.Errorf("it has not ended %v after the last fault: %s", j.patience, j.why(ctx)))
+		case <-ended:
+		}
+	})
+	got, err := kind.do(j, round, n)
+	close(ended)
+	wg.Wait()
+	if err == nil || ctx.Err() != nil || round.Err() == nil {
+		return got, err
+	}
+	j.w.wrong(func(r *row) { r.Lost++ })
+	return "", context.Cause(round)
+}
+
 func (j *jobs) last() { close(j.over) }
 
 func (j *jobs) wait() error {
@@ -98,10 +136,18 @@ func (j *jobs) count(t *table) {
 	t.Tasks += j.tasks
 }
 
-func (j *jobs) acknowledged(n int) {
+// acknowledged waits until all tasks of a batch are acknowledged, and counts them: those before have only been sent.
+func (j *jobs) acknowledged(ctx context.Context, b interface {
+	Submitted(context.Context) (int, error)
+}) error {
+	n, err := b.Submitted(ctx)
+	if err != nil {
+		return err
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.tasks += int64(n)
+	return nil
 }
 
 // wrong puts something down to the fault that goes on, or was the last.
@@ -137,10 +183,9 @@ func (j *jobs) told(ctx context.Context, round int) (string, error) {
 		return "", err
 	}
 	b := drawn.Map(ctx, j.w.app.Client, j.inputs(n, 20_000), engine.InJob(job))
-	if _, err := b.Submitted(ctx); err != nil {
+	if err := j.acknowledged(ctx, b); err != nil {
 		return "", err
 	}
-	j.acknowledged(n)
 	first, err := b.Gather(ctx)
 	if err != nil {
 		return "", j.lose(ctx, err)
@@ -200,11 +245,13 @@ func (j *jobs) toldAgain(ctx context.Context, other *yarnd.Cluster, name string,
 func (j *jobs) graph(ctx context.Context, _ int) (string, error) {
 	n := j.w.o.tasks
 	b := leaf.Map(ctx, j.w.app.Client, j.inputs(n, 0))
+	if err := j.acknowledged(ctx, b); err != nil {
+		return "", err
+	}
 	level, err := b.Refs(ctx)
 	if err != nil {
 		return "", err
 	}
-	j.acknowledged(n)
 	defer b.Release()
 	for {
 		up := sum.Map(ctx, j.w.app.Client, slices.Chunk(level, 10))
@@ -227,16 +274,15 @@ func (j *jobs) graph(ctx context.Context, _ int) (string, error) {
 func (j *jobs) large(ctx context.Context, _ int) (string, error) {
 	const n = 300
 	b := fields.Map(ctx, j.w.app.Client, j.inputs(n, 10_000))
-	if _, err := b.Submitted(ctx); err != nil {
+	if err := j.acknowledged(ctx, b); err != nil {
 		return "", err
 	}
-	j.acknowledged(n)
 	all, err := b.Gather(ctx)
 	if err != nil {
 		return "", j.lose(ctx, err)
 	}
 	for i, data := range all {
-		if len(data) != 64<<10 || data[0] != byte(i) || data[777] != byte(i+777) {
+		if !bytes.Equal(data, fieldsOf(i)) {
 			j.differs()
 		}
 	}
@@ -244,7 +290,7 @@ func (j *jobs) large(ctx context.Context, _ int) (string, error) {
 	return "", nil
 }
 
-// shuffled counts digits by a shuffle.
+// shuffled counts the last digits of numbers by a shuffle.
 func (j *jobs) shuffled(ctx context.Context, _ int) (string, error) {
 	const maps = 40
 	from := make([]int, maps)
@@ -306,9 +352,9 @@ func (j *jobs) commands(ctx context.Context, _ int) (string, error) {
 	if err != nil {
 		return "", j.lose(ctx, err)
 	}
-	length := 0
-	for _, r := range all {
-		length += len(r.Stdout)
+	sum := sha256.New()
+	for i, r := range all {
+		fmt.Fprintf(sum, "%d: %d, %d bytes\n%s", i, r.Exit, len(r.Stdout), r.Stdout)
 	}
-	return fmt.Sprint(length), nil
+	return fmt.Sprintf("%x", sum.Sum(nil)), nil
 }

@@ -32,7 +32,7 @@ type world struct {
 	now     string          // the kind of the fault that goes on, or was the last
 	hurtAt  time.Time       // when the last harm was done, or healed
 	victims map[string]bool // containers that the present fault has hurt on purpose
-	spared  int             // containers that it has sent home
+	kept    kept            // which others must be there still
 }
 
 // hurt runs everything. The table is nil when there was nothing to count.
@@ -46,7 +46,7 @@ func hurt(ctx context.Context, o options) (t *table, err error) {
 	} else {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	w := &world{o: o, dir: dir, rnd: rand.New(rand.NewPCG(o.seed, 0)), began: time.Now(), t: newTable(), victims: map[string]bool{}}
+	w := &world{o: o, dir: dir, rnd: rand.New(rand.NewPCG(o.seed, 0)), began: time.Now(), t: newTable(), victims: map[string]bool{}, kept: newKept(nil)}
 	begin := newEmbedded
 	if o.hadoop != "" {
 		begin = newHadoop
@@ -135,12 +135,13 @@ func (w *world) submit(ctx context.Context) error {
 	return err
 }
 
-// pause is a time drawn for a fault to last: mean on the average, most at the most.
-func (w *world) pause(mean, most time.Duration) time.Duration {
+// pause is a time drawn for a fault to last: least at the least, so that somebody feels it, mean on the average, most at
+// the most.
+func (w *world) pause(least, mean, most time.Duration) time.Duration {
 	if w.o.each {
-		mean, most = min(mean, time.Second), min(most, 2*time.Second)
+		mean, most = least+min(mean-least, time.Second), least+min(most-least, 2*time.Second)
 	}
-	return min(most, time.Duration(w.rnd.ExpFloat64()*float64(mean)))
+	return min(most, least+time.Duration(w.rnd.ExpFloat64()*float64(mean-least)))
 }
 
 // sleep waits, unless everything ends.
