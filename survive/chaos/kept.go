@@ -11,9 +11,10 @@ type kept struct {
 	before []string        // all that there were when it began, and those that were being launched when it hit
 	home   map[string]bool // of these those that were sent home
 	unseen int             // launches that it hit of which there was no container: these are lost
+	deaths int             // of application masters
 }
 
-func newKept(before []string) kept { return kept{before, map[string]bool{}, 0} }
+func newKept(before []string) kept { return kept{before: before, home: map[string]bool{}} }
 
 // launched adds what was being launched: of the containers that run now, those that were not there before, or one that
 // was never seen.
@@ -29,19 +30,21 @@ func (k *kept) launched(now []string) {
 	}
 }
 
-// count counts the containers that nobody has hurt on purpose or sent home, and which of them run now.
+// count counts the containers that nobody has hurt on purpose or sent home, and which of them run now: once for each death
+// of an application master over which they were to be kept, of which one has lost those that are lost.
 func (k *kept) count(now []string, victims map[string]bool) (kept, of int) {
-	of = k.unseen
+	of, lost := k.unseen, k.unseen
 	for _, id := range k.before {
 		if victims[id] || k.home[id] {
 			continue
 		}
 		of++
-		if slices.Contains(now, id) {
-			kept++
+		if !slices.Contains(now, id) {
+			lost++
 		}
 	}
-	return kept, of
+	of *= max(1, k.deaths)
+	return of - lost, of
 }
 
 // sendsHome notes that containers were told to end, by who wanted fewer.

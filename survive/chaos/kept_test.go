@@ -18,6 +18,8 @@ func TestKept(t *testing.T) {
 		{"a launch that is seen stays", func(k *kept) { k.launched([]string{"a", "b", "c", "d"}) }, []string{"a", "b", "c", "d"}, 4, 4},
 		{"a launch that is seen is lost", func(k *kept) { k.launched([]string{"a", "b", "c", "d"}) }, []string{"a", "b", "c", "e"}, 3, 4},
 		{"a launch that nobody has seen", func(k *kept) { k.launched([]string{"a", "b", "c"}) }, []string{"a", "b", "c", "e"}, 3, 4},
+		{"nobody is lost over two deaths", func(k *kept) { k.deaths = 2 }, []string{"a", "b", "c"}, 6, 6},
+		{"one is lost over two deaths", func(k *kept) { k.deaths = 2 }, []string{"a", "b"}, 5, 6},
 	} {
 		k := newKept([]string{"a", "b", "c", "v"})
 		tc.do(&k)

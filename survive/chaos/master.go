@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/yarnd/yarnd"
@@ -21,7 +22,7 @@ type phase struct {
 var phases = []phase{
 	{"staging", 4, (*world).killStaging},
 	{"registering", 4, (*world).killRegistering},
-	{"launching", 4, (*world).killLaunching},
+	{"launching", 1, (*world).killLaunching}, // each costs the container that is launched
 	{"running", 2, (*world).killRunning},
 	{"draining", 4, (*world).killDraining},
 	{"finishing", 3, (*world).killFinishing},
@@ -31,6 +32,9 @@ var phases = []phase{
 func (w *world) killed(phase string) {
 	w.hit(1)
 	w.t.Phases[phase]++
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept.deaths++
 }
 
 // strike kills a master in a phase that provoke brings about.
@@ -45,18 +49,31 @@ func (w *world) strike(ctx context.Context, app *yarnd.Cluster, phase string, pr
 	return err
 }
 
-// killMaster kills application masters: in a phase that is drawn, those first that have had few.
+// killMaster kills application masters: in a phase that is drawn.
 func (w *world) killMaster(ctx context.Context) error {
-	const precision = 100_000
+	return w.nextPhase().do(w, ctx)
+}
+
+// nextPhase draws a phase, those first that have had few: one that is missed often must not fall behind.
+func (w *world) nextPhase() phase {
+	const precision, few = 100_000, 12
+	all := 0
+	for _, n := range w.t.Phases {
+		all += n
+	}
+	list := slices.DeleteFunc(slices.Clone(phases), func(p phase) bool { return w.t.Phases[p.name]*few >= all })
+	if len(list) == 0 {
+		list = phases
+	}
 	weight := func(p phase) int { return 1 + precision*p.weight/((1+w.t.Phases[p.name])*(1+w.t.Phases[p.name])) }
 	sum := 0
-	for _, p := range phases {
+	for _, p := range list {
 		sum += weight(p)
 	}
 	n := w.rnd.IntN(sum)
-	for _, p := range phases {
+	for _, p := range list {
 		if n -= weight(p); n < 0 {
-			return p.do(w, ctx)
+			return p
 		}
 	}
 	panic("chaos: weights of phases do not add up")
