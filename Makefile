@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static binaries: they run on any node of a cluster, whatever its libc.
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/yarnd/yarnd.Version=$(VERSION)"
 
-.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos chaos-hadoop test-security test-matrix bench-submit bench-secure bench-peers bench-adaptive release lint generate clean
+.PHONY: help build demo demo-hadoop test test-fast sim-long mutants chaos chaos-hadoop test-security test-matrix bench-submit bench-secure bench-peers bench-adaptive release lint vulncheck generate clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ lint: ## gofmt, vet, staticcheck, and of gosec what is worth it (lint/rules.go)
 	$(GO) tool -modfile=lint/go.mod staticcheck ./appmaster/provider/yarn
 	$(GO) build -C lint -o ../bin/lint .
 	$(GO) vet -vettool=bin/lint ./...
+
+vulncheck: ## known vulnerabilities in what the code calls, where a database is reachable: vuln.go.dev, or GOVULNDB
+	@scripts/vulncheck.sh || [ $$? -eq 75 ]
 
 generate: ## the code made from .proto files
 	$(GO) generate ./...

@@ -13,7 +13,7 @@
 // always with a reason, or, where it is right for all of a folder, in rules.go.
 //
 // The module is one of its own, so that programs which import yarnd do not see what its
-// checks need. It also pins staticcheck.
+// checks need. It also pins staticcheck and govulncheck.
 package main
 
 import "golang.org/x/tools/go/analysis/unitchecker"

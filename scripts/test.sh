@@ -58,6 +58,10 @@ plain() {
 	return $failed
 }
 
+checks() { # that they find what they are for
+	go test -C lint ./... && scripts/vulncheck-test.sh
+}
+
 part "format and static checks" make --no-print-directory lint
 part "build" make --no-print-directory build
 # -count=1: some tests run programs that they build, of which the test cache knows nothing.
@@ -65,7 +69,7 @@ if [ "$mode" = fast ]; then # -short leaves out what takes long by its nature; t
 	part "tests that need only Go, short" go test -short -count=1 -timeout 15m ./...
 	finish
 fi
-part "what the static checks find" go test -C lint ./...
+part "the checks themselves" checks
 if compiler; then
 	part "tests that need only Go" plain
 else
