@@ -1,6 +1,7 @@
 package edgeclient
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -35,17 +36,43 @@ func (d *doctor) login(y *yarnCluster) bool {
 
 // longLife looks at whether the cluster helps applications that outlive the tokens of their submission.
 func (d *doctor) longLife(y *yarnCluster) {
-	const setting, check = "yarn.resourcemanager.proxy-user-privileges.enabled", "long life"
-	value, err := y.rmSetting(d.ctx, setting)
+	const check = "long life"
+	limit, err := y.limitOfLife(d.ctx)
 	switch {
 	case err != nil:
-		d.warn(check, "unknown: the ResourceManager's web port does not tell "+setting, "Ask an administrator, for applications of more than a week")
-	case strings.EqualFold(strings.TrimSpace(value), "true"):
+		d.warn(check, "unknown: the ResourceManager's web port does not tell "+longLifeSetting, "Ask an administrator, for applications of more than a week")
+	case limit == "":
 		d.judge(check, nil, func() string { return "an application with a keytab outlives its first tokens, and keeps its logs" })
 	default:
-		d.warn(check, "after the last day of its first tokens, usually the seventh, an application loses its logs, and its master cannot start again on a node that has not run it yet: "+setting+" is "+value,
-			"Ask an administrator, for applications of more than a week: see docs/kerberos.md")
+		d.warn(check, limit, "Ask an administrator, for applications of more than a week: see docs/kerberos.md")
 	}
+}
+
+// longLifeSetting lets the ResourceManager get new tokens for applications whose first ones have had their last day.
+const longLifeSetting = "yarn.resourcemanager.proxy-user-privileges.enabled"
+
+// limitOfLife says what an application cannot do after the last day of its first tokens; "": it can do all.
+func (y *yarnCluster) limitOfLife(ctx context.Context) (string, error) {
+	value, err := y.rmSetting(ctx, longLifeSetting)
+	if err != nil || strings.EqualFold(strings.TrimSpace(value), "true") {
+		return "", err
+	}
+	return "after the last day of its first tokens, usually the seventh, an application loses its logs, and its master cannot start again on a node that has not run it yet: " +
+		longLifeSetting + " is " + value, nil
+}
+
+// LimitOfLife says what an application on this cluster cannot do after the last day of the tokens of its submission, though it
+// gets new ones; "" is nothing, or not known.
+func (c *Client) LimitOfLife(ctx context.Context) string {
+	y, ok := c.cluster.(*yarnCluster)
+	if !ok || !ipc.Secure(y.conf) {
+		return ""
+	}
+	limit, err := y.limitOfLife(ctx)
+	if err != nil {
+		c.opts.Log.Debug("the ResourceManager's web port does not tell "+longLifeSetting, "err", err)
+	}
+	return limit
 }
 
 // describeLogin says who we are and by what.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/dockertest"
+	"github.com/yarnd/yarnd/dockertest/layout"
 )
 
 // The whole story on a cluster with Kerberos: nothing without a ticket; with one workers, words counted, and the same from
@@ -103,7 +104,11 @@ END`)
 // Where the application master needs a token to ask for the nodes it has one.
 func TestSecureWorkersPerNode(t *testing.T) {
 	alice := dockertest.Running(t, "secure").Edge("alice").Ticketed(t)
-	a := submit(t, alice, "--worker-memory", "128MiB", "--pool", "wide=5,memory=128MiB,max-per-node=1", "--wait", "workers:3")
+	a := submit(t, alice, "--worker-memory", "128MiB", "--pool", "wide=5,memory=128MiB,max-per-node=1", "--wait", "workers:3",
+		"--principal", "alice@EXAMPLE.TEST", "--keytab", layout.KeytabDir+"/alice.keytab")
+	if tokens := a.tokens(t); !tokens.Renews || !strings.Contains(tokens.Limit, "yarn.resourcemanager.proxy-user-privileges.enabled is ") {
+		t.Errorf("that this cluster helps nobody after a week is not told: %+v", tokens)
+	}
 	const waits = "2 workers wait: at most 1 of pool wide on a node, and 3 nodes have one"
 	await(t, "each node has one, and two wait", time.Minute, func() bool { return strings.Contains(a.must(t, "status"), waits) })
 	on := map[string]bool{}

@@ -82,6 +82,7 @@ type tokenStatus struct {
 	Until   time.Time `json:"until,omitzero"`
 	Renews  bool      `json:"renews"` // the application gets new ones by itself
 	Warning string    `json:"warning,omitempty"`
+	Limit   string    `json:"limit,omitempty"` // what it cannot do after the last day of its first tokens all the same
 }
 
 // text is how that is told to a person.
@@ -181,6 +182,9 @@ func (st *status) ask(ctx context.Context, client *edgeclient.Client) error {
 		return err
 	}
 	st.fill(info)
+	if st.Tokens != nil && st.Tokens.Renews {
+		st.Tokens.Limit = client.LimitOfLife(ctx)
+	}
 	return nil
 }
 
@@ -264,6 +268,9 @@ func (st *status) print(w io.Writer, wide bool) error {
 	row("TRACKING", dash(st.TrackingURL))
 	if st.Tokens != nil {
 		row("TOKENS", st.Tokens.text())
+		if st.Tokens.Limit != "" {
+			row("", st.Tokens.Limit)
+		}
 	}
 	title := "DIAGNOSTICS"
 	for line := range strings.Lines(st.Diagnostics) {
