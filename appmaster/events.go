@@ -135,6 +135,8 @@ func (l *loop) noteAction(a reconcile.Action) {
 		l.note("worker.draining", a.ID, "%s", a.Why)
 	case reconcile.NoteSilent:
 		l.note("container.silent", a.ID, "%s", a.Why)
+	case reconcile.NoteBlind:
+		l.note("scheduler.alone", l.opt.Spec.ID, "the scheduler does not hear %d of its %d workers, on several nodes: its own network may be broken, and nobody is replaced for ten minutes", a.Away, a.Of)
 	case reconcile.NoteBack:
 		l.note("container.heard", a.ID, "the scheduler knows it again")
 	}

@@ -70,7 +70,7 @@ func (l *loop) info() *ampb.Info {
 	for _, v := range l.core.Pools() {
 		pool := s.Pool(v.Name)
 		info.Pools = append(info.Pools, &ampb.Pool{
-			Name: v.Name, Role: string(pool.Role), Wanted: int32(v.Wanted), Asked: int32(v.Asked), Starting: int32(v.Starting), Running: int32(v.Running),
+			Name: v.Name, Role: string(pool.Role), Wanted: int32(v.Wanted), Asked: int32(v.Asked), Starting: int32(v.Starting), Running: int32(v.Running - v.Silent),
 			Stopping: int32(v.Stopped), Failures: int32(v.Failures), Held: durationpb.New(v.HeldFor), Vcores: int32(pool.Resource.VCores), MemoryMib: pool.Resource.MemoryMiB,
 			Adapt: l.limits(v.Name), MaxPerNode: int32(pool.MaxPerNode), Waits: v.Waits,
 		})
@@ -82,7 +82,7 @@ func (l *loop) info() *ampb.Info {
 		if v.State == reconcile.Running && v.Leaving != "" {
 			state = "draining"
 		}
-		if v.Silent {
+		if v.Silent && v.State == reconcile.Running {
 			state = "silent"
 		}
 		info.Containers = append(info.Containers, &ampb.Container{

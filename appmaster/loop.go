@@ -294,7 +294,7 @@ func (l *loop) act(a reconcile.Action) {
 		l.start(a)
 	case reconcile.NoteExit:
 		l.noteExit(a)
-	case reconcile.NoteDrain, reconcile.NoteSilent, reconcile.NoteBack: // it was noted
+	case reconcile.NoteDrain, reconcile.NoteSilent, reconcile.NoteBack, reconcile.NoteBlind: // it was noted
 	case reconcile.TellShrink:
 		l.tell(&ampb.ToScheduler{Message: &ampb.ToScheduler_Shrink{Shrink: &ampb.Shrink{Pool: a.Pool, To: int32(a.To)}}})
 	case reconcile.TellDrain:

@@ -20,6 +20,7 @@ type Options struct {
 	OrphanGrace  time.Duration // 2 min: how long a shrink waits for a scheduler that is not there
 	SilentGrace  time.Duration // 10 s: how long the scheduler may know nothing of a worker that it knew until another takes its place
 	SilentEnd    time.Duration // 2 min: how long until such a worker is stopped
+	BlindGrace   time.Duration // 10 min: how long nobody is taken for lost where that would be most workers
 	LoneGrace    time.Duration // 45 s: how long a scheduler may be out of reach that was there; below 0: for ever
 	AdoptGrace   time.Duration // 15 s: how long a container that an earlier attempt had may go unreported
 	SoleGrace    time.Duration // 2 min: the same of a driver, beside which no second may run
@@ -36,7 +37,7 @@ func (o Options) withDefaults() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 2 * time.Minute}, {&o.SilentGrace, 10 * time.Second}, {&o.SilentEnd, 2 * time.Minute}, {&o.LoneGrace, 45 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.VouchGrace, 45 * time.Second}, {&o.AskAgain, time.Minute},
+		{&o.BackoffBase, time.Second}, {&o.BackoffCap, time.Minute}, {&o.OrphanGrace, 2 * time.Minute}, {&o.SilentGrace, 10 * time.Second}, {&o.SilentEnd, 2 * time.Minute}, {&o.BlindGrace, 10 * time.Minute}, {&o.LoneGrace, 45 * time.Second}, {&o.AdoptGrace, 15 * time.Second}, {&o.SoleGrace, 2 * time.Minute}, {&o.VouchGrace, 45 * time.Second}, {&o.AskAgain, time.Minute},
 		{&o.StopGrace, 5 * time.Second}, {&o.StopDeadline, 15 * time.Second}, {&o.GiveUp, time.Minute}, {&o.AvoidFor, 10 * time.Minute},
 	} {
 		if *d.field == 0 {
@@ -73,7 +74,8 @@ type container struct {
 	taken    bool          // an earlier attempt had it, and may have given it its certificate
 	served   bool          // the scheduler has heard of it: it came up, and had its part in the work
 	present  bool          // the same of the scheduler that is there now, and of the time since a worker was away last
-	silent   bool          // the scheduler knows nothing of it any more (silent.go)
+	missed   time.Duration // when the scheduler told of others and not of it, first since it told of it; 0: it did not
+	silent   bool          // it is not known any more (silent.go)
 	lost     time.Duration // when it fell silent, or a scheduler came that it may speak to
 	leaving  string        // why the scheduler drains it on its own; "": it stays (retire.go)
 	wanted   bool          // the cluster wants it back: it leaves, and nobody but the cluster ends it undrained
@@ -103,7 +105,9 @@ type pool struct {
 	stirred  time.Duration // when its containers, or what is wanted of them, last changed
 	answered time.Duration // when the ask was last changed or answered
 	shrunk   int           // what the scheduler was last told to shrink to; -1: nothing
+	toldAt   time.Duration // when it was
 	joined   bool          // one was heard of for the first time since: the scheduler did not count it
+	unjoined int           // containers of a higher order are not taken for lost because they do not join: those before did not either; 0: those that came last did
 }
 
 // Core is the state of an application's containers. It is not safe for
@@ -120,6 +124,7 @@ type Core struct {
 	attached bool          // a scheduler is there
 	began    time.Duration // when it came
 	told     time.Duration // when it said last whom it knows
+	blind    time.Duration // since when it knows but few of its workers; 0: it does know them
 	orphaned time.Duration // since when none is
 	clients  int
 	busy     bool
@@ -167,6 +172,7 @@ func (c *Core) Step(now time.Duration, ev Event) []Action {
 func (c *Core) handle(ev Event) {
 	switch ev := ev.(type) {
 	case Tick:
+		c.giveUpSilent()
 	case Want:
 		if p := c.pool(ev.Pool); p != nil && ev.N >= 0 && c.ending == nil {
 			p.wanted, p.stirred = ev.N, c.now
@@ -215,6 +221,7 @@ func (c *Core) handle(ev Event) {
 		for _, p := range c.pools {
 			p.shrunk = -1 // this one has been told nothing yet
 		}
+		c.replaced()
 		c.vouchAnew()
 		c.drainAgain()
 	case SchedulerDetached:

@@ -323,7 +323,7 @@ func TestShrinkAsksTheScheduler(t *testing.T) {
 	s.step(SchedulerAttached{})
 	s.step(Want{Pool: "worker", N: 1}, StopContainer{"c4"}, TellShrink{"worker", 1}) // what has not come up goes at once
 	s.now += time.Hour
-	s.step(Tick{}, ReleaseContainer{"c4"}, NoteExit{"c4", "worker", "n", StoppedByUs, StatusAborted, "its end was never reported"})
+	s.step(Tick{}, ReleaseContainer{"c4"}, NoteExit{"c4", "worker", "n", StoppedByUs, StatusAborted, "its end was never reported"}, TellShrink{"worker", 1})
 	s.step(Want{Pool: "worker", N: 2}, TellShrink{"worker", 2})
 	s.step(Release{IDs: []string{"c1", "unknown"}}, StopContainer{"c1"})
 	s.step(Completed{"c1", 143, ""}, NoteExit{"c1", "worker", "node-of-c1", StoppedByUs, 143, ""})

@@ -9,8 +9,8 @@
 //	           Allocated                 Launched
 //	(asked) ──────────────► starting ──────────────► running
 //	                           │ │                      │
-//	           extra: released │ │ LaunchFailed,        │ Completed, NodeLost
-//	                           │ │ Completed, NodeLost  │
+//	           extra: released │ │ LaunchFailed,        │ Completed
+//	                           │ │ Completed            │
 //	                           ▼ ▼                      ▼
 //	                          gone ◄──── stopping ◄─────┘ Release, Kill, shrink, stop
 //	                               Completed, or given up
@@ -23,7 +23,7 @@
 //
 //	Recalled: missing ──Adopted, Heard──► running   Adopted, not recalled: running
 //	             │
-//	             └── Completed, NodeLost, or nothing for a while: gone
+//	             └── Completed, or nothing for a while: gone
 //
 // Missing containers are live, so that nothing is asked for in their place.
 //
@@ -31,9 +31,10 @@
 //
 // After every step and for every pool
 //
-//	asked = wanted − live      (while the pool is not held back: see below)
+//	asked = wanted − (live − leaving)      (while the pool is not held back: see below)
 //
-// and asked is what the provider was last told, less what it has allocated
+// where leaving are those that are drained one by one (retire.go), and those that the scheduler
+// does not know any more (silent.go); and asked is what the provider was last told, less what it has allocated
 // since. A container that comes when none is asked for is released in the same
 // step. So there are never more live containers than wanted, but for the moment
 // after the wanted number was lowered. What has not come for its certificate yet (Came)

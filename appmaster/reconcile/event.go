@@ -190,6 +190,9 @@ type (
 	NoteBack   struct{ ID string }
 )
 
+// NoteBlind tells people that the scheduler does not know so many of the workers that it knew.
+type NoteBlind struct{ Away, Of int }
+
 // TellShrink tells the scheduler how many containers of a pool it may keep. It
 // drains the others and answers with Release. A number that is not below the
 // present one takes back an earlier TellShrink.
@@ -228,6 +231,7 @@ func (NoteExit) action()         {}
 func (NoteDrain) action()        {}
 func (NoteSilent) action()       {}
 func (NoteBack) action()         {}
+func (NoteBlind) action()        {}
 func (TellShrink) action()       {}
 func (TellDrain) action()        {}
 func (TellStop) action()         {}

@@ -157,11 +157,6 @@ func (c *Core) pass() {
 			c.giveUpMissing(ct)
 		case ct.state == Running && ct.vouched:
 			c.giveUpUnheard(ct)
-		case c.tooSilent(ct):
-			c.stop(ct)
-		case c.lone(ct):
-			c.do(NoteSilent{ct.id, "the scheduler is out of reach for " + c.opt.LoneGrace.String() + ", and another takes over what it kept in the journal"})
-			c.stop(ct)
 		case ct.state == Stopping && c.now-ct.since >= c.opt.GiveUp:
 			c.do(ReleaseContainer{ct.id})
 			c.remove(ct.id, StoppedByUs, StatusAborted, "its end was never reported")

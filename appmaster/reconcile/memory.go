@@ -30,6 +30,7 @@ type ContainerMemory struct {
 	Pool     string `json:"pool"`
 	Node     string `json:"node"`
 	Well     bool   `json:"well,omitempty"`
+	Served   bool   `json:"served,omitempty"`   // the scheduler has heard of it, or it is one that was there
 	Leaving  string `json:"leaving,omitempty"`  // why the scheduler drains it
 	Wanted   bool   `json:"wanted,omitempty"`   // the cluster wants it back
 	Stopping bool   `json:"stopping,omitempty"` // it was told to end
@@ -57,7 +58,7 @@ func (c *Core) Memory() Memory {
 		if ct.state == Starting {
 			continue // the cluster takes back what was not started
 		}
-		m.Containers = append(m.Containers, ContainerMemory{ct.id, ct.pool.spec.Name, ct.node, ct.well, ct.leaving, ct.wanted, ct.state == Stopping})
+		m.Containers = append(m.Containers, ContainerMemory{ct.id, ct.pool.spec.Name, ct.node, ct.well, ct.served, ct.leaving, ct.wanted, ct.state == Stopping})
 	}
 	for _, v := range c.Avoided() {
 		m.Avoided = append(m.Avoided, AvoidMemory(v))
@@ -82,7 +83,7 @@ func (c *Core) recall(m Memory) {
 			continue
 		}
 		ct := c.take(cm.ID, cm.Node, p)
-		ct.taken = true
+		ct.taken, ct.served = true, cm.Served
 		if ct.well = cm.Well; ct.well {
 			c.clear(ct.node)
 		}
@@ -169,7 +170,7 @@ func (c *Core) hear(ev Heard) {
 			ct.vouched = true
 		}
 		if !ct.present {
-			ct.pool.joined = true
+			ct.pool.joined, ct.pool.unjoined = true, 0
 		}
 		c.came(ct)
 		c.speaks(ct)
@@ -184,7 +185,7 @@ func (c *Core) hear(ev Heard) {
 // vouchAnew lets a scheduler that has just attached hear of what the one before knew.
 func (c *Core) vouchAnew() {
 	for _, ct := range c.containers {
-		ct.heard, ct.lost, ct.present = c.now, c.now, false
+		ct.heard, ct.missed, ct.lost, ct.present = c.now, 0, c.now, false
 	}
 }
 

@@ -18,11 +18,15 @@ func (c *Core) retire(ev Retire) {
 	var drained []string
 	for _, id := range ev.IDs {
 		ct := c.containers[id]
-		if c.ending != nil || ct == nil || !ct.live() || ct.leaving != "" || ct.pool.spec.Role != spec.RoleWorker {
+		if c.ending != nil || ct == nil || !ct.live() || ct.leaving != "" && ct.leaving != takenBack || ct.pool.spec.Role != spec.RoleWorker {
 			continue
 		}
 		if !ev.Replace {
 			ct.pool.wanted = max(0, ct.pool.wanted-1)
+		}
+		if ct.leaving == takenBack { // it is on its way
+			ct.leaving = cmp.Or(ev.Reason, retired)
+			continue
 		}
 		if c.leave(ct, ev.Reason) {
 			drained = append(drained, id)
@@ -39,11 +43,11 @@ func (c *Core) preempt(ev Preempt) {
 	var drained []string
 	for _, id := range ev.IDs {
 		ct := c.containers[id]
-		if c.ending != nil || ct == nil || !ct.live() || ct.wanted || ct.pool.spec.Role != spec.RoleWorker {
+		if c.ending != nil || ct == nil || !ct.live() || ct.leaving != "" || ct.pool.spec.Role != spec.RoleWorker {
 			continue
 		}
 		ct.wanted = true
-		if ct.leaving == "" && c.leave(ct, takenBack) {
+		if c.leave(ct, takenBack) {
 			drained = append(drained, id)
 		}
 	}
@@ -61,17 +65,20 @@ func (c *Core) leave(ct *container, why string) bool {
 		c.stop(ct)
 		return false
 	}
-	if !ct.silent { // else it counts already
-		ct.pool.leaving++
+	ct.leaving = cmp.Or(why, retired)
+	if ct.silent {
+		return false // it counts already, and is told of when it is known again
 	}
-	ct.leaving = cmp.Or(why, "retired")
+	ct.pool.leaving++
 	return true
 }
+
+const retired = "retired"
 
 // drainAgain tells a new scheduler what the one before it was told.
 func (c *Core) drainAgain() {
 	for _, ct := range c.sorted() {
-		if ct.live() && ct.leaving != "" {
+		if ct.live() && ct.leaving != "" && !ct.silent {
 			c.do(TellDrain{[]string{ct.id}, ct.leaving})
 		}
 	}
@@ -83,7 +90,8 @@ func (c *Core) stopUndrained() {
 		return
 	}
 	for _, ct := range c.sorted() {
-		if ct.leaving != "" && !ct.wanted {
+		instead := ct.silent && ct.pool.spec.Role == spec.RoleWorker && ct.pool.staying() >= ct.pool.wanted // there is another, or none is wanted
+		if ct.leaving != "" && !ct.wanted || instead {
 			c.stop(ct)
 		}
 	}

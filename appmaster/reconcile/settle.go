@@ -59,8 +59,8 @@ func (c *Core) shrink(p *pool) {
 		return
 	}
 	if c.attached && p.spec.Role == spec.RoleWorker {
-		if p.shrunk != p.wanted || p.joined {
-			p.shrunk, p.joined = p.wanted, false
+		if p.shrunk != p.wanted || p.joined || c.now-p.toldAt >= c.opt.AskAgain { // one may have connected anew since
+			p.shrunk, p.joined, p.toldAt = p.wanted, false, c.now
 			c.do(TellShrink{p.spec.Name, p.wanted})
 		}
 		return

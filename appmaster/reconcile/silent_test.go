@@ -11,7 +11,7 @@ import (
 func (s *story) heard(d time.Duration, ids ...string) (acts []Action, first time.Duration) {
 	for end := s.now + d; s.now < end; {
 		s.now += time.Second
-		if more := s.do(Heard{IDs: ids, All: true}); len(more) > 0 {
+		if more := append(s.do(Heard{IDs: ids, All: true}), s.do(Tick{})...); len(more) > 0 {
 			if acts = append(acts, more...); first == 0 {
 				first = s.now
 			}
@@ -27,7 +27,7 @@ func silence(t *testing.T) *story {
 	s.do(SchedulerAttached{})
 	s.up("worker", "c1", "c2")
 	s.heard(time.Minute, "c1", "c2")
-	s.heard(9*time.Second, "c1")
+	s.heard(10*time.Second, "c1")
 	s.now += time.Second
 	s.step(Heard{IDs: []string{"c1"}, All: true},
 		NoteSilent{"c2", "the scheduler does not know it; another takes its place, and it is stopped in 2m0s unless it comes back"}, Ask{"worker", 1})
@@ -69,7 +69,7 @@ func TestLostWorkerThatLeaves(t *testing.T) {
 		s := silence(t)
 		s.do(ev)
 		s.do(Heard{IDs: []string{"c1", "c2"}, All: true}) // perhaps it is back
-		if p := s.pool("worker"); p.Asked != 1 && p.Wanted-p.Running+p.Leaving != 1 {
+		if p := s.pool("worker"); p.Asked != 1 {
 			t.Errorf("%s: %+v", what, p)
 		}
 		s.do(Completed{"c2", StatusAborted, ""})
@@ -97,6 +97,8 @@ func TestWhoIsNotLost(t *testing.T) {
 	if acts, first := s.heard(50*time.Second, "c1"); len(acts) != 2 || first-s.now != -5*time.Second {
 		t.Errorf("%v, %v", acts, first-s.now)
 	}
+	s.now += time.Hour                                   // the scheduler hung; in its first report but one is missing
+	s.step(Heard{IDs: nil, All: true}, Ask{"worker", 1}) // which is repeated, and no more
 }
 
 // A scheduler that was there and is out of reach is replaced: its node may be lost. One that never was is starting, and reads
@@ -120,9 +122,73 @@ func TestLostSchedulerIsReplaced(t *testing.T) {
 	s.now += 44 * time.Second
 	s.step(Tick{})
 	s.now += time.Second
-	s.step(Tick{}, NoteSilent{"s", "the scheduler is out of reach for 45s, and another takes over what it kept in the journal"}, StopContainer{"s"}, Ask{"scheduler", 1})
-	if p := s.pool("scheduler"); p.Failures != 0 {
+	s.step(Cluster{Nodes: 3}) // what is told as we serve again comes first
+	lone := NoteSilent{"s", "the scheduler is out of reach for 45s; another takes over what it kept in the journal"}
+	s.step(Tick{}, lone, Ask{"scheduler", 1})
+	s.now += time.Hour
+	s.step(Tick{}, Ask{"scheduler", 1}) // it works on as long as there is no other
+	s.step(Heard{IDs: []string{"s"}}, NoteBack{"s"}, Ask{"scheduler", 0})
+	s.step(SchedulerAttached{})
+	s.step(SchedulerDetached{})
+	s.now += 45 * time.Second
+	s.step(Tick{}, lone, Ask{"scheduler", 1})
+	s.up("scheduler", "s2")
+	s.step(Heard{IDs: []string{"s2"}})
+	s.step(SchedulerAttached{}, StopContainer{"s"})
+	if p := s.pool("scheduler"); p.Failures != 0 || p.Asked != 0 || p.Leaving != 0 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// One of the attempt before that has not been heard of by this one may be reading what it has to, unless it was there.
+func TestSchedulerOfTheAttemptBeforeIsLost(t *testing.T) {
+	for _, served := range []bool{false, true} {
+		s := tell(t, Options{Pools: both(0)})
+		s.do(Recalled{Memory: Memory{Containers: []ContainerMemory{{ID: "s", Pool: "scheduler", Node: "n", Served: served}}}, Adopted: []Adoptee{{"s", "scheduler", "n"}}})
+		s.now = time.Hour
+		if acts := s.do(Tick{}); (len(acts) > 0) != served {
+			t.Errorf("served %v: %v", served, acts)
+		}
+	}
+}
+
+// Where most workers fall silent on several nodes they live, and it is the scheduler that is cut off. In the end the cluster
+// would have told if they did not.
+func TestSchedulerThatHearsNobody(t *testing.T) {
+	s := tell(t, Options{Pools: workers(4)})
+	s.do(Tick{})
+	s.do(SchedulerAttached{})
+	s.up("worker", "c1", "c2", "c3", "c4")
+	s.heard(time.Minute, "c1", "c2", "c3", "c4")
+	acts, _ := s.heard(5*time.Minute, "c1")
+	if len(acts) != 1 || acts[0] != (NoteBlind{3, 4}) {
+		t.Fatal(acts)
+	}
+	if acts, _ := s.heard(time.Minute, "c1", "c2", "c3", "c4"); len(acts) != 0 {
+		t.Fatal(acts)
+	}
+	if acts, _ := s.heard(9*time.Minute, "c1"); len(acts) != 1 {
+		t.Fatal(acts)
+	}
+	if acts, _ := s.heard(2*time.Minute, "c1"); len(acts) != 4 || acts[3] != (Ask{"worker", 3}) {
+		t.Fatal(acts)
+	}
+}
+
+// All workers of one node are lost with it, however many they are.
+func TestOneNodeIsLost(t *testing.T) {
+	s := tell(t, Options{Pools: workers(3)})
+	s.do(Tick{})
+	s.do(SchedulerAttached{})
+	for _, id := range []string{"c1", "c2"} {
+		s.do(Allocated{id, "worker", "n"})
+		s.do(Launched{id})
+		s.do(Came{id})
+	}
+	s.up("worker", "c3")
+	s.heard(time.Minute, "c1", "c2", "c3")
+	if acts, _ := s.heard(30*time.Second, "c3"); len(acts) != 3 || acts[2] != (Ask{"worker", 2}) {
+		t.Fatal(acts)
 	}
 }
 
@@ -149,7 +215,16 @@ func TestWorkerThatNeverJoinsIsReplaced(t *testing.T) {
 	if acts, _ := s.heard(2*time.Minute - time.Second); len(acts) != 0 {
 		t.Fatal(acts)
 	}
-	if acts, _ := s.heard(time.Second); len(acts) != 3 || acts[2] != (Ask{"worker", 2}) {
+	if acts, _ := s.heard(2 * time.Second); len(acts) != 3 || acts[2] != (Ask{"worker", 2}) {
 		t.Fatal(acts)
 	}
+	s.up("worker", "c5", "c6") // these do not join either: it is not the workers
+	acts, _ := s.heard(150 * time.Second)
+	if len(acts) != 2 || acts[0] != (StopContainer{"w"}) || acts[1] != (StopContainer{"c"}) {
+		t.Fatal(acts)
+	}
+	s.step(Completed{"w", 143, ""}, NoteExit{"w", "worker", "n", StoppedByUs, 143, ""})
+	s.step(Completed{"c", 143, ""}, stopped("c", "worker", 143))
+	s.step(Heard{IDs: []string{"c5"}, All: true}, // it is, after all
+		NoteSilent{"c6", "the scheduler does not know it; another takes its place, and it is stopped in 2m0s unless it comes back"}, Ask{"worker", 1})
 }

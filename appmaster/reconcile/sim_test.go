@@ -34,6 +34,7 @@ type sim struct {
 	restarts int             // of the resource manager
 	thinned  int             // containers that left because their node had too many
 	silent   int             // workers that the scheduler lost
+	blind    int             // times that most workers were
 	lone     int             // schedulers that were given up
 	drains   map[string]bool // who shall leave, as the scheduler was told, and has not joined it
 }
@@ -45,6 +46,7 @@ type simBox struct {
 	came           bool          // it has its certificate
 	joined         bool          // the scheduler
 	away           time.Duration // since when it has not, or could not
+	back           time.Duration // before which it cannot
 	dead           bool          // its node is: nothing is heard of it, and nobody there stops it
 	cordoned       bool          // the scheduler drains it, to have fewer
 	told           bool          // the core was told that it has it
@@ -73,7 +75,7 @@ const (
 
 func newSimCore(seed uint64) *Core {
 	return New(Options{Pools: simPools, Seed: seed, OrphanGrace: 5 * time.Second, AskAgain: 10 * time.Second, BackoffCap: 8 * time.Second,
-		GiveUp: 20 * time.Second, AdoptGrace: 6 * time.Second, SoleGrace: 12 * time.Second, VouchGrace: simVouch, SilentGrace: simSilent, SilentEnd: 12 * time.Second,
+		GiveUp: 20 * time.Second, AdoptGrace: 6 * time.Second, SoleGrace: 12 * time.Second, VouchGrace: simVouch, SilentGrace: simSilent, SilentEnd: 12 * time.Second, BlindGrace: 30 * time.Second,
 		LoneGrace: 9 * time.Second})
 }
 
@@ -316,7 +318,12 @@ func (s *sim) fault() {
 		s.inbox = append(s.inbox, Cluster{Nodes: s.rng.IntN(8)})
 	case 15:
 		if box != nil && box.joined && box.pool != "scheduler" {
-			box.joined, box.away, box.dead = false, s.now, s.chance(50) // the others come back
+			box.joined, box.away, box.dead = false, s.now, s.chance(50)         // the others come back
+			for all := s.chance(50); all && len(boxes) > 0; boxes = boxes[1:] { // as if the scheduler were cut off
+				if other := boxes[0]; other.joined && other.pool != "scheduler" {
+					other.joined, other.away, other.back = false, s.now, s.now+time.Duration(s.rng.IntN(20))*time.Second
+				}
+			}
 		}
 	case 10, 11:
 		if box != nil {
@@ -374,7 +381,7 @@ func (s *sim) settled() bool {
 }
 
 func TestSimulation(t *testing.T) {
-	crashes, restarts, thinned, silent, lone := 0, 0, 0, 0, 0
+	crashes, restarts, thinned, silent, lone, blind := 0, 0, 0, 0, 0, 0
 	for seed := range uint64(300) {
 		s := newSim(t, seed)
 		for range 3 {
@@ -405,12 +412,12 @@ func TestSimulation(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-		crashes, restarts, thinned, silent, lone = crashes+s.crashes, restarts+s.restarts, thinned+s.thinned, silent+s.silent, lone+s.lone
+		crashes, restarts, thinned, silent, lone, blind = crashes+s.crashes, restarts+s.restarts, thinned+s.thinned, silent+s.silent, lone+s.lone, blind+s.blind
 	}
-	if crashes < 300 || restarts < 300 || thinned < 5 || silent < 300 || lone < 100 {
+	if crashes < 300 || restarts < 300 || thinned < 5 || silent < 300 || lone < 50 || blind < 5 {
 		t.Error("too little of something")
 	}
-	t.Logf("%d crashes of the core, %d restarts of the resource manager, %d containers that were too many for their nodes, %d workers that were not heard of, %d schedulers given up", crashes, restarts, thinned, silent, lone)
+	t.Logf("%d crashes of the core, %d restarts of the resource manager, %d containers that were too many for their nodes, %d workers that were not heard of, %d schedulers given up, %d that heard nobody", crashes, restarts, thinned, silent, lone, blind)
 }
 
 // The same events give the same actions, whatever the order of maps.
@@ -444,6 +451,7 @@ type twin struct {
 	leaving       map[string]bool          // to be drained on its own
 	drained       map[string]bool          // somebody said that it may go, or shall
 	silent        map[string]bool          // the core has said so
+	back          map[string]bool          // it leaves because the cluster wants it back
 	last          map[string]time.Duration // when the scheduler named it last, or there was another
 	now           time.Duration
 	attached      bool
@@ -458,7 +466,7 @@ func newTwin(pools []spec.Pool) *twin {
 	w := &twin{came: map[string]bool{}, wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, pools: map[string]string{}, given: map[string]bool{},
 		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{},
 		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}, heard: map[string]bool{}, gone: map[string]bool{},
-		silent: map[string]bool{}, last: map[string]time.Duration{}}
+		silent: map[string]bool{}, back: map[string]bool{}, last: map[string]time.Duration{}}
 	for _, p := range pools {
 		w.wanted[p.Name] = p.Count
 		w.roles[p.Name] = p.Role
@@ -528,9 +536,10 @@ func (w *twin) event(ev Event) {
 func (w *twin) retire(ev Retire) {
 	for _, id := range ev.IDs {
 		pool := w.live[id]
-		if w.over || pool == "" || w.leaving[id] || w.let[id] || w.roles[pool] != spec.RoleWorker {
+		if w.over || pool == "" || w.leaving[id] && !w.back[id] || w.let[id] || w.roles[pool] != spec.RoleWorker {
 			continue
 		}
+		delete(w.back, id)
 		if !ev.Replace {
 			w.lowered[pool] = true
 			w.wanted[pool] = max(0, w.wanted[pool]-1)
@@ -548,7 +557,7 @@ func (w *twin) preempt(ev Preempt) {
 		switch pool := w.live[id]; {
 		case w.over || pool == "" || w.leaving[id] || w.let[id] || w.roles[pool] != spec.RoleWorker:
 		case w.came[id]:
-			w.leaving[id] = true
+			w.leaving[id], w.back[id] = true, true
 		default:
 			delete(w.live, id)
 		}
@@ -569,7 +578,7 @@ func (w *twin) action(s *sim, a Action) {
 	case NoteSilent:
 		if w.roles[w.pools[a.ID]] == spec.RoleScheduler {
 			s.lone++
-			w.drained[a.ID] = true
+			w.silent[a.ID] = true
 			break
 		}
 		if w.live[a.ID] == "" || w.roles[w.live[a.ID]] != spec.RoleWorker || !w.attached || w.now-w.last[a.ID] < simSilent {
@@ -577,6 +586,8 @@ func (w *twin) action(s *sim, a Action) {
 		}
 		w.silent[a.ID] = true
 		s.silent++
+	case NoteBlind:
+		s.blind++
 	case NoteBack:
 		if !w.silent[a.ID] {
 			s.fail("%s is back, and was not away", a.ID)

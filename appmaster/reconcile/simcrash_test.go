@@ -112,6 +112,7 @@ func (w *twin) recall(m Memory) {
 		}
 		w.live[c.ID], w.came[c.ID] = c.Pool, true
 		w.leaving[c.ID] = c.Leaving != ""
+		w.back[c.ID] = c.Leaving == takenBack
 		w.lowered[c.Pool] = true
 	}
 	if m.Stop != nil {

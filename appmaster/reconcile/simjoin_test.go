@@ -16,7 +16,7 @@ func (s *sim) comeUp() {
 			s.step(Came{box.id})
 		case box.dead && s.now-box.away > simExpiry && s.core.containers[box.id] == nil:
 			s.complete(box, StatusAborted) // of those that the core knows it has to find out by itself
-		case box.dead:
+		case box.dead, s.now < box.back:
 		case box.came && !box.joined && s.now-box.away > simVouch/2:
 			box.joined = true
 		case box.came && !box.joined:

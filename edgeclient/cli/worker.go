@@ -44,7 +44,7 @@ type workerRow struct {
 	ID      string     `json:"id"` // its container; of one started by hand, its name
 	Pool    string     `json:"pool"`
 	Host    string     `json:"host"`
-	State   string     `json:"state"` // starting, running, away, draining, stopping
+	State   string     `json:"state"` // starting, running, away, silent, draining, stopping, missing
 	Slots   int        `json:"slots"`
 	Running int        `json:"running"` // tasks
 	Queued  int        `json:"queued"`

@@ -38,7 +38,10 @@ func (s *Server) Pools(list []PoolState) {
 
 type poolStates struct{ list []PoolState }
 
-func (in poolStates) handle(l *loop) { l.scaler.pools = in.list }
+func (in poolStates) handle(l *loop) {
+	l.isMet()
+	l.scaler.pools = in.list
+}
 
 func (in poolStates) origin() *wire.Conn { return nil }
 

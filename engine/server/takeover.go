@@ -18,7 +18,8 @@ import (
 // back and say what they have. Nothing is given out meanwhile: it may be there already.
 type returning struct {
 	on       bool
-	began    time.Time
+	met      bool      // the fleet, or a worker, has spoken to this scheduler: its address is known
+	began    time.Time // when that was first; before, when it took over
 	last     time.Time       // when one came back
 	expected map[string]bool // workers that were there and are not back
 }
@@ -104,6 +105,13 @@ func (l *loop) settleTakeover(records int, took time.Duration) {
 	l.log.Info("took over from the journal", "records", records, "took", took, "jobs", len(l.jobs), "sessions", len(l.sessions), "workers", len(l.back.expected))
 }
 
+// isMet begins the time in which workers may come back: before, they cannot know where.
+func (l *loop) isMet() {
+	if l.back.on && !l.back.met {
+		l.back.met, l.back.began = true, l.now
+	}
+}
+
 // isBack notes that a worker need not be waited for any more.
 func (l *loop) isBack(name string) {
 	if l.back.on {
@@ -116,7 +124,7 @@ func (l *loop) isBack(name string) {
 // lookForReturn ends the return when all are back, or have had their time.
 func (l *loop) lookForReturn() {
 	b := &l.back
-	if !b.on || len(b.expected) > 0 && l.now.Sub(b.began) < l.opts.Return && (b.last.IsZero() || l.now.Sub(b.last) < l.opts.Return/4) {
+	if !b.on || l.fleet != nil && !b.met || len(b.expected) > 0 && l.now.Sub(b.began) < l.opts.Return && (b.last.IsZero() || l.now.Sub(b.last) < l.opts.Return/4) {
 		return
 	}
 	l.back.on = false

@@ -74,6 +74,7 @@ type workerHello struct {
 func (in workerHello) origin() *wire.Conn { return in.conn }
 
 func (in workerHello) handle(l *loop) {
+	l.isMet()
 	l.lastWorker++
 	w := &worker{
 		id: l.lastWorker, name: in.hello.Name, hello: in.hello, joined: l.now, conn: in.conn,
@@ -105,11 +106,9 @@ func (l *loop) settle(w *worker) {
 	l.tell("worker.joined", w.name, "on %s, pool %s, %d slots", w.hello.Host, w.hello.Pool, w.hello.Slots)
 	l.log.Info("worker joined", "worker", w.id, "name", w.name, "host", w.hello.Host, "pool", w.hello.Pool, "slots", w.hello.Slots, "address", w.hello.DataAddress)
 	leaving := false // it was to leave before it connected anew
-	if w.previous != nil {
-		info, _ := l.core.Worker(w.previous.id)
-		leaving = info.Phase == "leaving"
-	}
 	for old := w.previous; old != nil; old = old.previous {
+		info, _ := l.core.Worker(old.id)
+		leaving = leaving || info.Phase == "leaving"
 		l.leave(old, false, anew)
 	}
 	w.previous = nil
@@ -249,6 +248,7 @@ type drain struct {
 func (in drain) origin() *wire.Conn { return nil }
 
 func (in drain) handle(l *loop) {
+	l.isMet()
 	var ids []graph.WorkerID
 	for _, name := range in.names {
 		l.drains[name] = cmp.Or(in.why, "it was told to leave")
