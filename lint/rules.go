@@ -45,7 +45,7 @@ var rules = []rule{
 //   - G101 (7), secrets in source: it goes by names, and found names of files and variables.
 //   - G103 (11), unsafe: go vet checks its rules, and the race detector its pointers.
 //   - G104 (373), errors that are dropped: nearly all are closes after an error, and writes
-//     to a terminal. The files that we write were gone through: each Close is looked at.
+//     to a terminal. Of the places that write files half were gone through: each Close is looked at.
 //   - G115 (505), conversions of integers: the hundred in decoders and encoders were gone
 //     through, and each is bounded before, which the rule does not see; decoders have fuzz
 //     targets for it.

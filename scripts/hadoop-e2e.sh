@@ -3,7 +3,7 @@
 # time, run beside the others; what they say comes last. Flags are those of go test.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-waiting=(ha secure-short) # two ResourceManagers; tokens that end soon
+waiting=(ha secure-short secure) # two ResourceManagers; tokens that end soon; Kerberos
 tests_on() { # tests_on CLUSTER: their names, with | between
 	local files
 	files=$(grep -l "dockertest\\.[A-Z][a-z]*(t, \"$1\")" dockertest/e2e/*_test.go | grep -v _chaos_)
