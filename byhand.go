@@ -76,11 +76,13 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 	if err != nil {
 		return err
 	}
+	epoch, err := wal.epoch(ctx, time.Now())
+	if err != nil {
+		return err
+	}
 	srv, err := server.Open(ctx, server.Options{
 		Identity: m.id, Listener: ln, Log: o.Log, Dir: wal.dir, Journal: wal.store, Version: Version, Bundle: m.bundle, Keep: o.KeepResults, Alone: o.Alone,
-		// Of two schedulers at one address the later one counts; where clocks are apart
-		// workers come when this one's has caught up.
-		Epoch: uint64(time.Now().UnixMilli()),
+		Epoch: epoch,
 	})
 	if err != nil {
 		return err
@@ -102,6 +104,21 @@ func RunScheduler(ctx context.Context, o SchedulerOptions) error {
 type handWAL struct {
 	store journal.Store // nil: nowhere
 	dir   string        // for programs
+}
+
+// epoch is that of a scheduler which begins now: of two at one address, or with one journal, the later one counts.
+// Where the clock was set back since an earlier one began the journal tells; without a journal workers come when it
+// has caught up.
+func (w handWAL) epoch(ctx context.Context, now time.Time) (uint64, error) {
+	epoch := uint64(max(1, now.UnixMilli()))
+	if w.store == nil {
+		return epoch, nil
+	}
+	last, err := journal.Newest(ctx, w.store)
+	if err != nil {
+		return 0, journalFault(w.dir, err)
+	}
+	return max(epoch, last+1), nil
 }
 
 func handJournal(dir, scratch string) (handWAL, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/edgeclient"
+	"github.com/yarnd/yarnd/engine/journal"
 	"github.com/yarnd/yarnd/engine/wire"
 	"github.com/yarnd/yarnd/identity"
 )
@@ -61,6 +62,37 @@ func TestByHand(t *testing.T) {
 	}
 	if err := cluster.Stop(ctx); ExitCode(err) != edgeclient.Refused {
 		t.Errorf("stop: %v", err)
+	}
+}
+
+// A clock that was set back, by an hour or to the beginning of time, does not keep a scheduler from going on with the
+// journal of the one before.
+func TestByHandAfterTheClockWasSetBack(t *testing.T) {
+	dir := t.TempDir()
+	w, err := handJournal(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, last := time.Now(), uint64(0)
+	for _, at := range []time.Time{now, now.Add(-time.Hour), now.Add(-time.Minute), time.Unix(0, 0), now.Add(time.Hour)} {
+		epoch, err := w.epoch(t.Context(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if epoch <= last {
+			t.Fatalf("epoch %d after %d", epoch, last)
+		}
+		last = epoch
+		j, err := journal.Open(t.Context(), journal.Options{Store: w.store, Epoch: epoch})
+		if err != nil {
+			t.Fatalf("at %v: %v", at, err)
+		}
+		if err := j.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := uint64(now.Add(time.Hour).UnixMilli()); last != want {
+		t.Errorf("the last epoch is %d, want %d", last, want)
 	}
 }
 

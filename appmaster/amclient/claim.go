@@ -62,33 +62,24 @@ func Claim(ctx context.Context, app string, introduce func(context.Context) (Int
 // the access is lost it says so in the log and stops: the certificate in hand then runs out.
 func KeepClaimed(ctx context.Context, id *identity.Identity, introduce func(context.Context) (Introduction, error), o Options) {
 	o = o.withDefaults()
-	for {
-		select {
-		case <-time.After(time.Until(id.RenewAt())):
-		case <-ctx.Done():
-			return
-		}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	keepRenewed(ctx, id, claimPause, time.Now, func() bool {
 		err := renewClaim(ctx, id, introduce, o)
 		switch {
-		case err == nil:
-			continue
-		case ctx.Err() != nil:
-			return
+		case err == nil || ctx.Err() != nil:
 		case errors.As(err, new(*DeniedError)):
 			o.Log.Warn("the access to the application is lost", "app", id.Subject().App, "err", err)
-			return
+			stop()
+		default:
+			o.Log.Info("cannot renew the access to the application yet", "err", err)
 		}
-		o.Log.Info("cannot renew the access to the application yet", "err", err)
-		select {
-		case <-time.After(renewPause):
-		case <-ctx.Done():
-			return
-		}
-	}
+		return err == nil
+	})
 }
 
-// renewPause is after which a renewal that failed is tried again.
-const renewPause = 10 * time.Second
+// claimPause is after which a renewal of access that failed is tried again.
+const claimPause = 10 * time.Second
 
 func renewClaim(ctx context.Context, id *identity.Identity, introduce func(context.Context) (Introduction, error), o Options) error {
 	csr, err := id.CSR()

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/appmaster/wall"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -41,25 +42,29 @@ func (c *Client) Scheduler(ctx context.Context) (*ampb.Endpoint, error) {
 // KeepRenewed renews the identity's certificate in time, for as long as the
 // context lives.
 func KeepRenewed(ctx context.Context, c *Client, id *identity.Identity) {
-	for {
-		timer := time.NewTimer(time.Until(id.RenewAt()))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-		for {
-			err := c.Renew(ctx, id)
-			if err == nil {
-				break
-			}
+	keepRenewed(ctx, id, renewPause, time.Now, func() bool {
+		err := c.Renew(ctx, id)
+		if err != nil {
 			c.opt.Log.Warn("cannot renew the certificate yet", "ends", id.NotAfter(), "err", err)
-			select {
-			case <-time.After(time.Minute):
-			case <-ctx.Done():
-				return
-			}
+		}
+		return err == nil
+	})
+}
+
+// renewPause is after which a renewal that failed is tried again.
+const renewPause = time.Minute
+
+// keepRenewed renews when it is time by a clock that may jump, until the context ends. Where
+// our clock is ahead of the other side's by much each new certificate seems to be due: the next one
+// is got after a hundredth of its life or so.
+func keepRenewed(ctx context.Context, id *identity.Identity, retry time.Duration, now func() time.Time, renew func() bool) {
+	for wall.Wait(ctx, id.RenewAt(), now) {
+		pause := retry
+		if renew() {
+			pause = id.NotAfter().Sub(id.RenewAt()) / 32
+		}
+		if !wall.Wait(ctx, now().Add(pause), now) {
+			return
 		}
 	}
 }

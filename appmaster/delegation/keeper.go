@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/memory"
+	"github.com/yarnd/yarnd/appmaster/wall"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
@@ -108,7 +109,7 @@ func (k *Keeper) Run(ctx context.Context) {
 		k.mu.Lock()
 		wait := refreshIn(time.Now(), k.got, k.now.Until)
 		k.mu.Unlock()
-		for sleep(ctx, wait) {
+		for wall.Wait(ctx, time.Now().Add(wait), time.Now) {
 			err := k.refresh(ctx)
 			if err == nil {
 				break
@@ -122,17 +123,6 @@ func (k *Keeper) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -60,6 +61,15 @@ func parseName(name string) (fileID, bool) {
 		return id, true
 	}
 	return fileID{}, false
+}
+
+// Newest returns the highest epoch that has opened the journal of a store, 0 if none has.
+func Newest(ctx context.Context, s Store) (epoch uint64, err error) {
+	names, err := s.List(ctx)
+	for _, f := range parseNames(names) {
+		epoch = max(epoch, f.epoch)
+	}
+	return epoch, err
 }
 
 // parseNames keeps what is the journal's.

@@ -75,8 +75,8 @@ type Conn struct {
 	opts ConnOptions
 
 	frames   *Reader
-	deadline atomic.Int64 // of the opening, as Unix nanoseconds; 0: the lease counts
-	reading  time.Time    // the read deadline that is set; of the reading goroutine
+	deadline atomic.Pointer[time.Time] // of the opening; nil: the lease counts
+	reading  time.Time                 // the read deadline that is set; of the reading goroutine
 
 	mu       sync.Mutex
 	pending  []byte        // frames to be written
@@ -127,8 +127,8 @@ func (r leasedReader) Read(p []byte) (int, error) {
 	c := r.c
 	now := time.Now()
 	at := now.Add(c.opts.Lease + c.opts.Lease/8)
-	if d := c.deadline.Load(); d != 0 {
-		at = time.Unix(0, d)
+	if d := c.deadline.Load(); d != nil {
+		at = *d
 	} else if left := c.reading.Sub(now); left >= c.opts.Lease && left <= c.opts.Lease+c.opts.Lease/8 {
 		return c.nc.Read(p)
 	}

@@ -85,7 +85,8 @@ func (c *Conn) pingFor(lease time.Duration) {
 // error the connection is closed.
 func Accept(nc net.Conn, peer Side, o ConnOptions) (*Conn, *Hello, error) {
 	c := NewConn(nc, peer, o)
-	c.deadline.Store(time.Now().Add(OpenTimeout).UnixNano())
+	end := time.Now().Add(OpenTimeout)
+	c.deadline.Store(&end)
 	c.frames.SetMax(min(MaxHello, c.opts.MaxFrame))
 	hello, err := next[*Hello](c)
 	if err == nil && (hello.ProtocolMin > Version || hello.Protocol < Version) {
@@ -105,7 +106,7 @@ func (c *Conn) Welcome(w *Welcome) error {
 	w.Protocol = Version
 	w.LeaseMs = uint32(c.opts.Lease.Milliseconds())
 	w.MaxFrame = uint32(c.opts.MaxFrame)
-	c.deadline.Store(0)
+	c.deadline.Store(nil)
 	return c.Push(KindWelcome, w)
 }
 
