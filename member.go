@@ -28,8 +28,9 @@ type member struct {
 	stop   context.CancelFunc
 }
 
-// join reads what the container was told, and gets its certificate.
-func join(ctx context.Context, log *slog.Logger) (*member, error) {
+// join reads what the container was told, and gets its certificate. Each of copies is a file of tokens that is kept as new as the
+// container's.
+func join(ctx context.Context, log *slog.Logger, copies ...string) (*member, error) {
 	if err := amclient.Lifeline(); err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func join(ctx context.Context, log *slog.Logger) (*member, error) {
 	}
 	renewing, stop := context.WithCancel(context.Background())
 	go amclient.KeepRenewed(renewing, am, id)
-	tokens := keepTokens(am, tokenFile())
+	tokens := keepTokens(am, tokenFile(), copies...)
 	return &member{launch: launch, id: id, am: am, bundle: bundle, stop: func() { stop(); tokens() }}, nil
 }
 

@@ -2,6 +2,7 @@ package yarnd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/kms"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
@@ -163,15 +165,42 @@ func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *s
 // register.
 const kdcPatience = 3 * time.Minute
 
-// keepTokens keeps the tokens of a container's processes, in the file at path, the newest. The function that it returns ends that.
-func keepTokens(c *amclient.Client, path string) (stop func()) {
+// keepTokens keeps the tokens of a container's processes, in the file at path and in copies without its secrets, the newest. The
+// function that it returns ends that.
+func keepTokens(c *amclient.Client, path string, copies ...string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		amclient.KeepTokens(ctx, c, path)
+		amclient.KeepTokens(ctx, c, path, copies...)
 	}()
 	return func() { cancel(); <-done }
+}
+
+// writeDelegated writes the owner's delegation tokens of this container, without its secrets, into a file of its own for the
+// owner's programs; "" where there are none.
+func writeDelegated() (string, error) {
+	if tokenFile() == "" {
+		return "", nil // on this machine
+	}
+	creds, err := token.ReadFile(tokenFile())
+	if err != nil {
+		return "", fmt.Errorf("cannot read this container's credentials: %w", err)
+	}
+	own := creds.Delegated()
+	if len(own.Tokens) == 0 {
+		return "", nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, ".tokens-") // mode 0600, and no name that a file of the user's may have
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(own.Append(nil, token.V0))
+	return f.Name(), errors.Join(err, f.Close())
 }
 
 // tokenFile is where this container's tokens are.

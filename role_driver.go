@@ -19,7 +19,6 @@ import (
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/hadooprpc/login"
-	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -137,27 +136,8 @@ type programTokens struct {
 // driverTokens writes the tokens of the container, without its secrets, into a file of the program's.
 func driverTokens(launch *amclient.Launch, log *slog.Logger) (programTokens, error) {
 	none := programTokens{stop: func() {}}
-	if tokenFile() == "" {
-		return none, nil // on this machine
-	}
-	creds, err := token.ReadFile(tokenFile())
-	if err != nil {
-		return none, fmt.Errorf("cannot read this container's credentials: %w", err)
-	}
-	own := creds.Delegated()
-	if len(own.Tokens) == 0 {
-		return none, nil
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return none, err
-	}
-	f, err := os.CreateTemp(dir, ".tokens-") // mode 0600, and no name that a file of the user's may have
-	if err != nil {
-		return none, err
-	}
-	_, err = f.Write(own.Append(nil, token.V0))
-	if err = errors.Join(err, f.Close()); err != nil {
+	file, err := writeDelegated()
+	if err != nil || file == "" {
 		return none, err
 	}
 	text, err := os.ReadFile(spec.ClientFile)
@@ -172,7 +152,7 @@ func driverTokens(launch *amclient.Launch, log *slog.Logger) (programTokens, err
 	if err != nil {
 		return none, err
 	}
-	os.Setenv(login.TokenFileVar, f.Name()) // also for us: locate needs them as new
-	keep := keepTokens(am, f.Name())
-	return programTokens{f.Name(), func() { keep(); am.Close() }}, nil
+	os.Setenv(login.TokenFileVar, file) // also for us: locate needs them as new
+	keep := keepTokens(am, file)
+	return programTokens{file, func() { keep(); am.Close() }}, nil
 }

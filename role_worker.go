@@ -3,9 +3,11 @@ package yarnd
 import (
 	"context"
 	"log/slog"
+	"os"
 
 	"github.com/yarnd/yarnd/appmaster/listen"
 	"github.com/yarnd/yarnd/engine"
+	"github.com/yarnd/yarnd/engine/executor"
 	"github.com/yarnd/yarnd/engine/graph"
 	engineworker "github.com/yarnd/yarnd/engine/worker"
 )
@@ -19,7 +21,11 @@ const (
 
 // worker is the role of the containers that run tasks.
 func worker(ctx context.Context, log *slog.Logger) error {
-	m, err := join(ctx, log)
+	copies, err := tokensForCommands()
+	if err != nil {
+		return err
+	}
+	m, err := join(ctx, log, copies...)
 	if err != nil {
 		return err
 	}
@@ -48,6 +54,16 @@ func worker(ctx context.Context, log *slog.Logger) error {
 		Version:     Version,
 		Log:         log,
 	})
+}
+
+// tokensForCommands has commands find the owner's delegation tokens, where there are any, in a file of their own: the container's
+// also has what is not theirs.
+func tokensForCommands() (files []string, err error) {
+	file, err := writeDelegated()
+	if err != nil || file == "" {
+		return nil, err
+	}
+	return []string{file}, os.Setenv(executor.EnvTokens, file)
 }
 
 // namedAmounts returns a container's resources besides cores and memory.

@@ -50,7 +50,10 @@ func TestTokensReachContainers(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		c := w.dial(id)
-		go func() { amclient.KeepTokens(ctx, c, filepath.Join(dir, name)); close(ended) }()
+		go func() {
+			amclient.KeepTokens(ctx, c, filepath.Join(dir, name), filepath.Join(dir, name+"'s commands"))
+			close(ended)
+		}()
 		t.Cleanup(func() { cancel(); <-ended })
 	}
 	second := &token.Credentials{}
@@ -67,6 +70,9 @@ func TestTokensReachContainers(t *testing.T) {
 		rm, hasRM := got.Tokens["rm"]
 		if string(got.Secrets["join"]) != "secret" || got.Tokens["am"].Service != "else" || hasRM != (name == "program") || hasRM && string(rm.Password) != "second" {
 			t.Errorf("%s: %v", name, got)
+		}
+		if own := awaitTokens(t, filepath.Join(dir, name+"'s commands"), "second"); len(own.Secrets) != 0 || len(own.Tokens) != len(got.Tokens) {
+			t.Errorf("%s: what is for commands: %v", name, own)
 		}
 	}
 	var e *amclient.Error

@@ -29,8 +29,8 @@ func (c *Client) Delegate(ctx context.Context, tokens *token.Credentials, until 
 
 // KeepTokens keeps the delegation tokens in the file at path the newest that the application master has, for as long as
 // the context lives: whatever runs beside this process looks there. A file without such tokens needs none. Other tokens
-// and secrets in it stay.
-func KeepTokens(ctx context.Context, c *Client, path string) {
+// and secrets in it stay. Each of copies is a file that gets the delegation tokens alone whenever newer ones came.
+func KeepTokens(ctx context.Context, c *Client, path string, copies ...string) {
 	creds, err := token.ReadFile(path)
 	if err != nil || len(creds.Delegated().Tokens) == 0 {
 		return
@@ -44,7 +44,7 @@ func KeepTokens(ctx context.Context, c *Client, path string) {
 			timer.Stop()
 			return
 		}
-		next, err := c.renewTokens(ctx, path)
+		next, err := c.renewTokens(ctx, path, copies)
 		if err != nil {
 			if ctx.Err() == nil {
 				c.opt.Log.Warn("cannot ask for newer delegation tokens yet", "err", err)
@@ -58,7 +58,7 @@ func KeepTokens(ctx context.Context, c *Client, path string) {
 }
 
 // renewTokens asks once, and tells in how long to ask again.
-func (c *Client) renewTokens(ctx context.Context, path string) (time.Duration, error) {
+func (c *Client) renewTokens(ctx context.Context, path string, copies []string) (time.Duration, error) {
 	creds, err := token.ReadFile(path)
 	if err != nil {
 		return 0, err
@@ -81,6 +81,11 @@ func (c *Client) renewTokens(ctx context.Context, path string) (time.Duration, e
 	}
 	creds.Merge(newer)
 	c.opt.Log.Info("newer delegation tokens came")
+	for _, name := range copies { // before path, by which we tell whether there are newer ones
+		if err := replaceFile(name, creds.Delegated().Append(nil, token.V0)); err != nil {
+			return 0, err
+		}
+	}
 	return reply.GetAskAgain().AsDuration(), replaceFile(path, creds.Append(nil, token.V0))
 }
 

@@ -106,7 +106,7 @@ func (c *Cluster) StartDaemon(ctx context.Context, host, name string) error {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}
 	}
-	return c.detach(ctx, host, d.User, slices.Concat([]string{layout.BinDir + "/daemon", d.Name, d.Main}, d.Args)...)
+	return c.detach(ctx, host, d.User, slices.Concat([]string{layout.BinDir + "/daemon", d.Name}, d.Options, []string{d.Main}, d.Args)...)
 }
 
 // StopHost ends all processes of a host at once, as a power failure would. Its disk stays.

@@ -76,8 +76,8 @@ func (s Spec) fingerprint(root string, c cache.Dir) (string, error) {
 		Spec              Spec
 		Files             map[string][]byte
 		Image, Jars, Root string
-		Own               string `json:",omitempty"`
-	}{recipe, s, files, image.Name(), jars.Folder(c, s.Hadoop), root, s.own(c)})
+		Own, KMS          string `json:",omitempty"`
+	}{recipe, s, files, image.Name(), jars.Folder(c, s.Hadoop), root, s.own(c), s.kms(c)})
 	return fmt.Sprintf("%x", sha256.Sum256(text)), err
 }
 
@@ -87,6 +87,14 @@ func (s Spec) own(c cache.Dir) string {
 		return ""
 	}
 	return jars.OwnFolder(c, s.Hadoop)
+}
+
+// kms is the folder of the jars that a key management server needs, or "" where there is none.
+func (s Spec) kms(c cache.Dir) string {
+	if len(s.Composition.With(layout.KMS)) == 0 {
+		return ""
+	}
+	return jars.KMSFolder(c, s.Hadoop)
 }
 
 // marker is the file that says for which fingerprint the files beside it were written.

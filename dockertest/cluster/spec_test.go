@@ -3,6 +3,7 @@ package cluster
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,8 +53,13 @@ func TestFingerprint(t *testing.T) {
 	short := layout.Realm("privacy")
 	short.TicketLife = time.Minute
 	life.Composition = layout.Secured(layout.Simple(), "simple", short)
+	keys := base
+	keys.Composition.Hosts = append(slices.Clone(keys.Composition.Hosts), layout.Host{Name: "kms", Daemons: []layout.Daemon{layout.KMS}})
+	if keys.kms(cache.Dir("/cache")) == "" || base.kms(cache.Dir("/cache")) != "" {
+		t.Error("the jars of a KMS are for hosts that have one")
+	}
 	seen := map[string]string{print(base, "/repo"): "base", print(base, "/other"): "another repository"}
-	for name, s := range map[string]Spec{"version": version, "conf": conf, "host": host, "Kerberos": secure, "tickets' life": life} {
+	for name, s := range map[string]Spec{"version": version, "conf": conf, "host": host, "KMS": keys, "Kerberos": secure, "tickets' life": life} {
 		p := print(s, "/repo")
 		if other, twice := seen[p]; twice {
 			t.Errorf("%s has the fingerprint of %s", name, other)

@@ -88,6 +88,11 @@ func (c *Cluster) build(ctx context.Context, fingerprint string) error {
 				return err
 			}
 		}
+		if c.spec.kms(c.cache) != "" {
+			if _, err := jars.ResolveKMS(fetchCtx, c.cache, c.spec.Hadoop, c.log); err != nil {
+				return err
+			}
+		}
 		lib, err = jars.Resolve(fetchCtx, c.cache, c.spec.Hadoop, c.log)
 		return err
 	})
@@ -244,6 +249,9 @@ func (c *Cluster) create(ctx context.Context, h layout.Host, base, lib, fingerpr
 		mounts = append(mounts,
 			docker.HostMount{Type: "bind", Source: c.dir("conf", h.Name, "krb5.conf"), Target: layout.Krb5Conf, ReadOnly: true},
 			docker.HostMount{Type: "bind", Source: c.spec.own(c.cache), Target: filepath.Dir(layout.OwnDir), ReadOnly: true})
+	}
+	if kms := c.spec.kms(c.cache); kms != "" {
+		mounts = append(mounts, docker.HostMount{Type: "bind", Source: kms, Target: layout.KMSDir, ReadOnly: true})
 	}
 	path := layout.BinDir + ":/opt/java/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	if h.Edge {

@@ -39,10 +39,20 @@ func Folder(c cache.Dir, version string) string {
 // Resolve returns Folder, having fetched the jars if it is not there. A folder that exists is complete: it gets its name
 // last. It needs mvn and Maven Central the first time only.
 func Resolve(ctx context.Context, c cache.Dir, version string, log *slog.Logger) (string, error) {
+	return resolve(ctx, c, Folder(c, version), version, func() error {
+		var more []string
+		if other := examples[version]; other != "" {
+			more = append(more, "-Dexamples.version="+other)
+		}
+		return fetch(ctx, c, version, Folder(c, version), pom, log, more...)
+	})
+}
+
+// resolve returns the folder final, having it fetched if it is not there.
+func resolve(ctx context.Context, c cache.Dir, final, version string, fetch func() error) (string, error) {
 	if !versionForm.MatchString(version) {
 		return "", fmt.Errorf("%q is no Hadoop version; try %s", version, Default)
 	}
-	final := Folder(c, version)
 	if _, err := os.Stat(final); err == nil {
 		return final, nil
 	}
@@ -54,7 +64,7 @@ func Resolve(ctx context.Context, c cache.Dir, version string, log *slog.Logger)
 	if _, err := os.Stat(final); err == nil { // another process was faster
 		return final, nil
 	}
-	return final, fetch(ctx, c, version, final, log)
+	return final, fetch()
 }
 
 // needMaven has mvn installed if it is not there.
@@ -68,7 +78,8 @@ func needMaven(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-func fetch(ctx context.Context, c cache.Dir, version, final string, log *slog.Logger) error {
+// fetch puts the jars that a POM names into the folder final.
+func fetch(ctx context.Context, c cache.Dir, version, final string, pom []byte, log *slog.Logger, more ...string) error {
 	if err := needMaven(ctx, log); err != nil {
 		return err
 	}
@@ -87,11 +98,8 @@ func fetch(ctx context.Context, c cache.Dir, version, final string, log *slog.Lo
 		return err
 	}
 	out := filepath.Join(work, "out")
-	args := []string{"-B", "-q", "-f", pomFile, copyPlugin, "-DincludeScope=runtime", "-DoutputDirectory=" + out,
-		"-Dhadoop.version=" + version}
-	if other := examples[version]; other != "" {
-		args = append(args, "-Dexamples.version="+other)
-	}
+	args := append([]string{"-B", "-q", "-f", pomFile, copyPlugin, "-DincludeScope=runtime", "-DoutputDirectory=" + out,
+		"-Dhadoop.version=" + version}, more...)
 	if text, err := exec.CommandContext(ctx, "mvn", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("fetch the jars of Hadoop %s with mvn: %w\n%s", version, err, text)
 	}

@@ -49,6 +49,26 @@ func TestAFailedFetchLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestKMSHasJarsOfItsOwn(t *testing.T) {
+	c := cache.Dir(t.TempDir())
+	// A mvn that writes down its arguments, and the POM.
+	fakes(t, map[string]string{"mvn": `all="$*"; for a; do case $a in -DoutputDirectory=*) d=${a#*=}; mkdir -p "$d";; *pom.xml) pom=$a;; esac; done; echo "$all" | cat - "$pom" >"$d/seen"`})
+	got, err := ResolveKMS(t.Context(), c, "3.3.6", quiet)
+	if err != nil || got != KMSFolder(c, "3.3.6") || got == Folder(c, "3.3.6") || got == KMSFolder(c, "3.4.2") {
+		t.Fatalf("%q, %v", got, err)
+	}
+	text, err := os.ReadFile(filepath.Join(got, "seen"))
+	for _, want := range []string{"-Dhadoop.version=3.3.6", "-DincludeArtifactIds=hadoop-kms,jul-to-slf4j", "<artifactId>hadoop-kms</artifactId>"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in %q, %v", want, text, err)
+		}
+	}
+	fakes(t, map[string]string{"mvn": "exit 1"})
+	if again, err := ResolveKMS(t.Context(), c, "3.3.6", quiet); err != nil || again != got {
+		t.Errorf("what is there was not taken: %q, %v", again, err)
+	}
+}
+
 func TestVersionsThatAreNone(t *testing.T) {
 	for _, v := range []string{"", "3", "latest", "../../etc", "3.4.2/x", "3.4.2 -Dx"} {
 		if _, err := Resolve(t.Context(), cache.Dir(t.TempDir()), v, quiet); err == nil {

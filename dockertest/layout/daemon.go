@@ -6,6 +6,8 @@ type Daemon struct {
 	Name string
 	// Main is the Java class that is run, or the absolute path of a program.
 	Main string
+	// Options are its JVM's, after those that each has.
+	Options []string `json:",omitempty"`
 	// Args are its arguments.
 	Args []string
 	// User is the account it runs as. HDFS takes the NameNode's account for its superuser.

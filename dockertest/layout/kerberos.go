@@ -230,9 +230,7 @@ func securityConf(c Composition, h Host) Conf {
 		"hadoop.security.authentication": "kerberos",
 		"hadoop.security.authorization":  "true",
 		"hadoop.rpc.protection":          k.Protection,
-		"hadoop.security.auth_to_local": fmt.Sprintf(`RULE:[2:$1@$0]([nd]n@%[1]s)s/.*/hdfs/
-RULE:[2:$1@$0]([rn]m@%[1]s)s/.*/yarn/
-DEFAULT`, strings.ReplaceAll(k.Realm, ".", `\.`)),
+		"hadoop.security.auth_to_local":  k.rules(),
 	}
 	if slices.ContainsFunc(h.Daemons, func(d Daemon) bool { return d.Name == NameNode.Name }) {
 		// WebHDFS cannot be switched off, and without this it believes any user.name. Only what health is seen by stays open.
@@ -256,6 +254,13 @@ DEFAULT`, strings.ReplaceAll(k.Realm, ".", `\.`)),
 			"yarn.scheduler.capacity.root.acl_administer_queue":    ResourceManager.User, // by default everybody
 		},
 	}
+}
+
+// rules make the short names of accounts from principals.
+func (k *Kerberos) rules() string {
+	return fmt.Sprintf(`RULE:[2:$1@$0]([nd]n@%[1]s)s/.*/hdfs/
+RULE:[2:$1@$0]([rn]m@%[1]s)s/.*/yarn/
+DEFAULT`, strings.ReplaceAll(k.Realm, ".", `\.`))
 }
 
 // login is how a site file tells the hosts with daemon d who they are.

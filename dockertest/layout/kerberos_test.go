@@ -16,7 +16,7 @@ func secured() []Composition {
 func TestProtectionIsAParameter(t *testing.T) {
 	want := map[string]string{
 		"secure": "privacy", "secure-ha": "privacy", "secure-integrity": "integrity", "secure-auth": "authentication", "secure-aes": "privacy",
-		"secure-short": "authentication",
+		"secure-short": "authentication", "secure-kms": "privacy",
 	}
 	if len(secured()) != len(want) {
 		t.Errorf("%d compositions with Kerberos, want %d", len(secured()), len(want))
@@ -48,10 +48,11 @@ func TestProtectionIsAParameter(t *testing.T) {
 // A daemon logs in with the principal and the file that its site file names: they must be there for that very host.
 func TestEveryDaemonHasItsKeys(t *testing.T) {
 	names := map[string][3]string{ // file, principal, keytab
-		"nn": {HDFSSite, "dfs.namenode.kerberos.principal", "dfs.namenode.keytab.file"},
-		"dn": {HDFSSite, "dfs.datanode.kerberos.principal", "dfs.datanode.keytab.file"},
-		"rm": {YarnSite, "yarn.resourcemanager.principal", "yarn.resourcemanager.keytab"},
-		"nm": {YarnSite, "yarn.nodemanager.principal", "yarn.nodemanager.keytab"},
+		"nn":  {HDFSSite, "dfs.namenode.kerberos.principal", "dfs.namenode.keytab.file"},
+		"dn":  {HDFSSite, "dfs.datanode.kerberos.principal", "dfs.datanode.keytab.file"},
+		"rm":  {YarnSite, "yarn.resourcemanager.principal", "yarn.resourcemanager.keytab"},
+		"nm":  {YarnSite, "yarn.nodemanager.principal", "yarn.nodemanager.keytab"},
+		"kms": {KMSSite, "hadoop.kms.authentication.kerberos.principal", "hadoop.kms.authentication.kerberos.keytab"},
 	}
 	for _, c := range secured() {
 		keytabs := c.Keytabs()
@@ -166,6 +167,36 @@ func TestAuthToLocal(t *testing.T) {
 		if got := short(service); got != want {
 			t.Errorf("%s is %q, want %q", service, got, want)
 		}
+	}
+}
+
+// The NameNode alone says where the keys are; the KMS has its own files, and knows people by the same names.
+func TestKMSIsTheNameNodesToName(t *testing.T) {
+	c := SecureKMS()
+	const uri = "kms://http@kms.example.test:9600/kms"
+	if c.KMSURI() != uri {
+		t.Errorf("%q, want %q", c.KMSURI(), uri)
+	}
+	for _, h := range c.Hosts {
+		files := c.HostFiles(h)
+		if got, want := site(t, files[CoreSite])["hadoop.security.key.provider.path"], map[bool]string{true: uri}[h.Name == "nn"]; got != want {
+			t.Errorf("%s: the key provider is %q, want %q", h.Name, got, want)
+		}
+		if (files[KMSSite] != nil) != (h.Name == "kms") || (files[KMSACLs] != nil) != (h.Name == "kms") {
+			t.Errorf("%s has files of a KMS, or lacks them", h.Name)
+		}
+	}
+	kms, err := c.Host("kms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := c.HostFiles(kms)
+	if own, all := site(t, files[KMSSite]), site(t, files[CoreSite]); own["hadoop.kms.authentication.kerberos.name.rules"] != all["hadoop.security.auth_to_local"] ||
+		own["hadoop.kms.authentication.kerberos.principal"] != "HTTP/kms.example.test@EXAMPLE.TEST" || own["hadoop.kms.authentication.type"] != "kerberos" {
+		t.Errorf("%v", own)
+	}
+	if Simple().Hosts[0].Conf != nil || Secure().HostConf(Secure().Hosts[0])[CoreSite]["hadoop.security.key.provider.path"] != "" {
+		t.Error("other compositions were changed")
 	}
 }
 

@@ -42,6 +42,22 @@ func result(t *testing.T, data []byte) CommandResult {
 	return r
 }
 
+// What a command finds of tokens is what the worker has for commands, unless the command names another file.
+func TestTokensOfCommands(t *testing.T) {
+	for _, c := range []struct {
+		tokens string
+		env    map[string]string
+		want   string
+	}{{"", nil, "[] []\n"}, {"/tokens", nil, "[/tokens] []\n"}, {"/tokens", map[string]string{"HADOOP_TOKEN_FILE_LOCATION": "/own"}, "[/own] []\n"}} {
+		t.Setenv("HADOOP_TOKEN_FILE_LOCATION", "/secret")
+		t.Setenv(EnvTokens, c.tokens)
+		spec := &CommandSpec{Argv: []string{"sh", "-c", "echo [$HADOOP_TOKEN_FILE_LOCATION] [$YARND_TOKENS]"}, Env: c.env}
+		if r := result(t, mustRun(t, manager(t, Options{Dir: t.TempDir()}), commandTask(spec, ""))); string(r.Stdout) != c.want {
+			t.Errorf("%q, %v: %q, want %q", c.tokens, c.env, r.Stdout, c.want)
+		}
+	}
+}
+
 func TestCommands(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/shipped", []byte("#!/bin/sh\necho shipped $1\n"), 0o700); err != nil {

@@ -23,9 +23,15 @@ const (
 	EnvAttempt = "YARND_ATTEMPT" // from 1
 )
 
+// EnvTokens names, in the environment of a worker, the file of tokens that its commands have: they find it as Hadoop's own
+// programs look for one.
+const EnvTokens = "YARND_TOKENS"
+
+const tokenFile = "HADOOP_TOKEN_FILE_LOCATION"
+
 // hidden are variables of the container that a command has no business with.
 // The credentials file is the application's, not the command's.
-var hidden = []string{"HADOOP_TOKEN_FILE_LOCATION", EnvTask, EnvAttempt, envChild}
+var hidden = []string{tokenFile, EnvTokens, EnvTask, EnvAttempt, envChild}
 
 // mostPlans is how many classes are remembered.
 const mostPlans = 256
@@ -55,6 +61,13 @@ func newPlan(environ []string, spec []byte) *plan {
 		_, again := s.Env[name]
 		return again || slices.Contains(hidden, name) || isMemLimit(v)
 	})
+	if _, again := s.Env[tokenFile]; !again {
+		for _, v := range environ {
+			if file, ok := strings.CutPrefix(v, EnvTokens+"="); ok && file != "" {
+				env = append(env, tokenFile+"="+file)
+			}
+		}
+	}
 	for name, value := range s.Env {
 		if name == EnvTask || name == EnvAttempt {
 			continue

@@ -38,6 +38,8 @@ type Options struct {
 	DoAs string
 	// Timeout bounds each request, to all servers together; 20 s when zero.
 	Timeout time.Duration
+	// Dial makes all connections; nil is a plain TCP dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Roots vouch for servers' certificates. nil: those of the system.
 	Roots *x509.CertPool
 }
@@ -64,12 +66,15 @@ type Client struct {
 // New is the client of a KMS. It asks nobody yet.
 func New(p Provider, o Options) *Client {
 	c := &Client{provider: p, tickets: o.Tickets, doAs: o.DoAs, timeout: cmp.Or(o.Timeout, defaultTimeout)}
-	dial := &net.Dialer{}
-	if len(p.Servers) > 1 {
-		dial.Timeout = dialTimeout
+	dial := o.Dial
+	if d := (&net.Dialer{}); dial == nil {
+		if len(p.Servers) > 1 {
+			d.Timeout = dialTimeout
+		}
+		dial = d.DialContext
 	}
 	c.http = &http.Client{
-		Transport: &http.Transport{DialContext: dial.DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeader,
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeader,
 			TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // nobody else gets our proof
 	}

@@ -95,7 +95,7 @@ func refusal(server string, resp *http.Response, said string) *Error {
 		e.Kind, e.Reason, e.Cure = NoTicket, "it does not take our ticket (HTTP 401)", "ask its administrator whether it has a key for HTTP/ and the host's name as it stands in the URL"
 	case code == http.StatusForbidden:
 		e.Cure = "ask its administrator: hadoop.kms.proxyuser.* says who may act for others, its log what it had against this"
-	case code == http.StatusNotFound:
+	case code == http.StatusNotFound && e.Err.Error() == http.StatusText(code): // not a KMS's own words
 		e.Cure = "ask whether hadoop.security.key.provider.path ends with the KMS's path, usually /kms"
 	}
 	return e

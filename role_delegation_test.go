@@ -1,0 +1,72 @@
+package yarnd
+
+import (
+	"log/slog"
+	"net/http"
+	"os/user"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/spec"
+	"github.com/yarnd/yarnd/hadooprpc/conf"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/hdfs/hdfstest"
+	"github.com/yarnd/yarnd/hadooprpc/kms/kmstest"
+	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
+	"github.com/yarnd/yarnd/hadooprpc/token"
+)
+
+// An application master with its owner's keytab gets new tokens of the KMS too; that it is away does not keep HDFS's from
+// being replaced.
+func TestMasterGetsTokensOfKMS(t *testing.T) {
+	u, err := user.Current() // who owns what the fake has
+	if err != nil {
+		t.Fatal(err)
+	}
+	const service = "nn/127.0.0.1"
+	realm := &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
+	k := kmstest.Start(kmstest.Options{Realm: realm, RenewLife: time.Hour})
+	defer k.Close()
+	nn, err := hdfstest.Start(hdfstest.Options{Dir: t.TempDir(), KeyProvider: k.URI(), Transfer: hdfstest.Transfer{Protection: sasl.QOPConf}, Security: hadooptest.Options{
+		Kerberos: func() *gssapi.Acceptor { return realm.Acceptor(service) }, Service: service, QOPs: []sasl.QOP{sasl.QOPConf}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nn.Close()
+	var log strings.Builder
+	m := &master{
+		conf: conf.FromMap(map[string]string{"fs.defaultFS": nn.URL(), "hadoop.security.authentication": "kerberos", "hadoop.rpc.protection": "privacy",
+			"dfs.namenode.kerberos.principal": "nn/_HOST@EXAMPLE.COM", "dfs.data.transfer.protection": "privacy"}),
+		app: &spec.Application{User: u.Username},
+		who: login.With(u.Username, gssapi.Tickets{Issuer: realm, Client: u.Username}, nil),
+		log: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	if m.fs, err = hdfs.Open(t.Context(), m.conf, "", hdfs.Options{Login: m.who}); err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	s, err := m.source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok, ok := g.Tokens.Select(token.KindKMS); !ok || tok.Service != k.URI() || !slices.Equal(k.Tokens(), []string{u.Username + " for "}) {
+		t.Errorf("%v; it gave %v", g.Tokens, k.Tokens())
+	}
+	if left := time.Until(g.Until); left > time.Hour || left < 50*time.Minute {
+		t.Errorf("they end in %v", left)
+	}
+	k.SetTrouble(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	g, err = s.Get(t.Context())
+	if err != nil || len(g.Tokens.Tokens) != 1 || !strings.Contains(log.String(), "no new token for a KMS") || !strings.Contains(log.String(), k.URI()) {
+		t.Errorf("while it is away: %v, %v; it said %q", g.Tokens, err, log.String())
+	}
+}
