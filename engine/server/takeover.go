@@ -18,8 +18,8 @@ import (
 // back and say what they have. Nothing is given out meanwhile: it may be there already.
 type returning struct {
 	on       bool
-	met      bool      // the fleet, or a worker, has spoken to this scheduler: its address is known
-	began    time.Time // when that was first; before, when it took over
+	met      bool            // the fleet, or a worker, has spoken to this scheduler: its address is known
+	began    time.Time       // when that was first; before, when it took over
 	last     time.Time       // when one came back
 	expected map[string]bool // workers that were there and are not back
 }
