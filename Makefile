@@ -39,7 +39,7 @@ chaos-hadoop: build ## the same on Hadoop's own daemons, and what a lost node co
 	bin/chaos -hadoop ha -counts -for $(or $(FOR),30m) -seed $(or $(SEED),1)
 	bin/chaos -hadoop hasty -lost-node
 	bin/chaos -hadoop patient -lost-node
-	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 60m ./dockertest -run '^TestFaults$$'
+	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 60m ./dockertest -run '^TestFaults'
 	$(GO) test -tags 'hadoop chaos' -count=1 -v -timeout 120m ./dockertest/e2e -run '^TestChaos' -failovers $(or $(FAILOVERS),3)
 
 test-security: ## that nobody gets in: every port with every wrong certificate, secrets, floods, downgrades, fuzzing (minutes); FUZZ=10s

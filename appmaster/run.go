@@ -80,7 +80,7 @@ var ErrLeft = errors.New("the application master left the application to its nex
 // How long the steps of the end may take.
 const (
 	tailTimeout       = 5 * time.Second
-	removeTimeout     = 30 * time.Second
+	removeTimeout     = 2 * time.Minute // HDFS may be failing over
 	unregisterTimeout = time.Minute
 )
 

@@ -45,6 +45,36 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// The same of NameNodes that are two.
+func TestFaultsOfTwoNameNodes(t *testing.T) {
+	c := dockertest.Exclusive(t, "ha-nn")
+	ctx, cancel := context.WithTimeout(t.Context(), 3*faultTimeout)
+	defer cancel()
+	first, err := c.ActiveNN(ctx)
+	must(t, err)
+	second, gap, err := c.FailoverNN(ctx)
+	must(t, err)
+	must(t, c.AwaitHealth(ctx, faultTimeout))
+	third, err := c.SwitchNN(ctx)
+	must(t, err)
+	if second == first || third != first {
+		t.Errorf("active are %s, then %s, then %s", first, second, third)
+	}
+	t.Logf("%s took over from %s after %v", second, first, gap)
+	must(t, c.SafeMode(ctx, true))
+	must(t, c.Repair(ctx))
+	const dir = "/user/alice/safe-mode-test"
+	alice := c.Edge("alice")
+	alice.Must(t, "sh", "-c", "hadoop-java org.apache.hadoop.fs.FsShell -mkdir "+dir+" && hadoop-java org.apache.hadoop.fs.FsShell -rmdir "+dir)
+	for _, host := range []string{first, second} {
+		must(t, c.KillDaemon(ctx, host, layout.NameNode.Name))
+	}
+	if host, err := c.ActiveNN(ctx); err == nil {
+		t.Errorf("both are killed, and %s is active", host)
+	}
+	must(t, c.Repair(ctx))
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,65 +11,6 @@ import (
 
 	"github.com/yarnd/yarnd/dockertest/layout"
 )
-
-// haState asks a ResourceManager whether it is "ACTIVE" or "STANDBY". One that is alone is ACTIVE.
-func (c *Cluster) haState(ctx context.Context, host string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	var answer struct {
-		ClusterInfo struct {
-			HAState string `json:"haState"`
-		} `json:"clusterInfo"`
-	}
-	err := c.GetJSON(ctx, c.Web(host, layout.ResourceManager)+"/ws/v1/cluster/info", &answer)
-	return answer.ClusterInfo.HAState, err
-}
-
-// ActiveRM returns the host of the ResourceManager that is active, and an error while none is.
-func (c *Cluster) ActiveRM(ctx context.Context) (string, error) {
-	var all []error
-	for _, h := range c.spec.Composition.With(layout.ResourceManager) {
-		state, err := c.haState(ctx, h.Name)
-		if err == nil && state == "ACTIVE" {
-			return h.Name, nil
-		}
-		if err == nil {
-			err = fmt.Errorf("the ResourceManager on %s is %s", h.Name, state)
-		}
-		all = append(all, err)
-	}
-	return "", fmt.Errorf("no ResourceManager is active: %w", errors.Join(all...))
-}
-
-// AwaitActiveRM waits until a ResourceManager on another host than not is active, and returns its host.
-func (c *Cluster) AwaitActiveRM(ctx context.Context, not string) (string, error) {
-	for {
-		host, err := c.ActiveRM(ctx)
-		if err == nil && host != not {
-			return host, nil
-		}
-		if waited := pause(ctx, 2*poll); waited != nil {
-			return "", fmt.Errorf("%w: %w", waited, err)
-		}
-	}
-}
-
-// Failover kills the active ResourceManager, waits until the other one is active, and starts the killed one again, as a
-// standby. It returns the host of the new one, and how long there was none.
-func (c *Cluster) Failover(ctx context.Context) (active string, gap time.Duration, err error) {
-	old, err := c.ActiveRM(ctx)
-	if err != nil {
-		return "", 0, err
-	}
-	if err := c.KillDaemon(ctx, old, layout.ResourceManager.Name); err != nil {
-		return "", 0, err
-	}
-	killed := time.Now()
-	if active, err = c.AwaitActiveRM(ctx, old); err != nil {
-		return "", 0, err
-	}
-	return active, time.Since(killed), c.StartDaemon(ctx, old, layout.ResourceManager.Name)
-}
 
 // Decommission takes a NodeManager out of service. With grace above 0 its containers may run on for that long, and
 // application masters are told; otherwise they are killed. It holds until Recommission.

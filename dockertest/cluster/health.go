@@ -20,7 +20,7 @@ import (
 // lookTimeout bounds one look at one daemon.
 const lookTimeout = 5 * time.Second
 
-// Health returns nil when every daemon answers, the NameNode is out of safe mode with every DataNode alive, the
+// Health returns nil when every daemon answers, each NameNode is out of safe mode with every DataNode alive, the
 // ResourceManager sees every NodeManager running, and the homes exist; otherwise what is amiss. It waits for nothing.
 func (c *Cluster) Health(ctx context.Context) error {
 	look, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -94,16 +94,20 @@ func (c *Cluster) deadDaemons() error {
 	return errors.Join(all...)
 }
 
-// hdfsHealth asks the NameNodes in turn; one that is active and complete is enough.
+// hdfsHealth asks the NameNodes in turn; all must be complete, so that each can go on where another was, and one active.
 func (c *Cluster) hdfsHealth(ctx context.Context) error {
 	want := len(c.spec.Composition.With(layout.DataNode))
-	return c.any(layout.NameNode, func(web string) error {
-		state, err := c.nameNodeState(ctx, web)
+	for _, h := range c.spec.Composition.With(layout.NameNode) {
+		state, err := c.nameNodeState(ctx, c.Web(h.Name, layout.NameNode))
 		if err == nil && (state.FSState != "Operational" || state.NumLiveDataNodes != want) {
-			err = fmt.Errorf("the NameNode has state %+v; wanted Operational with %d live DataNodes", state, want)
+			err = fmt.Errorf("the NameNode on %s has state %+v; wanted Operational with %d live DataNodes", h.Name, state, want)
 		}
-		return err
-	})
+		if err != nil {
+			return err
+		}
+	}
+	_, err := c.ActiveNN(ctx)
+	return err
 }
 
 // nameNodeState is what a NameNode says of itself.

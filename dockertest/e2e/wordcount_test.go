@@ -236,12 +236,13 @@ func TestWordCountSurvives(t *testing.T) {
 
 func (a app) tasksDone(t *testing.T) int {
 	t.Helper()
-	n := 0
+	n, below := 0, false
 	for _, line := range strings.Split(a.must(t, "status"), "\n") {
 		fields := strings.Fields(line)
-		if len(fields) == 7 && fields[0] != "WORKERS" { // the row below WORKERS … DONE FAILED
+		if below && len(fields) == 7 { // WORKERS … DONE FAILED
 			n, _ = strconv.Atoi(fields[5])
 		}
+		below = len(fields) == 7 && fields[0] == "WORKERS"
 	}
 	return n
 }

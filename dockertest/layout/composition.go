@@ -100,7 +100,7 @@ func Expiring(name string, after time.Duration) Composition {
 // ten seconds.
 func All() []Composition {
 	return []Composition{
-		Simple(), SimpleVmem(), Placing(), HA(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second),
+		Simple(), SimpleVmem(), Placing(), HA(), HANameNodes(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second),
 		Secure(), SecureIntegrity(), SecureAuth(), SecureAES(), SecureHA(), ShortLived(), SecureKMS(),
 	}
 }

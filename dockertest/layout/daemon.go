@@ -23,7 +23,7 @@ type Daemon struct {
 	Service string
 }
 
-// The daemons of Hadoop itself; ZooKeeper, which ResourceManagers that are two need; and Kerberos' server.
+// The daemons of Hadoop itself; ZooKeeper, which ResourceManagers and NameNodes that are two need; and Kerberos' server.
 var (
 	NameNode = Daemon{
 		Name: "namenode", Main: "org.apache.hadoop.hdfs.server.namenode.NameNode", User: "hdfs", WebPort: 9870, Service: "nn",
@@ -44,11 +44,23 @@ var (
 		Name: "zookeeper", Main: "org.apache.zookeeper.server.ZooKeeperServerMain", User: "yarn",
 		Args: []string{"2181", "/data/yarn/zookeeper", "1000"},
 	}
+	// JournalNode keeps what the active one of several NameNodes writes.
+	JournalNode = Daemon{
+		Name: "journalnode", Main: "org.apache.hadoop.hdfs.qjournal.server.JournalNode", User: "hdfs", WebPort: 8480,
+	}
+	// FailoverController has the NameNode on its host be active when the other one is not. Code 2 says that it has its
+	// folder in ZooKeeper already.
+	FailoverController = Daemon{
+		Name: "zkfc", Main: failoverController, User: "hdfs", Port: 8019,
+		Prepare: "hadoop-java " + failoverController + " -formatZK -nonInteractive || [ $? = 2 ]",
+	}
 	// KDC is MIT's, which gives out Kerberos tickets. It has a realm's database made before it starts.
 	KDC = Daemon{
 		Name: "kdc", Main: "/usr/sbin/krb5kdc", Args: []string{"-n"}, User: "root", Port: 88, Prepare: BinDir + "/kdc-prepare",
 	}
 )
+
+const failoverController = "org.apache.hadoop.hdfs.tools.DFSZKFailoverController"
 
 // Pattern is the regular expression by which pgrep -f and pkill -f find this daemon's process in its host's process
 // table, and nothing else: it matches the JVM's flag, and not the command line of another pgrep that looks for it.

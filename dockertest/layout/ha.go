@@ -1,5 +1,7 @@
 package layout
 
+import "fmt"
+
 // HA is the cluster in which things fail: two ResourceManagers, of which either goes on where the other was (ZooKeeper
 // has their state), NodeManagers whose containers outlive them, preemption between the queues, nodes that can be
 // decommissioned, and on nm3 a small disk for containers. Keys of the application master's tokens roll every minute.
@@ -38,7 +40,12 @@ func SecureHA() Composition {
 }
 
 // awaitZooKeeper returns when ZooKeeper listens: a ResourceManager that does not find it ends.
-const awaitZooKeeper = `timeout 120 sh -c 'until python3 -c "import socket; socket.create_connection((\"zk\", 2181), 1)" 2>/dev/null; do sleep 0.2; done'`
+var awaitZooKeeper = awaitPort("zk", 2181, 120)
+
+// awaitPort is a shell command that returns when somebody listens there, or fails after so many seconds.
+func awaitPort(host string, port, seconds int) string {
+	return fmt.Sprintf(`timeout %d sh -c 'until python3 -c "import socket; socket.create_connection((\"%s\", %d), 1)" 2>/dev/null; do sleep 0.2; done'`, seconds, host, port)
+}
 
 func haYarnSite() Properties {
 	const rm, preemption = "yarn.resourcemanager.", "yarn.resourcemanager.monitor.capacity.preemption."

@@ -100,6 +100,10 @@ func checkConf(t *testing.T, c Composition, h Host) {
 	files := c.HostConf(h).Files()
 	yarn, core := site(t, files[YarnSite]), site(t, files[CoreSite])
 	queues := site(t, files[CapacityScheduler])
+	names := "hdfs://" + c.HostName(c.With(NameNode)[0]) + ":8020"
+	if len(c.With(NameNode)) > 1 {
+		names = "hdfs://" + NameService
+	}
 	attempts := "20"
 	if len(c.With(ResourceManager)) > 1 {
 		attempts = "1000"
@@ -111,7 +115,7 @@ func checkConf(t *testing.T, c Composition, h Host) {
 		{"attempts", yarn["yarn.resourcemanager.am.max-attempts"], attempts},
 		{"largest container", yarn["yarn.scheduler.maximum-allocation-mb"], "4096"},
 		{"node manager heartbeats are the default", yarn["yarn.resourcemanager.nodemanagers.heartbeat-interval-ms"], ""},
-		{"file system", core["fs.defaultFS"], "hdfs://" + c.HostName(c.With(NameNode)[0]) + ":8020"},
+		{"file system", core["fs.defaultFS"], names},
 		{"queues", queues["yarn.scheduler.capacity.root.queues"], "default,etl"},
 	} {
 		if want.got != want.want {

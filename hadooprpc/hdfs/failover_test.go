@@ -273,6 +273,27 @@ func TestNoNameNode(t *testing.T) {
 	}
 }
 
+// Without a time of the caller's an operation waits for a NameNode to take over, but only a little for an answer.
+func TestPairsPatience(t *testing.T) {
+	site := map[string]string{"dfs.nameservices": "NS1", "dfs.ha.namenodes.NS1": "nn1,nn2",
+		"dfs.namenode.rpc-address.NS1.nn1": "nn1:8020", "dfs.namenode.rpc-address.NS1.nn2": "nn2:8020"}
+	for _, tc := range []struct {
+		authority   string
+		given       time.Duration
+		all, answer time.Duration
+	}{
+		{"nn", 0, 20 * time.Second, 20 * time.Second}, {"ns1", 0, 2 * time.Minute, 5 * time.Second},
+		{"nn", time.Second, time.Second, time.Second}, {"ns1", time.Second, time.Second, 250 * time.Millisecond},
+	} {
+		r, err := newRemote(conf.FromMap(site), tc.authority, Options{Timeout: tc.given, User: "alice"})
+		must(t, err)
+		defer r.Close()
+		if r.timeout != tc.all || r.pool.dial.answer != tc.answer {
+			t.Errorf("%s, %v: %v, and %v for an answer", tc.authority, tc.given, r.timeout, r.pool.dial.answer)
+		}
+	}
+}
+
 // URLs have the nameservice as the configuration writes it: Java's NodeManagers, which are given them, know no other.
 func TestURLsOfNameservice(t *testing.T) {
 	_, fsys := openPair(t, active, standby)

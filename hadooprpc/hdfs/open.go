@@ -21,6 +21,12 @@ import (
 const (
 	defaultPort    = "8020"
 	defaultTimeout = 20 * time.Second
+	// failoverTimeout is defaultTimeout where NameNodes are several, of which none may be active for a while: a minute and
+	// more for one that hangs, as failover controllers are configured by default. Java's clients wait for longer than
+	// this (15 attempts with up to 15 s between them, dfs.client.failover.max.attempts).
+	failoverTimeout = 2 * time.Minute
+	// answerMost bounds answerTime.
+	answerMost = 5 * time.Second
 	// stallTime is how long a DataNode may neither take nor give a byte:
 	// Hadoop's dfs.client.socket-timeout and a little more.
 	stallTime = 65 * time.Second
@@ -36,9 +42,11 @@ type Options struct {
 	// or the account of the process, and whose the tokens are where we come
 	// with tokens. Only without Login.
 	User string
-	// Timeout bounds each operation on metadata, all its attempts together;
-	// 20 s when zero. A NameNode of several gets a part of that for each of its
-	// answers, so that one that hangs leaves time for the others.
+	// Timeout bounds each operation on metadata, all its attempts together; when
+	// zero that is 20 s, and two minutes where there are several NameNodes, of
+	// which one takes over from another meanwhile. Each of several gets a part of
+	// it for each of its answers, 5 s at most: one that hangs leaves time for the
+	// others.
 	Timeout time.Duration
 	// Dial makes all connections; nil is a plain TCP dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -156,6 +164,9 @@ func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Id
 	}
 	if r.timeout <= 0 {
 		r.timeout = defaultTimeout
+		if len(addresses) > 1 {
+			r.timeout = failoverTimeout
+		}
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -191,7 +202,7 @@ func answerTime(all time.Duration, nameNodes int) time.Duration {
 	if nameNodes == 1 {
 		return all
 	}
-	return all / time.Duration(2*nameNodes)
+	return min(all/time.Duration(2*nameNodes), answerMost)
 }
 
 // explicit reads a key that counts only when somebody set it: where nobody

@@ -20,7 +20,10 @@
 // the other phases by what they say of themselves (hadoop_master.go). With -lost-node all that is done is to take the
 // power from the node of the application master.
 //
+// Where NameNodes are two (ha-nn), HDFS being away is also one of them killed or stopped, or both changing their parts.
+//
 //	chaos -hadoop ha -counts -for 30m
+//	chaos -hadoop ha-nn -faults HDFS -for 10m
 //	chaos -hadoop hasty -lost-node
 //
 //	main.go     flags

@@ -75,6 +75,16 @@ func onNameNode(do func(*hadoop, context.Context, string, string) error) func(*h
 	return onEach(layout.NameNode, do)
 }
 
+func onActiveNameNode(do func(*hadoop, context.Context, string, string) error) func(*hadoop, context.Context) error {
+	return func(h *hadoop, ctx context.Context) error {
+		host, err := h.ActiveNN(ctx)
+		if err != nil {
+			return err
+		}
+		return do(h, ctx, host, layout.NameNode.Name)
+	}
+}
+
 func onDataNodes(do func(*hadoop, context.Context, string, string) error) func(*hadoop, context.Context) error {
 	return onEach(layout.DataNode, do)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/dockertest/layout"
@@ -33,18 +34,39 @@ var aways = []away{
 	{onDataNodes((*hadoop).KillDaemon), onDataNodes((*hadoop).StartDaemon), layout.DataNode, dataPort, ""},
 }
 
+// passes are more of them where there are two NameNodes: one is away, and the other goes on; or they change their parts.
+var passes = []away{
+	{onActiveNameNode((*hadoop).KillDaemon), onNameNode((*hadoop).StartDaemon), layout.NameNode, namePort, ""},
+	{ // it may end when it cannot write
+		onActiveNameNode((*hadoop).PauseDaemon),
+		func(h *hadoop, ctx context.Context) error { return h.Repair(ctx) }, layout.NameNode, namePort, "",
+	},
+	{
+		func(h *hadoop, ctx context.Context) error { _, err := h.SwitchNN(ctx); return err },
+		func(*hadoop, context.Context) error { return nil }, layout.NameNode, namePort, "",
+	},
+}
+
+// ways are those that this cluster has.
+func (h *hadoop) ways() []away {
+	if len(h.Composition().With(layout.NameNode)) < 2 {
+		return aways
+	}
+	return slices.Concat(aways, passes)
+}
+
 // noRoom has the client's home have no room.
 var noRoom = away{
 	func(h *hadoop, ctx context.Context) error { return h.SpaceQuota(ctx, "/user/"+onHadoop, 1) },
 	func(h *hadoop, ctx context.Context) error { return h.SpaceQuota(ctx, "/user/"+onHadoop, 0) }, layout.Daemon{}, 0, "QuotaExceededException",
 }
 
-func (h *hadoop) outages() int { return len(aways) }
+func (h *hadoop) outages() int { return len(h.ways()) }
 
 func (h *hadoop) outage(ctx context.Context, which int) (outage, error) {
 	o := &hadoopOutage{h: h, a: noRoom}
 	if which != fullHDFS {
-		o.a = aways[which]
+		o.a = h.ways()[which]
 	}
 	if err := o.a.begin(h, ctx); err != nil {
 		return nil, err
