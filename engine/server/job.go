@@ -30,6 +30,7 @@ type job struct {
 	published int // names of its tasks
 	// unused is for how long nobody has used it; the next scheduler knows of unusedSafe.
 	unused, unusedSafe time.Duration
+	carried            bool // it was in use when this scheduler took over
 
 	classes []graph.Class
 	chunks  []chunk // by first, without a gap

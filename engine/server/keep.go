@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -25,8 +24,9 @@ import (
 const defaultKeep = 24 * time.Hour
 
 const (
-	keepParts = 16          // it is recorded after each such part of Options.Keep for how long a job was not used
-	keepEvery = time.Minute // jobs are looked at so often, or more often where Options.Keep is short
+	keepParts   = 16          // it is recorded after each such part of Options.Keep for how long a job was not used
+	mostExpired = 100         // in one turn; the others wait for the next look
+	keepEvery   = time.Minute // jobs are looked at so often, or more often where Options.Keep is short
 )
 
 // use notes that the client whose request is being handled uses a job.
@@ -63,16 +63,16 @@ func (l *loop) expireJobs() {
 	}
 	first := l.keptAt.IsZero()
 	l.keptAt = l.now
-	if first || l.back.on {
+	if first || l.back.on || l.ledger != nil && l.ledger.away.Load() != nil { // what is let go of must be safe
 		return
 	}
 	since = min(since, 2*every) // whoever stopped this process for longer stopped its clients, too
-	used := l.usedJobs()
+	used, carries := l.usedJobs()
 	var over []*job
 	for id, j := range l.jobs {
 		switch {
 		case j.closed || j.holder != nil:
-		case used[id] || l.unfinished(j):
+		case used[id] || j.carried && carries || l.unfinished(j):
 			l.setUnused(j, 0)
 		case j.unused+since < l.opts.Keep:
 			l.setUnused(j, j.unused+since)
@@ -81,15 +81,26 @@ func (l *loop) expireJobs() {
 		}
 	}
 	slices.SortFunc(over, func(a, b *job) int { return cmp.Compare(a.id, b.id) })
-	for _, j := range over {
+	for _, j := range over[:min(len(over), mostExpired)] {
 		l.expire(j)
 	}
 }
 
-// usedJobs are those that sessions use.
-func (l *loop) usedJobs() map[graph.JobID]bool {
-	used := map[graph.JobID]bool{}
+// carry notes at a takeover which jobs were in use: by whom the scheduler before knew.
+func (l *loop) carry() {
+	for _, j := range l.jobs {
+		j.carried = j.unused == 0
+	}
 	for _, s := range l.sessions {
+		s.carries = true
+	}
+}
+
+// usedJobs are those that sessions use, of clients and of what workers run; carries, that somebody lives who may use what was
+// in use when this scheduler took over.
+func (l *loop) usedJobs() (used map[graph.JobID]bool, carries bool) {
+	used = map[graph.JobID]bool{}
+	look := func(s *session) {
 		s.latest = nil
 		for id := range s.uses {
 			if j := l.jobs[id]; j == nil || j.closed {
@@ -99,7 +110,19 @@ func (l *loop) usedJobs() map[graph.JobID]bool {
 			used[id] = true
 		}
 	}
-	return used
+	for _, s := range l.sessions {
+		look(s)
+		carries = carries || s.carries
+	}
+	for _, w := range l.workers {
+		for _, n := range w.nests {
+			if n.s != nil {
+				look(n.s)
+				carries = true // an actor has lived through more than one scheduler
+			}
+		}
+	}
+	return used, carries
 }
 
 // unfinished reports whether any task of a job has not ended.
@@ -112,14 +135,22 @@ func (l *loop) unfinished(j *job) bool {
 func (l *loop) expire(j *job) {
 	why := fmt.Sprintf("nobody has used its results for %v", l.opts.Keep)
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(l.names)) {
-		if p := l.names[name]; p.task.Job == j.id {
-			names = append(names, name)
-			l.takeBack(name, p, newSession(0, ""), 0)
+	if j.published > 0 {
+		for name, p := range l.names {
+			if p.task.Job == j.id {
+				names = append(names, name)
+			}
 		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		l.takeBack(name, l.names[name], newSession(0, ""), 0)
 	}
 	if n := len(names); n > 0 {
 		why += fmt.Sprintf("; %d published with it are gone, such as %q", n, names[0])
+		if j.quiet { // of whose end nobody hears otherwise
+			l.tell("job.closed", fmt.Sprint("job ", j.id), "%s", why)
+		}
 	}
 	l.closeJob(j, why)
 }

@@ -161,6 +161,74 @@ func TestPublishedIsKeptForAWhile(t *testing.T) {
 	}
 }
 
+// An actor, or a task that takes long, uses what it has looked up, as a client does.
+func TestJobsOfWhatWorkersRunAreKept(t *testing.T) {
+	l := newShelf(t, time.Hour)
+	alice, inside := l.client(1), newSession(2, "alice")
+	j := l.done(alice, "nightly")
+	l.cancelAll(j)
+	w := &worker{nests: map[sched.TaskAttempt]*nest{{}: {s: inside}, {Attempt: 1}: {}}}
+	l.workers[1] = w
+	if err := l.as(inside, &wire.Request{Body: &wire.Request_GetTask{GetTask: &wire.GetTask{Job: uint32(j.id)}}}); err != nil {
+		t.Fatal(err)
+	}
+	l.endSession(alice, "bye")
+	l.pass(10 * time.Hour)
+	if j.closed {
+		t.Fatal("it ended while a task used it")
+	}
+	clear(w.nests)
+	l.pass(time.Hour)
+	if !j.closed {
+		t.Error("it did not end")
+	}
+}
+
+// Who uses what is not known to the next scheduler: what was in use is, while anybody of then is there.
+func TestWhatWasInUseIsKept(t *testing.T) {
+	l := newShelf(t, time.Hour)
+	alice, bob := l.client(1), l.client(2)
+	j := l.done(alice, "nightly")
+	l.cancelAll(j)
+	old := l.done(alice, "older")
+	l.cancelAll(old)
+	l.endSession(alice, "bye")
+	old.unused = time.Minute // nobody did
+	l.carry()
+	l.pass(10 * time.Hour)
+	if j.closed || !old.closed {
+		t.Fatalf("closed: %v, and %v what nobody used", j.closed, old.closed)
+	}
+	l.endSession(bob, "bye")
+	l.pass(time.Hour)
+	if !j.closed {
+		t.Error("it did not end")
+	}
+}
+
+// While the journal cannot be written nothing ends: workers let go of results at once then, and the next scheduler may not
+// know of the end.
+func TestNothingEndsWhileTheJournalIsAway(t *testing.T) {
+	l := newShelf(t, time.Hour)
+	alice := l.client(1)
+	j := l.done(alice, "nightly")
+	l.cancelAll(j)
+	l.endSession(alice, "bye")
+	l.pass(30 * time.Minute)
+	why := "the disk says no"
+	l.ledger = &ledger{}
+	l.ledger.away.Store(&why)
+	l.pass(10 * time.Hour)
+	if j.closed || j.unused != 30*time.Minute {
+		t.Fatalf("closed %v, not used for %v", j.closed, j.unused)
+	}
+	l.ledger = nil
+	l.pass(30 * time.Minute)
+	if !j.closed {
+		t.Error("it did not end")
+	}
+}
+
 // A clock that jumps ends nothing, nor does a process that was stopped.
 func TestClockJumpsEndNoJob(t *testing.T) {
 	l := newShelf(t, time.Hour)
@@ -195,7 +263,7 @@ func TestUnusedOutlivesTheScheduler(t *testing.T) {
 				got := make(chan time.Duration, 1)
 				c.srv.loop.send(look(func(l *loop) {
 					for _, s := range l.sessions { // as if they had ended
-						s.uses, s.latest = nil, nil
+						s.uses, s.latest, s.carries = nil, nil, false
 					}
 					l.back.on, l.keptAt = false, l.now
 					for ; pass > 0; pass -= time.Minute {

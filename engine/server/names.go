@@ -24,7 +24,7 @@ func (l *loop) requestUnpublish(s *session, id uint64, name string) error {
 	}
 	p := l.names[name]
 	if p == nil {
-		return wire.Errorf(wire.NotFound, "nothing is published as %q", name)
+		return wire.Errorf(wire.NotFound, "nothing is published as %q; what nobody used for long has ended, which yarnd events says", name)
 	}
 	l.unpublish(name, p, s, id)
 	return nil
@@ -108,7 +108,7 @@ func (l *loop) takeBack(name string, p *publication, s *session, id uint64) {
 func (l *loop) lookup(name string, reply *wire.Reply) error {
 	p := l.names[name]
 	if p == nil {
-		return wire.Errorf(wire.NotFound, "nothing is published as %q", name)
+		return wire.Errorf(wire.NotFound, "nothing is published as %q; what nobody used for long has ended, which yarnd events says", name)
 	}
 	l.use(l.jobs[p.task.Job])
 	reply.Body = &wire.Reply_Name{Name: p.message(name)}

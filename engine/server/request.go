@@ -160,7 +160,7 @@ func (l *loop) requestOpen(s *session, m *wire.OpenJob, reply *wire.Reply) error
 			return err
 		}
 		if j = l.jobNames[m.Name]; j == nil && m.Attach {
-			return wire.Errorf(wire.NotFound, "there is no job named %q", m.Name)
+			return wire.Errorf(wire.NotFound, "there is no job named %q; one that nobody used for long has ended, which yarnd events says", m.Name)
 		}
 	case m.Attach:
 		return wire.Errorf(wire.Invalid, "attach to which job? Give a name or an id")

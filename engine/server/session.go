@@ -27,8 +27,9 @@ type session struct {
 	removed    []uint64          // its last requests that took names back (names.go)
 
 	// Of jobs that are not its own (keep.go):
-	uses   map[graph.JobID]bool
-	latest *job // the last that it was found to use; nil: it may be any
+	uses    map[graph.JobID]bool
+	carries bool // it may use more: the scheduler before this one knew
+	latest  *job // the last that it was found to use; nil: it may be any
 
 	// Of calls of actors (mail.go):
 	hash     uint64       // of token, once it was asked for: see caller

@@ -100,6 +100,7 @@ func (l *loop) settleTakeover(records int, took time.Duration) {
 			l.lookAtEnd(b)
 		}
 	}
+	l.carry()
 	l.back.on, l.back.began = true, l.now
 	l.tell("scheduler.restarted", "scheduler", "it took over %d jobs, %d sessions from the journal; %d workers are to come back", len(l.jobs), len(l.sessions), len(l.back.expected))
 	l.log.Info("took over from the journal", "records", records, "took", took, "jobs", len(l.jobs), "sessions", len(l.sessions), "workers", len(l.back.expected))

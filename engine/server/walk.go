@@ -129,8 +129,11 @@ func (s *snapshot) people() bool {
 	}
 	for _, e := range s.events {
 		s.put(0, &wire.Record{Body: &wire.Record_Event{Event: e}})
+		if !s.looked(1) {
+			return false
+		}
 	}
-	return s.looked(len(s.events))
+	return true
 }
 
 // allJobs says the jobs without their tasks.
