@@ -81,7 +81,7 @@ func roleOf(args []string) role {
 	if len(args) != 2 {
 		return nil
 	}
-	inContainer := os.Getenv("HADOOP_TOKEN_FILE_LOCATION") != "" && os.Getenv("CONTAINER_ID") != ""
+	inContainer := os.Getenv("HADOOP_TOKEN_FILE_LOCATION") != "" && os.Getenv("CONTAINER_ID") != "" && os.Getenv(executor.EnvTask) == "" // else it is a command
 	switch args[1] {
 	case "appmaster":
 		if inContainer || os.Getenv(edgeclient.LocalDirVar) != "" {

@@ -28,15 +28,25 @@ type member struct {
 	stop   context.CancelFunc
 }
 
-// join reads what the container was told, and gets its certificate. Each of copies is a file of tokens that is kept as new as the
-// container's.
-func join(ctx context.Context, log *slog.Logger, copies ...string) (*member, error) {
+// join reads what the container was told, and gets its certificate. Each of copies makes a file of tokens, "" is none, which is
+// kept as new as the container's; it is called once it is known that this is a container's process.
+func join(ctx context.Context, log *slog.Logger, copies ...func() (string, error)) (*member, error) {
 	if err := amclient.Lifeline(); err != nil {
 		return nil, err
 	}
 	launch, err := amclient.ReadLaunch()
 	if err != nil {
 		return nil, err
+	}
+	var files []string
+	for _, make := range copies {
+		file, err := make()
+		if err != nil {
+			return nil, err
+		}
+		if file != "" {
+			files = append(files, file)
+		}
 	}
 	id, err := amclient.Join(ctx, launch, amclient.Options{Locate: locate(launch), Log: log})
 	if err != nil {
@@ -53,7 +63,7 @@ func join(ctx context.Context, log *slog.Logger, copies ...string) (*member, err
 	}
 	renewing, stop := context.WithCancel(context.Background())
 	go amclient.KeepRenewed(renewing, am, id)
-	tokens := keepTokens(am, tokenFile(), copies...)
+	tokens := keepTokens(am, tokenFile(), files...)
 	return &member{launch: launch, id: id, am: am, bundle: bundle, stop: func() { stop(); tokens() }}, nil
 }
 

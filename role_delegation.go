@@ -41,31 +41,40 @@ type tokenSource struct {
 }
 
 // kms is the client of a KMS.
-func (m *master) kms(p kms.Provider) (delegate.KMS, error) { return kms.New(p, kms.As(m.who)), nil }
-
-// kmsAway tells of a KMS that gives no token: that it is away must not end the tokens for the others.
-func (m *master) kmsAway(p kms.Provider, err error) {
-	m.log.Warn("no new token for a KMS: what there is stays", "kms", p.Service, "err", err)
+func (m *master) kms(p kms.Provider) (delegate.KMS, error) {
+	o := kms.As(m.who)
+	o.Timeout = kmsPatience
+	return kms.New(p, o), nil
 }
+
+// kmsPatience is how long an application master waits for a KMS: it does so before it registers.
+const kmsPatience = 3 * time.Second
 
 // Get implements delegation.Source.
 func (s *tokenSource) Get(ctx context.Context) (delegation.Grant, error) {
 	all := s.Sources
 	all.FS = slices.Clone(all.FS)
+	var missing []error
+	all.Away = func(p kms.Provider, err error) {
+		s.m.log.Warn("no new token for a KMS: what there is stays", "kms", p.Service, "err", err)
+		missing = append(missing, fmt.Errorf("no token of %s: %w", p.Service, err))
+	}
 	for _, u := range s.m.app.FileSystems {
 		f, err := hdfs.Open(ctx, s.m.conf, u, hdfs.Options{Login: s.m.who, Logger: s.m.log})
 		if err != nil { // that the one is away must not end the tokens for the others
 			s.m.log.Warn("no new token for a file system: what there is stays", "url", u, "err", err)
+			missing = append(missing, fmt.Errorf("no token of %s: %w", u, err))
 			continue
 		}
 		defer f.Close()
 		all.Add(f)
 	}
+	// That one is away must not end the tokens for the others.
 	t, until, err := all.GetFor(ctx, s.m.who.User())
 	if err != nil {
 		return delegation.Grant{}, err
 	}
-	return delegation.Grant{Tokens: &t.Credentials, Until: until}, nil
+	return delegation.Grant{Tokens: &t.Credentials, Until: until, Missing: errors.Join(missing...)}, nil
 }
 
 // master is what an application master on YARN acts with.
@@ -107,7 +116,7 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 
 func (m *master) source() (*tokenSource, error) {
 	s := &tokenSource{m: m}
-	s.KMS, s.Away = m.kms, m.kmsAway
+	s.KMS = m.kms
 	s.Add(m.fs)
 	if !m.app.AsksTheCluster() {
 		return s, nil
@@ -200,7 +209,10 @@ func writeDelegated() (string, error) {
 		return "", err
 	}
 	_, err = f.Write(own.Append(nil, token.V0))
-	return f.Name(), errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name())
+	}
+	return f.Name(), err
 }
 
 // tokenFile is where this container's tokens are.

@@ -21,11 +21,7 @@ const (
 
 // worker is the role of the containers that run tasks.
 func worker(ctx context.Context, log *slog.Logger) error {
-	copies, err := tokensForCommands()
-	if err != nil {
-		return err
-	}
-	m, err := join(ctx, log, copies...)
+	m, err := join(ctx, log, tokensForCommands)
 	if err != nil {
 		return err
 	}
@@ -58,12 +54,12 @@ func worker(ctx context.Context, log *slog.Logger) error {
 
 // tokensForCommands has commands find the owner's delegation tokens, where there are any, in a file of their own: the container's
 // also has what is not theirs.
-func tokensForCommands() (files []string, err error) {
+func tokensForCommands() (string, error) {
 	file, err := writeDelegated()
 	if err != nil || file == "" {
-		return nil, err
+		return "", err
 	}
-	return []string{file}, os.Setenv(executor.EnvTokens, file)
+	return file, os.Setenv(executor.EnvTokens, file)
 }
 
 // namedAmounts returns a container's resources besides cores and memory.

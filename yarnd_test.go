@@ -35,16 +35,18 @@ func TestRoles(t *testing.T) {
 		container bool
 		local     bool
 		want      role
+		task      string
 	}{
-		{[]string{"./yarnd"}, true, false, nil},
-		{[]string{"./yarnd", "worker"}, true, false, worker},
-		{[]string{"./yarnd", "scheduler"}, true, false, scheduler},
-		{[]string{"./yarnd", "appmaster"}, true, false, appMaster},
-		{[]string{"./yarnd", "appmaster"}, false, true, appMaster},
-		{[]string{"./yarnd", "appmaster"}, false, false, nil},
-		{[]string{"./yarnd", "worker"}, false, true, nil},      // a program's own command
-		{[]string{"./yarnd", "worker", "x"}, true, false, nil}, // no role has arguments
-		{[]string{"./yarnd", "submit"}, true, false, nil},
+		{[]string{"./yarnd"}, true, false, nil, ""},
+		{[]string{"./yarnd", "worker"}, true, false, worker, ""},
+		{[]string{"./yarnd", "scheduler"}, true, false, scheduler, ""},
+		{[]string{"./yarnd", "appmaster"}, true, false, appMaster, ""},
+		{[]string{"./yarnd", "appmaster"}, false, true, appMaster, ""},
+		{[]string{"./yarnd", "appmaster"}, false, false, nil, ""},
+		{[]string{"./yarnd", "worker"}, false, true, nil, ""},      // a program's own command
+		{[]string{"./yarnd", "worker", "x"}, true, false, nil, ""}, // no role has arguments
+		{[]string{"./yarnd", "submit"}, true, false, nil, ""},
+		{[]string{"./prog", "worker"}, true, false, nil, "3/4"}, // a command that a worker runs, with its owner's tokens
 	} {
 		token, id, dir := "", "", ""
 		if x.container {
@@ -55,6 +57,7 @@ func TestRoles(t *testing.T) {
 		}
 		t.Setenv("HADOOP_TOKEN_FILE_LOCATION", token)
 		t.Setenv("CONTAINER_ID", id)
+		t.Setenv(executor.EnvTask, x.task)
 		t.Setenv(edgeclient.LocalDirVar, dir)
 		if got := roleOf(x.args); reflect.ValueOf(got).Pointer() != reflect.ValueOf(x.want).Pointer() {
 			t.Errorf("%v in container %v, local %v: another role", x.args, x.container, x.local)

@@ -12,6 +12,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/delegate"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/kms"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/token"
@@ -60,7 +61,10 @@ func (y *yarnCluster) delegate(ctx context.Context, n needs, renewer string) (*d
 	s, err := y.sources(ctx, n, d)
 	if err == nil {
 		err = y.call(ctx, "cannot get delegation tokens", func(ctx context.Context) (err error) {
-			if renewer == "" {
+			if renewer == "" { // that a KMS is away, or does not know us, must not end the other tokens
+				s.Away = func(p kms.Provider, err error) {
+					y.opts.Progress("warning: no new token of %s, what there is stays: %v", p.Service, err)
+				}
 				d.own, d.until, err = s.GetFor(ctx, y.user)
 			} else {
 				d.own, err = s.Get(ctx, renewer)

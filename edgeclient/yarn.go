@@ -138,14 +138,14 @@ func (y *yarnCluster) fault(what string, err error) error {
 	if errors.As(err, new(*Fault)) {
 		return err
 	}
+	if f := kmsFault(what, err); f != err {
+		return f
+	}
 	if f := loginFault(what, err); f != err {
 		return f
 	}
 	if errors.As(err, new(*hdfs.Error)) {
 		return fsFault(what, err)
-	}
-	if f := kmsFault(what, err); f != err {
-		return f
 	}
 	switch {
 	case errors.As(err, &rejected):

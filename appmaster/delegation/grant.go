@@ -13,6 +13,8 @@ import (
 type Grant struct {
 	Tokens *token.Credentials // delegated ones alone; not changed once they are here
 	Until  time.Time          // when the first of them ends; zero: nobody knows, or there are none
+	// Missing is who gave none: what there is of him stays, and may end before. nil: nobody.
+	Missing error
 }
 
 // Digest tells one set of tokens from another.
@@ -45,6 +47,11 @@ func retryIn(now, until time.Time) time.Duration {
 	return min(max(until.Sub(now)/8, Soon), latest/60)
 }
 
+// completeIn is how long to wait before those that are missing are asked for again, and with them all others anew.
+func completeIn(now, until time.Time) time.Duration {
+	return min(max(until.Sub(now)/8, Soon), latest/4)
+}
+
 // CheckIn is how long after now who has tokens that end at a time asks for newer ones: sooner and sooner, so that he has
 // asked in time whenever they come, and after they have ended still.
 func CheckIn(now, until time.Time) time.Duration {
@@ -71,7 +78,7 @@ func decode(b []byte) (Grant, error) {
 		return Grant{}, err
 	}
 	until, err := time.Parse(time.RFC3339, string(c.Secrets[secretUntil]))
-	return Grant{c.Delegated(), until}, err
+	return Grant{Tokens: c.Delegated(), Until: until}, err
 }
 
 // ErrNothing tells that a push has no token.

@@ -67,7 +67,7 @@ func (k *Keeper) Since() time.Time {
 // Stale tells that there is a source, and that the present ones are not of it: they are those of the submission.
 func (k *Keeper) Stale() bool { return k.opt.Source != nil && k.Since().IsZero() }
 
-// Trouble is why no new ones could be got the last time; nil: they could, or nobody tried.
+// Trouble is why no new ones, or not all, could be got the last time; nil: they could, or nobody tried.
 func (k *Keeper) Trouble() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -108,6 +108,9 @@ func (k *Keeper) Run(ctx context.Context) {
 	for {
 		k.mu.Lock()
 		wait := refreshIn(time.Now(), k.got, k.now.Until)
+		if k.now.Missing != nil {
+			wait = min(wait, completeIn(time.Now(), k.now.Until))
+		}
 		k.mu.Unlock()
 		for wall.Wait(ctx, time.Now().Add(wait), time.Now) {
 			err := k.refresh(ctx)
@@ -129,7 +132,9 @@ func (k *Keeper) Run(ctx context.Context) {
 func (k *Keeper) refresh(ctx context.Context) error {
 	g, err := k.opt.Source.Get(ctx)
 	k.mu.Lock()
-	k.bad = err
+	if k.bad = err; err == nil {
+		k.bad = g.Missing
+	}
 	k.mu.Unlock()
 	if err == nil {
 		k.take(g)

@@ -29,6 +29,7 @@ func tokens(services ...string) *token.Credentials {
 type issuer struct {
 	life  time.Duration
 	fail  int // so many times first
+	part  int // so many times it gives not all
 	began time.Time
 	asked []time.Duration
 }
@@ -41,7 +42,12 @@ func (s *issuer) Get(context.Context) (Grant, error) {
 	}
 	c := &token.Credentials{}
 	c.Add("nn", token.Token{Kind: token.KindHDFS, Service: "nn", Password: fmt.Appendf(nil, "%d", len(s.asked))})
-	return Grant{c, time.Now().Add(s.life)}, nil
+	g := Grant{Tokens: c, Until: time.Now().Add(s.life)}
+	if s.part > 0 {
+		s.part--
+		g.Missing = errors.New("the KMS is away")
+	}
+	return g, nil
 }
 
 // With a keytab there are new ones when three quarters of the time have passed, for ever, and the first at once.
@@ -50,7 +56,7 @@ func TestNewOnesComeInTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := &issuer{life: time.Hour, began: time.Now()}
 		told := 0
-		k := NewKeeper(Options{First: Grant{tokens("nn", "other"), time.Now().Add(-time.Minute)}, Source: s, Changed: func(g Grant) {
+		k := NewKeeper(Options{First: Grant{Tokens: tokens("nn", "other"), Until: time.Now().Add(-time.Minute)}, Source: s, Changed: func(g Grant) {
 			told++
 			if len(g.Tokens.Tokens) != 2 || string(g.Tokens.Tokens["nn"].Password) != fmt.Sprint(told) {
 				t.Errorf("change %d: %v", told, g.Tokens)
@@ -81,7 +87,7 @@ func TestTriedAgain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		s := &issuer{life: time.Hour, fail: 41, began: time.Now()}
-		k := NewKeeper(Options{First: Grant{tokens("nn"), time.Now().Add(5 * time.Minute)}, Source: s})
+		k := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: time.Now().Add(5 * time.Minute)}, Source: s})
 		if err := k.Begin(ctx); err == nil || k.Trouble() == nil || !k.Stale() {
 			t.Fatalf("%v, trouble %v", err, k.Trouble())
 		}
@@ -121,26 +127,47 @@ func (f files) List(context.Context) ([]string, error)       { return nil, nil }
 func (f files) Discard(_ context.Context, name string) error { delete(f, name); return nil }
 
 // What was pushed takes the place of what it is for, and the next attempt begins with it.
+// Where one gave none it is asked again, long before the others' end, and that is told; then things go their way.
+func TestMissingOnesComeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &issuer{life: 24 * time.Hour, part: 3, began: time.Now()}
+		k := NewKeeper(Options{First: Grant{Tokens: tokens("nn")}, Source: s})
+		if err := k.Begin(ctx); err != nil || k.Trouble() == nil {
+			t.Fatalf("%v, %v", err, k.Trouble())
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); k.Run(ctx) }()
+		time.Sleep(12 * time.Hour)
+		synctest.Wait()
+		if len(s.asked) != 4 || s.asked[3] > time.Hour || k.Trouble() != nil {
+			t.Errorf("asked at %v, %v", s.asked, k.Trouble())
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestPush(t *testing.T) {
 	ctx, dir, now := t.Context(), files{}, time.Now().Truncate(time.Second)
-	k := NewKeeper(Options{First: Grant{tokens("nn", "other"), now.Add(time.Minute)}, Files: dir})
+	k := NewKeeper(Options{First: Grant{Tokens: tokens("nn", "other"), Until: now.Add(time.Minute)}, Files: dir})
 	if err := k.Begin(ctx); err != nil {
 		t.Fatal(err)
 	}
 	k.Run(ctx) // comes back at once
-	if err := k.Push(ctx, Grant{&token.Credentials{}, now}); !errors.Is(err, ErrNothing) {
+	if err := k.Push(ctx, Grant{Tokens: &token.Credentials{}, Until: now}); !errors.Is(err, ErrNothing) {
 		t.Errorf("pushed nothing: %v", err)
 	}
 	newer := &token.Credentials{}
 	newer.Add("x", token.Token{Kind: token.KindHDFS, Service: "nn", Password: []byte("newer")})
 	before := Digest(k.Now().Tokens)
-	if err := k.Push(ctx, Grant{newer, now.Add(time.Hour)}); err != nil {
+	if err := k.Push(ctx, Grant{Tokens: newer, Until: now.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Equal(before, Digest(k.Now().Tokens)) {
 		t.Error("the digest is as it was")
 	}
-	next := NewKeeper(Options{First: Grant{tokens("nn", "other"), now.Add(time.Minute)}, Files: dir})
+	next := NewKeeper(Options{First: Grant{Tokens: tokens("nn", "other"), Until: now.Add(time.Minute)}, Files: dir})
 	if err := next.Begin(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -149,10 +176,10 @@ func TestPush(t *testing.T) {
 			t.Errorf("%s: %v until %v", name, g.Tokens, g.Until)
 		}
 	}
-	if err := k.Push(ctx, Grant{tokens("nn"), now.Add(time.Minute)}); err != nil || string(k.Now().Tokens.Tokens["nn"].Password) != "newer" {
+	if err := k.Push(ctx, Grant{Tokens: tokens("nn"), Until: now.Add(time.Minute)}); err != nil || string(k.Now().Tokens.Tokens["nn"].Password) != "newer" {
 		t.Errorf("those that end sooner took the place of others: %v", err)
 	}
-	later := NewKeeper(Options{First: Grant{tokens("nn"), now.Add(2 * time.Hour)}, Files: dir})
+	later := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: now.Add(2 * time.Hour)}, Files: dir})
 	if err := later.Begin(ctx); err != nil || string(later.Now().Tokens.Tokens["nn"].Password) != "nn" {
 		t.Errorf("older ones were taken: %v", err)
 	}

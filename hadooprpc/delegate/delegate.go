@@ -23,6 +23,8 @@ type Sources struct {
 	KMS func(kms.Provider) (KMS, error)
 	// Away hears of a KMS that gives or renews no token where the others' are wanted all the same. nil: its error is Get's.
 	Away func(kms.Provider, error)
+
+	skip map[string]bool // KMSs that have given none: asking them again would cost as much time again. nil: nobody asks again
 }
 
 // KMS gives tokens, as [kms.Client] does.
@@ -79,6 +81,9 @@ func (s Sources) get(ctx context.Context, renewer string, t *Tokens) error {
 		}
 	}
 	for _, p := range keys {
+		if s.skip[p.Service] {
+			continue
+		}
 		if err := s.getKMS(ctx, p, renewer, t); err != nil {
 			return err
 		}
@@ -101,12 +106,12 @@ func (s Sources) addKMS(ctx context.Context, f hdfs.Delegation, all []kms.Provid
 		return all, nil
 	}
 	uri, err := f.KeyProvider(ctx)
-	if err != nil {
+	if err != nil || s.skip[uri] {
 		return all, err
 	}
 	p, ok, err := kms.Parse(uri)
 	if err != nil {
-		return all, s.away(ctx, kms.Provider{Service: uri}, err)
+		return all, s.none(ctx, kms.Provider{Service: uri}, err)
 	}
 	if !ok || slices.ContainsFunc(all, func(q kms.Provider) bool { return q.Service == p.Service }) {
 		return all, nil
@@ -117,11 +122,11 @@ func (s Sources) addKMS(ctx context.Context, f hdfs.Delegation, all []kms.Provid
 func (s Sources) getKMS(ctx context.Context, p kms.Provider, renewer string, t *Tokens) error {
 	c, err := s.KMS(p)
 	if err != nil {
-		return s.away(ctx, p, err)
+		return s.none(ctx, p, err)
 	}
 	tok, err := c.DelegationToken(ctx, renewer)
 	if err != nil {
-		return s.away(ctx, p, err)
+		return s.none(ctx, p, err)
 	}
 	renew := func(ctx context.Context, tok token.Token) (time.Time, error) {
 		until, err := c.RenewToken(ctx, tok)
@@ -132,6 +137,14 @@ func (s Sources) getKMS(ctx context.Context, p kms.Provider, renewer string, t *
 	}
 	t.add(given{tok, renew, c.CancelToken})
 	return nil
+}
+
+// none notes that a KMS gave no token.
+func (s Sources) none(ctx context.Context, p kms.Provider, err error) error {
+	if s.skip != nil {
+		s.skip[p.Service] = true
+	}
+	return s.away(ctx, p, err)
 }
 
 // away is a KMS's error, unless somebody else hears of it.
@@ -147,6 +160,7 @@ func (s Sources) away(ctx context.Context, p kms.Provider, err error) error {
 // me. A token with a renewer could be submitted to YARN by no other than him: the ResourceManager renews what it gets, and
 // may not. It skips those without. When such end is learned from others, which are renewed once and cancelled.
 func (s Sources) GetFor(ctx context.Context, me string) (*Tokens, time.Time, error) {
+	s.skip = map[string]bool{}
 	probes, err := s.Get(ctx, me)
 	if err != nil {
 		return nil, time.Time{}, err

@@ -150,6 +150,10 @@ func TestKMS(t *testing.T) {
 	if left := time.Until(until); err != nil || left > time.Hour || left < 50*time.Minute || len(got.Credentials.Tokens) != 2 || len(heard) != 1 {
 		t.Errorf("none is renewed, somebody hears of it: %v, %v, heard %q", until, err, heard)
 	}
+	heard = nil
+	if got, _, err = s.GetFor(t.Context(), "alice"); err != nil || len(got.Credentials.Tokens) != 5 || len(heard) != 1 { // it was asked once
+		t.Errorf("%v, %v, heard %q", got, err, heard)
+	}
 	heard, s.KMS = nil, nil
 	if got, err = s.Get(t.Context(), "yarn"); err != nil || len(got.Credentials.Tokens) != 4 || len(heard) != 0 {
 		t.Errorf("none is asked: %v, %v", got, err)

@@ -115,12 +115,14 @@ func TestDelegation(t *testing.T) {
 // Where the keys are says the NameNode, else the configuration.
 func TestKeyProvider(t *testing.T) {
 	const theirs, ours = "kms://http@nn.example.com:9600/kms", "kms://http@conf.example.com:9600/kms"
-	named, silent := startFake(t, hdfstest.Options{KeyProvider: theirs}), startFake(t, hdfstest.Options{})
+	named, silent, none := startFake(t, hdfstest.Options{KeyProvider: theirs}), startFake(t, hdfstest.Options{OldNameNode: true}), startFake(t, hdfstest.Options{})
 	for _, c := range []struct {
 		fake *hdfstest.Cluster
 		set  map[string]string
 		want string
 	}{
+		{none, nil, ""},
+		{none, map[string]string{"hadoop.security.key.provider.path": ours}, ""}, // Hadoop's clients ask nobody either
 		{silent, nil, ""},
 		{silent, map[string]string{"hadoop.security.key.provider.path": " " + ours + "\n"}, ours},
 		{silent, map[string]string{"dfs.encryption.key.provider.uri": ours}, ours},

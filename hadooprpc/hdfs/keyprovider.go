@@ -20,7 +20,8 @@ func keyProviderOf(c *conf.Conf) (k keyProvider, err error) {
 	return k, err
 }
 
-// KeyProvider implements Delegation. The NameNode's word counts for more than the configuration's. Source:
+// KeyProvider implements Delegation. The NameNode's word counts for more than the configuration's, also where it is that there
+// is none; an old one says nothing. Source:
 // HdfsKMSUtil.getKeyProviderUri.
 func (r *remote) KeyProvider(ctx context.Context) (string, error) {
 	if r.keys.ignore {
@@ -30,8 +31,8 @@ func (r *remote) KeyProvider(ctx context.Context) (string, error) {
 	if err := r.rpc(ctx, "ask for the key provider of", "", "getServerDefaults", &nnpb.GetServerDefaultsRequest{}, &resp); err != nil {
 		return "", err
 	}
-	if uri := resp.GetServerDefaults().GetKeyProviderUri(); uri != "" {
-		return uri, nil
+	if d := resp.GetServerDefaults(); d != nil && d.KeyProviderUri != nil {
+		return d.GetKeyProviderUri(), nil
 	}
 	return r.keys.uri, nil
 }

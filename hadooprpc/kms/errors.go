@@ -92,11 +92,11 @@ func refusal(server string, resp *http.Response, said string) *Error {
 	case code >= 500:
 		e.Kind, e.Reason, e.Cure = Unreachable, fmt.Sprintf("it fails (HTTP %d)", code), "look at its log; or "+without
 	case code == http.StatusUnauthorized:
-		e.Kind, e.Reason, e.Cure = NoTicket, "it does not take our ticket (HTTP 401)", "ask its administrator whether it has a key for HTTP/ and the host's name as it stands in the URL"
+		e.Kind, e.Reason, e.Cure = NoTicket, "it does not take our ticket (HTTP 401)", "ask its administrator whether it has a key for HTTP/ and the host's name as it stands in the URL; or "+without
 	case code == http.StatusForbidden:
-		e.Cure = "ask its administrator: hadoop.kms.proxyuser.* says who may act for others, its log what it had against this"
+		e.Cure = "ask its administrator: hadoop.kms.proxyuser.* says who may act for others, its log what it had against this; or " + without
 	case code == http.StatusNotFound && e.Err.Error() == http.StatusText(code): // not a KMS's own words
-		e.Cure = "ask whether hadoop.security.key.provider.path ends with the KMS's path, usually /kms"
+		e.Cure = "ask whether hadoop.security.key.provider.path ends with the KMS's path, usually /kms; or " + without
 	}
 	return e
 }

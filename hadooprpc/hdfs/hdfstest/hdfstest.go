@@ -30,6 +30,8 @@ type Options struct {
 	Checksum string
 	// KeyProvider is the URI that the NameNode names for the keys of its encryption zones, of which it has none.
 	KeyProvider string
+	// OldNameNode is one that does not say whether there is a KeyProvider.
+	OldNameNode bool
 	// Logger hears about connections and calls at debug level. nil: nobody does.
 	Logger *slog.Logger
 }
@@ -45,7 +47,7 @@ type Cluster struct {
 	checksum uint32
 	secrets  secrets
 
-	keys       string // URI
+	keys       *string // URI
 	secure     bool
 	delegation delegation
 
@@ -89,7 +91,7 @@ func Start(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	host := cmp.Or(o.Host, "127.0.0.1")
-	c := &Cluster{dir: dir, tree: newTree(dir), transfer: o.Transfer, keys: o.KeyProvider, met: map[string]int{}}
+	c := &Cluster{dir: dir, tree: newTree(dir), transfer: o.Transfer, keys: keysOf(o), met: map[string]int{}}
 	if c.checksum, err = checksumType(o.Checksum); err != nil {
 		return nil, err
 	}
@@ -230,3 +232,11 @@ func (c *Cluster) Close() error {
 
 // StopDataNode ends one for good. The NameNode goes on naming it.
 func (c *Cluster) StopDataNode(i int) { c.data[i].close() }
+
+// keysOf is what the NameNode says of a key provider; nil: nothing.
+func keysOf(o Options) *string {
+	if o.OldNameNode {
+		return nil
+	}
+	return &o.KeyProvider
+}

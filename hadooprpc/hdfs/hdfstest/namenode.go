@@ -187,7 +187,7 @@ func (c *Cluster) defaults(*hadooptest.Call, *nnpb.GetServerDefaultsRequest) (*n
 	return &nnpb.GetServerDefaultsResponse{ServerDefaults: &nnpb.FsServerDefaults{
 		BlockSize: proto.Uint64(blockSize), BytesPerChecksum: proto.Uint32(chunkSize), WritePacketSize: proto.Uint32(64 << 10),
 		Replication: proto.Uint32(1), FileBufferSize: proto.Uint32(4096), EncryptDataTransfer: &c.transfer.Encrypt,
-		KeyProviderUri: &c.keys,
+		KeyProviderUri: c.keys,
 	}}, nil
 }
 
