@@ -46,13 +46,7 @@ func (c *Client) Stop(ctx context.Context, r Report, final, why string) (Report,
 	}
 	defer s.Close()
 	if err := s.Stop(ctx, final, why); err != nil {
-		// An application master that is killed in its last moment has told the cluster how it ended, and us nothing.
-		if CodeOf(err) == TimedOut {
-			err = c.unlessEnded(ctx, r.ID, err)
-		}
-		if err != nil {
-			return r, err
-		}
+		return r, err
 	}
 	last, err := c.Wait(ctx, r.ID, WaitFinished, 0)
 	if last.State.Ended() {
