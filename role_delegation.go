@@ -47,6 +47,10 @@ func (m *master) kms(p kms.Provider) (delegate.KMS, error) {
 	return kms.New(p, o), nil
 }
 
+// otherPatience is how long an operation of another file system than the application's may take there: it is before the
+// application master registers.
+const otherPatience = 5 * time.Second
+
 // kmsPatience is how long an application master waits for a KMS: it does so before it registers.
 const kmsPatience = 3 * time.Second
 
@@ -60,7 +64,7 @@ func (s *tokenSource) Get(ctx context.Context) (delegation.Grant, error) {
 		missing = append(missing, fmt.Errorf("no token of %s: %w", p.Service, err))
 	}
 	for _, u := range s.m.app.FileSystems {
-		f, err := hdfs.Open(ctx, s.m.conf, u, hdfs.Options{Login: s.m.who, Logger: s.m.log})
+		f, err := hdfs.Open(ctx, s.m.conf, u, hdfs.Options{Login: s.m.who, Timeout: otherPatience, Logger: s.m.log})
 		if err != nil { // that the one is away must not end the tokens for the others
 			s.m.log.Warn("no new token for a file system: what there is stays", "url", u, "err", err)
 			missing = append(missing, fmt.Errorf("no token of %s: %w", u, err))

@@ -164,6 +164,7 @@ func (l *loop) run(ctx context.Context, r provider.Registered, last *memory.Stat
 	for l.finish == nil {
 		select {
 		case ev := <-l.prov.Events():
+			l.watchTrust() // its first word after a silence is no reason to act by what passed meanwhile
 			if ad, ok := ev.(reconcile.Adopted); ok {
 				ad.Containers = l.adopt(ad.Containers)
 				ev = ad
@@ -266,7 +267,9 @@ func (l *loop) step(ev reconcile.Event) {
 		l.log.Debug("event", "event", fmt.Sprintf("%T%+v", ev, ev))
 	}
 	l.noteEvent(ev)
+	served := l.core.Served()
 	actions := l.core.Step(time.Since(l.began), ev)
+	l.forgetful = l.forgetful || l.core.Served() != served
 	l.notePools(reasonOf(ev))
 	if l.core.Ending() && !l.endKept { // what has been done must not be done again
 		l.endKept = true

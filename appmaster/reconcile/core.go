@@ -124,6 +124,8 @@ type Core struct {
 	attached bool          // a scheduler is there
 	began    time.Duration // when it came
 	told     time.Duration // when it said last whom it knows
+	served   int           // containers that it has known, in all
+	blindTo  int           // the youngest container when it became blind
 	blind    time.Duration // since when it knows but few of its workers; 0: it does know them
 	orphaned time.Duration // since when none is
 	clients  int

@@ -321,6 +321,7 @@ func TestShrinkAsksTheScheduler(t *testing.T) {
 	s.up("worker", "c1", "c2", "c3")
 	s.do(Allocated{"c4", "worker", "n"})
 	s.step(SchedulerAttached{})
+	s.step(Heard{IDs: []string{"c1", "c2", "c3"}})
 	s.step(Want{Pool: "worker", N: 1}, StopContainer{"c4"}, TellShrink{"worker", 1}) // what has not come up goes at once
 	s.now += time.Hour
 	s.step(Tick{}, ReleaseContainer{"c4"}, NoteExit{"c4", "worker", "n", StoppedByUs, StatusAborted, "its end was never reported"}, TellShrink{"worker", 1})

@@ -172,6 +172,9 @@ func (c *Core) hear(ev Heard) {
 		if !ct.present {
 			ct.pool.joined, ct.pool.unjoined = true, 0
 		}
+		if !ct.served {
+			c.served++
+		}
 		c.came(ct)
 		c.speaks(ct)
 		ct.heard, ct.served, ct.present = c.now, true, true

@@ -68,6 +68,9 @@ func (c *Core) shrink(p *pool) {
 	if p.spec.Role == spec.RoleWorker && c.now-c.orphaned < c.opt.OrphanGrace {
 		return // a scheduler may come back and know better
 	}
+	if p.spec.Role == spec.RoleScheduler && (choice[0].came || choice[0].taken) {
+		slices.Reverse(choice) // the youngest has taken over, or is about to, and fences the others
+	}
 	for _, ct := range choice {
 		if excess > 0 && ct.live() {
 			c.stop(ct)
@@ -82,8 +85,11 @@ func (c *Core) blank(ct *container) bool {
 	return (ct.state == Starting || ct.state == Running) && !ct.came && !ct.taken
 }
 
-// mute tells that a container which an earlier attempt had has not joined the scheduler, which is there and had the time to
-// hear of it: it waits on its node, or is out of reach.
+// mute tells that a container which an earlier attempt had, or which has its certificate, has not joined the scheduler, which is
+// there and had the time to hear of it: it waits on its node, or is out of reach.
 func (c *Core) mute(ct *container) bool {
-	return ct.state == Running && ct.taken && !ct.served && c.attached && c.now-max(ct.since, ct.heard) >= c.opt.VouchGrace
+	if ct.state != Running || ct.served || !c.attached {
+		return false
+	}
+	return ct.taken && c.now-max(ct.since, ct.heard) >= c.opt.VouchGrace || ct.came && c.now-max(ct.up, c.began) >= c.opt.SilentEnd
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/yarnd/yarnd/appmaster/spec"
 )
@@ -18,7 +19,8 @@ import (
 // taken for lost: it is not the worker then.
 //
 // Where most workers fall silent, on several nodes, it is the scheduler that hears nobody. They
-// live, with all that they have: nobody is replaced, or stopped, for BlindGrace.
+// live, with all that they have: nobody is replaced for BlindGrace, and while it hears of nobody
+// else nobody is stopped.
 //
 // A scheduler that was there and is out of reach for LoneGrace is silent too. The one in its place
 // takes over what it kept, and when that has attached, the first, which is fenced if it lives, is stopped.
@@ -69,21 +71,13 @@ func (c *Core) quiet(ct *container, why string) {
 // hearsNobody tells that the scheduler has lost most workers at once: it is its network that is broken, until the time in
 // which the cluster would have noticed otherwise.
 func (c *Core) hearsNobody(lost []*container) bool {
-	known, nodes := 0, map[string]bool{}
+	known, away, nodes := 0, 0, map[string]bool{}
 	for _, ct := range c.containers {
-		if ct.state == Running && ct.served && ct.pool.spec.Role == spec.RoleWorker {
-			known++
+		if ct.state != Running || !ct.served || ct.pool.spec.Role != spec.RoleWorker || c.blind != 0 && ct.order > c.blindTo {
+			continue // or it came since
 		}
-	}
-	away := 0
-	for _, ct := range c.sorted() {
-		if ct.silent && ct.live() && ct.served && ct.pool.spec.Role == spec.RoleWorker {
-			away++
-			nodes[ct.node] = true
-		}
-	}
-	for _, ct := range lost {
-		if ct.served {
+		known++
+		if ct.silent || slices.Contains(lost, ct) {
 			away++
 			nodes[ct.node] = true
 		}
@@ -93,7 +87,7 @@ func (c *Core) hearsNobody(lost []*container) bool {
 		return false
 	}
 	if c.blind == 0 {
-		c.blind = c.now
+		c.blind, c.blindTo = c.now, c.orders
 		c.do(NoteBlind{away, known})
 	}
 	if c.now-c.blind >= c.opt.BlindGrace {
@@ -140,12 +134,23 @@ func (c *Core) giveUpSilent() {
 	for _, ct := range c.sorted() {
 		switch {
 		case !ct.live():
-		case ct.silent && ct.pool.spec.Role == spec.RoleWorker && c.attached && c.told-ct.lost >= c.opt.SilentEnd:
+		case ct.silent && ct.pool.spec.Role == spec.RoleWorker && c.attached && c.told-ct.lost >= c.opt.SilentEnd &&
+			(c.hearsOf(ct) || c.told-ct.lost >= c.opt.BlindGrace):
 			c.stop(ct)
 		case c.lone(ct):
 			c.quiet(ct, "the scheduler is out of reach for "+c.opt.LoneGrace.String()+"; another takes over what it kept in the journal")
 		}
 	}
+}
+
+// hearsOf tells that the scheduler has heard of another worker since it lost one.
+func (c *Core) hearsOf(lost *container) bool {
+	for _, ct := range c.containers {
+		if ct != lost && ct.pool.spec.Role == spec.RoleWorker && ct.heard > lost.lost {
+			return true
+		}
+	}
+	return false
 }
 
 // lone tells that a scheduler which was there is out of reach for too long.

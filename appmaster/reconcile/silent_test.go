@@ -219,7 +219,7 @@ func TestWorkerThatNeverJoinsIsReplaced(t *testing.T) {
 		t.Fatal(acts)
 	}
 	s.up("worker", "c5", "c6") // these do not join either: it is not the workers
-	acts, _ := s.heard(150 * time.Second)
+	acts, _ := s.heard(610 * time.Second) // nobody else is heard of
 	if len(acts) != 2 || acts[0] != (StopContainer{"w"}) || acts[1] != (StopContainer{"c"}) {
 		t.Fatal(acts)
 	}
@@ -227,4 +227,79 @@ func TestWorkerThatNeverJoinsIsReplaced(t *testing.T) {
 	s.step(Completed{"c", 143, ""}, stopped("c", "worker", 143))
 	s.step(Heard{IDs: []string{"c5"}, All: true}, // it is, after all
 		NoteSilent{"c6", "the scheduler does not know it; another takes its place, and it is stopped in 2m0s unless it comes back"}, Ask{"worker", 1})
+}
+
+// Nobody is stopped while the scheduler hears of nobody else, until the cluster would have told of a lost node.
+func TestNobodyElseIsHeardOf(t *testing.T) {
+	s := tell(t, Options{Pools: workers(2)})
+	s.do(Tick{})
+	s.do(SchedulerAttached{})
+	for _, id := range []string{"c1", "c2"} { // on one node
+		s.do(Allocated{id, "worker", "n"})
+		s.do(Launched{id})
+		s.do(Came{id})
+	}
+	s.heard(time.Minute, "c1", "c2")
+	s.heard(10 * time.Minute)
+	if s.core.Stopping("c1") || s.core.Stopping("c2") || s.pool("worker").Asked != 2 {
+		t.Fatalf("%+v", s.core.Containers())
+	}
+	s.heard(time.Minute)
+	if !s.core.Stopping("c1") || !s.core.Stopping("c2") {
+		t.Errorf("%+v", s.core.Containers())
+	}
+}
+
+// Workers that come meanwhile do not show that a scheduler hears those of before.
+func TestNewcomersEndNoBlindness(t *testing.T) {
+	s := tell(t, Options{Pools: workers(4)})
+	s.do(Tick{})
+	s.do(SchedulerAttached{})
+	s.up("worker", "c1", "c2", "c3", "c4")
+	s.heard(time.Minute, "c1", "c2", "c3", "c4")
+	s.heard(time.Minute, "c1")
+	s.do(Want{Pool: "worker", N: 7})
+	s.up("worker", "c5", "c6", "c7")
+	if acts, _ := s.heard(5*time.Minute, "c1", "c5", "c6", "c7"); len(acts) != 0 {
+		t.Errorf("%#v", acts)
+	}
+}
+
+// A scheduler that comes back when the next one has its certificate is fenced, or about to be.
+func TestSchedulerComesBackTooLate(t *testing.T) {
+	s := tell(t, Options{Pools: both(0)})
+	s.do(Tick{})
+	s.up("scheduler", "s")
+	s.do(Heard{IDs: []string{"s"}})
+	s.do(SchedulerAttached{})
+	s.do(SchedulerDetached{})
+	s.now += 45 * time.Second
+	s.do(Tick{})
+	s.up("scheduler", "s2")
+	s.step(Heard{IDs: []string{"s"}}, NoteBack{"s"}, StopContainer{"s"})
+}
+
+// What never joined is stopped when it is too many.
+func TestShrinkOfWhatNeverJoined(t *testing.T) {
+	s := tell(t, Options{Pools: workers(1), SilentEnd: time.Hour})
+	s.do(Tick{})
+	s.do(SchedulerAttached{})
+	s.up("worker", "c")
+	s.heard(59 * time.Minute)
+	s.step(Want{Pool: "worker", N: 0}, TellShrink{"worker", 0})
+	s.now += time.Minute
+	s.step(Tick{}, StopContainer{"c"})
+}
+
+// That a container was known is for the next attempt.
+func TestServedIsRemembered(t *testing.T) {
+	s := tell(t, Options{Pools: workers(1)})
+	s.do(Tick{})
+	s.up("worker", "c")
+	before := s.core.Served()
+	s.do(Heard{IDs: []string{"c"}})
+	s.do(Heard{IDs: []string{"c"}})
+	if m := s.core.Memory().Containers; len(m) != 1 || !m[0].Served || s.core.Served() != before+1 {
+		t.Errorf("%+v, %d", m, s.core.Served())
+	}
 }

@@ -69,6 +69,9 @@ func (c *Core) Stopping(id string) bool {
 	return ct != nil && !ct.live()
 }
 
+// Served is how many containers the scheduler has known so far: which they are is in Memory.
+func (c *Core) Served() int { return c.served }
+
 // Ending tells whether the application is on its way out.
 func (c *Core) Ending() bool { return c.ending != nil }
 

@@ -68,11 +68,16 @@ func (l *loop) expireJobs() {
 	}
 	since = min(since, 2*every) // whoever stopped this process for longer stopped its clients, too
 	used, carries := l.usedJobs()
+	if !carries {
+		for _, j := range l.jobs {
+			j.carried = false
+		}
+	}
 	var over []*job
 	for id, j := range l.jobs {
 		switch {
 		case j.closed || j.holder != nil:
-		case used[id] || j.carried && carries || l.unfinished(j):
+		case used[id] || j.carried || l.unfinished(j):
 			l.setUnused(j, 0)
 		case j.unused+since < l.opts.Keep:
 			l.setUnused(j, j.unused+since)
@@ -118,7 +123,7 @@ func (l *loop) usedJobs() (used map[graph.JobID]bool, carries bool) {
 		for _, n := range w.nests {
 			if n.s != nil {
 				look(n.s)
-				carries = true // an actor has lived through more than one scheduler
+				carries = carries || n.carries
 			}
 		}
 	}

@@ -200,6 +200,12 @@ func TestWhatWasInUseIsKept(t *testing.T) {
 		t.Fatalf("closed: %v, and %v what nobody used", j.closed, old.closed)
 	}
 	l.endSession(bob, "bye")
+	l.workers[1] = &worker{nests: map[sched.TaskAttempt]*nest{{}: {s: newSession(3, "alice")}, {Attempt: 1}: {s: newSession(4, "alice"), carries: true}}}
+	l.pass(10 * time.Hour)
+	if j.closed {
+		t.Fatal("an actor of then is there")
+	}
+	delete(l.workers[1].nests, sched.TaskAttempt{Attempt: 1}) // the other one came later
 	l.pass(time.Hour)
 	if !j.closed {
 		t.Error("it did not end")

@@ -27,6 +27,8 @@ type nest struct {
 	stream uint32
 	s      *session             // nil before its Hello
 	own    map[graph.JobID]bool // jobs that it has opened
+	// carries says that it was there before this scheduler took over, as far as is known (keep.go).
+	carries bool
 
 	in     []byte // of a frame that is not complete, or cannot be handled yet
 	fresh  int    // bytes of it that were not said to be taken
@@ -73,7 +75,7 @@ func (l *loop) nested(w *worker, m *wire.Nested) {
 
 // beginNest begins a stream, if its attempt lives. old is the one before.
 func (l *loop) beginNest(w *worker, at sched.TaskAttempt, stream uint32, old *nest) *nest {
-	n := &nest{l: l, w: w, at: at, stream: stream, own: map[graph.JobID]bool{}}
+	n := &nest{l: l, w: w, at: at, stream: stream, own: map[graph.JobID]bool{}, carries: l.back.on || old != nil && old.carries}
 	switch {
 	case !l.core.Lives(w.id, at):
 		n.say(&wire.Nested{End: "the attempt of its task has ended", Code: uint32(wire.Refused)})

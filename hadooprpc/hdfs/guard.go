@@ -63,7 +63,7 @@ func (g *guard) connect(network, addr string, wait time.Duration, data bool) (ne
 	}
 	patience := g.answer
 	if data {
-		patience = g.timeout
+		patience = min(g.timeout, defaultTimeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -57,7 +57,7 @@ func (r *remote) openPipeline(ctx context.Context, b *nnpb.LocatedBlock, client 
 	if len(b.Locations) == 0 {
 		return nil, fmt.Errorf("block %d has no DataNode", b.Block.GetBlockId())
 	}
-	dialing, cancel := context.WithTimeout(ctx, r.timeout)
+	dialing, cancel := context.WithTimeout(ctx, min(r.timeout, defaultTimeout)) // there are others
 	defer cancel()
 	first := b.Locations[0]
 	conn, err := r.dialBlock(dialing, r.transferAddress(first), b.Token)

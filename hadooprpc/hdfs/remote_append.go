@@ -332,14 +332,16 @@ func (a *remoteAppender) keep() {
 			<-a.turn
 			return
 		case <-t.C:
-			// A lease that is lost shows when it matters, and a NameNode that is away may come back.
-			_ = a.fs.rpc(a.life, "append", a.path, "renewLease", &nnpb.RenewLeaseRequest{ClientName: &a.lease}, &nnpb.RenewLeaseResponse{})
 			select {
 			case a.turn <- struct{}{}:
 				a.beat()
 				<-a.turn
 			default: // it is busy: no need to show that it lives
 			}
+			// A lease that is lost shows when it matters, and a NameNode that is away may come back: the DataNodes do not wait for it.
+			ctx, cancel := context.WithTimeout(a.life, keepInterval)
+			_ = a.fs.rpc(ctx, "append", a.path, "renewLease", &nnpb.RenewLeaseRequest{ClientName: &a.lease}, &nnpb.RenewLeaseResponse{})
+			cancel()
 		}
 	}
 }
