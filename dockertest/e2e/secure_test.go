@@ -26,7 +26,7 @@ func secureMainJob(t *testing.T, composition string) {
 	alice = alice.Ticketed(t)
 	t.Log(alice.Run(t, "yarnd", "doctor").Stdout)
 	start := time.Now()
-	a := submit(t, alice, "--workers", "4", "--worker-memory", "256MiB", "--name", "secure job")
+	a := submit(t, alice, "--workers", "4", "--worker-memory", "512MiB", "--name", "secure job") // one runs a JVM
 	a.must(t, "wait", "--for", "workers:4")
 	t.Logf("4 workers after %v", time.Since(start).Round(time.Millisecond))
 	if rm := a.rm(t); rm.User != "alice" || rm.State != "RUNNING" {
@@ -34,6 +34,7 @@ func secureMainJob(t *testing.T, composition string) {
 	}
 	countWords(t, alice, a)
 
+	a.readsFiles(t)
 	there := alice.On("edge2").Ticketed(t)
 	there.Must(t, "sh", "-c", "rm -rf ~/.yarnd") // by the ticket alone
 	alice.Must(t, "later", "start", "--app", a.id, "answer", "200000")
@@ -52,6 +53,24 @@ func secureMainJob(t *testing.T, composition string) {
 		t.Errorf("after a graceful end the ResourceManager shows %+v", rm)
 	}
 	a.leftNothing(t)
+}
+
+// readsFiles has a command on a worker read a file of HDFS by Hadoop's own client, with its owner's tokens alone: no ticket is
+// there, the file of tokens is the owner's alone, and has nothing that is the application's own.
+func (a app) readsFiles(t *testing.T) {
+	t.Helper()
+	const file, text = "/user/alice/read-by-a-command", "what only alice may read"
+	if r := a.edge.RunInput(t, text, "sh", "-c", fsShell+" -put -f - "+file+" && "+fsShell+" -chmod 600 "+file); r.Code != 0 {
+		t.Fatal(r)
+	}
+	r := a.edge.Run(t, "yarnd", "exec", a.id, "--", "sh", "-c", "if klist -s; then echo a ticket is here; fi; "+layout.BinDir+"/hadoop-java org.apache.hadoop.fs.FsShell -cat "+file)
+	if r.Code != 0 || r.Stdout != text {
+		t.Errorf("a command cannot read its owner's file: %v", r)
+	}
+	mine := a.edge.Run(t, "yarnd", "exec", a.id, "--", "sh", "-c", `stat -c %a "$HADOOP_TOKEN_FILE_LOCATION"; grep -c -a -e yarnd "$HADOOP_TOKEN_FILE_LOCATION"`)
+	if mine.Stdout != "600\n0\n" {
+		t.Errorf("the file of tokens should be the owner's alone, and have nothing of yarnd's: %v", mine)
+	}
 }
 
 // countWords runs the word count on the application and compares it with what is counted without.
