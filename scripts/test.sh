@@ -48,9 +48,18 @@ race() { # the packages where goroutines meet; the detector needs a C compiler
 
 # The packages that the race detector watches run their tests there; here those that are others, or none, with it.
 plain() {
-	local racy failed=0 file names
+	local racy failed=0 said
 	racy=$(go list $(scripts/racy.sh)) || return
+	said=$(mktemp)
+	apart >"$said" 2>&1 &
 	go test -count=1 -timeout 15m $(go list ./... | grep -vxF "$racy") || failed=1
+	wait $! || failed=1
+	cat "$said"
+	rm -f "$said"
+	return $failed
+}
+apart() {
+	local failed=0 file names
 	for file in $(grep -lE --include='*_test.go' -r 'underRace|raceDetector|manySchedules' $(scripts/racy.sh) | grep -vE '/(no)?race_test.go$' | sort -u); do
 		names=$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t \*testing.*/\1/p' "$file" | paste -sd'|')
 		go test -count=1 -timeout 15m "$(dirname "$file")" -run "^($names)\$" || failed=1
