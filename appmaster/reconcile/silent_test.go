@@ -218,7 +218,7 @@ func TestWorkerThatNeverJoinsIsReplaced(t *testing.T) {
 	if acts, _ := s.heard(2 * time.Second); len(acts) != 3 || acts[2] != (Ask{"worker", 2}) {
 		t.Fatal(acts)
 	}
-	s.up("worker", "c5", "c6") // these do not join either: it is not the workers
+	s.up("worker", "c5", "c6")            // these do not join either: it is not the workers
 	acts, _ := s.heard(610 * time.Second) // nobody else is heard of
 	if len(acts) != 2 || acts[0] != (StopContainer{"w"}) || acts[1] != (StopContainer{"c"}) {
 		t.Fatal(acts)
