@@ -340,10 +340,15 @@ func (c *Core) pool(name string) *pool {
 
 // sorted returns the containers, oldest first: maps have no order, and the same
 // events must give the same actions.
-func (c *Core) sorted() []*container {
-	list := make([]*container, 0, len(c.containers))
+func (c *Core) sorted() []*container { return c.those(func(*container) bool { return true }) }
+
+// those is sorted, of those that are meant.
+func (c *Core) those(meant func(*container) bool) []*container {
+	var list []*container
 	for _, ct := range c.containers {
-		list = append(list, ct)
+		if meant(ct) {
+			list = append(list, ct)
+		}
 	}
 	slices.SortFunc(list, func(a, b *container) int { return cmp.Compare(a.order, b.order) })
 	return list

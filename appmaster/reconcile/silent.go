@@ -15,8 +15,8 @@ import (
 // it is stopped.
 //
 // A scheduler that has taken over gets VouchGrace to hear of its workers. A worker that has its
-// certificate has SilentEnd to join. Where the one in its place does not join either, neither is
-// taken for lost: it is not the worker then.
+// certificate has SilentEnd to join. Where the one in its place does not join either, that one is
+// not taken for lost: it is not the worker then.
 //
 // Where most workers fall silent, on several nodes, it is the scheduler that hears nobody. They
 // live, with all that they have: nobody is replaced for BlindGrace, and while it hears of nobody
@@ -38,12 +38,7 @@ func (c *Core) look() {
 	if !c.attached || c.ending != nil || c.now-c.began < c.opt.VouchGrace {
 		return
 	}
-	var lost []*container
-	for _, ct := range c.sorted() {
-		if !ct.silent && c.unknown(ct) {
-			lost = append(lost, ct)
-		}
-	}
+	lost := c.those(func(ct *container) bool { return !ct.silent && c.unknown(ct) })
 	if c.hearsNobody(lost) {
 		return
 	}
@@ -71,24 +66,24 @@ func (c *Core) quiet(ct *container, why string) {
 // hearsNobody tells that the scheduler has lost most workers at once: it is its network that is broken, until the time in
 // which the cluster would have noticed otherwise.
 func (c *Core) hearsNobody(lost []*container) bool {
-	known, away, nodes := 0, 0, map[string]bool{}
-	for _, ct := range c.containers {
-		if ct.state != Running || !ct.served || ct.pool.spec.Role != spec.RoleWorker || c.blind != 0 && ct.order > c.blindTo {
-			continue // or it came since
-		}
-		known++
-		if ct.silent || slices.Contains(lost, ct) {
+	counts := func(ct *container) bool { // and not what came since
+		return ct.state == Running && ct.served && ct.pool.spec.Role == spec.RoleWorker && (c.blind == 0 || ct.order <= c.blindTo)
+	}
+	known := c.those(counts)
+	away, nodes := 0, map[string]bool{}
+	for _, ct := range slices.Concat(lost, c.those(func(ct *container) bool { return ct.silent })) {
+		if counts(ct) {
 			away++
 			nodes[ct.node] = true
 		}
 	}
-	if 2*away <= known || len(nodes) < 2 {
+	if 2*away <= len(known) || len(nodes) < 2 {
 		c.blind = 0
 		return false
 	}
 	if c.blind == 0 {
 		c.blind, c.blindTo = c.now, c.orders
-		c.do(NoteBlind{away, known})
+		c.do(NoteBlind{away, len(known)})
 	}
 	if c.now-c.blind >= c.opt.BlindGrace {
 		return false
@@ -131,16 +126,18 @@ func (c *Core) speaks(ct *container) {
 // giveUpSilent stops workers that will not come back any more, and has another scheduler come where the one there was is out
 // of reach. It is done by the clock alone: what waited while this process was stopped, or served nobody, comes first.
 func (c *Core) giveUpSilent() {
-	for _, ct := range c.sorted() {
-		switch {
-		case !ct.live():
-		case ct.silent && ct.pool.spec.Role == spec.RoleWorker && c.attached && c.told-ct.lost >= c.opt.SilentEnd &&
-			(c.hearsOf(ct) || c.told-ct.lost >= c.opt.BlindGrace):
-			c.stop(ct)
-		case c.lone(ct):
-			c.quiet(ct, "the scheduler is out of reach for "+c.opt.LoneGrace.String()+"; another takes over what it kept in the journal")
-		}
+	for _, ct := range c.those(c.tooSilent) {
+		c.stop(ct)
 	}
+	for _, ct := range c.those(c.lone) {
+		c.quiet(ct, "the scheduler is out of reach for "+c.opt.LoneGrace.String()+"; another takes over what it kept in the journal")
+	}
+}
+
+// tooSilent tells that a worker will not come back any more.
+func (c *Core) tooSilent(ct *container) bool {
+	away := c.told - ct.lost
+	return ct.silent && ct.live() && ct.pool.spec.Role == spec.RoleWorker && c.attached && away >= c.opt.SilentEnd && (away >= c.opt.BlindGrace || c.hearsOf(ct))
 }
 
 // hearsOf tells that the scheduler has heard of another worker since it lost one.
@@ -161,9 +158,7 @@ func (c *Core) lone(ct *container) bool {
 
 // replaced stops schedulers in whose place another has attached.
 func (c *Core) replaced() {
-	for _, ct := range c.sorted() {
-		if ct.silent && ct.live() && ct.pool.spec.Role == spec.RoleScheduler {
-			c.stop(ct)
-		}
+	for _, ct := range c.those(func(ct *container) bool { return ct.silent && ct.live() && ct.pool.spec.Role == spec.RoleScheduler }) {
+		c.stop(ct)
 	}
 }

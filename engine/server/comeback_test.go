@@ -30,7 +30,10 @@ func TestDrainWaitsForTheReturn(t *testing.T) {
 	}
 	f := &fleet{}
 	second := start(t, Options{Journal: dir.Process(nil), Epoch: 2, Fleet: f, Return: 2 * time.Second})
-	time.Sleep(3 * time.Second) // the fleet hears of it late, and so do the workers
+	second.srv.loop.send(look(func(l *loop) { // the fleet hears of it late, and so do the workers
+		l.back.began = l.back.began.Add(-time.Hour)
+		l.lookForReturn()
+	}))
 	second.srv.Drain([]string{"w0", "w1"}, "retired by alice")
 	looked := make(chan bool, 1)
 	second.srv.loop.send(look(func(l *loop) { looked <- l.back.on && l.drains["w0"] != "" }))

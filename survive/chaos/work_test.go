@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -15,36 +16,38 @@ func testJobs() *jobs {
 
 // Work that never ends is lost, some time after the last fault, and what is known of it is told.
 func TestForgottenWorkIsLost(t *testing.T) {
-	j := testJobs()
-	began := make(chan struct{})
-	forgotten := work{"forgotten", time.Millisecond, func(_ *jobs, ctx context.Context, n int) (string, error) {
-		if n == 3 {
-			close(began)
-			<-ctx.Done()
-			return "", ctx.Err()
+	synctest.Test(t, func(t *testing.T) {
+		j := testJobs()
+		began := make(chan struct{})
+		forgotten := work{"forgotten", time.Millisecond, func(_ *jobs, ctx context.Context, n int) (string, error) {
+			if n == 3 {
+				close(began)
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+			return "right", nil
+		}}
+		j.wg.Go(func() { j.goOn(t.Context(), forgotten, "right") })
+		<-began
+		time.Sleep(2 * j.patience) // faults go on: a round may take as long as they do
+		if r := j.w.t.row(kinds[0].name); r.Lost != 0 {
+			t.Errorf("while faults go on %d are lost", r.Lost)
 		}
-		return "right", nil
-	}}
-	j.wg.Go(func() { j.goOn(t.Context(), forgotten, "right") })
-	<-began
-	time.Sleep(2 * j.patience) // faults go on: a round may take as long as they do
-	if r := j.w.t.row(kinds[0].name); r.Lost != 0 {
-		t.Errorf("while faults go on %d are lost", r.Lost)
-	}
-	j.last()
-	ended := make(chan error)
-	go func() { ended <- j.wait() }()
-	select {
-	case err := <-ended:
-		if err == nil || !strings.Contains(err.Error(), "nobody has a place for it") {
-			t.Errorf("what is said of it: %v", err)
+		j.last()
+		ended := make(chan error)
+		go func() { ended <- j.wait() }()
+		select {
+		case err := <-ended:
+			if err == nil || !strings.Contains(err.Error(), "nobody has a place for it") {
+				t.Errorf("what is said of it: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("it is waited for without end")
 		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("it is waited for without end")
-	}
-	if r := j.w.t.row(kinds[0].name); r.Lost != 1 || r.Changed != 0 {
-		t.Errorf("%d are lost, %d changed; want 1, 0", r.Lost, r.Changed)
-	}
+		if r := j.w.t.row(kinds[0].name); r.Lost != 1 || r.Changed != 0 {
+			t.Errorf("%d are lost, %d changed; want 1, 0", r.Lost, r.Changed)
+		}
+	})
 }
 
 // Who is interrupted has lost nothing.
@@ -78,24 +81,26 @@ func (b batch) Submitted(context.Context) (int, error) {
 
 // Tasks count when the scheduler has said that it has them.
 func TestAcknowledged(t *testing.T) {
-	j := testJobs()
-	b := batch{safe: make(chan struct{})}
-	done := make(chan error)
-	go func() { done <- j.acknowledged(t.Context(), b) }()
-	time.Sleep(20 * time.Millisecond)
-	j.mu.Lock()
-	if j.tasks != 0 {
-		t.Errorf("%d tasks count that are on their way", j.tasks)
-	}
-	j.mu.Unlock()
-	close(b.safe)
-	if err := <-done; err != nil || j.tasks != 3 {
-		t.Errorf("%v, %d tasks; want 3", err, j.tasks)
-	}
-	b.err = errors.New("the scheduler is gone")
-	if err := j.acknowledged(t.Context(), b); err == nil || j.tasks != 3 {
-		t.Errorf("%v, %d tasks; want an error, and 3", err, j.tasks)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		j := testJobs()
+		b := batch{safe: make(chan struct{})}
+		done := make(chan error)
+		go func() { done <- j.acknowledged(t.Context(), b) }()
+		synctest.Wait()
+		j.mu.Lock()
+		if j.tasks != 0 {
+			t.Errorf("%d tasks count that are on their way", j.tasks)
+		}
+		j.mu.Unlock()
+		close(b.safe)
+		if err := <-done; err != nil || j.tasks != 3 {
+			t.Errorf("%v, %d tasks; want 3", err, j.tasks)
+		}
+		b.err = errors.New("the scheduler is gone")
+		if err := j.acknowledged(t.Context(), b); err == nil || j.tasks != 3 {
+			t.Errorf("%v, %d tasks; want an error, and 3", err, j.tasks)
+		}
+	})
 }
 
 // Results of map tasks can be lost with their worker: those that are in the scheduler's journal cannot.
