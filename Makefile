@@ -1,6 +1,12 @@
 # yarnd. The two commands that matter: make demo, make test.
 
 GO      ?= go
+# Where the Go that is installed is older than go.mod's toolchain line, that one is taken: it
+# is the oldest without vulnerabilities that our code has in it. Where it cannot be had, and
+# with GOTOOLCHAIN=local, it is the one that is installed.
+ifndef GOTOOLCHAIN
+export GOTOOLCHAIN := $(shell GOTOOLCHAIN=auto $(GO) version >/dev/null 2>&1 && echo auto || echo local)
+endif
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 # Static binaries: they run on any node of a cluster, whatever its libc.

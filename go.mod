@@ -2,6 +2,8 @@ module github.com/yarnd/yarnd
 
 go 1.26.0
 
+toolchain go1.27.3
+
 require (
 	github.com/colinmarc/hdfs/v2 v2.4.0
 	github.com/fxamacker/cbor/v2 v2.10.0

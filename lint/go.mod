@@ -2,6 +2,8 @@ module github.com/yarnd/yarnd/lint
 
 go 1.26.7
 
+toolchain go1.27.3
+
 tool (
 	golang.org/x/vuln/cmd/govulncheck
 	honnef.co/go/tools/cmd/staticcheck
