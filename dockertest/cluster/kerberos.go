@@ -76,7 +76,7 @@ func (c *Cluster) asDaemon(ctx context.Context, h layout.Host, d layout.Daemon, 
 	return c.pipe(ctx, Command{Host: h.Name, User: d.User, Argv: argv, Stdin: stdin})
 }
 
-// homesMade is the file on the NameNode's host, beside its data, that says that the folders were made. To look is faster than a JVM.
+// homesMade is the file on the (first) NameNode's host, beside its data, that says that the folders were made. To look is faster than a JVM.
 const homesMade = "/data/dfs/homes-made"
 
 // homesTimeout bounds one JVM on a busy machine.

@@ -101,7 +101,7 @@ func Expiring(name string, after time.Duration) Composition {
 func All() []Composition {
 	return []Composition{
 		Simple(), SimpleVmem(), Placing(), HA(), HANameNodes(), Expiring("patient", 10*time.Minute), Expiring("hasty", 10*time.Second),
-		Secure(), SecureIntegrity(), SecureAuth(), SecureAES(), SecureHA(), ShortLived(), SecureKMS(),
+		Secure(), SecureIntegrity(), SecureAuth(), SecureAES(), SecureHA(), SecureHANameNodes(), ShortLived(), SecureKMS(),
 	}
 }
 

@@ -46,9 +46,10 @@ var (
 	}
 	// JournalNode keeps what the active one of several NameNodes writes.
 	JournalNode = Daemon{
-		Name: "journalnode", Main: "org.apache.hadoop.hdfs.qjournal.server.JournalNode", User: "hdfs", WebPort: 8480,
+		Name: "journalnode", Main: "org.apache.hadoop.hdfs.qjournal.server.JournalNode", User: "hdfs", WebPort: 8480, Service: "jn",
 	}
-	// FailoverController has the NameNode on its host be active when the other one is not. Code 2 says that it has its
+	// FailoverController has the NameNode on its host be active when the other one is not; with Kerberos it is known by
+	// that one's principal. Code 2 says that it has its
 	// folder in ZooKeeper already.
 	FailoverController = Daemon{
 		Name: "zkfc", Main: failoverController, User: "hdfs", Port: 8019,

@@ -32,8 +32,12 @@ func HA() Composition {
 
 // SecureHA is HA with Kerberos and everything encrypted. ZooKeeper believes everybody.
 func SecureHA() Composition {
-	c := Secured(HA(), "secure-ha", Realm("privacy"))
-	for _, h := range c.With(ResourceManager) { // principals have full names
+	return withFullRMNames(Secured(HA(), "secure-ha", Realm("privacy")))
+}
+
+// withFullRMNames gives c's ResourceManagers the names that their principals have.
+func withFullRMNames(c Composition) Composition {
+	for _, h := range c.With(ResourceManager) {
 		c.Conf[YarnSite]["yarn.resourcemanager.hostname."+h.Name] = c.HostName(h)
 	}
 	return c

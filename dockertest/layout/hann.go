@@ -1,6 +1,9 @@
 package layout
 
-import "maps"
+import (
+	"maps"
+	"time"
+)
 
 // NameService is what HDFS is called in a composition with two NameNodes. It has a capital, which Java's clients heed.
 const NameService = "NS1"
@@ -30,7 +33,20 @@ func HANameNodes() Composition {
 		// A NameNode that is stopped is given up after that, and not after 45 s.
 		"ha.health-monitor.rpc-timeout.ms": "10000",
 	})
-	c.Conf[HDFSSite] = haHDFSSite()
+	c.Conf[HDFSSite] = haHDFSSite(c)
+	return c
+}
+
+// RenewedEvery is how long delegation tokens of SecureHANameNodes last unless they are renewed.
+const RenewedEvery = 2 * time.Minute
+
+// SecureHANameNodes is HANameNodes with Kerberos and everything encrypted: NameNodes and ResourceManagers are two.
+// ZooKeeper believes everybody. Delegation tokens of HDFS last for a week, but must be renewed every other minute: a
+// ResourceManager, or an application with a keytab, does so while NameNodes come and go.
+func SecureHANameNodes() Composition {
+	c := withFullRMNames(Secured(HANameNodes(), "secure-ha-nn", Realm("privacy")))
+	c.Conf[HDFSSite] = haHDFSSite(c) // with the names that principals have
+	c.Conf[HDFSSite]["dfs.namenode.delegation.token.renew-interval"] = millis(RenewedEvery)
 	return c
 }
 
@@ -38,7 +54,8 @@ const unlessImage = "ls /data/dfs/name/current/fsimage_*[0-9] >/dev/null 2>&1 ||
 
 var bootstrap = "hadoop-java " + NameNode.Main + " -bootstrapStandby -force -nonInteractive"
 
-func haHDFSSite() Properties {
+// haHDFSSite is hdfs-site.xml of c, whose NameNodes are two; a NameNode's id is its host's short name.
+func haHDFSSite(c Composition) Properties {
 	const dfs, nn = "dfs.", "dfs.namenode."
 	p := Properties{
 		dfs + "nameservices":                                  NameService,
@@ -52,11 +69,11 @@ func haHDFSSite() Properties {
 		dfs + "ha.tail-edits.period": "2",
 		// The JournalNode takes nothing any more from who was active before.
 		dfs + "ha.fencing.methods": "shell(/bin/true)",
-		nn + "shared.edits.dir":    "qjournal://zk:8485/" + NameService,
+		nn + "shared.edits.dir":    "qjournal://" + first(c, JournalNode) + ":8485/" + NameService,
 	}
-	for _, id := range []string{"nn1", "nn2"} {
-		p[nn+"rpc-address."+NameService+"."+id] = id + ":8020"
-		p[nn+"http-address."+NameService+"."+id] = id + ":9870"
+	for _, h := range c.With(NameNode) {
+		p[nn+"rpc-address."+NameService+"."+h.Name] = c.HostName(h) + ":8020"
+		p[nn+"http-address."+NameService+"."+h.Name] = c.HostName(h) + ":9870"
 	}
 	return p
 }

@@ -218,6 +218,11 @@ func securityConf(c Composition, h Host) Conf {
 	}
 	maps.Copy(hdfs, k.login("dfs.namenode.kerberos.principal", "dfs.namenode.keytab.file", NameNode))
 	maps.Copy(hdfs, k.login("dfs.datanode.kerberos.principal", "dfs.datanode.keytab.file", DataNode))
+	if len(c.With(JournalNode)) > 0 {
+		maps.Copy(hdfs, k.login("dfs.journalnode.kerberos.principal", "dfs.journalnode.keytab.file", JournalNode))
+		// By it the NameNode that is not active reads what the other one wrote.
+		hdfs["dfs.journalnode.kerberos.internal.spnego.principal"] = "HTTP/_HOST@" + k.Realm
+	}
 	classes := ConfDir + "," + OwnDir + "," + LibDir + "/*"
 	yarn := Properties{
 		"yarn.acl.enable":            "true",
@@ -258,7 +263,7 @@ func securityConf(c Composition, h Host) Conf {
 
 // rules make the short names of accounts from principals.
 func (k *Kerberos) rules() string {
-	return fmt.Sprintf(`RULE:[2:$1@$0]([nd]n@%[1]s)s/.*/hdfs/
+	return fmt.Sprintf(`RULE:[2:$1@$0]([ndj]n@%[1]s)s/.*/hdfs/
 RULE:[2:$1@$0]([rn]m@%[1]s)s/.*/yarn/
 DEFAULT`, strings.ReplaceAll(k.Realm, ".", `\.`))
 }

@@ -16,7 +16,7 @@ func secured() []Composition {
 func TestProtectionIsAParameter(t *testing.T) {
 	want := map[string]string{
 		"secure": "privacy", "secure-ha": "privacy", "secure-integrity": "integrity", "secure-auth": "authentication", "secure-aes": "privacy",
-		"secure-short": "authentication", "secure-kms": "privacy",
+		"secure-short": "authentication", "secure-kms": "privacy", "secure-ha-nn": "privacy",
 	}
 	if len(secured()) != len(want) {
 		t.Errorf("%d compositions with Kerberos, want %d", len(secured()), len(want))
@@ -32,7 +32,7 @@ func TestProtectionIsAParameter(t *testing.T) {
 				{"encryption of blocks", hdfs["dfs.encrypt.data.transfer"], map[bool]string{true: "true", false: "false"}[want[c.Name] == "privacy" && c.Name != "secure-aes"]},
 				{"ciphers", hdfs["dfs.encrypt.data.transfer.cipher.suites"], map[bool]string{true: "AES/CTR/NoPadding"}[c.Name == "secure-aes"]},
 				{"WebHDFS, which would believe a user.name", core["hadoop.http.authentication.type"],
-					map[bool]string{true: "kerberos", false: ""}[h.Name == "nn"]},
+					map[bool]string{true: "kerberos", false: ""}[strings.HasPrefix(h.Name, "nn")]},
 				{"YARN's ACLs", yarn["yarn.acl.enable"], "true"},
 				{"YARN's administrators", yarn["yarn.admin.acl"], "yarn"},
 				{"queues' administrators", site(t, files[CapacityScheduler])["yarn.scheduler.capacity.root.acl_administer_queue"], "yarn"},
@@ -50,6 +50,7 @@ func TestEveryDaemonHasItsKeys(t *testing.T) {
 	names := map[string][3]string{ // file, principal, keytab
 		"nn":  {HDFSSite, "dfs.namenode.kerberos.principal", "dfs.namenode.keytab.file"},
 		"dn":  {HDFSSite, "dfs.datanode.kerberos.principal", "dfs.datanode.keytab.file"},
+		"jn":  {HDFSSite, "dfs.journalnode.kerberos.principal", "dfs.journalnode.keytab.file"},
 		"rm":  {YarnSite, "yarn.resourcemanager.principal", "yarn.resourcemanager.keytab"},
 		"nm":  {YarnSite, "yarn.nodemanager.principal", "yarn.nodemanager.keytab"},
 		"kms": {KMSSite, "hadoop.kms.authentication.kerberos.principal", "hadoop.kms.authentication.kerberos.keytab"},
@@ -93,8 +94,11 @@ func TestEveryDaemonHasItsKeys(t *testing.T) {
 func TestSecuredAddsAHost(t *testing.T) {
 	for _, c := range secured() {
 		plain := Simple()
-		if c.Name == "secure-ha" {
+		switch c.Name {
+		case "secure-ha":
 			plain = HA()
+		case "secure-ha-nn":
+			plain = HANameNodes()
 		}
 		for i, h := range plain.Hosts {
 			if c.Hosts[i].Name != h.Name {
@@ -105,10 +109,12 @@ func TestSecuredAddsAHost(t *testing.T) {
 			t.Errorf("%s: the KDC is on %+v, %v", c.Name, kdc, ok)
 		}
 	}
-	yarn := SecureHA().HostConf(SecureHA().Hosts[0])[YarnSite]
-	for _, rm := range []string{"rm1", "rm2"} {
-		if got := yarn["yarn.resourcemanager.hostname."+rm]; got != rm+".example.test" {
-			t.Errorf("%s is at %q: its principal has the full name", rm, got)
+	for _, c := range []Composition{SecureHA(), SecureHANameNodes()} {
+		yarn := c.HostConf(c.Hosts[0])[YarnSite]
+		for _, rm := range []string{"rm1", "rm2"} {
+			if got := yarn["yarn.resourcemanager.hostname."+rm]; got != rm+".example.test" {
+				t.Errorf("%s: %s is at %q: its principal has the full name", c.Name, rm, got)
+			}
 		}
 	}
 	if got := HA().HostConf(HA().Hosts[0])[YarnSite]["yarn.resourcemanager.hostname.rm1"]; got != "rm1" {
@@ -163,7 +169,7 @@ func TestAuthToLocal(t *testing.T) {
 		}
 		return ""
 	}
-	for service, want := range map[string]string{"nn": "hdfs", "dn": "hdfs", "rm": "yarn", "nm": "yarn", "HTTP": "", "xnn": ""} {
+	for service, want := range map[string]string{"nn": "hdfs", "dn": "hdfs", "jn": "hdfs", "rm": "yarn", "nm": "yarn", "HTTP": "", "xnn": ""} {
 		if got := short(service); got != want {
 			t.Errorf("%s is %q, want %q", service, got, want)
 		}
@@ -209,5 +215,30 @@ func TestTokensOfShortLivedEndSoon(t *testing.T) {
 			core["hadoop.proxyuser.yarn.hosts"] != "*" || yarn["yarn.resourcemanager.proxy-user-privileges.enabled"] != "true" {
 			t.Errorf("%s: %v", h.Name, hdfs)
 		}
+	}
+}
+
+// NameNodes and the JournalNode are asked for by the names that their principals have, by others as by one another.
+func TestTwoNameNodesHaveFullNames(t *testing.T) {
+	c := SecureHANameNodes()
+	for _, h := range c.Hosts {
+		hdfs := site(t, c.HostFiles(h)[HDFSSite])
+		for name, want := range map[string]string{
+			"dfs.namenode.rpc-address.NS1.nn1":                   "nn1.example.test:8020",
+			"dfs.namenode.rpc-address.NS1.nn2":                   "nn2.example.test:8020",
+			"dfs.namenode.http-address.NS1.nn2":                  "nn2.example.test:9870",
+			"dfs.namenode.shared.edits.dir":                      "qjournal://zk.example.test:8485/NS1",
+			"dfs.namenode.delegation.token.renew-interval":       "120000",
+			"dfs.journalnode.kerberos.principal":                 "jn/_HOST@EXAMPLE.TEST",
+			"dfs.journalnode.kerberos.internal.spnego.principal": "HTTP/_HOST@EXAMPLE.TEST",
+			"dfs.client.failover.proxy.provider.NS1":             HANameNodes().Conf[HDFSSite]["dfs.client.failover.proxy.provider.NS1"],
+		} {
+			if got := hdfs[name]; got != want || want == "" {
+				t.Errorf("%s: %s is %q, want %q", h.Name, name, got, want)
+			}
+		}
+	}
+	if got := HANameNodes().Conf[HDFSSite]["dfs.namenode.rpc-address.NS1.nn1"]; got != "nn1:8020" {
+		t.Errorf("without Kerberos it is %q", got)
 	}
 }
