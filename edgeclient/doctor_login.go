@@ -28,8 +28,9 @@ func (d *doctor) login(y *yarnCluster) bool {
 		d.warn("ticket", "it ends "+until(ends), next)
 	}
 	d.longLife(y)
-	if open := unprotected(y); len(open) > 0 {
-		d.warn("protection", exposed+strings.Join(open, ", and "), askToHide)
+	e := exposureOf(y)
+	if open := e.String(y.shipsKeytab()); open != "" {
+		d.warn("protection", exposed+open, e.cure())
 	}
 	return true
 }

@@ -4,27 +4,58 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 )
 
-// unprotected is what travels in clear on a cluster with Kerberos.
-func unprotected(y *yarnCluster) (open []string) {
-	if least, err := sasl.ParseProtection(y.conf.String("hadoop.rpc.protection", "authentication")); err == nil && least < sasl.QOPConf {
+// exposure is what others on the network can read on a cluster with Kerberos, by its configuration.
+type exposure struct {
+	rpc, files bool
+	privileged bool // files, because DataNodes have privileged ports, whatever else is configured
+}
+
+// exposureOf is that of a cluster. A value that says nothing is an error for whoever connects by it, and taken for the worst here.
+func exposureOf(y *yarnCluster) exposure {
+	least, err := sasl.ParseProtection(y.conf.String("hadoop.rpc.protection", "authentication"))
+	transfer, wrong := hdfs.TransferOf(y.conf)
+	return exposure{
+		rpc:        err != nil || least < sasl.QOPConf,
+		files:      wrong != nil || transfer.Protection() < sasl.QOPConf,
+		privileged: transfer.Privileged && transfer.Least == sasl.QOPConf && !transfer.Encrypt,
+	}
+}
+
+// String is empty where nothing can be read. With keytab, one is among the files.
+func (e exposure) String(keytab bool) string {
+	var open []string
+	if e.rpc {
 		open = append(open, "what is said to the ResourceManager and the NameNode, tokens included")
 	}
-	encrypted, err := y.conf.Bool("dfs.encrypt.data.transfer", false)
-	least, wrong := sasl.ParseProtection(y.conf.String("dfs.data.transfer.protection", "authentication"))
-	if err == nil && wrong == nil && !encrypted && least < sasl.QOPConf {
-		open = append(open, "the bytes of files")
+	files := "the bytes of files"
+	if keytab {
+		files += ", the keytab of --keytab among them, by which they are its principal until its password is changed"
 	}
-	return open
+	if e.files {
+		open = append(open, files)
+	}
+	return strings.Join(open, ", and ")
 }
 
 const (
 	exposed   = "others on the network can read "
 	askToHide = "Ask an administrator: hadoop.rpc.protection and dfs.data.transfer.protection should be privacy"
+	// askToMove is for DataNodes at privileged ports, with which Hadoop's clients agree on no protection.
+	askToMove = ", and dfs.datanode.address at no privileged port, or dfs.encrypt.data.transfer true"
 )
+
+// cure is whom to ask for what.
+func (e exposure) cure() string {
+	if e.privileged {
+		return askToHide + askToMove
+	}
+	return askToHide
+}
 
 // checkProtection warns of what others can read of an application on a cluster with Kerberos, or with strict refuses it.
 func (y *yarnCluster) checkProtection(strict bool) error {
@@ -34,13 +65,19 @@ func (y *yarnCluster) checkProtection(strict bool) error {
 		}
 		return nil
 	}
-	open := unprotected(y)
-	if len(open) == 0 {
+	e := exposureOf(y)
+	open := e.String(y.shipsKeytab())
+	switch {
+	case open == "":
 		return nil
+	case strict:
+		return &Fault{Code: Refused, What: "the cluster does not keep what is sent secret", Why: errors.New(exposed + open), Next: e.cure() + ", or submit without --strict"}
 	}
-	if strict {
-		return &Fault{Code: Refused, What: "the cluster does not keep what is sent secret", Why: errors.New(exposed + strings.Join(open, ", and ")), Next: askToHide + ", or submit without --strict"}
-	}
-	y.opts.Progress("warning: %s%s. %s", exposed, strings.Join(open, ", and "), askToHide)
+	y.opts.Progress("warning: %s%s. %s", exposed, open, e.cure())
 	return nil
+}
+
+// shipsKeytab tells whether an application gets the keytab.
+func (y *yarnCluster) shipsKeytab() bool {
+	return y.opts.Keytab != "" && ipc.Secure(y.conf) && y.who != nil && !y.who.Proxied()
 }

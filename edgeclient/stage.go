@@ -424,8 +424,21 @@ func fsFault(what string, err error) error {
 		return wrap(Refused, what, err, "Wait until the NameNode leaves safe mode, then try again")
 	case errors.Is(err, hdfs.ErrUnreachable):
 		return wrap(TimedOut, what, err, "Check that the NameNode runs and that HADOOP_CONF_DIR is that of your cluster")
+	case errors.Is(err, hdfs.ErrUnprotected):
+		return unprotectedFault(what, err)
 	case errors.Is(err, hdfs.ErrUnsupported):
 		return wrap(Refused, what, err, "Use an hdfs:// file system as fs.defaultFS")
 	}
 	return wrap(Internal, what, err, "See yarnd -v for more")
+}
+
+// unprotectedFault is of a file system that would be sent in clear what is to be protected: its own hint is the advice.
+func unprotectedFault(what string, err error) error {
+	e := (*hdfs.Error)(nil)
+	if !errors.As(err, &e) || e.Hint == "" {
+		return wrap(Refused, what, err, "Copy hdfs-site.xml from the cluster")
+	}
+	why := *e
+	why.Hint = ""
+	return wrap(Refused, what, &why, sentence(e.Hint))
 }

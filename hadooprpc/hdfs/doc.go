@@ -43,7 +43,8 @@
 //     not check who answers, and knows no tokens. Connections to NameNodes are
 //     authenticated and protected by our own RPC client (secure.go), those of
 //     FS.Append and FS.Open to DataNodes too (transfersecurity.go). Those of
-//     Create to DataNodes are the library's, and what it writes is right.
+//     Create to DataNodes are the library's, and what it writes is right;
+//     that it protects what it has to is asked for first (transfer.go).
 //
 // # Reading
 //

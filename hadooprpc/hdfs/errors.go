@@ -20,6 +20,7 @@ var (
 	ErrUnsupported = errors.New("file system is not supported")
 	ErrAuth        = errors.New("authentication failed")
 	ErrFenced      = errors.New("another process has taken over the file")
+	ErrUnprotected = errors.New("others on the network could read it")
 	ErrLength      = errors.New("file has not the length that was written")
 )
 

@@ -69,9 +69,14 @@ func (g *guard) connect(network, addr string, wait time.Duration, data bool) (ne
 	defer cancel()
 	var c net.Conn
 	var err error
-	if data || g.nameNode == nil {
+	if data && g.admits != nil {
+		err = g.admits(addr)
+	}
+	switch {
+	case err != nil:
+	case data || g.nameNode == nil:
 		c, err = g.dial(ctx, network, addr)
-	} else {
+	default:
 		c, err = g.nameNode(ctx, addr)
 	}
 	if err != nil {

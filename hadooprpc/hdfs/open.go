@@ -70,7 +70,11 @@ func Open(ctx context.Context, c *conf.Conf, rawURL string, opts Options) (FS, e
 		if err != nil {
 			return nil, err
 		}
-		if err := r.call(ctx, "connect to", "", func(*client, int) error { return nil }); err != nil {
+		err = r.call(ctx, "connect to", "", func(*client, int) error { return nil })
+		if err == nil && r.transfer.Encrypt { // a NameNode that has no key is told of before anything is sent
+			_, err = r.encryptionKey(ctx)
+		}
+		if err != nil {
 			r.Close()
 			return nil, err
 		}

@@ -31,7 +31,7 @@ type remote struct {
 	blockSize   int64
 	log         *slog.Logger
 	patience    time.Duration // with a DataNode that is read from; 0: firstPatience
-	transfer    transferSecurity
+	transfer    Transfer
 	who, own    *login.Identity // own: who, where Close ends it, or nil
 	service     login.Service
 	keys        keyProvider

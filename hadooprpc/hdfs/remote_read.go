@@ -213,7 +213,7 @@ func (f *remoteFile) connect(c *cursor, off, want int64) error {
 				return err
 			}
 		case stepConnect:
-			if f.fs.transfer.encrypt { // the NameNode's silence is not the DataNode's
+			if f.fs.transfer.Encrypt { // the NameNode's silence is not the DataNode's
 				if _, err := f.fs.encryptionKey(f.life); err != nil {
 					return err
 				}

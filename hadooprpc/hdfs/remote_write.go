@@ -136,6 +136,8 @@ func (w *remoteWriter) failed(err error) error {
 		w.err = &Error{Op: "write", Path: w.path, Err: context.Cause(w.ctx)}
 	case mapped != nil:
 		w.err = mapped
+	case errors.Is(w.client.guard.dataCause(), ErrUnprotected): // says itself what to do
+		w.err = w.client.guard.dataCause()
 	default:
 		if cause := w.client.guard.cause(); cause != nil {
 			err = cause

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 
 	"github.com/colinmarc/hdfs/v2"
@@ -70,22 +69,17 @@ func secured(o ipc.Options) func(ctx context.Context, addr string) (net.Conn, er
 
 // secure has connections authenticate as the configuration wants it.
 func (r *remote) secure(c *conf.Conf, rpc ipc.Options) (err error) {
-	if r.transfer.encrypt, err = c.Bool("dfs.encrypt.data.transfer", false); err != nil {
+	if r.transfer, err = TransferOf(c); err != nil {
 		return err
 	}
-	if !rpc.Secure {
-		return nil
+	if rpc.Secure {
+		r.pool.dial.nameNode = secured(rpc)
 	}
-	r.pool.dial.nameNode = secured(rpc)
-	protection := c.String("dfs.data.transfer.protection", "")
-	if protection == "" { // DataNodes have privileged ports then
-		return nil
-	}
-	if r.transfer.least, err = sasl.ParseProtection(protection); err != nil {
-		return fmt.Errorf("dfs.data.transfer.protection: %w", err)
+	if !r.transfer.Encrypt { // a key is taken at any port
+		r.pool.dial.admits = r.transfer.admits
 	}
 	r.pool.options.DataTransferProtection = map[sasl.QOP]string{sasl.QOPAuth: hdfs.DataTransferProtectionAuthentication,
-		sasl.QOPInt: hdfs.DataTransferProtectionIntegrity, sasl.QOPConf: hdfs.DataTransferProtectionPrivacy}[r.transfer.least]
+		sasl.QOPInt: hdfs.DataTransferProtectionIntegrity, sasl.QOPConf: hdfs.DataTransferProtectionPrivacy}[r.transfer.Protection()]
 	return nil
 }
 

@@ -45,12 +45,6 @@ const (
 
 var transferOffer = sasl.Offer{Method: sasl.Token, Mechanism: sasl.DigestMD5, Protocol: "hdfs", ServerID: "0"}
 
-// transferSecurity is how connections to DataNodes are protected.
-type transferSecurity struct {
-	encrypt bool     // by the NameNode's key
-	least   sasl.QOP // by the block's token; 0: not at all
-}
-
 // saslUnknownKey is DataTransferEncryptorStatus.ERROR_UNKNOWN_KEY: the NameNode has given out another key since.
 const saslUnknownKey = 1
 
@@ -89,7 +83,7 @@ func (r *remote) dialBlock(ctx context.Context, addr string, block *pb.Token) (n
 
 // transferExchange is the proof that a connection begins with; nil: with none.
 func (r *remote) transferExchange(ctx context.Context, peer net.Addr, block *pb.Token) (sasl.Exchange, error) {
-	if r.transfer.encrypt {
+	if r.transfer.Encrypt {
 		key, err := r.encryptionKey(ctx)
 		if err != nil {
 			return nil, err
@@ -99,15 +93,17 @@ func (r *remote) transferExchange(ctx context.Context, peer net.Addr, block *pb.
 			return sasl.NewDigest(transferOffer, user, key.GetEncryptionKey(), sasl.QOPConf), nil
 		}
 	}
-	tcp, _ := peer.(*net.TCPAddr)
-	if r.transfer.least == 0 || tcp != nil && tcp.Port < privileged {
+	if err := r.transfer.admits(peer.String()); err != nil {
+		return nil, err
+	}
+	if r.transfer.Least == 0 || isPrivileged(peer.String()) {
 		return nil, nil
 	}
-	m := sasl.TokenMechanism{Identifier: block.GetIdentifier(), Password: block.GetPassword(), MinQOP: r.transfer.least}
+	m := sasl.TokenMechanism{Identifier: block.GetIdentifier(), Password: block.GetPassword(), MinQOP: r.transfer.Least}
 	return m.Begin(transferOffer)
 }
 
-// encryptionKey is the NameNode's, kept until it is about to end; nil where data is not encrypted.
+// encryptionKey is the NameNode's, kept until it is about to end; nil where it has none, and data is encrypted otherwise.
 func (r *remote) encryptionKey(ctx context.Context) (*nnpb.DataEncryptionKey, error) {
 	r.keyMu.Lock()
 	defer r.keyMu.Unlock()
@@ -118,7 +114,9 @@ func (r *remote) encryptionKey(ctx context.Context) (*nnpb.DataEncryptionKey, er
 	if err := r.rpc(ctx, "get the data encryption key of", "", "getDataEncryptionKey", &nnpb.GetDataEncryptionKeyRequest{}, &resp); err != nil {
 		return nil, err
 	}
-	r.key = resp.GetDataEncryptionKey()
+	if r.key = resp.GetDataEncryptionKey(); r.key == nil {
+		return nil, r.unencrypted()
+	}
 	return r.key, nil
 }
 

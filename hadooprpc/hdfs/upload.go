@@ -74,7 +74,7 @@ func worthAnotherTry(ctx context.Context, err error) bool {
 		return false
 	}
 	for _, kind := range []error{fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, fs.ErrInvalid,
-		ErrQuota, ErrSafeMode, ErrNotDir, ErrIsDir, ErrUnreachable} {
+		ErrQuota, ErrSafeMode, ErrNotDir, ErrIsDir, ErrUnreachable, ErrUnprotected} {
 		if errors.Is(err, kind) {
 			return false
 		}
