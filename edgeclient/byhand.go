@@ -72,6 +72,8 @@ func (b *byHand) NewID(context.Context) (string, Resources, error) {
 
 func (b *byHand) Forget(string) {}
 
+func (*byHand) CheckTokens(context.Context, Request) error { return nil }
+
 func (b *byHand) Check(context.Context, Request, Resources) error {
 	return b.refuse("start an application on")
 }

@@ -26,6 +26,9 @@ type Cluster interface {
 	// Check refuses a request that the cluster can never satisfy: unknown queue,
 	// container too large. It changes nothing.
 	Check(ctx context.Context, r Request, largest Resources) error
+	// CheckTokens refuses a request for which the cluster would give no tokens,
+	// though it needs them. It leaves nothing there.
+	CheckTokens(ctx context.Context, r Request) error
 	// Submit starts the application master. When it fails the cluster knows no
 	// such application, or is told to end it; with Launch.Again the error may also be
 	// one that answers errors.Is for errUnknown. However often and from however many

@@ -28,7 +28,7 @@ type needs struct {
 }
 
 func (r Request) needs() needs {
-	return needs{r.FileSystems, r.Driver != "" || r.spreads(), r.Strict, true}
+	return needs{fileSystems: r.FileSystems, rm: r.Driver != "" || r.spreads(), strict: r.Strict}
 }
 
 // delegated are tokens by which an application acts for its owner. They are closed when they are neither renewed nor
@@ -112,11 +112,7 @@ func (y *yarnCluster) forSubmission(ctx context.Context, r Request, sc *pb.Appli
 	if !ipc.Secure(y.conf) {
 		return func(error) {}, nil
 	}
-	addrs, err := yarn.AddressesFromConf(y.conf)
-	if err != nil {
-		return nil, wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml")
-	}
-	renewer, err := renewerOf(y.conf.String("yarn.resourcemanager.principal", ""), addrs.Client)
+	renewer, err := y.renewer()
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +133,15 @@ func (y *yarnCluster) forSubmission(ctx context.Context, r Request, sc *pb.Appli
 		sc.CancelTokensWhenComplete = proto.Bool(false)
 	}
 	return done, nil
+}
+
+// renewer is who renews the tokens of what is submitted.
+func (y *yarnCluster) renewer() (string, error) {
+	addrs, err := yarn.AddressesFromConf(y.conf)
+	if err != nil {
+		return "", wrap(Usage, "cannot tell where the ResourceManager is", err, "Correct yarn-site.xml")
+	}
+	return renewerOf(y.conf.String("yarn.resourcemanager.principal", ""), addrs.Client)
 }
 
 // renewerOf is who renews tokens: the ResourceManager, whose principal may have _HOST for its host. Of several any will do,

@@ -224,7 +224,7 @@ func (d *doctor) files() {
 		return
 	}
 	if y, ok := d.client.cluster.(*yarnCluster); ok {
-		d.keys(y, f)
+		d.keys(y)
 	}
 	err = checkTarget(d.ctx, f)
 	if err == nil {

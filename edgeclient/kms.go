@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/yarnd/yarnd/hadooprpc/delegate"
-	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/kms"
 )
@@ -55,37 +54,53 @@ func kmsFault(what string, err error) error {
 	return &Fault{Code: code, What: what, Why: e.Plain(), Next: sentence(next)}
 }
 
-// keys looks at whether the KMS gives tokens, where the file system names one.
-func (d *doctor) keys(y *yarnCluster, f hdfs.FS) {
-	k, ok := f.(hdfs.Delegation)
-	if !ok || !ipc.Secure(y.conf) || !y.who.Ticketed() {
+// probeKMS gets a token of each KMS that the file systems of a submission name, and cancels it: who gives none, or says it in
+// clear where nobody may read it, is known before anything is uploaded. It tells which they are.
+func (y *yarnCluster) probeKMS(ctx context.Context, n needs) (asked []kms.Provider, err error) {
+	if !ipc.Secure(y.conf) || !y.who.Ticketed() {
+		return nil, nil
+	}
+	d := &delegated{}
+	defer d.close()
+	n.rm = false
+	s, err := y.sources(ctx, n, d)
+	if err != nil {
+		return nil, err
+	}
+	err = y.call(ctx, "cannot get a token for encryption zones", func(ctx context.Context) error {
+		asked, err = s.ProbeKMS(ctx)
+		return err
+	})
+	return asked, err
+}
+
+// CheckTokens makes sure of what a submission gets tokens by when everything has been uploaded.
+func (y *yarnCluster) CheckTokens(ctx context.Context, r Request) error {
+	if !ipc.Secure(y.conf) {
+		return nil
+	}
+	if _, err := y.renewer(); err != nil {
+		return err
+	}
+	n := r.needs()
+	n.warn = true
+	_, err := y.probeKMS(ctx, n)
+	return err
+}
+
+// keys looks at whether the KMS gives tokens, where a file system names one.
+func (d *doctor) keys(y *yarnCluster) {
+	const check = "encryption zones"
+	asked, err := y.probeKMS(d.ctx, d.request.needs())
+	if err != nil {
+		d.judge(check, err, nil)
 		return
 	}
-	const check = "encryption zones"
-	var p kms.Provider
-	err := y.call(d.ctx, "cannot get a token for encryption zones", func(ctx context.Context) error {
-		uri, err := k.KeyProvider(ctx)
-		if err == nil {
-			p, ok, err = kms.Parse(uri)
+	for _, p := range asked {
+		if !p.TLS {
+			d.warn(check, readable(p), askForTLS)
+			continue
 		}
-		if err != nil || !ok {
-			return err
-		}
-		c, err := y.openKMS(needs{strict: d.request.Strict})(p)
-		if err != nil {
-			return err
-		}
-		t, err := c.DelegationToken(ctx, "")
-		if err != nil {
-			return err
-		}
-		return c.CancelToken(ctx, t)
-	})
-	switch {
-	case err == nil && !ok: // there is no KMS
-	case err == nil && !p.TLS:
-		d.warn(check, readable(p), askForTLS)
-	default:
-		d.judge(check, err, func() string { return p.Service + " gives tokens" })
+		d.judge(check, nil, func() string { return p.Service + " gives tokens" })
 	}
 }

@@ -1,6 +1,7 @@
 package edgeclient
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -102,12 +103,8 @@ func TestDoctorLooksAtKMS(t *testing.T) {
 	} {
 		y, k, _ := encrypted(t, kmstest.Options{TLS: c.tls}, c.uri)
 		k.SetTrouble(c.does)
-		f, err := y.FS(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
 		d := &doctor{ctx: t.Context(), request: Request{Strict: c.strict}}
-		d.keys(y, f)
+		d.keys(y)
 		switch {
 		case c.verdict == "" && len(d.found) == 0:
 		case len(d.found) != 1 || d.found[0].Check != "encryption zones" || d.found[0].Verdict != c.verdict || !strings.Contains(d.found[0].Detail, c.text) || d.found[0].Next == "":
@@ -166,3 +163,41 @@ func TestNoTokenOfKMS(t *testing.T) {
 	}
 	d.close()
 }
+
+// What the KMS does not do is known before anything is uploaded, and leaves nothing behind.
+func TestSubmitLooksAtKMSFirst(t *testing.T) {
+	for what, c := range map[string]struct {
+		does   http.HandlerFunc
+		strict bool
+		code   Code
+		text   string
+	}{
+		"in clear":         {nil, false, OK, ""},
+		"in clear, strict": {nil, true, Refused, "or submit without --strict"},
+		"it refuses":       {http.NotFound, false, Auth, "cannot get a token for encryption zones: KMS http://"},
+	} {
+		y, k, said := encrypted(t, kmstest.Options{}, (*kmstest.Server).URI)
+		k.SetTrouble(c.does)
+		y.conf = y.conf.With(map[string]string{"yarn.resourcemanager.hostname": "127.0.0.1", "yarn.resourcemanager.principal": "yarn/_HOST@EXAMPLE.COM"})
+		steps := 0
+		client := &Client{cluster: willing{y}, opts: y.opts, onStep: func(step) { steps++ }}
+		err := client.preflight(t.Context(), Request{Strict: c.strict}, program{}, Resources{})
+		if CodeOf(err) != c.code || c.text != "" && (err == nil || !strings.Contains(err.Error(), c.text)) {
+			t.Errorf("%s: code %d: %v", what, CodeOf(err), err)
+		}
+		if warned := slices.ContainsFunc(*said, func(s string) bool {
+			return strings.HasPrefix(s, "warning: others on the network can read the token of")
+		}); warned == c.strict || len(k.Tokens()) != 0 || steps != 0 {
+			t.Errorf("%s: said %q, left %q, %d steps", what, *said, k.Tokens(), steps)
+		}
+		y.conf = y.conf.With(map[string]string{"yarn.resourcemanager.principal": ""})
+		if err := y.CheckTokens(t.Context(), Request{}); CodeOf(err) != Usage || !strings.Contains(err.Error(), "yarn.resourcemanager.principal is not set") {
+			t.Errorf("%s, nobody to renew tokens: %v", what, err)
+		}
+	}
+}
+
+// willing is a cluster whose ResourceManager has no objections.
+type willing struct{ *yarnCluster }
+
+func (willing) Check(context.Context, Request, Resources) error { return nil }

@@ -84,6 +84,9 @@ func (l *localCluster) dir(id string, names ...string) string {
 
 // Check looks at what this machine can be asked about: its interfaces, and whether
 // so many processes find a port.
+// CheckTokens: nobody needs any here.
+func (*localCluster) CheckTokens(context.Context, Request) error { return nil }
+
 func (l *localCluster) Check(_ context.Context, r Request, _ Resources) error {
 	if _, err := listen.Host(spec.Listen{Interface: r.Interface}); err != nil {
 		return usagef("Use the name of an interface of this machine, or leave --interface away", "%v", err)

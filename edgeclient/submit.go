@@ -95,7 +95,10 @@ func (c *Client) preflight(ctx context.Context, r Request, p program, largest Re
 	if err != nil {
 		return err
 	}
-	return checkTarget(ctx, f)
+	if err := checkTarget(ctx, f); err != nil {
+		return err
+	}
+	return c.cluster.CheckTokens(ctx, r)
 }
 
 // launch stages and submits an application under an id, and on failure removes what it

@@ -34,11 +34,13 @@ func (s *stage) NewID(context.Context) (string, Resources, error) {
 }
 func (s *stage) Forget(id string)                                { s.forgotten = append(s.forgotten, id) }
 func (s *stage) Check(context.Context, Request, Resources) error { return s.checkErr }
-func (s *stage) FS(context.Context) (hdfs.FS, error)             { return s.fs, nil }
-func (s *stage) Site() ([]byte, error)                           { return []byte("<configuration/>"), nil }
-func (s *stage) Env() map[string]string                          { return map[string]string{"HADOOP_CONF_DIR": "."} }
-func (s *stage) Realm() string                                   { return "" }
-func (s *stage) VmRatio() float64                                { return 0 }
+
+func (*stage) CheckTokens(context.Context, Request) error { return nil }
+func (s *stage) FS(context.Context) (hdfs.FS, error)      { return s.fs, nil }
+func (s *stage) Site() ([]byte, error)                    { return []byte("<configuration/>"), nil }
+func (s *stage) Env() map[string]string                   { return map[string]string{"HADOOP_CONF_DIR": "."} }
+func (s *stage) Realm() string                            { return "" }
+func (s *stage) VmRatio() float64                         { return 0 }
 func (s *stage) Submit(_ context.Context, l Launch) error {
 	if s.onSubmit != nil {
 		s.onSubmit(l)

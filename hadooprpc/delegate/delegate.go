@@ -100,6 +100,23 @@ func (s Sources) get(ctx context.Context, renewer string, t *Tokens) error {
 	return nil
 }
 
+// ProbeKMS gets a token of each KMS that the file systems name, and cancels them at once. It tells which they are; its error is
+// the first that gives none.
+func (s Sources) ProbeKMS(ctx context.Context) (asked []kms.Provider, err error) {
+	for _, f := range s.FS {
+		if asked, err = s.addKMS(ctx, f, asked); err != nil {
+			return asked, err
+		}
+	}
+	t := &Tokens{}
+	for _, p := range asked {
+		if err = s.getKMS(ctx, p, "", t); err != nil {
+			break
+		}
+	}
+	return asked, errors.Join(err, t.Cancel(ctx))
+}
+
 // addKMS adds the KMS of a file system, if there is one that is not there yet: several file systems may have the same.
 func (s Sources) addKMS(ctx context.Context, f hdfs.Delegation, all []kms.Provider) ([]kms.Provider, error) {
 	if s.KMS == nil {
