@@ -44,7 +44,7 @@ func (c *Core) Avoided() (list []AvoidView) {
 
 // strikes tells whether an end speaks against its node.
 func (ct *container) strikes(cause Cause, status int32) bool {
-	if ct.well || ct.served && killed(cause, status) {
+	if ct.well || ct.cameUp() && killed(cause, status) {
 		return false
 	}
 	switch cause {

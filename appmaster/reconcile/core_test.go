@@ -187,7 +187,7 @@ func TestBlame(t *testing.T) {
 	} {
 		s := tell(t, Options{Pools: workers(1)})
 		s.do(Tick{})
-		s.up("worker", "c1")
+		s.wait("worker", "c1")
 		s.do(Completed{"c1", status, ""})
 		if got := s.pool("worker").Failures == 1; got != blame {
 			t.Errorf("status %d: counted %v, want %v", status, got, blame)
@@ -219,7 +219,7 @@ func TestKilledFromOutsideIsNoCrashLoop(t *testing.T) {
 			id := fmt.Sprint(pool, i)
 			s.up(pool, id)
 			s.do(Heard{IDs: []string{id}})
-			s.do(Completed{id, []int32{137, 143}[i%2], ""})
+			s.do(Completed{id, []int32{137, 143, 0}[i%3], ""}) // 0: by SIGTERM
 			if p := s.pool(pool); p.Failures != 0 || p.HeldFor != time.Second || s.core.Ending() {
 				t.Fatalf("kill %d: %+v", i, p)
 			}
@@ -227,12 +227,27 @@ func TestKilledFromOutsideIsNoCrashLoop(t *testing.T) {
 		s.now += time.Second
 		s.do(Tick{})
 	}
+	for i, status := range []int32{137, 143, 0} { // a worker that has its certificate, and of which nobody has told yet
+		id := fmt.Sprint("new", i)
+		s.up("worker", id)
+		s.do(Completed{id, status, ""})
+		if p := s.pool("worker"); p.Failures != 0 || p.HeldFor != time.Second {
+			t.Errorf("killed when it had come: %+v", p)
+		}
+		s.now += time.Second
+		s.do(Tick{})
+	}
+	s.up("scheduler", "reading")
+	s.do(Completed{"reading", 137, ""}) // its journal may be too large for it
+	if p := s.pool("scheduler"); p.Failures != 1 {
+		t.Errorf("a scheduler that never attached: %+v", p)
+	}
 	for i, tc := range []struct {
 		heard  bool
 		status int32
 	}{{false, 137}, {true, 1}, {true, 134}, {true, 139}} {
 		id := fmt.Sprint("crash", i)
-		s.up("worker", id)
+		s.wait("worker", id)
 		if tc.heard {
 			s.do(Heard{IDs: []string{id}})
 		}

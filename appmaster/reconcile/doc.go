@@ -54,8 +54,9 @@
 // than the pool's Restarts, and no container of it is well, the application fails.
 // To wait on a node, as an opportunistic container may, is not to be well.
 //
-// What the scheduler has heard of and was then killed by SIGKILL or SIGTERM counts for no
-// failure, however short it ran: its pool is held back for BackoffBase, each time.
+// What had come up (a worker has its certificate, a scheduler has attached) and was then
+// killed by SIGKILL or SIGTERM counts for no failure, however short it ran: its pool is held
+// back for BackoffBase, each time.
 //
 // A pool may have a bound on how many of its containers are on a node (spread.go): what comes on a full one
 // is handed back, and holds the pool back.

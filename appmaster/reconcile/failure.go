@@ -29,10 +29,10 @@ func (c *Core) judge(ct *container, cause Cause, status int32, why string) {
 	case ct.well:
 		// It did its work for a while: not a crash loop, whatever killed it.
 		c.holdBack(p, c.opt.BackoffBase)
-	case ct.served && killed(cause, status):
-		// It had come up, and did not end by itself. Whoever kills one after the other does
-		// not make the program a bad one; and a task that has workers killed is found out by the
-		// scheduler, which blames it.
+	case ct.cameUp() && killed(cause, status):
+		// It did not end by itself. Whoever kills one after the other does not make the program
+		// a bad one; and a task that has workers killed is found out by the scheduler, which
+		// blames it.
 		c.holdBack(p, c.opt.BackoffBase)
 	case ct.round < p.round:
 		// Its round has been counted already.
@@ -70,11 +70,18 @@ func (c *Core) failIfStarved(p *pool, ct *container, cause Cause, status int32, 
 	c.ending.culprit = ct.id
 }
 
+// cameUp tells that the program was seen to run. Of a worker its certificate shows it: the scheduler may not have told of it
+// yet. A scheduler has read the journal only when it attaches.
+func (ct *container) cameUp() bool {
+	return ct.served || ct.pool.spec.Role == spec.RoleWorker && (ct.came || ct.taken)
+}
+
 // killed tells that a process was ended from outside. The signals that a process brings
-// upon itself, such as SIGSEGV and SIGABRT, are crashes.
+// upon itself, such as SIGSEGV and SIGABRT, are crashes. Workers and schedulers end with 0 when they get SIGTERM, and
+// never else: so do those that an attempt before this one had told to end.
 func killed(cause Cause, status int32) bool {
 	const sigkill, sigterm = 9, 15
-	return cause == Signalled && (status == statusSignalBase+sigkill || status == statusSignalBase+sigterm)
+	return cause == Signalled && (status == statusSignalBase+sigkill || status == statusSignalBase+sigterm) || cause == Exited && status == 0
 }
 
 func (c *Core) holdBack(p *pool, d time.Duration) { p.hold = max(p.hold, c.now+d) }

@@ -68,14 +68,15 @@ func newSim(t *testing.T, seed uint64) *sim {
 }
 
 const (
-	simVouch  = 8 * time.Second
-	simSilent = 4 * time.Second
-	simExpiry = time.Minute // after which the resource manager takes a node for lost
+	simVouch     = 8 * time.Second
+	simSilent    = 4 * time.Second
+	simSilentEnd = 12 * time.Second
+	simExpiry    = time.Minute // after which the resource manager takes a node for lost
 )
 
 func newSimCore(seed uint64) *Core {
 	return New(Options{Pools: simPools, Seed: seed, OrphanGrace: 5 * time.Second, AskAgain: 10 * time.Second, BackoffCap: 8 * time.Second,
-		GiveUp: 20 * time.Second, AdoptGrace: 6 * time.Second, SoleGrace: 12 * time.Second, VouchGrace: simVouch, SilentGrace: simSilent, SilentEnd: 12 * time.Second, BlindGrace: 30 * time.Second,
+		GiveUp: 20 * time.Second, AdoptGrace: 6 * time.Second, SoleGrace: 12 * time.Second, VouchGrace: simVouch, SilentGrace: simSilent, SilentEnd: simSilentEnd, BlindGrace: 30 * time.Second,
 		LoneGrace: 9 * time.Second})
 }
 

@@ -75,8 +75,10 @@ func (s *sim) anew() {
 	}
 }
 
-// stale tells whether a container has not joined the scheduler for so long that it may be stopped.
+// stale tells whether a container has not joined the scheduler for so long that it may be stopped. One that has fallen silent
+// may have joined again at that very moment, and nobody has told of it.
 func (s *sim) stale(id string) bool {
 	box := s.alive[id]
-	return box == nil || !box.joined && (s.twin.silent[id] || s.now-box.away >= simVouch)
+	silent := s.twin.silent[id]
+	return box == nil || !box.joined && (silent || s.now-box.away >= simVouch) || silent && s.now-s.twin.fell[id] >= simSilentEnd
 }

@@ -21,6 +21,7 @@ type twin struct {
 	leaving       map[string]bool          // to be drained on its own
 	drained       map[string]bool          // somebody said that it may go, or shall
 	silent        map[string]bool          // the core has said so
+	fell          map[string]time.Duration // when it did last
 	back          map[string]bool          // it leaves because the cluster wants it back
 	last          map[string]time.Duration // when the scheduler named it last, or there was another
 	now           time.Duration
@@ -36,7 +37,7 @@ func newTwin(pools []spec.Pool) *twin {
 	w := &twin{came: map[string]bool{}, wanted: map[string]int{}, asked: map[string]int{}, live: map[string]string{}, nodes: map[string]string{}, pools: map[string]string{}, given: map[string]bool{},
 		ended: map[string]bool{}, let: map[string]bool{}, started: map[string]bool{}, lowered: map[string]bool{},
 		launched: map[string]bool{}, leaving: map[string]bool{}, drained: map[string]bool{}, roles: map[string]spec.Role{}, heard: map[string]bool{}, gone: map[string]bool{},
-		silent: map[string]bool{}, back: map[string]bool{}, last: map[string]time.Duration{}}
+		silent: map[string]bool{}, fell: map[string]time.Duration{}, back: map[string]bool{}, last: map[string]time.Duration{}}
 	for _, p := range pools {
 		w.wanted[p.Name] = p.Count
 		w.roles[p.Name] = p.Role
@@ -148,13 +149,13 @@ func (w *twin) action(s *sim, a Action) {
 	case NoteSilent:
 		if w.roles[w.pools[a.ID]] == spec.RoleScheduler {
 			s.lone++
-			w.silent[a.ID] = true
+			w.silent[a.ID], w.fell[a.ID] = true, w.now
 			break
 		}
 		if w.live[a.ID] == "" || w.roles[w.live[a.ID]] != spec.RoleWorker || !w.attached || w.now-w.last[a.ID] < simSilent {
 			s.fail("%s of pool %q is silent, after %v", a.ID, w.live[a.ID], w.now-w.last[a.ID])
 		}
-		w.silent[a.ID] = true
+		w.silent[a.ID], w.fell[a.ID] = true, w.now
 		s.silent++
 	case NoteBlind:
 		s.blind++

@@ -167,12 +167,25 @@ func testFS(t *testing.T, fsys FS, root string, blockSize int64) {
 		if info, _ := fsys.Stat(ctx, d+"/f600"); info.Length != 0 {
 			t.Errorf("overwritten with nothing, it has %d bytes", info.Length)
 		}
+		if info, _ := fsys.Stat(ctx, d+"/f600"); info.Perm != 0o600 {
+			t.Errorf("overwritten, its mode is %v", info.Perm)
+		}
+		must(t, fsys.Mkdir(ctx, d+"/dir", 0o755))
+		_, err = fsys.Create(ctx, d+"/dir", CreateOptions{Overwrite: true})
+		wants(t, err, fs.ErrExist)
+		must(t, fsys.Remove(ctx, d+"/dir"))
 		w, err = fsys.Create(ctx, d+"/aborted", CreateOptions{})
 		must(t, err)
 		_, err = w.Write(pattern(200_000, 1))
 		must(t, err)
 		must(t, w.Abort())
 		must(t, w.Abort())
+		if _, err := w.Write([]byte("d")); err == nil {
+			t.Error("an aborted writer took bytes")
+		}
+		if err := w.Close(); err == nil {
+			t.Error("an aborted writer was closed as if all were written")
+		}
 		if got := names(t, d); got != "f600 f644 f666" {
 			t.Errorf("left are: %s", got)
 		}

@@ -23,28 +23,27 @@
 // nowhere else. What that library does not do is done here:
 //
 //   - It has no contexts. Every connection that it makes is one of ours
-//     ([guard]), tied to the context of the call or of the open file; when that
+//     ([guard]), tied to the context of the call; when that
 //     ends, its connections are closed and the call returns.
 //   - A client handles one call at a time and stays broken after its connection
-//     was lost. Clients are kept in a small pool, each lent to one call or one
-//     open file; one that failed below the level of RPC is thrown away and the
-//     call repeated with a fresh one, under rules that make the repetition safe
-//     (see the comment on each operation).
+//     was lost. Clients are kept in a small pool, each lent to one call; one
+//     that failed below the level of RPC is thrown away and the call repeated
+//     with a fresh one, under rules that make the repetition safe (see the
+//     comment on each operation).
 //   - Each client renews leases once a second for as long as it lives, even
 //     without an open file. Idle clients are therefore closed after a few
 //     seconds: thousands of workers must not poll a NameNode for nothing.
-//   - It cannot repair a write pipeline. [Upload] writes to a temporary name
-//     and starts again under another one when a DataNode fails.
-//   - Its flush does not wait for the DataNodes. [FS.Append] speaks the data
-//     transfer protocol itself (datatransfer.go, pipeline.go).
+//   - Its writer does not outlive the NameNode that it began with, its flush
+//     does not wait for the DataNodes. [FS.Create] and [FS.Append] speak the
+//     data transfer protocol themselves (remote_write.go, pipeline.go). They
+//     do not repair a pipeline either: [Upload] writes to a temporary name and
+//     starts again under another one when a DataNode fails.
 //   - Its reader waits for ever for a DataNode that is silent, does not fetch tokens anew, loses bytes where data travels in
 //     wrapped pieces, and gives out what is encrypted in a zone as it is. [FS.Open] reads by itself; see below.
 //   - Its Kerberos sends requests in clear where privacy was agreed on, does
 //     not check who answers, and knows no tokens. Connections to NameNodes are
-//     authenticated and protected by our own RPC client (secure.go), those of
-//     FS.Append and FS.Open to DataNodes too (transfersecurity.go). Those of
-//     Create to DataNodes are the library's, and what it writes is right;
-//     that it protects what it has to is asked for first (transfer.go).
+//     authenticated and protected by our own RPC client (secure.go), those to
+//     DataNodes by transfersecurity.go.
 //
 // # Reading
 //

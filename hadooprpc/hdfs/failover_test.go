@@ -206,6 +206,11 @@ func TestNameNodesFailOver(t *testing.T) {
 				_, err := a.Write(piece)
 				return errors.Join(err, a.Flush(ctx))
 			}
+			w, err := fsys.Create(ctx, "/d/file", CreateOptions{BlockSize: blockSize})
+			must(t, err)
+			content := bytes.Repeat([]byte("of a task "), 3*blockSize/10)
+			_, err = w.Write(content[:blockSize/2])
+			must(t, err)
 			must(t, write())
 			p.become(how, standby)
 			must(t, write()) // DataNodes need no NameNode
@@ -217,6 +222,12 @@ func TestNameNodesFailOver(t *testing.T) {
 				must(t, write())
 			}
 			must(t, a.Close())
+			_, err = w.Write(content[blockSize/2:])
+			must(t, err)
+			must(t, w.Close())
+			if got, err := ReadFile(ctx, fsys, "/d/file", 1<<30); err != nil || !bytes.Equal(got, content) {
+				t.Errorf("%d of the %d bytes of a file, %v, or others", len(got), len(content), err)
+			}
 			info, err := fsys.Stat(ctx, "/d/log")
 			if err != nil || info.Length != 5*blockSize/2 {
 				t.Errorf("the log has %d bytes, %v", info.Length, err)

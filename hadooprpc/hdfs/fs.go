@@ -90,8 +90,9 @@ type File interface {
 
 // Writer is a file open for writing. Write and Close are for one goroutine.
 // The bytes are in the file system when Close has returned nil. After any
-// error only Abort remains. A remote writer must not rest for longer than
-// about a minute: the DataNodes give up the pipeline.
+// error only Abort remains. A Writer may rest for as long as it likes, and a
+// remote one goes on when another NameNode takes over; a DataNode that fails
+// ends it.
 type Writer interface {
 	io.WriteCloser
 	// Abort ends the writing and removes the file. After Close, or a second

@@ -315,6 +315,9 @@ func (l *local) Create(ctx context.Context, name string, opts CreateOptions) (Wr
 		return nil, err
 	}
 	if opts.Overwrite {
+		if info, err := os.Lstat(p); err == nil && info.IsDir() {
+			return nil, newError("create", p, fs.ErrExist)
+		}
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, mapLocal("create", p, err)
 		}

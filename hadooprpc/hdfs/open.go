@@ -151,12 +151,12 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 // remoteFor is newRemote for somebody.
 func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Identity, opts Options) (*remote, error) {
 	user := who.User()
-	useHostname, err := c.Bool("dfs.client.use.datanode.hostname", false)
-	if err != nil {
-		return nil, err
-	}
 	r := &remote{user: user, who: who, timeout: opts.Timeout, log: opts.Logger}
 	r.names = names{scheme: "hdfs", authority: cmp.Or(nameService(c, authority), authority), home: c.String("dfs.user.home.dir.prefix", "/user") + "/" + user}
+	var err error
+	if r.byName, err = c.Bool("dfs.client.use.datanode.hostname", false); err != nil {
+		return nil, err
+	}
 	if r.replication, err = explicit(c, "dfs.replication", c.Int); err != nil {
 		return nil, err
 	}
@@ -188,8 +188,8 @@ func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Id
 	}
 	r.pool = &pool{
 		addresses: addresses,
-		options:   hdfs.ClientOptions{User: user, UseDatanodeHostname: useHostname},
-		dial:      dialOptions{dial: dial, timeout: r.timeout, answer: answer, stall: stallTime},
+		options:   hdfs.ClientOptions{User: user},
+		dial:      dialOptions{dial: dial, answer: answer, stall: stallTime},
 	}
 	if err := r.secure(c, rpc); err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ func (e *pipelineError) Unwrap() error { return e.err }
 // address of a DataNode for data.
 func (r *remote) transferAddress(d *nnpb.DatanodeInfo) string {
 	host := d.GetId().GetIpAddress()
-	if r.pool.options.UseDatanodeHostname {
+	if r.byName {
 		host = d.GetId().GetHostName()
 	}
 	return net.JoinHostPort(host, strconv.Itoa(int(d.GetId().GetTransferPort())))

@@ -24,11 +24,8 @@ type dialOptions struct {
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// nameNode connects to a NameNode, on clusters with Kerberos; nil: dial does.
 	nameNode func(ctx context.Context, addr string) (net.Conn, error)
-	// admits refuses a DataNode that would be sent in clear what is to be protected; nil: any may be.
-	admits  func(addr string) error
-	timeout time.Duration // for a connection to a DataNode to be made
-	answer  time.Duration // for one to a NameNode to be made, and for each of its answers
-	stall   time.Duration // for a DataNode to take or give anything
+	answer   time.Duration // for one to a NameNode to be made, and for each of its answers
+	stall    time.Duration // for a DataNode to take or give anything
 }
 
 // client is one client of the library with the guard of its connections. It is
@@ -92,7 +89,7 @@ func (p *pool) take(ctx context.Context, fresh bool) (*client, error) {
 	g := newGuard(ctx, p.dial)
 	opts := p.options
 	opts.Addresses = startingWith(p.addresses, first)
-	opts.NamenodeDialFunc, opts.DatanodeDialFunc = g.dialNameNode, g.dialDataNode
+	opts.NamenodeDialFunc = g.connect
 	c, err := hdfs.NewClient(opts)
 	if err != nil {
 		g.close()

@@ -20,7 +20,7 @@ func BenchmarkFakeRead(b *testing.B) {
 	benchRead(b, fsys.(*remote), "/bench")
 }
 
-// benchRead compares this package's reader with that of the library behind Create.
+// benchRead compares this package's reader with that of the library.
 func benchRead(b *testing.B, r *remote, name string) {
 	const size = 256 << 20
 	data := pattern(size, 1)

@@ -470,6 +470,9 @@ func TestFakeTransfer(t *testing.T) {
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("with new secrets it took %v", took)
 			}
+			c.ForgetSecrets()
+			_, err = WriteFile(t.Context(), fsys, "/g", data[:1000], 0o600)
+			must(t, err)
 		})
 	}
 }

@@ -27,7 +27,8 @@ type remote struct {
 	pool        *pool
 	proxy       *ipc.Proxy
 	timeout     time.Duration
-	replication int // 0: the server's default
+	byName      bool // DataNodes are reached by their names, not their addresses
+	replication int  // 0: the server's default
 	blockSize   int64
 	log         *slog.Logger
 	patience    time.Duration // with a DataNode that is read from; 0: firstPatience
@@ -59,16 +60,6 @@ func (r *remote) Close() error {
 // answer came; it has to be safe to repeat under that knowledge. The whole
 // takes at most the file system's timeout.
 func (r *remote) call(ctx context.Context, op, p string, do func(c *client, unknown int) error) error {
-	c, err := r.borrow(ctx, op, p, do)
-	if err == nil {
-		r.pool.give(c)
-	}
-	return err
-}
-
-// borrow is call for operations that go on using the client: on success the
-// client stays with the caller, who must give it back or discard it.
-func (r *remote) borrow(ctx context.Context, op, p string, do func(c *client, unknown int) error) (*client, error) {
 	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	unknown := 0
@@ -76,11 +67,12 @@ func (r *remote) borrow(ctx context.Context, op, p string, do func(c *client, un
 		c, err := r.pool.take(bounded, attempt > 0)
 		if err == nil {
 			if err = r.try(bounded, c, op, p, unknown, do); err == nil {
-				return c, nil
+				r.pool.give(c)
+				return nil
 			}
 			answered := errors.As(err, new(*Error))
 			if answered && !errors.Is(err, errRetriable) {
-				return nil, err
+				return err
 			}
 			if !answered {
 				unknown++
@@ -88,7 +80,7 @@ func (r *remote) borrow(ctx context.Context, op, p string, do func(c *client, un
 		}
 		r.log.Debug("hdfs: a call failed", "op", op, "path", p, "attempt", attempt+1, "err", err)
 		if r.hopeless(err, attempt) || !pause(bounded, attempt) {
-			return nil, r.ended(ctx, op, p, err)
+			return r.ended(ctx, op, p, err)
 		}
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"net"
 
-	"github.com/colinmarc/hdfs/v2"
-
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/login"
@@ -75,11 +73,6 @@ func (r *remote) secure(c *conf.Conf, rpc ipc.Options) (err error) {
 	if rpc.Secure {
 		r.pool.dial.nameNode = secured(rpc)
 	}
-	if !r.transfer.Encrypt { // a key is taken at any port
-		r.pool.dial.admits = r.transfer.admits
-	}
-	r.pool.options.DataTransferProtection = map[sasl.QOP]string{sasl.QOPAuth: hdfs.DataTransferProtectionAuthentication,
-		sasl.QOPInt: hdfs.DataTransferProtectionIntegrity, sasl.QOPConf: hdfs.DataTransferProtectionPrivacy}[r.transfer.Protection()]
 	return nil
 }
 

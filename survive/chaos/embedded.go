@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm/core"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/tracker"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs/hdfstest"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 	"github.com/yarnd/yarnd/survive/wires"
 )
@@ -203,7 +206,40 @@ func (e *embedded) free(_ context.Context, node int) error { return os.Remove(e.
 
 func (e *embedded) filler(node int) string { return filepath.Join(e.disk(node), "filler") }
 
-func (e *embedded) settled(context.Context) error { return nil }
+// settled waits until nodes have told the ResourceManager of all that they run for the application, which is done with a
+// heartbeat. What it has not heard of ends with the application master: that is a fault of its own, while containers are launched.
+func (e *embedded) settled(ctx context.Context) error {
+	client := yarn.NewClient(yarn.Options{Addresses: e.RM.ClientAddrs(), IPC: ipc.Options{User: e.w.edge.User()}})
+	defer client.Close()
+	why := "nobody was asked"
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); sleep(ctx, 50*time.Millisecond) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if why = e.untold(ctx, client); why == "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("not as it should be for the ResourceManager after %v: %s", patience, why)
+}
+
+// untold says what the ResourceManager does not know of what runs.
+func (e *embedded) untold(ctx context.Context, client *yarn.Client) string {
+	for _, b := range e.boxes(e.w.id) {
+		id, err := yarn.ParseContainerID(b.ID)
+		if err != nil {
+			return err.Error()
+		}
+		report, err := client.Container(ctx, id)
+		if err != nil {
+			return b.ID + ": " + err.Error()
+		}
+		if s := report.GetContainerState(); s != pb.ContainerState_C_RUNNING {
+			return b.ID + " is " + s.String()
+		}
+	}
+	return ""
+}
 
 func (e *embedded) markFile() string { return filepath.Join(e.w.dir, "marks") }
 

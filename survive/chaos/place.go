@@ -47,7 +47,7 @@ type place interface {
 
 	// power takes a node's power away, with all that runs there, or gives it back.
 	power(ctx context.Context, node int, on bool) error
-	// settled waits until the cluster's own daemons all serve.
+	// settled waits until the cluster's own daemons all serve, and know what runs.
 	settled(ctx context.Context) error
 	// marks are the files in which tasks left their marks, markFile is their name where tasks run.
 	marks(ctx context.Context) ([][]byte, error)

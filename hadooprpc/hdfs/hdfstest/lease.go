@@ -89,6 +89,12 @@ func (c *Cluster) create(_ *hadooptest.Call, req *nnpb.CreateRequest) (*nnpb.Cre
 	} else if !parent.IsDir() {
 		return nil, exception(path.Dir(src), fs.ErrExist)
 	}
+	const overwrite = 0x02 // CreateFlag
+	if st, err := os.Lstat(name); err == nil && !st.IsDir() && req.GetCreateFlag()&overwrite != 0 {
+		if err := os.Remove(name); err != nil {
+			return nil, exception(src, err)
+		}
+	}
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, exception(src, err)
