@@ -445,6 +445,7 @@ func TestFakeTransfer(t *testing.T) {
 			must(t, a.Close())
 			reads(t, fsys, data)
 
+			fsys.(*remote).patience = time.Hour // there would be a pause before a second round
 			f, err := fsys.Open(t.Context(), "/f")
 			must(t, err)
 			defer f.Close()
@@ -462,13 +463,9 @@ func TestFakeTransfer(t *testing.T) {
 			_, err = io.ReadFull(f, got[:1<<20])
 			must(t, err)
 			c.ForgetSecrets()
-			start := time.Now()
 			_, err = io.ReadFull(f, got[1<<20:])
 			if err != nil || !bytes.Equal(got, data) {
 				t.Errorf("with new secrets: %v, or other bytes", err)
-			}
-			if took := time.Since(start); took > 5*time.Second {
-				t.Errorf("with new secrets it took %v", took)
 			}
 			c.ForgetSecrets()
 			_, err = WriteFile(t.Context(), fsys, "/g", data[:1000], 0o600)
