@@ -97,7 +97,7 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 		return nil, nil
 	}
 	first := po.Credentials.Delegated()
-	o := delegation.Options{First: delegation.Grant{Tokens: first, Until: delegate.LastDay(first)}, Files: staging{m.fs, m.app.Staging}, Log: m.log}
+	o := delegation.Options{First: delegation.Grant{Tokens: first, Until: delegate.LastDay(first), AtMost: true}, Refused: m.refused, Files: staging{m.fs, m.app.Staging}, Log: m.log}
 	o.Changed = func(g delegation.Grant) {
 		p.SetTokens(g.Tokens)
 		if !m.who.Ticketed() {
@@ -116,6 +116,15 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 		m.log.Warn("the tokens of the submission have to do for now", "err", err)
 	}
 	return k, nil
+}
+
+// refused tells that the application's file system does not take tokens any more.
+func (m *master) refused(ctx context.Context, tokens *token.Credentials) bool {
+	f, err := hdfs.Open(ctx, m.conf, m.app.Staging, hdfs.Options{Login: login.With(m.who.User(), nil, tokens), Timeout: otherPatience, Logger: m.log})
+	if err == nil {
+		f.Close()
+	}
+	return ipc.Is(err, "org.apache.hadoop.security.token.SecretManager$InvalidToken")
 }
 
 func (m *master) source() (*tokenSource, error) {

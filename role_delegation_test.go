@@ -64,6 +64,16 @@ func TestMasterGetsTokensOfKMS(t *testing.T) {
 	if left := time.Until(g.Until); left > time.Hour || left < 50*time.Minute {
 		t.Errorf("they end in %v", left)
 	}
+	if m.refused(t.Context(), g.Tokens) {
+		t.Error("good tokens are refused")
+	}
+	nn.PassTime(25 * time.Hour) // nobody renews them
+	if !m.refused(t.Context(), g.Tokens) {
+		t.Error("tokens that have ended are not refused")
+	}
+	if m.refused(t.Context(), &token.Credentials{}) {
+		t.Error("that there are none was taken for a refusal")
+	}
 	k.SetTrouble(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	g, err = s.Get(t.Context())
 	if err != nil || len(g.Tokens.Tokens) != 1 || !strings.Contains(log.String(), "no new token for a KMS") || !strings.Contains(log.String(), k.URI()) {

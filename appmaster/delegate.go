@@ -30,12 +30,13 @@ func (s session) Delegate(ctx context.Context, req *ampb.DelegateRequest) (*ampb
 	if req.Until == nil || !until.After(time.Now()) {
 		return nil, status.Error(codes.InvalidArgument, "tokens that end at once are of no use: compare this host's clock with the cluster's")
 	}
-	if err := s.opt.Delegation.Push(ctx, delegation.Grant{Tokens: c.Delegated(), Until: until}); errors.Is(err, delegation.ErrNothing) {
+	taken, err := s.opt.Delegation.Push(ctx, delegation.Grant{Tokens: c.Delegated(), Until: until}, req.Must)
+	if errors.Is(err, delegation.ErrNothing) {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	} else if err != nil { // they are in use
 		s.log.Warn("new tokens are not saved for the next attempt of the application master", "err", err)
 	}
-	return &ampb.DelegateReply{Until: timestamppb.New(s.opt.Delegation.Now().Until)}, nil
+	return &ampb.DelegateReply{Until: timestamppb.New(s.opt.Delegation.Now().Until), Kept: !taken}, nil
 }
 
 // Tokens implements ampb.SessionServer.
@@ -45,6 +46,9 @@ func (s session) Tokens(ctx context.Context, req *ampb.TokensRequest) (*ampb.Tok
 
 // Tokens implements ampb.MembersServer.
 func (s members) Tokens(ctx context.Context, req *ampb.TokensRequest) (*ampb.TokensReply, error) {
+	if err := s.belongs(ctx); err != nil {
+		return nil, err
+	}
 	return s.tokens(ctx, req), nil
 }
 
@@ -57,7 +61,7 @@ func (l *loop) tokens(ctx context.Context, req *ampb.TokensRequest) *ampb.Tokens
 	if caller(ctx).Role != identity.Client {
 		mine = mine.Without(token.KindRM)
 	}
-	reply := &ampb.TokensReply{AskAgain: durationpb.New(delegation.CheckIn(time.Now(), g.Until))}
+	reply := &ampb.TokensReply{AskAgain: durationpb.New(g.CheckIn(time.Now()))}
 	if l.opt.Delegation.Stale() { // the caller may have newer ones, of an earlier attempt
 		reply.AskAgain = durationpb.New(delegation.Soon)
 	} else if !bytes.Equal(delegation.Digest(mine), req.Digest) {
@@ -72,8 +76,8 @@ func (l *loop) delegated() *ampb.Delegation {
 		return nil
 	}
 	d := &ampb.Delegation{Renews: l.opt.Delegation.Renews(), FileSystems: l.opt.Spec.FileSystems, ResourceManager: l.opt.Spec.AsksTheCluster()}
-	if until := l.opt.Delegation.Now().Until; !until.IsZero() {
-		d.Until = timestamppb.New(until)
+	if now := l.opt.Delegation.Now(); !now.Until.IsZero() {
+		d.Until, d.AtMost = timestamppb.New(now.Until), now.AtMost
 	}
 	if since := l.opt.Delegation.Since(); !since.IsZero() {
 		d.Since = timestamppb.New(since)

@@ -61,8 +61,11 @@ func TestTokensReachContainers(t *testing.T) {
 	second.Add("y", tokenOf(token.KindRM, "rm", "second"))
 	owner := w.dial(w.identity(identity.Client, "alice"))
 	until := now.Add(time.Hour).Truncate(time.Second)
-	if good, err := owner.Delegate(t.Context(), second, until); err != nil || !good.Equal(until) {
-		t.Fatalf("good until %v, %v", good, err)
+	if good, kept, err := owner.Delegate(t.Context(), second, until, false); err != nil || kept || !good.Equal(until) {
+		t.Fatalf("good until %v, own kept: %v, %v", good, kept, err)
+	}
+	if good, kept, err := owner.Delegate(t.Context(), first, now.Add(time.Minute), false); err != nil || !kept || !good.Equal(until) {
+		t.Errorf("those that end sooner: good until %v, own kept: %v, %v", good, kept, err)
 	}
 	w.until("that it is told", func(i *ampb.Info) bool { return i.GetDelegation().GetUntil().AsTime().Equal(until) })
 	for name := range who {
@@ -76,25 +79,33 @@ func TestTokensReachContainers(t *testing.T) {
 		}
 	}
 	var e *amclient.Error
-	if _, err := owner.Delegate(t.Context(), second, now.Add(-time.Second)); err == nil || !strings.Contains(err.Error(), "clock") {
+	if _, _, err := owner.Delegate(t.Context(), second, now.Add(-time.Second), true); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("tokens that have ended: %v", err)
 	}
-	if _, err := owner.Delegate(t.Context(), &token.Credentials{}, until); err == nil {
+	if _, _, err := owner.Delegate(t.Context(), &token.Credentials{}, until, true); err == nil {
 		t.Error("no tokens were taken")
 	}
-	if _, err := w.dial(who["worker"]).Delegate(t.Context(), second, until); !errors.As(err, &e) || !e.Refused() {
+	if _, _, err := w.dial(who["worker"]).Delegate(t.Context(), second, until, true); !errors.As(err, &e) || !e.Refused() {
 		t.Errorf("a worker brings tokens: %v", err)
 	}
 	// Who may submit work is no owner: neither does the application act in his name, nor does he get the owner's.
 	for role, name := range map[identity.Role]string{identity.Client: "ann", identity.Operator: "alice", identity.Viewer: "alice"} {
-		_, err := w.dial(w.identity(role, name)).Delegate(t.Context(), second, until.Add(time.Hour))
+		_, _, err := w.dial(w.identity(role, name)).Delegate(t.Context(), second, until.Add(time.Hour), true)
 		if !errors.As(err, &e) || !e.Refused() || !strings.Contains(err.Error(), "may not call") {
 			t.Errorf("%s as %s brings tokens: %v", name, role, err)
 		}
 	}
+	// A container that is gone gets none, whatever its certificate is good for.
+	gone := w.dial(w.identity(identity.Worker, "container_1_0001_01_000001"))
+	if got, _, err := gone.NewerTokens(t.Context(), first); got != nil || !errors.As(err, &e) || !e.Refused() {
+		t.Errorf("a container that is gone asks for tokens: %v, %v", got, err)
+	}
 	next := delegation.NewKeeper(delegation.Options{First: delegation.Grant{Tokens: first, Until: now}, Files: w.opt.Staging})
 	if err := next.Begin(t.Context()); err != nil || string(next.Now().Tokens.Tokens["nn"].Password) != "second" {
 		t.Errorf("the next attempt begins with %v, %v", next.Now().Tokens, err)
+	}
+	if good, kept, err := owner.Delegate(t.Context(), first, now.Add(time.Minute), true); err != nil || kept || !good.Before(until) {
+		t.Errorf("that must be taken: good until %v, own kept: %v, %v", good, kept, err)
 	}
 }
 
@@ -135,7 +146,7 @@ func TestNoTokensWithoutKerberos(t *testing.T) {
 	}
 	owner := w.dial(w.identity(identity.Client, "alice"))
 	amclient.KeepTokens(t.Context(), owner, path) // returns
-	if _, err := owner.Delegate(t.Context(), c, time.Now().Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "no Kerberos") {
+	if _, _, err := owner.Delegate(t.Context(), c, time.Now().Add(time.Hour), true); err == nil || !strings.Contains(err.Error(), "no Kerberos") {
 		t.Errorf("%v", err)
 	}
 }

@@ -139,24 +139,29 @@ func (l *loop) follow(ctx context.Context, f func(*ampb.Info) error) error {
 }
 
 func (s members) Renew(ctx context.Context, req *ampb.RenewRequest) (*ampb.RenewReply, error) {
-	who := caller(ctx)
-	var stranger error
-	known := func() {
-		if m := s.loop.members[who.Name]; m != nil {
-			m.proven = true
-		} else {
-			stranger = s.stranger(who.Name)
-		}
+	if err := s.belongs(ctx); err != nil {
+		return nil, err
 	}
-	if !s.do(ctx, known) {
-		return nil, errEnding
-	}
-	if stranger != nil {
-		return nil, stranger
-	}
-	cert, err := s.ca.Sign(req.Csr, who, 0)
+	cert, err := s.ca.Sign(req.Csr, caller(ctx), 0)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	return &ampb.RenewReply{Certificate: cert}, nil
+}
+
+// belongs is why the caller, whose certificate is good for longer than his container may live, gets nothing; nil: he is in a
+// container that runs.
+func (s members) belongs(ctx context.Context) (stranger error) {
+	name := caller(ctx).Name
+	known := func() {
+		if m := s.loop.members[name]; m != nil {
+			m.proven = true
+		} else {
+			stranger = s.stranger(name)
+		}
+	}
+	if !s.do(ctx, known) {
+		return errEnding
+	}
+	return stranger
 }

@@ -74,9 +74,62 @@ func TestTokensThatEndAreTold(t *testing.T) {
 			t.Errorf("%v: %q", d, got)
 		}
 	}
+	refused := &ampb.Info{App: "app", Delegation: &ampb.Delegation{AtMost: true, Until: timestamppb.New(now.Add(-3 * time.Minute))}}
+	if got := DelegationEnds(refused, now); !strings.HasPrefix(got, "its tokens have ended, or were cancelled, 3m0s ago") || !strings.HasSuffix(got, "yarnd renew app") {
+		t.Errorf("refused ones: %q", got)
+	}
 	for _, info := range []*ampb.Info{{}, {Delegation: &ampb.Delegation{}}} {
 		if got := DelegationEnds(info, now); got != "" {
 			t.Errorf("%v: %q", info, got)
+		}
+	}
+}
+
+// A command of the owner brings new tokens in time: before a known end, and where the end is but a bound before the first
+// day is over on which YARN may have failed to renew them.
+func TestTokensAreDue(t *testing.T) {
+	now := time.Now()
+	const week = 7 * 24 * time.Hour
+	for _, c := range []struct {
+		what      string
+		age, left time.Duration
+		since     time.Duration // ago; 0: with the submission
+		atMost    bool
+		want      bool
+	}{
+		{"a known end, far away", 20 * time.Hour, 13 * time.Hour, 11 * time.Hour, false, false},
+		{"a known end, near", 20 * time.Hour, 11 * time.Hour, 13 * time.Hour, false, true},
+		{"new ones of a cluster where they live for three minutes", time.Hour, 2 * time.Minute, time.Minute, false, false},
+		{"a bound, just submitted", time.Hour, week - time.Hour, 0, true, false},
+		{"a bound, after half a day", 12 * time.Hour, week - 12*time.Hour, 0, true, true},
+		{"a bound, after two days", 48 * time.Hour, week - 48*time.Hour, 0, true, true},
+		{"a bound of four minutes, just submitted", 10 * time.Second, 230 * time.Second, 0, true, false},
+		{"a bound of four minutes", 20 * time.Second, 220 * time.Second, 0, true, true},
+		{"refused", time.Hour, -time.Minute, 0, true, true},
+	} {
+		d := &ampb.Delegation{Until: timestamppb.New(now.Add(c.left)), AtMost: c.atMost}
+		if c.since > 0 {
+			d.Since = timestamppb.New(now.Add(-c.since))
+		}
+		if got := due(d, now.Add(-c.age), now); got != c.want {
+			t.Errorf("%s: due %v", c.what, got)
+		}
+	}
+}
+
+// What an application has no use for is cancelled, what it may use is not.
+func TestUnused(t *testing.T) {
+	for what, c := range map[string]struct {
+		kept bool
+		err  error
+		want bool
+	}{
+		"taken":                    {false, nil, false},
+		"it has better ones":       {true, nil, true},
+		"an error of another sort": {false, errors.New("x"), false},
+	} {
+		if got := unused(c.kept, c.err); got != c.want {
+			t.Errorf("%s: %v", what, got)
 		}
 	}
 }

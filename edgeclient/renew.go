@@ -19,9 +19,18 @@ const renewAhead = 12 * time.Hour
 // taken is how long it takes until containers whose tokens have ended have taken new ones: they ask every few seconds then.
 const taken = delegation.Soon*5/4 + time.Second
 
-// Renew gives a running application new delegation tokens, got by our own ticket or keytab, and tells until when they are
-// good. Where the old ones have ended it returns when the containers that run have had the time to take them.
+// slow is how long containers may take where nobody knew that the old ones have ended.
+const slow = delegation.Unsure * 9 / 8
+
+// Renew gives a running application new delegation tokens, got by our own ticket or keytab, whatever it has, and tells until
+// when those are good that it has now. Where the old ones have ended it returns when the containers that run have had the
+// time to take them.
 func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
+	return c.renew(ctx, s, true)
+}
+
+// renew is Renew. Tokens that it need not take an application does not, where its own are good for longer.
+func (c *Client) renew(ctx context.Context, s *Session, must bool) (time.Time, error) {
 	what := "cannot renew the tokens of " + s.App.ID
 	if s.App.User != c.cluster.User() {
 		// The tokens would be ours, and by them the application would act in our name.
@@ -46,22 +55,39 @@ func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 		return time.Time{}, err
 	}
 	defer d.close()
-	until, err := s.am.Delegate(ctx, &d.own.Credentials, d.until)
-	var e *amclient.Error
-	if errors.As(err, &e) && (e.Refused() || e.Invalid()) { // otherwise they may be in use
+	until, kept, err := s.am.Delegate(ctx, &d.own.Credentials, d.until, must)
+	if unused(kept, err) {
 		d.own.Cancel(ctx) //nolint:errcheck // they end by themselves
 	}
 	if err != nil {
 		return time.Time{}, sessionFault(what, err)
 	}
-	if old := info.GetDelegation().GetUntil(); old != nil && time.Until(old.AsTime()) < taken {
-		c.opts.Progress("%s: its tokens had ended; %s until all containers have the new ones", s.App.ID, taken.Round(time.Second))
-		select {
-		case <-time.After(taken):
-		case <-ctx.Done():
-		}
+	if old := info.GetDelegation(); !kept && old.GetUntil() != nil {
+		c.untilTaken(ctx, s.App.ID, old)
 	}
 	return until, nil
+}
+
+// unused tells whether an application certainly has no use for tokens that were brought, by its answer.
+func unused(kept bool, err error) bool {
+	var e *amclient.Error
+	return kept || errors.As(err, &e) && (e.Refused() || e.Invalid())
+}
+
+// untilTaken waits until containers have taken new tokens, where they had the old ones and those have ended.
+func (c *Client) untilTaken(ctx context.Context, app string, old *ampb.Delegation) {
+	left := time.Until(old.Until.AsTime())
+	if old.AtMost && left > -slow {
+		c.opts.Progress("%s: containers that run have the new tokens in %s at the latest", app, slow.Round(time.Minute))
+	}
+	if left >= taken {
+		return
+	}
+	c.opts.Progress("%s: its tokens had ended; %s until all containers that know it have the new ones", app, taken.Round(time.Second))
+	select {
+	case <-time.After(taken):
+	case <-ctx.Done():
+	}
 }
 
 // renewInTime renews an application's tokens where they end soon and it cannot get others itself. That it could not is told,
@@ -69,11 +95,11 @@ func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 func (c *Client) renewInTime(ctx context.Context, s *Session, info *ampb.Info) {
 	d := info.GetDelegation()
 	y, ok := c.cluster.(*yarnCluster)
-	if d == nil || d.Until == nil || !ok || y.who == nil || s.App.User != y.user || time.Until(d.Until.AsTime()) > ahead(d) {
+	if d == nil || d.Until == nil || !ok || y.who == nil || s.App.User != y.user || !due(d, s.App.Started, time.Now()) {
 		return
 	}
 	if (!d.Renews || d.Trouble != "") && y.who.Ticketed() {
-		until, err := c.Renew(ctx, s)
+		until, err := c.renew(ctx, s, false)
 		if err == nil {
 			c.opts.Log.Info("the application has new tokens", "app", s.App.ID, "until", until)
 			return
@@ -83,6 +109,18 @@ func (c *Client) renewInTime(ctx context.Context, s *Session, info *ampb.Info) {
 	if w := DelegationEnds(info, time.Now()); w != "" {
 		c.opts.Progress("warning: %s: %s", s.App.ID, w)
 	}
+}
+
+// due tells whether an application's tokens are to be replaced by who comes by. Where their end is but a bound, YARN has to
+// renew them again and again, and if it could not once they end a day later, which nobody hears of: then it is when about
+// half a day, or what is that part of their longest life where that is not a week, has passed since the application was
+// started. They are good for less than what they replace may be, but the application goes back to the others afterwards.
+func due(d *ampb.Delegation, started, now time.Time) bool {
+	until := d.Until.AsTime()
+	if d.AtMost {
+		return now.Sub(started) >= min(renewAhead, until.Sub(started)/14)
+	}
+	return until.Sub(now) <= ahead(d)
 }
 
 // ahead is how long before their end tokens are replaced: not before half of their time has passed.
@@ -102,6 +140,8 @@ func DelegationEnds(info *ampb.Info, now time.Time) string {
 	until := d.Until.AsTime()
 	left := until.Sub(now)
 	switch {
+	case left <= 0 && d.GetAtMost():
+		return fmt.Sprintf("its tokens have ended, or were cancelled, %s ago: it can neither read nor write files, nor start containers. Run yarnd renew %s", rounded(-left), info.GetApp())
 	case left <= 0:
 		return fmt.Sprintf("its tokens have ended, %s ago: it can neither read nor write files, nor start containers. Run yarnd renew %s", rounded(-left), info.GetApp())
 	case d.GetTrouble() != "":

@@ -17,14 +17,14 @@ import (
 )
 
 // Delegate brings delegation tokens to the application, which are good until then, and tells until when those are that it
-// has now: it keeps its own, if they are good for longer.
-func (c *Client) Delegate(ctx context.Context, tokens *token.Credentials, until time.Time) (time.Time, error) {
+// has now. Those that it need not take it does not, if its own are known to be good for longer: it has kept these.
+func (c *Client) Delegate(ctx context.Context, tokens *token.Credentials, until time.Time, must bool) (good time.Time, kept bool, err error) {
 	var reply *ampb.DelegateReply
-	err := c.call(ctx, "hand over new tokens", func(ctx context.Context) (err error) {
-		reply, err = c.session.Delegate(ctx, &ampb.DelegateRequest{Tokens: tokens.Append(nil, token.V0), Until: timestamppb.New(until)})
+	err = c.call(ctx, "hand over new tokens", func(ctx context.Context) (err error) {
+		reply, err = c.session.Delegate(ctx, &ampb.DelegateRequest{Tokens: tokens.Append(nil, token.V0), Until: timestamppb.New(until), Must: must})
 		return err
 	})
-	return reply.GetUntil().AsTime(), err
+	return reply.GetUntil().AsTime(), reply.GetKept(), err
 }
 
 // KeepTokens keeps the delegation tokens in the file at path the newest that the application master has, for as long as
@@ -63,21 +63,9 @@ func (c *Client) renewTokens(ctx context.Context, path string, copies []string) 
 	if err != nil {
 		return 0, err
 	}
-	ask := c.members.Tokens
-	if c.id.Subject().Role == identity.Client {
-		ask = c.session.Tokens
-	}
-	var reply *ampb.TokensReply
-	err = c.call(ctx, "ask for newer tokens", func(ctx context.Context) (err error) {
-		reply, err = ask(ctx, &ampb.TokensRequest{Digest: delegation.Digest(creds)})
-		return err
-	})
-	if err != nil || len(reply.Tokens) == 0 {
-		return reply.GetAskAgain().AsDuration(), err
-	}
-	newer, err := token.Parse(reply.Tokens)
-	if err != nil {
-		return 0, err
+	newer, again, err := c.NewerTokens(ctx, creds)
+	if err != nil || newer == nil {
+		return again, err
 	}
 	creds.Merge(newer)
 	c.opt.Log.Info("newer delegation tokens came")
@@ -86,7 +74,24 @@ func (c *Client) renewTokens(ctx context.Context, path string, copies []string) 
 			return 0, err
 		}
 	}
-	return reply.GetAskAgain().AsDuration(), replaceFile(path, creds.Append(nil, token.V0))
+	return again, replaceFile(path, creds.Append(nil, token.V0))
+}
+
+// NewerTokens asks once for others than who has these, and tells in how long to ask again, 0 for never. nil: there are none.
+func (c *Client) NewerTokens(ctx context.Context, has *token.Credentials) (newer *token.Credentials, again time.Duration, err error) {
+	ask := c.members.Tokens
+	if c.id.Subject().Role == identity.Client {
+		ask = c.session.Tokens
+	}
+	var reply *ampb.TokensReply
+	err = c.call(ctx, "ask for newer tokens", func(ctx context.Context) (err error) {
+		reply, err = ask(ctx, &ampb.TokensRequest{Digest: delegation.Digest(has)})
+		return err
+	})
+	if err == nil && len(reply.Tokens) > 0 {
+		newer, err = token.Parse(reply.Tokens)
+	}
+	return newer, reply.GetAskAgain().AsDuration(), err
 }
 
 // replaceFile puts another owner-only file in the place of one, in one step.

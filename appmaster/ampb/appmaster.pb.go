@@ -374,8 +374,9 @@ type Delegation struct {
 	// For what there have to be tokens, beside the file system of the staging directory.
 	FileSystems     []string               `protobuf:"bytes,3,rep,name=file_systems,json=fileSystems,proto3" json:"file_systems,omitempty"` // URLs
 	ResourceManager bool                   `protobuf:"varint,4,opt,name=resource_manager,json=resourceManager,proto3" json:"resource_manager,omitempty"`
-	Since           *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`     // when they were got; absent: with the submission
-	Trouble         string                 `protobuf:"bytes,6,opt,name=trouble,proto3" json:"trouble,omitempty"` // why the application master cannot get new ones at the moment
+	Since           *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`                  // when they were got; absent: with the submission
+	Trouble         string                 `protobuf:"bytes,6,opt,name=trouble,proto3" json:"trouble,omitempty"`              // why the application master cannot get new ones at the moment
+	AtMost          bool                   `protobuf:"varint,7,opt,name=at_most,json=atMost,proto3" json:"at_most,omitempty"` // until is a bound: YARN renews them, and they end before if it cannot. One in the past: they were refused
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -452,10 +453,18 @@ func (x *Delegation) GetTrouble() string {
 	return ""
 }
 
+func (x *Delegation) GetAtMost() bool {
+	if x != nil {
+		return x.AtMost
+	}
+	return false
+}
+
 type DelegateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tokens        []byte                 `protobuf:"bytes,1,opt,name=tokens,proto3" json:"tokens,omitempty"` // as in a file of Hadoop's
 	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`   // when the first of them ends
+	Must          bool                   `protobuf:"varint,3,opt,name=must,proto3" json:"must,omitempty"`    // they are taken whatever there is: somebody has said so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -504,9 +513,17 @@ func (x *DelegateRequest) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DelegateRequest) GetMust() bool {
+	if x != nil {
+		return x.Must
+	}
+	return false
+}
+
 type DelegateReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Until         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until,proto3" json:"until,omitempty"` // when the tokens end that it has now: its own, if they are good for longer
+	Kept          bool                   `protobuf:"varint,2,opt,name=kept,proto3" json:"kept,omitempty"`  // it has kept its own, and those that were brought are nobody's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -546,6 +563,13 @@ func (x *DelegateReply) GetUntil() *timestamppb.Timestamp {
 		return x.Until
 	}
 	return nil
+}
+
+func (x *DelegateReply) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
 }
 
 type TokensRequest struct {
@@ -3321,7 +3345,7 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\aavoided\x18\x15 \x03(\v2\x1c.yarnd.appmaster.AvoidedNodeR\aavoided\x12;\n" +
 	"\n" +
 	"delegation\x18\x16 \x01(\v2\x1b.yarnd.appmaster.DelegationR\n" +
-	"delegation\"\xf0\x01\n" +
+	"delegation\"\x89\x02\n" +
 	"\n" +
 	"Delegation\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
@@ -3329,12 +3353,15 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\ffile_systems\x18\x03 \x03(\tR\vfileSystems\x12)\n" +
 	"\x10resource_manager\x18\x04 \x01(\bR\x0fresourceManager\x120\n" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
-	"\atrouble\x18\x06 \x01(\tR\atrouble\"[\n" +
+	"\atrouble\x18\x06 \x01(\tR\atrouble\x12\x17\n" +
+	"\aat_most\x18\a \x01(\bR\x06atMost\"o\n" +
 	"\x0fDelegateRequest\x12\x16\n" +
 	"\x06tokens\x18\x01 \x01(\fR\x06tokens\x120\n" +
-	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"A\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x12\n" +
+	"\x04must\x18\x03 \x01(\bR\x04must\"U\n" +
 	"\rDelegateReply\x120\n" +
-	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"'\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x12\n" +
+	"\x04kept\x18\x02 \x01(\bR\x04kept\"'\n" +
 	"\rTokensRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\"]\n" +
 	"\vTokensReply\x12\x16\n" +

@@ -13,6 +13,10 @@ import (
 type Grant struct {
 	Tokens *token.Credentials // delegated ones alone; not changed once they are here
 	Until  time.Time          // when the first of them ends; zero: nobody knows, or there are none
+	// AtMost tells that Until is a bound: YARN renews them, and nobody here hears of it if it cannot. The ResourceManager
+	// tries once at 90 % of the interval, and gives a token up that it could not renew.
+	// Source: DelegationTokenRenewer.RenewalTimerTask.
+	AtMost bool
 	// Missing is who gave none: what there is of him stays, and may end before. nil: nobody.
 	Missing error
 }
@@ -60,6 +64,21 @@ func CheckIn(now, until time.Time) time.Duration {
 	}
 	return min(max(until.Sub(now)/4, Soon), latest)
 }
+
+// Unsure is the longest time after which those that may end before their bound are asked for, and looked at.
+const Unsure = 5 * time.Minute
+
+// CheckIn is how long after now who has these asks for newer ones.
+func (g Grant) CheckIn(now time.Time) time.Duration {
+	in := CheckIn(now, g.Until)
+	if g.AtMost {
+		return min(in, Unsure)
+	}
+	return in
+}
+
+// ended tells that they are no longer good, as far as is known.
+func (g Grant) ended(now time.Time) bool { return !g.Until.IsZero() && !g.Until.After(now) }
 
 // secretUntil is where a saved grant has its end.
 const secretUntil = "yarnd.delegation.until"

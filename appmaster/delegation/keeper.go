@@ -23,6 +23,9 @@ type Options struct {
 	First  Grant        // what the application master was started with
 	Source Source       // nil: new ones come only if somebody pushes them
 	Files  memory.Files // of the application, where pushed ones outlive an attempt; nil: they do not
+	// Refused tells that a cluster no longer takes tokens: they were cancelled, or have ended before their time. nil: nobody
+	// looks.
+	Refused func(context.Context, *token.Credentials) bool
 	// Changed is told of each set of tokens that takes the place of another, one at a time.
 	Changed func(Grant)
 	Log     *slog.Logger
@@ -94,17 +97,28 @@ func (k *Keeper) Begin(ctx context.Context) error {
 	if err == nil {
 		saved, err = decode(text)
 	}
-	if err == nil && saved.Until.After(k.Now().Until) {
+	// What is there was in force in the attempt before this one, so it is in this one, unless it has ended.
+	if now := k.Now(); err == nil && !saved.ended(time.Now()) && (now.AtMost || saved.Until.After(now.Until)) {
 		k.take(saved)
 	}
 	return err
 }
 
-// Run gets new tokens in time, until ctx ends. Without a source it does nothing.
+// Run gets new tokens in time, and looks whether the present ones are good, until ctx ends. Without a source, and where
+// nobody looks, it does nothing.
 func (k *Keeper) Run(ctx context.Context) {
-	if k.opt.Source == nil {
-		return
+	var wg sync.WaitGroup
+	if k.opt.Refused != nil {
+		wg.Go(func() { k.watch(ctx) })
 	}
+	if k.opt.Source != nil {
+		k.renew(ctx)
+	}
+	wg.Wait()
+}
+
+// renew gets new tokens of the source in time.
+func (k *Keeper) renew(ctx context.Context) {
 	for {
 		k.mu.Lock()
 		wait := refreshIn(time.Now(), k.got, k.now.Until)
@@ -142,20 +156,21 @@ func (k *Keeper) refresh(ctx context.Context) error {
 	return err
 }
 
-// Push takes tokens that somebody brings, unless the present ones are good for longer. When it has returned nil they are
-// saved for the next attempt; after another error than ErrNothing they are in use, and not saved.
-func (k *Keeper) Push(ctx context.Context, g Grant) error {
+// Push takes tokens that somebody brings. Those that nobody must have taken are not, where the present ones are known to be
+// good for longer. When it has returned no error, those that are taken are saved for the next attempt; after another error
+// than ErrNothing they are in use, and not saved.
+func (k *Keeper) Push(ctx context.Context, g Grant, must bool) (taken bool, err error) {
 	if len(g.Tokens.Tokens) == 0 {
-		return ErrNothing
+		return false, ErrNothing
 	}
-	if k.Now().Until.After(g.Until) {
-		return nil
+	if now := k.Now(); !must && !now.AtMost && now.Until.After(g.Until) {
+		return false, nil
 	}
 	merged := k.take(g)
 	if k.opt.Files == nil {
-		return nil
+		return true, nil
 	}
-	return k.opt.Files.Publish(ctx, fileName, merged.encode())
+	return true, k.opt.Files.Publish(ctx, fileName, merged.encode())
 }
 
 // take has a grant's tokens take the place of those for the same services, and returns all there are now.
@@ -166,12 +181,17 @@ func (k *Keeper) take(g Grant) Grant {
 	all.Merge(k.Now().Tokens)
 	all.Merge(g.Tokens)
 	g.Tokens = &all
+	k.replace(g, time.Now())
+	return g
+}
+
+// replace has g, got at a time, be what there is. The caller has the turn.
+func (k *Keeper) replace(g Grant, got time.Time) {
 	k.mu.Lock()
-	k.now, k.got = g, time.Now()
+	k.now, k.got = g, got
 	k.mu.Unlock()
 	k.opt.Log.Info("new delegation tokens", "until", g.Until, "set", short(g.Tokens))
 	if k.opt.Changed != nil {
 		k.opt.Changed(g)
 	}
-	return g
 }

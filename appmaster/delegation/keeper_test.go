@@ -155,14 +155,14 @@ func TestPush(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.Run(ctx) // comes back at once
-	if err := k.Push(ctx, Grant{Tokens: &token.Credentials{}, Until: now}); !errors.Is(err, ErrNothing) {
+	if _, err := k.Push(ctx, Grant{Tokens: &token.Credentials{}, Until: now}, true); !errors.Is(err, ErrNothing) {
 		t.Errorf("pushed nothing: %v", err)
 	}
 	newer := &token.Credentials{}
 	newer.Add("x", token.Token{Kind: token.KindHDFS, Service: "nn", Password: []byte("newer")})
 	before := Digest(k.Now().Tokens)
-	if err := k.Push(ctx, Grant{Tokens: newer, Until: now.Add(time.Hour)}); err != nil {
-		t.Fatal(err)
+	if taken, err := k.Push(ctx, Grant{Tokens: newer, Until: now.Add(time.Hour)}, false); !taken || err != nil {
+		t.Fatal(taken, err)
 	}
 	if bytes.Equal(before, Digest(k.Now().Tokens)) {
 		t.Error("the digest is as it was")
@@ -176,12 +176,20 @@ func TestPush(t *testing.T) {
 			t.Errorf("%s: %v until %v", name, g.Tokens, g.Until)
 		}
 	}
-	if err := k.Push(ctx, Grant{Tokens: tokens("nn"), Until: now.Add(time.Minute)}); err != nil || string(k.Now().Tokens.Tokens["nn"].Password) != "newer" {
-		t.Errorf("those that end sooner took the place of others: %v", err)
+	sooner := Grant{Tokens: tokens("nn"), Until: now.Add(time.Minute)}
+	if taken, err := k.Push(ctx, sooner, false); taken || err != nil || string(k.Now().Tokens.Tokens["nn"].Password) != "newer" {
+		t.Errorf("those that end sooner took the place of others: %v, %v", taken, err)
 	}
 	later := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: now.Add(2 * time.Hour)}, Files: dir})
 	if err := later.Begin(ctx); err != nil || string(later.Now().Tokens.Tokens["nn"].Password) != "nn" {
 		t.Errorf("older ones were taken: %v", err)
+	}
+	bound := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: now.Add(7 * 24 * time.Hour), AtMost: true}, Files: dir})
+	if err := bound.Begin(ctx); err != nil || string(bound.Now().Tokens.Tokens["nn"].Password) != "newer" || bound.Now().AtMost {
+		t.Errorf("those that were in force gave way to ones whose end nobody knows: %v, %+v", err, bound.Now())
+	}
+	if taken, err := k.Push(ctx, sooner, true); !taken || err != nil || !k.Now().Until.Equal(sooner.Until) {
+		t.Errorf("those that a person has asked for were not taken: %v, %v, until %v", taken, err, k.Now().Until)
 	}
 	dir[fileName] = []byte("HDTS broken")
 	if err := later.Begin(ctx); err == nil {

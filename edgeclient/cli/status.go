@@ -80,7 +80,8 @@ type status struct {
 // tokenStatus is how long an application can act for its owner, on a cluster with Kerberos.
 type tokenStatus struct {
 	Until   time.Time `json:"until,omitzero"`
-	Renews  bool      `json:"renews"` // the application gets new ones by itself
+	AtMost  bool      `json:"atMost,omitempty"` // until is a bound: YARN renews them, and they end before if it cannot
+	Renews  bool      `json:"renews"`           // the application gets new ones by itself
 	Warning string    `json:"warning,omitempty"`
 	Limit   string    `json:"limit,omitempty"` // what it cannot do after the last day of its first tokens all the same
 }
@@ -90,6 +91,9 @@ func (t *tokenStatus) text() string {
 	by := "nobody knows until when"
 	if !t.Until.IsZero() {
 		by = "until " + t.Until.Local().Format("2006-01-02 15:04")
+	}
+	if t.AtMost {
+		by += " at most, for as long as YARN renews them"
 	}
 	if t.Renews {
 		by += ", renewed by itself"
@@ -209,7 +213,7 @@ func (st *status) fill(info *ampb.Info) {
 	if d := info.GetDelegation(); d != nil {
 		st.Tokens = &tokenStatus{Renews: d.GetRenews(), Warning: edgeclient.DelegationEnds(info, time.Now())}
 		if d.Until != nil {
-			st.Tokens.Until = d.Until.AsTime()
+			st.Tokens.Until, st.Tokens.AtMost = d.Until.AsTime(), d.GetAtMost()
 		}
 	}
 	r := info.GetReport()

@@ -1,0 +1,77 @@
+package delegation
+
+import (
+	"context"
+	"time"
+
+	"github.com/yarnd/yarnd/appmaster/wall"
+	"github.com/yarnd/yarnd/hadooprpc/token"
+)
+
+// lookLeast is the shortest time after which the present tokens are looked at again.
+const lookLeast = time.Minute
+
+// lookIn is how long after now tokens are looked at: often enough that who asks for newer ones hears of it as soon as of a
+// known end, and shortly before a known end.
+func lookIn(now time.Time, g Grant) time.Duration {
+	in := min(max(g.CheckIn(now), lookLeast), Unsure)
+	if left := g.Until.Add(-2 * Soon).Sub(now); !g.AtMost && !g.Until.IsZero() && left > 0 {
+		return min(in, left)
+	}
+	return in
+}
+
+// watch looks whether the present tokens are good, until ctx ends.
+func (k *Keeper) watch(ctx context.Context) {
+	for {
+		now := time.Now()
+		if !wall.Wait(ctx, now.Add(lookIn(now, k.Now())), time.Now) {
+			return
+		}
+		k.look(ctx)
+	}
+}
+
+// look is once of watch. Tokens that the cluster refuses have ended, whatever was thought of them: that is told, and those
+// who have them ask often. Those that a person brought, and that end, make way for those of the submission where YARN has
+// kept these good: who brings tokens for a day must not shorten what was good for a week.
+func (k *Keeper) look(ctx context.Context) {
+	g := k.Now()
+	over := g.ended(time.Now())
+	if !over && k.opt.Refused(ctx, g.Tokens) {
+		over = true
+		k.end(g)
+	}
+	first := k.opt.First
+	ending := !g.Until.IsZero() && time.Until(g.Until) <= 2*Soon
+	if (over || ending) && !g.AtMost && k.opt.Source == nil && first.AtMost && !first.ended(time.Now()) && !k.opt.Refused(ctx, first.Tokens) {
+		k.goBack(g)
+	}
+}
+
+// end notes that tokens have been refused before their time.
+func (k *Keeper) end(g Grant) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.now.Tokens != g.Tokens { // others came while they were looked at
+		return
+	}
+	k.opt.Log.Error("the delegation tokens are refused: they have ended before their time", "were thought good until", g.Until)
+	k.now.Until = time.Now()
+}
+
+// goBack has the first tokens take the place of g again.
+func (k *Keeper) goBack(g Grant) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	if k.Now().Tokens != g.Tokens {
+		return
+	}
+	first, all := k.opt.First, token.Credentials{}
+	all.Merge(g.Tokens)
+	all.Merge(first.Tokens)
+	first.Tokens = &all
+	k.replace(first, time.Time{})
+}

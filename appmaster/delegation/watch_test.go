@@ -1,0 +1,108 @@
+package delegation
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/yarnd/yarnd/hadooprpc/token"
+)
+
+// cluster refuses some tokens, by their passwords.
+type cluster struct {
+	mu      sync.Mutex
+	refuses map[string]bool
+	asked   int
+}
+
+func (c *cluster) refused(_ context.Context, t *token.Credentials) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	return slices.ContainsFunc(slices.Collect(maps.Values(t.Tokens)), func(t token.Token) bool { return c.refuses[string(t.Password)] })
+}
+
+func (c *cluster) refuse(password string, yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuses[password] = yes
+}
+
+const week = 7 * 24 * time.Hour
+
+// kept is a keeper of tokens that YARN renews, for a week at most, and runs.
+func kept(t *testing.T, c *cluster) *Keeper {
+	ctx, cancel := context.WithCancel(t.Context())
+	k := NewKeeper(Options{First: Grant{Tokens: named("first"), Until: time.Now().Add(week), AtMost: true}, Refused: c.refused})
+	done := make(chan struct{})
+	go func() { k.Run(ctx); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return k
+}
+
+func named(password string) *token.Credentials {
+	c := &token.Credentials{}
+	c.Add("nn", token.Token{Kind: token.KindHDFS, Service: "nn", Password: []byte(password)})
+	return c
+}
+
+func inForce(k *Keeper) string { return string(k.Now().Tokens.Tokens["nn"].Password) }
+
+// Tokens that YARN could not renew, or that somebody has cancelled, have ended: that is known within minutes, whatever
+// their last day is, containers ask often, and those that a command brings, though for a day, are taken.
+func TestRefusedTokensHaveEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{refuses: map[string]bool{}}
+		k := kept(t, c)
+		time.Sleep(30 * time.Hour)
+		if g := k.Now(); !g.AtMost || g.ended(time.Now()) || g.CheckIn(time.Now()) > Unsure || c.asked < 300 || c.asked > 1900 {
+			t.Fatalf("good ones: %+v, asked %d times", g, c.asked)
+		}
+		c.refuse("first", true)
+		time.Sleep(Unsure + time.Second)
+		if g := k.Now(); !g.ended(time.Now()) || g.CheckIn(time.Now()) != Soon {
+			t.Errorf("until %v, ask in %v", g.Until, g.CheckIn(time.Now()))
+		}
+		until := time.Now().Add(24 * time.Hour)
+		if taken, err := k.Push(t.Context(), Grant{Tokens: named("second"), Until: until}, false); !taken || err != nil {
+			t.Fatalf("a command's are not taken: %v", err)
+		}
+		time.Sleep(23 * time.Hour)
+		if g := k.Now(); g.AtMost || !g.Until.Equal(until) || inForce(k) != "second" {
+			t.Errorf("%+v", g)
+		}
+		c.refuse("second", true) // cancelled
+		time.Sleep(Unsure + time.Second)
+		if g := k.Now(); !g.ended(time.Now()) {
+			t.Errorf("cancelled ones are good until %v", g.Until)
+		}
+	})
+}
+
+// Who brings tokens for a day does not shorten what YARN has kept good for a week.
+func TestFirstTokensAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{refuses: map[string]bool{}}
+		k := kept(t, c)
+		last := k.Now().Until
+		if taken, err := k.Push(t.Context(), Grant{Tokens: named("second"), Until: time.Now().Add(24 * time.Hour)}, false); !taken || err != nil {
+			t.Fatalf("where the end is a bound, a command's are not taken: %v", err)
+		}
+		time.Sleep(24*time.Hour - Soon) // before they end
+		if g := k.Now(); inForce(k) != "first" || !g.AtMost || !g.Until.Equal(last) || !k.Since().IsZero() {
+			t.Errorf("%s, %+v", inForce(k), g)
+		}
+		if _, err := k.Push(t.Context(), Grant{Tokens: named("third"), Until: time.Now().Add(24 * time.Hour)}, true); err != nil {
+			t.Fatal(err)
+		}
+		c.refuse("first", true)
+		time.Sleep(25 * time.Hour)
+		if g := k.Now(); inForce(k) != "third" || !g.ended(time.Now()) {
+			t.Errorf("to ones that are refused: %s, %+v", inForce(k), g)
+		}
+	})
+}
