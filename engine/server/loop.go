@@ -102,6 +102,8 @@ type loop struct {
 	heap    uint64 // bytes, at the last tick
 	percent int    // that the heap may grow between collections, 0: not set
 	gauge   heapGauge
+	refused bool      // somebody was told that it is full, since it was looked at last
+	swept   time.Time // when it was
 
 	fleet      *fleetPump // nil without a Fleet
 	lastReport time.Time

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/engine/wire"
@@ -15,6 +17,10 @@ const (
 	// fullShare is where no more tasks are taken. What is on the heap may be a fifth more
 	// than what is of use.
 	fullShare = 0.80
+	// litter times what the last collection left is more than lies about between two that are tight.
+	litter = 1.5
+	// sweepPause is how long a scheduler that is full goes on without looking whether it still is.
+	sweepPause = 5 * time.Second
 	// A heap below smallHeap may grow by collectorLoose percent between collections, a
 	// larger one by collectorTight: the scheduler's state has hardly a pointer in it, so
 	// that a collection costs little however large that is, and what lies about
@@ -42,22 +48,34 @@ func (l *loop) tune() {
 	}
 }
 
-// heapGauge reads how many bytes are on the heap.
-type heapGauge struct{ sample [1]metrics.Sample }
+// heapGauge reads how many bytes are on the heap, and how many of them the last collection found to be in use.
+type heapGauge struct{ sample [2]metrics.Sample }
 
-func (g *heapGauge) read() uint64 {
-	g.sample[0].Name = "/memory/classes/heap/objects:bytes"
+func (g *heapGauge) read() (all, used uint64) {
+	g.sample[0].Name, g.sample[1].Name = "/memory/classes/heap/objects:bytes", "/gc/heap/live:bytes"
 	metrics.Read(g.sample[:])
-	return g.sample[0].Value.Uint64()
+	return g.sample[0].Value.Uint64(), g.sample[1].Value.Uint64()
 }
 
-// weigh looks how much memory is taken.
+// weigh looks how much memory is taken. A scheduler that has just read a large journal has left behind more than it
+// keeps: that is collected before anybody is told that there is no room. So is, once somebody was told, what was
+// released since: the collector itself waits for a fifth more.
 func (l *loop) weigh() {
-	if l.opts.Memory > 0 || l.opts.Alone {
-		l.heap = l.gauge.read()
-		l.tune()
+	if l.opts.Memory == 0 && !l.opts.Alone {
+		return
 	}
+	var used uint64
+	l.heap, used = l.gauge.read()
+	if l.opts.Memory > 0 && l.heap >= l.full() && (float64(l.heap) > litter*float64(used) || l.refused && time.Since(l.swept) > sweepPause) {
+		runtime.GC()
+		l.swept, l.refused = time.Now(), false
+		l.heap, _ = l.gauge.read()
+	}
+	l.tune()
 }
+
+// full is the size of the heap from which on no more tasks are taken.
+func (l *loop) full() uint64 { return uint64(float64(l.opts.Memory) * fullShare) }
 
 // mayTouch reports why tasks cannot be cancelled or released one by one: of those of a
 // range rows would have to be made.
@@ -77,9 +95,10 @@ func (l *loop) mayTake(rows int) error {
 	if err := l.mayRecord(); err != nil {
 		return err
 	}
-	if l.opts.Memory == 0 || l.heap+uint64(rows)*rowBytes < uint64(float64(l.opts.Memory)*fullShare) {
+	if l.opts.Memory == 0 || l.heap+uint64(rows)*rowBytes < l.full() {
 		return nil
 	}
+	l.refused = true
 	return wire.Errorf(wire.TooLarge, "the scheduler holds %d MiB of tasks and results, of %d MiB that it may take: release what is not needed any more, "+
 		"submit fewer tasks at a time, or start the application with a larger --scheduler-memory", l.heap>>20, l.opts.Memory>>20)
 }
