@@ -63,7 +63,7 @@ func (y *yarnCluster) limitOfLife(ctx context.Context) (string, error) {
 }
 
 // LimitOfLife says what an application on this cluster cannot do after the last day of the tokens of its submission, though it
-// gets new ones; "" is nothing, or not known.
+// gets new ones; "" is nothing. Where the ResourceManager does not tell, it says that it is not known.
 func (c *Client) LimitOfLife(ctx context.Context) string {
 	y, ok := c.cluster.(*yarnCluster)
 	if !ok || !ipc.Secure(y.conf) {
@@ -72,6 +72,7 @@ func (c *Client) LimitOfLife(ctx context.Context) string {
 	limit, err := y.limitOfLife(ctx)
 	if err != nil {
 		c.opts.Log.Debug("the ResourceManager's web port does not tell "+longLifeSetting, "err", err)
+		return "not known is whether logs and the master's restart outlive the last day of its first tokens: the ResourceManager's web port does not tell " + longLifeSetting
 	}
 	return limit
 }

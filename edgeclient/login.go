@@ -6,6 +6,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 )
 
@@ -33,6 +34,8 @@ func loginFault(what string, err error) error {
 		return &Fault{Code: code, What: what, Why: &krb5.Error{Kind: krb.Kind, Reason: krb.Reason, Err: krb.Err}, Next: sentence(next)}
 	case errors.As(err, &ours):
 		return &Fault{Code: Auth, What: what, Why: &login.Error{Reason: ours.Reason, Err: ours.Err}, Next: sentence(ours.Cure)}
+	case errors.Is(err, gssapi.ErrKeyType):
+		return &Fault{Code: Auth, What: what, Why: err, Next: "Ask for AES keys of the service (docs/kerberos.md); older types are not used"}
 	case errors.As(err, &peer):
 		return &Fault{Code: Auth, What: what, Why: err, Next: "Check that HADOOP_CONF_DIR is that of your cluster; what it means is in docs/kerberos.md"}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/identity"
 	"github.com/yarnd/yarnd/packaging"
 )
@@ -416,6 +417,8 @@ func fsFault(what string, err error) error {
 		return wrap(NotFound, what, err, "Check the path")
 	case errors.Is(err, fs.ErrPermission):
 		return wrap(Auth, what, err, "Ask the owner, or check HADOOP_USER_NAME")
+	case errors.Is(err, hdfs.ErrAuth) && ipc.Is(err, saslException):
+		return wrap(Auth, what, err, serviceRefuses)
 	case errors.Is(err, hdfs.ErrAuth):
 		return wrap(Auth, what, err, "Run klist to see whether your ticket is good; what the message means is in docs/kerberos.md")
 	case errors.Is(err, hdfs.ErrQuota):

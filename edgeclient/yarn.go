@@ -132,6 +132,12 @@ func (y *yarnCluster) call(ctx context.Context, what string, f func(context.Cont
 	return y.fault(what, err)
 }
 
+// saslException is how a Hadoop server ends an authentication that goes wrong on its side, without saying why.
+const saslException = "javax.security.sasl.SaslException"
+
+// serviceRefuses is what can be done when a server takes no ticket that the KDC has given for it.
+const serviceRefuses = "The service does not take the ticket that the KDC gave for it: its keytab is an older one or has no AES key, or its clock is apart; kdestroy, kinit, else show this to its administrator, whose log says more"
+
 func (y *yarnCluster) fault(what string, err error) error {
 	var remote *ipc.RemoteError
 	var rejected *yarn.RejectedError
@@ -147,11 +153,16 @@ func (y *yarnCluster) fault(what string, err error) error {
 	if errors.As(err, new(*hdfs.Error)) {
 		return fsFault(what, err)
 	}
+	errors.As(err, &remote)
 	switch {
 	case errors.As(err, &rejected):
 		return &Fault{Code: Refused, What: what, Why: errors.New(firstLine(rejected.Diagnostics)), Next: "Change what it names and submit again"}
 	case yarn.IsNotFound(err):
 		return &Fault{Code: NotFound, What: what, Why: err, Next: "See yarnd list --all"}
+	case yarn.IsInvalidToken(err):
+		return &Fault{Code: Auth, What: what, Why: errors.New(firstLine(remote.Message)), Next: "The token has ended or was cancelled: run the step of the workflow again, or use a ticket (kinit)"}
+	case ipc.Is(err, saslException):
+		return &Fault{Code: Auth, What: what, Why: errors.New(firstLine(remote.Message)), Next: serviceRefuses}
 	case errors.As(err, &remote) && yarn.IsDenied(err):
 		return &Fault{Code: Auth, What: what, Why: errors.New(firstLine(remote.Message)), Next: "Ask the owner, or an administrator of the queue"}
 	case errors.As(err, &remote):

@@ -188,7 +188,7 @@ func TestRefused(t *testing.T) {
 	}
 	rc4 := cred
 	rc4.Key = Key{KeyType: 23, KeyValue: make([]byte, 16)}
-	if _, err := NewInitiator(rc4, now); !errors.Is(err, errKeyType) {
+	if _, err := NewInitiator(rc4, now); !errors.Is(err, ErrKeyType) {
 		t.Errorf("an RC4 session key: %v", err)
 	}
 }

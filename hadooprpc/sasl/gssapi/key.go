@@ -21,7 +21,8 @@ const confounderSize = 16
 
 var (
 	errModified = errors.New("gssapi: a message was changed on its way, or another key was meant")
-	errKeyType  = errors.New("gssapi: only AES keys are accepted")
+	// ErrKeyType is a key of another type than AES.
+	ErrKeyType = errors.New("gssapi: only AES keys are accepted")
 )
 
 // Type is an encryption type: Kerberos' name and number.
@@ -45,7 +46,7 @@ func cipherOf(k Key) (etype.EType, error) {
 			return crypto.GetEtype(t.ID)
 		}
 	}
-	return nil, fmt.Errorf("%w: this one has encryption type %d", errKeyType, k.KeyType)
+	return nil, fmt.Errorf("%w: this one has encryption type %d", ErrKeyType, k.KeyType)
 }
 
 // keySize is how many bytes a key of one of the supported types has.

@@ -66,8 +66,15 @@ func KindOf(err error) Kind {
 // codeForm finds the number in the library's words for an answer of the KDC: it keeps these as text.
 var codeForm = regexp.MustCompile(`\((\d+)\) K(?:RB|DC)_[A-Z_]+`)
 
-// explain makes an Error of what the library says when who asked a KDC of realm for what.
-func explain(err error, who, what, realm string) error {
+// asked is what a KDC was asked for.
+type asked struct {
+	who, realm string // who asks, and whose KDC
+	what       string // the service
+	cache      bool   // by a ticket cache, not by a keytab
+}
+
+// explain makes an Error of what the library says when a KDC was asked.
+func explain(err error, q asked) error {
 	if err == nil {
 		return nil
 	}
@@ -77,46 +84,63 @@ func explain(err error, who, what, realm string) error {
 	text := err.Error()
 	if m := codeForm.FindStringSubmatch(text); m != nil {
 		n, _ := strconv.ParseInt(m[1], 10, 32) // what does not fit is no code either
-		return byCode(int32(n), err, who, what, realm)
+		return byCode(int32(n), err, q)
 	}
 	switch {
 	case strings.Contains(text, "no KDCs defined"), strings.Contains(text, "no KDC SRV records"), strings.Contains(text, "does not have any defined KDCs"):
-		return &Error{BadConfig, fmt.Sprintf("krb5.conf names no KDC of the realm %s", realm),
+		return &Error{BadConfig, fmt.Sprintf("krb5.conf names no KDC of the realm %s", q.realm),
 			"add one to [realms], or set KRB5_CONFIG to the file of that realm", nil}
 	case strings.Contains(text, "communication error with KDC"), strings.Contains(text, "failed to communicate with KDC"), strings.Contains(text, "sending to a KDC"):
-		return &Error{Unreachable, fmt.Sprintf("no KDC of the realm %s answers", realm), "is the network up, and is the address in krb5.conf right?", err}
+		return &Error{Unreachable, fmt.Sprintf("no KDC of the realm %s answers", q.realm), "is the network up, and is the address in krb5.conf right?", err}
 	case strings.Contains(text, "no valid existing session"), strings.Contains(text, "no user credentials available"):
-		return expired(who)
+		return expired(q.who)
 	case strings.Contains(text, "not found in keytab"), strings.Contains(text, "matching key not found"):
-		return &Error{BadKeytab, fmt.Sprintf("the keytab has no key of %s of a type that the KDC wants", who), "list what it has with: klist -kte FILE", err}
+		return &Error{BadKeytab, fmt.Sprintf("the keytab has no key of %s of the type and version that the KDC wants", q.who),
+			"the password was changed since, or its keys are of other types: list them with klist -kte FILE, and ask for a new keytab", err}
+	case strings.Contains(text, "clock skew with KDC too large"): // it compares by itself where the KDC does not
+		return skewed(err)
+	case strings.Contains(text, "integrity verification failed"): // where a KDC wants no pre-authentication its answer is the first that shows it
+		return otherKey(q, err)
 	}
-	return &Error{Refused, fmt.Sprintf("%s got no ticket for %s", who, what), "", err}
+	return &Error{Refused, fmt.Sprintf("%s got no ticket for %s", q.who, q.what), "", err}
 }
 
 func expired(who string) *Error {
 	return &Error{Expired, fmt.Sprintf("the ticket of %s has expired", who), "get a new one with: kinit " + who, nil}
 }
 
-func byCode(code int32, err error, who, what, realm string) error {
+func skewed(err error) *Error {
+	return &Error{Skew, "this machine's clock and the KDC's differ by more than is tolerated, usually five minutes", "set this clock; timedatectl shows whether it is synchronized", err}
+}
+
+// otherKey is that one side's secret is not the other's: of a keytab the user's, of a ticket cache the KDC's own.
+func otherKey(q asked, err error) *Error {
+	if q.cache {
+		return &Error{BadCache, fmt.Sprintf("the KDC of %s does not take the ticket of %s: its key is another than when the ticket was made", q.realm, q.who), "get a new one with: kdestroy; kinit", err}
+	}
+	return &Error{WrongPassword, fmt.Sprintf("the KDC has another key for %s than the keytab", q.who), "the password was changed since: ask for a new keytab", nil}
+}
+
+func byCode(code int32, err error, q asked) error {
 	switch code {
 	case errorcode.KDC_ERR_C_PRINCIPAL_UNKNOWN:
-		return &Error{UnknownUser, fmt.Sprintf("the KDC of %s does not know %s", realm, who), "is the name right, and the realm?", nil}
+		return &Error{UnknownUser, fmt.Sprintf("the KDC of %s does not know %s", q.realm, q.who), "is the name right, and the realm?", nil}
 	case errorcode.KDC_ERR_S_PRINCIPAL_UNKNOWN:
-		return &Error{UnknownServer, fmt.Sprintf("the KDC of %s does not know the service %s", realm, what),
+		return &Error{UnknownServer, fmt.Sprintf("the KDC of %s does not know the service %s", q.realm, q.what),
 			"its principal in Hadoop's configuration, the server's host name or [domain_realm] of krb5.conf is another than the KDC's", nil}
 	case errorcode.KDC_ERR_PREAUTH_FAILED, errorcode.KRB_AP_ERR_BAD_INTEGRITY:
-		return &Error{WrongPassword, fmt.Sprintf("the KDC has another key for %s than the keytab", who), "the password was changed since: ask for a new keytab", nil}
+		return otherKey(q, err)
 	case errorcode.KRB_AP_ERR_SKEW, errorcode.KRB_AP_ERR_TKT_NYV, errorcode.KDC_ERR_NEVER_VALID:
-		return &Error{Skew, "this machine's clock and the KDC's differ by more than is tolerated, usually five minutes", "set this clock; timedatectl shows whether it is synchronized", err}
+		return skewed(err)
 	case errorcode.KRB_AP_ERR_TKT_EXPIRED:
-		return expired(who)
+		return expired(q.who)
 	case errorcode.KDC_ERR_ETYPE_NOSUPP:
-		return &Error{NoCommonType, fmt.Sprintf("the KDC and this program have no type of encryption in common for %s", what),
+		return &Error{NoCommonType, fmt.Sprintf("the KDC and this program have no type of encryption in common for %s", q.what),
 			"AES is needed (aes256-cts-hmac-sha1-96, aes128-cts-hmac-sha1-96, or their SHA-2 forms): look at permitted_enctypes in krb5.conf, and at the keys of the service", err}
 	case errorcode.KDC_ERR_CLIENT_REVOKED, errorcode.KDC_ERR_KEY_EXPIRED:
-		return &Error{Refused, fmt.Sprintf("the KDC has locked %s, or its password has expired", who), "ask the administrator of the realm " + realm, err}
+		return &Error{Refused, fmt.Sprintf("the KDC has locked %s, or its password has expired", q.who), "ask the administrator of the realm " + q.realm, err}
 	case errorcode.KDC_ERR_WRONG_REALM:
-		return &Error{BadConfig, fmt.Sprintf("the KDC serves another realm than %s", realm), "look at default_realm and [domain_realm] in krb5.conf", err}
+		return &Error{BadConfig, fmt.Sprintf("the KDC serves another realm than %s", q.realm), "look at default_realm and [domain_realm] in krb5.conf", err}
 	}
-	return &Error{Refused, fmt.Sprintf("the KDC gives %s no ticket for %s", who, what), "", err}
+	return &Error{Refused, fmt.Sprintf("the KDC gives %s no ticket for %s", q.who, q.what), "", err}
 }

@@ -233,7 +233,7 @@ func (l *Login) ask(service string) (gssapi.Credential, error) {
 	if kind := KindOf(err); l.cache == "" && (kind == Expired || kind == Refused) {
 		// The library renews what it has, and does nothing else as long as that could be renewed; by now it cannot.
 		if err := safely(l.lib.Login); err != nil {
-			return gssapi.Credential{}, explain(err, l.principal, service, l.realm)
+			return gssapi.Credential{}, explain(err, asked{l.principal, l.realm, service, l.cache != ""})
 		}
 		cred, err = l.request(service)
 	}
@@ -250,7 +250,7 @@ func (l *Login) request(service string) (gssapi.Credential, error) {
 	var key types.EncryptionKey
 	err := safely(func() (err error) { tkt, key, err = l.lib.GetServiceTicket(name); return err })
 	if err != nil {
-		return gssapi.Credential{}, explain(err, l.principal, service, l.realm)
+		return gssapi.Credential{}, explain(err, asked{l.principal, l.realm, service, l.cache != ""})
 	}
 	// It knows what it keeps by name alone, and does not compare what it gets.
 	if got := tkt.SName.PrincipalNameString(); got != name || realm != "" && tkt.Realm != realm {

@@ -273,11 +273,25 @@ func TestExplain(t *testing.T) {
 		"KRB Error: (32) KRB_AP_ERR_TKT_EXPIRED Ticket expired":                                                                                            Expired,
 		"KRB Error: (14) KDC_ERR_ETYPE_NOSUPP KDC has no support for encryption type":                                                                      NoCommonType,
 		"no KDCs defined in configuration for realm X":                                                                                                     BadConfig,
+		"KRB Error: (31) KRB_AP_ERR_BAD_INTEGRITY Integrity check on decrypted field failed":                                                               WrongPassword,
+		"KRBMessage_Handling_Error: clock skew with KDC too large. Greater than 300 seconds":                                                               Skew,
+		"AS_REP is not valid or client password/keytab incorrect: integrity verification failed":                                                           WrongPassword,
+		"matching key not found in keytab. Looking for \"alice\" realm: X kvno: 3 etype: 18":                                                               BadKeytab,
 		"something else": Refused,
 	} {
-		err := explain(errors.New(code), "alice@X", "nn/a", "X")
+		err := explain(errors.New(code), asked{who: "alice@X", what: "nn/a", realm: "X"})
 		if KindOf(err) != want {
 			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
+// What a keytab is blamed for is the KDC's own key, where tickets come from a cache.
+func TestExplainCache(t *testing.T) {
+	for _, text := range []string{"KRB Error: (31) KRB_AP_ERR_BAD_INTEGRITY Integrity check on decrypted field failed", "error decrypting: integrity verification failed"} {
+		err := explain(errors.New(text), asked{who: "alice@X", what: "nn/a", realm: "X", cache: true})
+		if KindOf(err) != BadCache || !strings.Contains(err.Error(), "kdestroy; kinit") || strings.Contains(err.Error(), "keytab") {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
