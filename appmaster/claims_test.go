@@ -402,36 +402,6 @@ func TestGuestsLeaveWithTheirCertificate(t *testing.T) {
 	<-done
 }
 
-// Every method that is served is in the table of callers, and nothing else is.
-func TestCallersAreComplete(t *testing.T) {
-	w := prepare(t, 0)
-	l, err := newLoop(Options{Spec: w.spec, Seed: w.seed, Provider: noProvider{}, Attempt: 1, Node: "here"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := l.newServer()
-	defer s.Stop()
-	served := map[string]bool{}
-	for service, info := range s.GetServiceInfo() {
-		for _, m := range info.Methods {
-			served["/"+service+"/"+m.Name] = true
-		}
-	}
-	if len(served) < 12 {
-		t.Errorf("only %d methods are served: the test looks in the wrong place", len(served))
-	}
-	for m := range served {
-		if len(callers[m].roles) == 0 {
-			t.Errorf("%s has no callers", m)
-		}
-	}
-	for m := range callers {
-		if !served[m] {
-			t.Errorf("%s is not served", m)
-		}
-	}
-}
-
 // What is the owner's alone another client may not, whatever his role.
 func TestOwnersMethods(t *testing.T) {
 	for _, m := range []string{ampb.Session_Delegate_FullMethodName, ampb.Session_Tokens_FullMethodName} {

@@ -36,44 +36,6 @@ func (w *world) stranger(role identity.Role, name string) *identity.Identity {
 	return id
 }
 
-// Each service with each role: only the table in roles is let through.
-func TestRoles(t *testing.T) {
-	w := prepare(t, 1)
-	w.begin()
-	info := w.until("a worker", running(1))
-	worker, sched := containers(info, "worker")[0].Id, containers(info, "scheduler")[0].Id
-	for _, who := range []struct {
-		role                      identity.Role
-		name                      string
-		session, members, control bool
-	}{
-		{identity.Client, "alice", true, false, false},
-		{identity.Worker, worker, false, true, false},
-		{identity.Scheduler, sched, false, true, true},
-		{identity.AppMaster, "am", false, false, false},
-	} {
-		c := w.dial(w.identity(who.role, who.name))
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		_, err := c.Info(ctx)
-		check := func(what string, err error, want bool) {
-			t.Helper()
-			var e *amclient.Error
-			if want && err != nil || !want && (!errors.As(err, &e) || !e.Refused()) {
-				t.Errorf("%s calls %s: %v", who.role, what, err)
-			}
-		}
-		check("Session", err, who.session)
-		_, err = c.Scheduler(ctx)
-		if who.role != identity.AppMaster {
-			check("Members", err, who.members)
-		}
-		if !who.control && who.role != identity.AppMaster { // that one is not even let in
-			check("Control", amclient.Attach(c, amclient.ControlOptions{Address: "x:1", Epoch: 1 << 40}).Run(ctx), false)
-		}
-		cancel()
-	}
-}
-
 // A scheduler that was replaced, or whose container is none of ours, cannot attach.
 func TestOldSchedulersAreRefused(t *testing.T) {
 	w := prepare(t, 0)
