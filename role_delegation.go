@@ -98,8 +98,8 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 	}
 	first := po.Credentials.Delegated()
 	o := delegation.Options{First: delegation.Grant{Tokens: first, Until: delegate.LastDay(first), AtMost: true}, Refused: m.refused, Files: staging{m.fs, m.app.Staging}, Log: m.log}
+	o.Start = p.SetTokens
 	o.Changed = func(g delegation.Grant) {
-		p.SetTokens(g.Tokens)
 		if !m.who.Ticketed() {
 			m.who.SetTokens(g.Tokens)
 		}

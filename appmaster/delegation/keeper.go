@@ -28,7 +28,10 @@ type Options struct {
 	Refused func(context.Context, *token.Credentials) bool
 	// Changed is told of each set of tokens that takes the place of another, one at a time.
 	Changed func(Grant)
-	Log     *slog.Logger
+	// Start is told, one at a time, of what containers that are started from now on are to have (start.go). nil: they get the
+	// newest.
+	Start func(*token.Credentials)
+	Log   *slog.Logger
 }
 
 // fileName is that of pushed tokens among the application's files.
@@ -43,6 +46,8 @@ type Keeper struct {
 	now Grant
 	got time.Time // zero: now is what the application master was started with
 	bad error     // why no new ones could be got the last time
+	// gone is that containers are not started with the first ones any more: they were refused, or are about to end.
+	gone bool
 }
 
 // NewKeeper returns a keeper of o.First.
@@ -84,7 +89,11 @@ func (k *Keeper) Renews() bool { return k.opt.Source != nil }
 // those that were pushed to an earlier attempt. An error tells that the first ones have to do for now.
 func (k *Keeper) Begin(ctx context.Context) error {
 	if k.opt.Source != nil {
-		return k.refresh(ctx)
+		if err := k.refresh(ctx); err != nil {
+			return err
+		}
+		k.prove(ctx)
+		return nil
 	}
 	if k.opt.Files == nil {
 		return nil
@@ -193,5 +202,8 @@ func (k *Keeper) replace(g Grant, got time.Time) {
 	k.opt.Log.Info("new delegation tokens", "until", g.Until, "set", short(g.Tokens))
 	if k.opt.Changed != nil {
 		k.opt.Changed(g)
+	}
+	if k.opt.Start != nil {
+		k.opt.Start(k.forStart(g))
 	}
 }

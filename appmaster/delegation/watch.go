@@ -36,6 +36,7 @@ func (k *Keeper) watch(ctx context.Context) {
 // who have them ask often. Those that a person brought, and that end, make way for those of the submission where YARN has
 // kept these good: who brings tokens for a day must not shorten what was good for a week.
 func (k *Keeper) look(ctx context.Context) {
+	k.prove(ctx)
 	g := k.Now()
 	over := g.ended(time.Now())
 	if !over && k.opt.Refused(ctx, g.Tokens) {
