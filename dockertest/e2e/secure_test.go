@@ -41,13 +41,7 @@ func secureMainJob(t *testing.T, composition string) {
 	if got := strings.TrimSpace(there.Must(t, "later", "fetch", "--app", a.id, "answer")); got != "1709600813" {
 		t.Errorf("the sum of the primes below 200000 is 1709600813, fetched %q", got)
 	}
-	bob := c.Edge("bob").Ticketed(t)
-	for _, argv := range [][]string{{"yarnd", "connect", a.id}, {"later", "fetch", "--app", a.id, "answer"}, {"yarnd", "scale", a.id, "1"},
-		{"yarnd", "logs", a.id}, {"yarnd", "kill", a.id}, {"yarnd", "exec", a.id, "--", "true"}} {
-		if r := bob.Run(t, argv...); r.Code != 4 && !(argv[1] == "exec" && r.Code == 125) || r.Stdout != "" || !strings.Contains(r.Stderr, "alice") && !strings.Contains(r.Stderr, "Ask the owner") {
-			t.Errorf("bob may not; want exit code 4, no output, and whose it is: %v", r)
-		}
-	}
+	a.refuses(t, c.Edge("bob").Ticketed(t))
 	a.must(t, "kill", "--graceful", "--message", "that will do")
 	if rm := a.rm(t); rm.State != "FINISHED" || rm.FinalStatus != "SUCCEEDED" || !strings.Contains(rm.Diagnostics, "that will do") {
 		t.Errorf("after a graceful end the ResourceManager shows %+v", rm)
@@ -55,11 +49,22 @@ func secureMainJob(t *testing.T, composition string) {
 	a.leftNothing(t)
 }
 
+// refuses has somebody else try whatever there is.
+func (a app) refuses(t *testing.T, bob dockertest.Edge) {
+	t.Helper()
+	for _, argv := range [][]string{{"yarnd", "connect", a.id}, {"later", "fetch", "--app", a.id, "answer"}, {"yarnd", "scale", a.id, "1"},
+		{"yarnd", "logs", a.id}, {"yarnd", "kill", a.id}, {"yarnd", "exec", a.id, "--", "true"}} {
+		if r := bob.Run(t, argv...); r.Code != 4 && !(argv[1] == "exec" && r.Code == 125) || r.Stdout != "" || !strings.Contains(r.Stderr, a.edge.User) && !strings.Contains(r.Stderr, "Ask the owner") {
+			t.Errorf("%s may not; want exit code 4, no output, and whose it is: %v", bob.User, r)
+		}
+	}
+}
+
 // readsFiles has a command on a worker read a file of HDFS by Hadoop's own client, with its owner's tokens alone: no ticket is
 // there, the file of tokens is the owner's alone, and has nothing that is the application's own.
 func (a app) readsFiles(t *testing.T) {
 	t.Helper()
-	const file, text = "/user/alice/read-by-a-command", "what only alice may read"
+	file, text := "/user/"+a.edge.User+"/read-by-a-command", "what only "+a.edge.User+" may read"
 	if r := a.edge.RunInput(t, text, "sh", "-c", fsShell+" -put -f - "+file+" && "+fsShell+" -chmod 600 "+file); r.Code != 0 {
 		t.Fatal(r)
 	}
