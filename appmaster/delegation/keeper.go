@@ -109,6 +109,7 @@ func (k *Keeper) Begin(ctx context.Context) error {
 	// What is there was in force in the attempt before this one, so it is in this one, unless it has ended.
 	if now := k.Now(); err == nil && !saved.ended(time.Now()) && (now.AtMost || saved.Until.After(now.Until)) {
 		k.take(saved)
+		k.prove(ctx)
 	}
 	return err
 }
@@ -176,6 +177,7 @@ func (k *Keeper) Push(ctx context.Context, g Grant, must bool) (taken bool, err 
 		return false, nil
 	}
 	merged := k.take(g)
+	k.prove(ctx) // they may have been brought because the first ones are refused
 	if k.opt.Files == nil {
 		return true, nil
 	}

@@ -80,3 +80,18 @@ func TestContainersStartWithTheNewest(t *testing.T) {
 		}
 	}
 }
+
+// Who brings tokens because those of the submission are refused has containers start with his, at once.
+func TestContainersStartWithWhatIsBrought(t *testing.T) {
+	starts := ""
+	k := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: time.Now().Add(7 * 24 * time.Hour), AtMost: true},
+		Refused: func(_ context.Context, c *token.Credentials) bool { return string(c.Tokens["nn"].Password) == "nn" },
+		Start:   func(c *token.Credentials) { starts = string(c.Tokens["nn"].Password) }})
+	brought, err := (&issuer{life: 24 * time.Hour}).Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if taken, err := k.Push(t.Context(), brought, true); err != nil || !taken || starts != "1" {
+		t.Errorf("taken %v, %v, with %q", taken, err, starts)
+	}
+}
