@@ -60,10 +60,13 @@ func TestNodeWhereWorkersEndAtOnce(t *testing.T) {
 	})
 	bad := &badNode{Processes: processes}
 	w := newWorld(t, minicluster.Options{Nodes: 4, DistinctHosts: true, Capability: tracker.Resource{MemoryMiB: 2 * 128, VCores: 8}, Launcher: bad})
-	r := small(6) // for which it takes every node
+	r := small(0)
 	r.Restarts = -1
 	a := w.submit(r)
-	c := a.connect()
+	c := a.connect() // when the scheduler runs, the nodes to be spared are known
+	if err := c.Scale(w.withTime(), 6); err != nil { // for which it takes every node
+		t.Fatal(err)
+	}
 	var list []*ampb.AvoidedNode
 	a.await("a node is avoided", func() bool {
 		info, err := c.Session().Info(w.withTime())
