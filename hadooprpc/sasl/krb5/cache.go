@@ -70,6 +70,23 @@ func ticketGranting(c *credentials.CCache) (*credentials.Credential, error) {
 	return nil, &Error{NoCache, "the ticket cache " + c.Path + " has no ticket of " + cacheOwner(c) + " to get others with", "get one with: kinit", nil}
 }
 
+// cachedTickets are those of a cache, by service and realm, as in "nn/host@REALM". One that is damaged is left out, if it
+// is not the one by which others are got.
+func cachedTickets(c *credentials.CCache) (map[string]ticket, error) {
+	out := map[string]ticket{}
+	for _, e := range c.GetEntries() {
+		t := ticket{key: e.Key, since: e.AuthTime, ends: e.EndTime, renews: e.RenewTill}
+		if err := safely(func() error { return t.Unmarshal(e.Ticket) }); err != nil {
+			if s := e.Server.PrincipalName.NameString; len(s) > 0 && s[0] == "krbtgt" {
+				return nil, err
+			}
+			continue
+		}
+		out[t.SName.PrincipalNameString()+"@"+t.Realm] = t
+	}
+	return out, nil
+}
+
 func cacheOwner(c *credentials.CCache) string {
 	return c.GetClientPrincipalName().PrincipalNameString() + "@" + c.GetClientRealm()
 }

@@ -4,8 +4,11 @@
 //	KRB5_CONFIG, krb5.conf, include, includedir  →  Config
 //	KRB5CCNAME, default_ccache_name              →  FromCache   ┐
 //	a keytab and a principal                     →  FromKeytab  ┴→  Login  →  tickets for services
+//	                                                                  ↕
+//	                                            AS and TGS exchanges (exchange.go) over the network (kdc.go)
 //
-// Protocol and formats are those of jcmturner/gokrb5, which this package puts into bounds: files are checked before they
-// are given to it (it indexes what it reads without looking), includes are resolved (it ignores them), parts of
-// krb5.conf that it does not know are left out (some make it panic), and what it says went wrong is told with a cure.
+// Messages, formats and ciphers are those of jcmturner/gokrb5, which this package puts into bounds: files are checked before
+// they are given to it (it indexes what it reads without looking), what it reads cannot panic, includes are resolved (it
+// ignores them), parts of krb5.conf that it does not know are left out (some make it panic), and what it says went wrong is
+// told with a cure. Its client is not used (exchange.go says why).
 package krb5

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
+	"github.com/jcmturner/gokrb5/v8/messages"
 )
 
 // Kind is what went wrong.
@@ -63,14 +62,12 @@ func KindOf(err error) Kind {
 	return ""
 }
 
-// codeForm finds the number in the library's words for an answer of the KDC: it keeps these as text.
-var codeForm = regexp.MustCompile(`\((\d+)\) K(?:RB|DC)_[A-Z_]+`)
-
 // asked is what a KDC was asked for.
 type asked struct {
 	who, realm string // who asks, and whose KDC
 	what       string // the service
-	cache      bool   // by a ticket cache, not by a keytab
+	key        bool   // by the keytab's key; otherwise by a ticket
+	cache      bool   // which is in a ticket cache
 }
 
 // explain makes an Error of what the library says when a KDC was asked.
@@ -81,19 +78,10 @@ func explain(err error, q asked) error {
 	if e := (*Error)(nil); errors.As(err, &e) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	text := err.Error()
-	if m := codeForm.FindStringSubmatch(text); m != nil {
-		n, _ := strconv.ParseInt(m[1], 10, 32) // what does not fit is no code either
-		return byCode(int32(n), err, q)
+	if e, refused := errors.AsType[messages.KRBError](err); refused {
+		return byCode(e.ErrorCode, err, q)
 	}
-	switch {
-	case strings.Contains(text, "no KDCs defined"), strings.Contains(text, "no KDC SRV records"), strings.Contains(text, "does not have any defined KDCs"):
-		return &Error{BadConfig, fmt.Sprintf("krb5.conf names no KDC of the realm %s", q.realm),
-			"add one to [realms], or set KRB5_CONFIG to the file of that realm", nil}
-	case strings.Contains(text, "communication error with KDC"), strings.Contains(text, "failed to communicate with KDC"), strings.Contains(text, "sending to a KDC"):
-		return &Error{Unreachable, fmt.Sprintf("no KDC of the realm %s answers", q.realm), "is the network up, and is the address in krb5.conf right?", err}
-	case strings.Contains(text, "no valid existing session"), strings.Contains(text, "no user credentials available"):
-		return expired(q.who)
+	switch text := err.Error(); { // the library has words alone for these
 	case strings.Contains(text, "not found in keytab"), strings.Contains(text, "matching key not found"):
 		return &Error{BadKeytab, fmt.Sprintf("the keytab has no key of %s of the type and version that the KDC wants", q.who),
 			"the password was changed since, or its keys are of other types: list them with klist -kte FILE, and ask for a new keytab", err}
@@ -113,12 +101,15 @@ func skewed(err error) *Error {
 	return &Error{Skew, "this machine's clock and the KDC's differ by more than is tolerated, usually five minutes", "set this clock; timedatectl shows whether it is synchronized", err}
 }
 
-// otherKey is that one side's secret is not the other's: of a keytab the user's, of a ticket cache the KDC's own.
+// otherKey is that one side's secret is not the other's: the user's, or, where a ticket was shown, the KDC's own.
 func otherKey(q asked, err error) *Error {
-	if q.cache {
+	switch {
+	case q.key:
+		return &Error{WrongPassword, fmt.Sprintf("the KDC has another key for %s than the keytab", q.who), "the password was changed since: ask for a new keytab", nil}
+	case q.cache:
 		return &Error{BadCache, fmt.Sprintf("the KDC of %s does not take the ticket of %s: its key is another than when the ticket was made", q.realm, q.who), "get a new one with: kdestroy; kinit", err}
 	}
-	return &Error{WrongPassword, fmt.Sprintf("the KDC has another key for %s than the keytab", q.who), "the password was changed since: ask for a new keytab", nil}
+	return &Error{Refused, fmt.Sprintf("the KDC of %s does not take the ticket that it has just given %s", q.realm, q.who), "do the KDCs of the realm have the same keys?", err}
 }
 
 func byCode(code int32, err error, q asked) error {

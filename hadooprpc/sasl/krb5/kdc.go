@@ -1,0 +1,178 @@
+package krb5
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jcmturner/gokrb5/v8/config"
+	"github.com/jcmturner/gokrb5/v8/iana/asnAppTag"
+	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
+	"github.com/jcmturner/gokrb5/v8/messages"
+)
+
+// kdcs are the key distribution centers of all realms. How they are reached: RFC 4120 section 7.2.
+type kdcs struct{ cfg *config.Config }
+
+const (
+	maxReply    = 1 << 20 // bytes; MIT's client takes no more either
+	udpPatience = time.Second
+	tcpPatience = 5 * time.Second
+)
+
+// exchange sends a request to one of a realm's KDCs after the other until one answers, and returns its answer, which is
+// neither empty nor an error. What a KDC refuses is a messages.KRBError; ctx's error is returned as it is.
+func (k kdcs) exchange(ctx context.Context, realm string, request []byte) ([]byte, error) {
+	var failed []string
+	for _, network := range k.networks(len(request)) {
+		addresses, err := k.addresses(ctx, network, realm)
+		if err != nil {
+			return nil, err
+		}
+		for _, address := range addresses {
+			reply, err := ask(ctx, network, address, request)
+			if err == nil {
+				err = refusal(reply)
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err == nil {
+				return reply, nil
+			}
+			if final(err) {
+				return nil, err
+			}
+			failed = append(failed, network+" "+address+": "+err.Error())
+		}
+	}
+	return nil, &Error{Unreachable, fmt.Sprintf("no KDC of the realm %s answers", realm), "is the network up, and is the address in krb5.conf right?", errors.New(strings.Join(failed, "; "))}
+}
+
+// networks are those to try, in turn. As MIT's, requests that are longer than udp_preference_limit go by TCP first; 1
+// is for TCP alone.
+func (k kdcs) networks(n int) []string {
+	switch limit := k.cfg.LibDefaults.UDPPreferenceLimit; {
+	case limit == 1:
+		return []string{"tcp"}
+	case n > limit:
+		return []string{"tcp", "udp"}
+	}
+	return []string{"udp", "tcp"}
+}
+
+// addresses are a realm's KDCs, in the order of krb5.conf, or, where that has none, of the DNS.
+func (k kdcs) addresses(ctx context.Context, network, realm string) ([]string, error) {
+	var out []string
+	for _, r := range k.cfg.Realms {
+		if r.Realm == realm {
+			out = append(out, r.KDC...)
+		}
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	none := &Error{BadConfig, fmt.Sprintf("krb5.conf names no KDC of the realm %s", realm), "add one to [realms], or set KRB5_CONFIG to the file of that realm", nil}
+	if !k.cfg.LibDefaults.DNSLookupKDC {
+		return nil, none
+	}
+	_, found, err := net.DefaultResolver.LookupSRV(ctx, "kerberos", network, realm)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	for _, srv := range found { // some may be right where others are not
+		out = append(out, net.JoinHostPort(strings.TrimSuffix(srv.Target, "."), strconv.Itoa(int(srv.Port))))
+	}
+	if len(out) == 0 {
+		none.Err = err
+		return nil, none
+	}
+	return out, nil
+}
+
+// ask sends a request to one KDC.
+func ask(ctx context.Context, network, address string, request []byte) ([]byte, error) {
+	patience := tcpPatience
+	if network == "udp" {
+		patience = udpPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if network == "udp" {
+		return askDatagram(conn, request)
+	}
+	return askStream(conn, request)
+}
+
+func askDatagram(conn io.ReadWriter, request []byte) ([]byte, error) {
+	if _, err := conn.Write(request); err != nil {
+		return nil, err
+	}
+	b := make([]byte, 64<<10) // no datagram is longer
+	n, err := conn.Read(b)
+	if err != nil {
+		return nil, err
+	}
+	return b[:n], nil
+}
+
+// askStream puts the length before each message: RFC 4120 section 7.2.2.
+func askStream(conn io.ReadWriter, request []byte) ([]byte, error) {
+	if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...)); err != nil {
+		return nil, err
+	}
+	var length [4]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n > maxReply {
+		return nil, fmt.Errorf("an answer of %d bytes, which is more than the %d that a KDC may send", n, maxReply)
+	}
+	b := make([]byte, n)
+	_, err := io.ReadFull(conn, b)
+	return b, err
+}
+
+// The first bytes of what a KDC may answer: ASN.1 tags of an application, constructed.
+const (
+	tagASReply  = 0x60 | asnAppTag.ASREP
+	tagTGSReply = 0x60 | asnAppTag.TGSREP
+	tagError    = 0x60 | asnAppTag.KRBError
+)
+
+// refusal is the error that an answer is; nil where it is none.
+func refusal(reply []byte) error {
+	if len(reply) == 0 {
+		return errors.New("an empty answer")
+	}
+	switch reply[0] {
+	case tagASReply, tagTGSReply:
+		return nil
+	case tagError:
+		var e messages.KRBError
+		if err := safely(func() error { return e.Unmarshal(reply) }); err != nil {
+			return err
+		}
+		return e
+	}
+	return fmt.Errorf("an answer that is none of a KDC's (it begins with %#02x)", reply[0])
+}
+
+// final tells whether no other KDC, and no other way to it, need be tried.
+func final(err error) bool {
+	e, refused := errors.AsType[messages.KRBError](err)
+	return refused && e.ErrorCode != errorcode.KRB_ERR_RESPONSE_TOO_BIG && e.ErrorCode != errorcode.KDC_ERR_SVC_UNAVAILABLE
+}
