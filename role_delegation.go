@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
@@ -24,14 +23,25 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-// masterLogin is who an application master is: with the owner's keytab the owner, by tickets that it gets itself; else whose
-// tokens it was started with.
+// masterLogin is who an application master is: with the owner's keytab the owner, by tickets that it gets itself, and by the
+// tokens that it was started with while no ticket can be got; else whose tokens these are.
 func masterLogin(c *conf.Conf, app *spec.Application) (*login.Identity, error) {
 	o := login.Options{User: app.User}
-	if app.Keytab != "" {
-		o.Principal, o.Keytab, o.ProxyUser = app.Keytab, spec.KeytabFile, app.User
+	if app.Keytab == "" {
+		return login.Find(c, o)
 	}
-	return login.Find(c, o)
+	o.Principal, o.Keytab, o.ProxyUser = app.Keytab, spec.KeytabFile, app.User
+	who, err := login.Find(c, o)
+	if err != nil {
+		return nil, err
+	}
+	own, err := token.ReadFile(tokenFile())
+	if err != nil {
+		who.Close()
+		return nil, fmt.Errorf("cannot read this container's credentials: %w", err)
+	}
+	who.SetTokens(own.Delegated())
+	return who, nil
 }
 
 // tokenSource gets new tokens by the owner's keytab.
@@ -54,17 +64,22 @@ const otherPatience = 5 * time.Second
 // kmsPatience is how long an application master waits for a KMS: it does so before it registers.
 const kmsPatience = 3 * time.Second
 
-// Get implements delegation.Source.
+// Get implements delegation.Source. Who shows a token gets no others: nothing is asked here but by tickets.
 func (s *tokenSource) Get(ctx context.Context) (delegation.Grant, error) {
-	all := s.Sources
-	all.FS = slices.Clone(all.FS)
+	all, who := s.Sources, s.m.who.TicketsAlone()
+	own, err := hdfs.Open(ctx, s.m.conf, s.m.app.Staging, hdfs.Options{Login: who, Timeout: otherPatience, Logger: s.m.log})
+	if err != nil {
+		return delegation.Grant{}, err
+	}
+	defer own.Close()
+	all.Add(own)
 	var missing []error
 	all.Away = func(p kms.Provider, err error) {
 		s.m.log.Warn("no new token for a KMS: what there is stays", "kms", p.Service, "err", err)
 		missing = append(missing, fmt.Errorf("no token of %s: %w", p.Service, err))
 	}
 	for _, u := range s.m.app.FileSystems {
-		f, err := hdfs.Open(ctx, s.m.conf, u, hdfs.Options{Login: s.m.who, Timeout: otherPatience, Logger: s.m.log})
+		f, err := hdfs.Open(ctx, s.m.conf, u, hdfs.Options{Login: who, Timeout: otherPatience, Logger: s.m.log})
 		if err != nil { // that the one is away must not end the tokens for the others
 			s.m.log.Warn("no new token for a file system: what there is stays", "url", u, "err", err)
 			missing = append(missing, fmt.Errorf("no token of %s: %w", u, err))
@@ -99,11 +114,7 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 	first := po.Credentials.Delegated()
 	o := delegation.Options{First: delegation.Grant{Tokens: first, Until: delegate.LastDay(first), AtMost: true}, Refused: m.refused, Files: staging{m.fs, m.app.Staging}, Log: m.log}
 	o.Start = p.SetTokens
-	o.Changed = func(g delegation.Grant) {
-		if !m.who.Ticketed() {
-			m.who.SetTokens(g.Tokens)
-		}
-	}
+	o.Changed = func(g delegation.Grant) { m.who.SetTokens(g.Tokens) }
 	if m.who.Ticketed() {
 		source, err := m.source()
 		if err != nil {
@@ -124,13 +135,12 @@ func (m *master) refused(ctx context.Context, tokens *token.Credentials) bool {
 	if err == nil {
 		f.Close()
 	}
-	return ipc.Is(err, "org.apache.hadoop.security.token.SecretManager$InvalidToken")
+	return ipc.Is(err, invalidToken)
 }
 
 func (m *master) source() (*tokenSource, error) {
 	s := &tokenSource{m: m}
 	s.KMS = m.kms
-	s.Add(m.fs)
 	if !m.app.AsksTheCluster() {
 		return s, nil
 	}
@@ -139,7 +149,7 @@ func (m *master) source() (*tokenSource, error) {
 		return nil, err
 	}
 	service := login.ResourceManager(m.conf, addrs.Client)
-	o, err := m.who.IPC(ipc.Options{Logger: m.log}, m.conf, service)
+	o, err := m.who.TicketsAlone().IPC(ipc.Options{Logger: m.log}, m.conf, service)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +179,7 @@ func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *s
 		if m.fs, err = hdfs.Open(ctx, c, app.Staging, hdfs.Options{Login: who, Logger: log}); err == nil {
 			return m, nil
 		}
-		if krb5.KindOf(err) != krb5.Unreachable || time.Since(began) > kdcPatience {
+		if !waitsForKDC(err, app) || time.Since(began) > kdcPatience {
 			m.close()
 			return nil, err
 		}
@@ -182,6 +192,15 @@ func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *s
 		}
 	}
 }
+
+// waitsForKDC tells that what went wrong may be well when a KDC answers: none does, or, for want of a ticket, tokens were shown
+// that have ended.
+func waitsForKDC(err error, app *spec.Application) bool {
+	return krb5.KindOf(err) == krb5.Unreachable || app.Keytab != "" && ipc.Is(err, invalidToken)
+}
+
+// invalidToken is what a server says of a token that it does not, or no longer, take.
+const invalidToken = "org.apache.hadoop.security.token.SecretManager$InvalidToken"
 
 // kdcPatience is how long an attempt waits for a KDC before it ends: less than after which YARN gives up one that does not
 // register.

@@ -1,6 +1,7 @@
 package yarnd
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"os/user"
@@ -18,6 +19,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
@@ -45,9 +47,6 @@ func TestMasterGetsTokensOfKMS(t *testing.T) {
 		app: &spec.Application{User: u.Username},
 		who: login.With(u.Username, gssapi.Tickets{Issuer: realm, Client: u.Username}, nil),
 		log: slog.New(slog.NewTextHandler(&log, nil)),
-	}
-	if m.fs, err = hdfs.Open(t.Context(), m.conf, "", hdfs.Options{Login: m.who}); err != nil {
-		t.Fatal(err)
 	}
 	defer m.close()
 	s, err := m.source()
@@ -78,5 +77,65 @@ func TestMasterGetsTokensOfKMS(t *testing.T) {
 	g, err = s.Get(t.Context())
 	if err != nil || len(g.Tokens.Tokens) != 1 || !strings.Contains(log.String(), "no new token for a KMS") || !strings.Contains(log.String(), k.URI()) {
 		t.Errorf("while it is away: %v, %v; it said %q", g.Tokens, err, log.String())
+	}
+}
+
+// noKDC is where tickets come from while no KDC answers.
+type noKDC struct{}
+
+func (noKDC) ServiceTicket(context.Context, string) (gssapi.Credential, error) {
+	return gssapi.Credential{}, &krb5.Error{Kind: krb5.Unreachable, Reason: "no KDC of the realm EXAMPLE.COM answers"}
+}
+
+// While no ticket can be got the tokens that an application master was started with serve; when these have ended, too, it
+// waits for a KDC. New tokens are asked for by tickets alone.
+func TestMasterWithoutKDC(t *testing.T) {
+	u, err := user.Current() // who owns what the fake has
+	if err != nil {
+		t.Fatal(err)
+	}
+	const service = "nn/127.0.0.1"
+	realm := &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
+	nn, err := hdfstest.Start(hdfstest.Options{Dir: t.TempDir(), Transfer: hdfstest.Transfer{Protection: sasl.QOPConf}, Security: hadooptest.Options{
+		Kerberos: func() *gssapi.Acceptor { return realm.Acceptor(service) }, Service: service, QOPs: []sasl.QOP{sasl.QOPConf}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nn.Close()
+	m := &master{
+		conf: conf.FromMap(map[string]string{"fs.defaultFS": nn.URL(), "hadoop.security.authentication": "kerberos", "hadoop.rpc.protection": "privacy",
+			"dfs.namenode.kerberos.principal": "nn/_HOST@EXAMPLE.COM", "dfs.data.transfer.protection": "privacy"}),
+		app: &spec.Application{User: u.Username, Keytab: u.Username + "@EXAMPLE.COM"},
+		who: login.With(u.Username, gssapi.Tickets{Issuer: realm, Client: u.Username}, nil),
+		log: slog.New(slog.DiscardHandler),
+	}
+	s, err := m.source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.who = login.With(u.Username, gssapi.Tickets{Issuer: realm, Client: u.Username}, first.Tokens)
+	if _, err := s.Get(t.Context()); err != nil {
+		t.Errorf("with a ticket, and a token that is not to be shown: %v", err)
+	}
+	m.who = login.With(u.Username, noKDC{}, first.Tokens)
+	f, err := hdfs.Open(t.Context(), m.conf, "", hdfs.Options{Login: m.who})
+	if err != nil {
+		t.Fatalf("by the token: %v", err)
+	}
+	f.Close()
+	if _, err := s.Get(t.Context()); krb5.KindOf(err) != krb5.Unreachable {
+		t.Errorf("new tokens, without a KDC: %v", err)
+	}
+	nn.PassTime(25 * time.Hour) // nobody renews them
+	_, err = hdfs.Open(t.Context(), m.conf, "", hdfs.Options{Login: m.who})
+	if err == nil || !waitsForKDC(err, m.app) || !strings.Contains(err.Error(), "for want of a ticket: Kerberos: no KDC of the realm EXAMPLE.COM answers") {
+		t.Errorf("by a token that has ended: %v", err)
+	}
+	if waitsForKDC(err, &spec.Application{}) {
+		t.Error("an application without a keytab waits for a KDC")
 	}
 }

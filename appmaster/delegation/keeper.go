@@ -22,7 +22,7 @@ type Source interface {
 type Options struct {
 	First  Grant        // what the application master was started with
 	Source Source       // nil: new ones come only if somebody pushes them
-	Files  memory.Files // of the application, where pushed ones outlive an attempt; nil: they do not
+	Files  memory.Files // of the application, where new ones outlive an attempt; nil: they do not
 	// Refused tells that a cluster no longer takes tokens: they were cancelled, or have ended before their time. nil: nobody
 	// looks.
 	Refused func(context.Context, *token.Credentials) bool
@@ -34,7 +34,7 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// fileName is that of pushed tokens among the application's files.
+// fileName is that of the newest tokens among the application's files.
 const fileName = "delegated"
 
 // Keeper has the newest tokens. It is safe for concurrent use.
@@ -86,15 +86,20 @@ func (k *Keeper) Trouble() error {
 func (k *Keeper) Renews() bool { return k.opt.Source != nil }
 
 // Begin replaces tokens that an attempt was started with, which may be old, before they are used: by the source's, or by
-// those that were pushed to an earlier attempt. An error tells that the first ones have to do for now.
+// those that an earlier attempt had in the end. An error tells that there are no new ones for now.
 func (k *Keeper) Begin(ctx context.Context) error {
+	var failed error
 	if k.opt.Source != nil {
-		if err := k.refresh(ctx); err != nil {
-			return err
+		if failed = k.refresh(ctx); failed == nil {
+			k.prove(ctx)
+			return nil
 		}
-		k.prove(ctx)
-		return nil
 	}
+	return errors.Join(failed, k.restore(ctx))
+}
+
+// restore takes the tokens that an earlier attempt had in the end.
+func (k *Keeper) restore(ctx context.Context) error {
 	if k.opt.Files == nil {
 		return nil
 	}
@@ -132,8 +137,11 @@ func (k *Keeper) renew(ctx context.Context) {
 	for {
 		k.mu.Lock()
 		wait := refreshIn(time.Now(), k.got, k.now.Until)
-		if k.now.Missing != nil {
+		switch {
+		case k.now.Missing != nil:
 			wait = min(wait, completeIn(time.Now(), k.now.Until))
+		case k.bad != nil: // what there is now is an earlier attempt's, or was pushed
+			wait = min(wait, retryIn(time.Now(), k.now.Until))
 		}
 		k.mu.Unlock()
 		for wall.Wait(ctx, time.Now().Add(wait), time.Now) {
@@ -160,10 +168,21 @@ func (k *Keeper) refresh(ctx context.Context) error {
 		k.bad = g.Missing
 	}
 	k.mu.Unlock()
-	if err == nil {
-		k.take(g)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := k.save(ctx, k.take(g)); err != nil {
+		k.opt.Log.Warn("the new delegation tokens are in use, and not saved: the next application master may begin with older ones", "err", err)
+	}
+	return nil
+}
+
+// save has a grant be there for the next attempt.
+func (k *Keeper) save(ctx context.Context, g Grant) error {
+	if k.opt.Files == nil {
+		return nil
+	}
+	return k.opt.Files.Publish(ctx, fileName, g.encode())
 }
 
 // Push takes tokens that somebody brings. Those that nobody must have taken are not, where the present ones are known to be
@@ -178,10 +197,7 @@ func (k *Keeper) Push(ctx context.Context, g Grant, must bool) (taken bool, err 
 	}
 	merged := k.take(g)
 	k.prove(ctx) // they may have been brought because the first ones are refused
-	if k.opt.Files == nil {
-		return true, nil
-	}
-	return true, k.opt.Files.Publish(ctx, fileName, merged.encode())
+	return true, k.save(ctx, merged)
 }
 
 // take has a grant's tokens take the place of those for the same services, and returns all there are now.

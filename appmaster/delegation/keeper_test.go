@@ -148,6 +148,37 @@ func TestMissingOnesComeLater(t *testing.T) {
 	})
 }
 
+// An attempt whose source fails begins with what the one before it had in the end, and goes on asking.
+func TestRestartWithoutSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		dir, s := files{}, &issuer{life: 24 * time.Hour, began: time.Now()}
+		first := Grant{Tokens: tokens("nn", "other"), Until: time.Now().Add(time.Hour)}
+		k := NewKeeper(Options{First: first, Source: s, Files: dir})
+		if err := k.Begin(ctx); err != nil {
+			t.Fatal(err)
+		}
+		had := k.Now()
+		s.fail = 3
+		next := NewKeeper(Options{First: first, Source: s, Files: dir})
+		if err := next.Begin(ctx); err == nil || next.Trouble() == nil {
+			t.Errorf("a failed source: %v, trouble %v", err, next.Trouble())
+		}
+		if got := next.Now(); !bytes.Equal(Digest(got.Tokens), Digest(had.Tokens)) || !got.Until.Equal(had.Until.Truncate(time.Second)) || next.Stale() {
+			t.Errorf("it begins with %v until %v, the one before it had %v until %v", got.Tokens, got.Until, had.Tokens, had.Until)
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); next.Run(ctx) }()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if next.Trouble() != nil || string(next.Now().Tokens.Tokens["nn"].Password) != "5" {
+			t.Errorf("after ten minutes: %v, %v, asked at %v", next.Trouble(), next.Now().Tokens, s.asked)
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestPush(t *testing.T) {
 	ctx, dir, now := t.Context(), files{}, time.Now().Truncate(time.Second)
 	k := NewKeeper(Options{First: Grant{Tokens: tokens("nn", "other"), Until: now.Add(time.Minute)}, Files: dir})

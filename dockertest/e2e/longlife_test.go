@@ -110,9 +110,10 @@ func TestSecureRenew(t *testing.T) {
 }
 
 type tokenStatus struct {
-	Until  time.Time
-	Renews bool
-	Limit  string
+	Until   time.Time
+	Renews  bool
+	Limit   string
+	Warning string
 }
 
 // tokens is what yarnd status says of an application's tokens.

@@ -135,7 +135,7 @@ func (cn *conn) authenticate(mechs []sasl.Mechanism, secure bool) error {
 		}
 		in, err := cn.readSASL()
 		if err != nil {
-			return err
+			return c.Explain(err)
 		}
 		if msg, over, err = c.Step(in); err != nil {
 			return err

@@ -78,16 +78,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// mechanisms lists the ways to authenticate to addr with tok, which may be nil, for as long as ctx lasts.
+// mechanisms lists the ways to authenticate to addr for as long as ctx lasts, the preferred one first: by tok, which may be
+// nil, or else by a ticket, or by the token that there is, which serves where there is no ticket.
 func (o Options) mechanisms(ctx context.Context, addr string, tok *token.Token) []sasl.Mechanism {
 	var ms []sasl.Mechanism
-	if tok == nil && o.Tokens != nil {
-		if t, ok := o.Tokens(); ok {
-			tok = &t
-		}
+	byToken := func(t token.Token) {
+		ms = append(ms, &sasl.TokenMechanism{Identifier: t.Identifier, Password: t.Password, MinQOP: o.MinQOP})
 	}
 	if tok != nil {
-		ms = append(ms, &sasl.TokenMechanism{Identifier: tok.Identifier, Password: tok.Password, MinQOP: o.MinQOP})
+		byToken(*tok)
 	}
 	if o.Kerberos != nil {
 		host, _, err := net.SplitHostPort(addr)
@@ -95,6 +94,11 @@ func (o Options) mechanisms(ctx context.Context, addr string, tok *token.Token) 
 			host = addr
 		}
 		ms = append(ms, o.Kerberos.To(ctx, host))
+	}
+	if tok == nil && o.Tokens != nil {
+		if t, ok := o.Tokens(); ok {
+			byToken(t)
+		}
 	}
 	return ms
 }

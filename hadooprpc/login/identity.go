@@ -14,7 +14,8 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
-// Identity is who a process is. It is safe for concurrent use.
+// Identity is who a process is. Who has tickets and tokens shows a ticket, and a token where none can be got. It is safe
+// for concurrent use.
 type Identity struct {
 	user      string // short name, of whom we act for
 	principal string // of the tickets; "" without
@@ -33,6 +34,11 @@ type Identity struct {
 // short name of whose they are. Close leaves the tickets alone.
 func With(user string, tickets sasl.TicketSource, tokens *token.Credentials) *Identity {
 	return &Identity{user: user, tickets: tickets, tokens: tokens}
+}
+
+// TicketsAlone is the same identity without its tokens: who shows a token gets no others. Close leaves the tickets alone.
+func (i *Identity) TicketsAlone() *Identity {
+	return &Identity{user: i.user, principal: i.principal, realm: i.realm, proxied: i.proxied, tickets: i.tickets}
 }
 
 // User is the short name of whom we act for: the owner of what we make.

@@ -1,6 +1,10 @@
 package sasl
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yarnd/yarnd/hadooprpc/pb"
@@ -18,6 +22,7 @@ import (
 type Client struct {
 	mechanisms []Mechanism
 	secure     bool
+	ticketless error // why Kerberos was passed over
 
 	state    state
 	chosen   Method
@@ -34,8 +39,9 @@ const (
 	failed                   // over
 )
 
-// NewClient returns a machine that picks the first of the server's offers for which there is a mechanism. A secure
-// client never agrees to SIMPLE.
+// NewClient returns a machine that picks the first of the mechanisms that the server offers; where that is Kerberos and
+// there is no ticket, the next. A client that is not secure agrees to SIMPLE where the server names that before them. A
+// secure one never does.
 func NewClient(mechanisms []Mechanism, secure bool) *Client {
 	return &Client{mechanisms: mechanisms, secure: secure}
 }
@@ -55,6 +61,7 @@ func (c *Client) Step(in *pb.RpcSasl) (out *pb.RpcSasl, over bool, err error) {
 	out, err = c.step(in)
 	if err != nil {
 		c.state = failed
+		err = c.Explain(err)
 	}
 	return out, c.state == done, err
 }
@@ -88,27 +95,42 @@ func (c *Client) step(in *pb.RpcSasl) (*pb.RpcSasl, error) {
 	return nil, failf("unexpected message %s from the server", in.GetState())
 }
 
-// pick chooses among the server's offers, in the server's order, as Java's client does.
+// pick chooses among the server's offers.
 func (c *Client) pick(auths []*pb.RpcSasl_SaslAuth) (*pb.RpcSasl, error) {
 	var offered []Method
+	known := false
 	for _, a := range auths {
 		method := Method(a.GetMethod())
 		offered = append(offered, method)
-		if method == Simple && a.GetMechanism() == "" {
-			if c.secure {
-				continue
-			}
+		known = known || slices.ContainsFunc(c.mechanisms, func(m Mechanism) bool { return answers(m, a) })
+		if method == Simple && a.GetMechanism() == "" && !c.secure && !known {
 			// No answer follows; the connection context comes next.
 			c.chosen, c.state = Simple, done
 			return initiate(a, []byte{}), nil
 		}
-		for _, m := range c.mechanisms {
-			if m.Method() == method && m.SASLName() == a.GetMechanism() {
-				return c.begin(m, a)
+	}
+	for _, m := range c.mechanisms {
+		for _, a := range auths {
+			if !answers(m, a) {
+				continue
 			}
+			out, err := c.begin(m, a)
+			if _, none := errors.AsType[*NoTicketError](err); none {
+				c.ticketless = err
+				break
+			}
+			return out, err
 		}
 	}
+	if c.ticketless != nil {
+		return nil, c.ticketless
+	}
 	return nil, &Error{Reason: "no way to authenticate that both sides know", Offered: offered}
+}
+
+// answers tells whether a mechanism is one that was offered.
+func answers(m Mechanism, a *pb.RpcSasl_SaslAuth) bool {
+	return string(m.Method()) == a.GetMethod() && m.SASLName() == a.GetMechanism()
 }
 
 func (c *Client) begin(m Mechanism, a *pb.RpcSasl_SaslAuth) (*pb.RpcSasl, error) {
@@ -145,6 +167,15 @@ func (c *Client) finish(in *pb.RpcSasl) error {
 	}
 	c.state = done
 	return nil
+}
+
+// Explain adds to an error of the exchange, or of the server's, why there was no ticket, where it was for want of one that a
+// token was shown. What err is stays; why there was no ticket is in words alone.
+func (c *Client) Explain(err error) error {
+	if err == nil || c.ticketless == nil || errors.Is(err, c.ticketless) {
+		return err
+	}
+	return fmt.Errorf("%w (by a token, for want of a ticket: %v)", err, c.ticketless)
 }
 
 // Method is the way of authentication that was agreed on. Valid once the exchange is over.

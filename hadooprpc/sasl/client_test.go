@@ -33,6 +33,50 @@ func (m *scripted) Step(c []byte) ([]byte, error) {
 	return append([]byte("re:"), c...), nil
 }
 
+// noTicket is Kerberos without a ticket.
+type noTicket struct{ scripted }
+
+var errNoKDC = errors.New("no KDC answers")
+
+func (noTicket) Begin(Offer) (Exchange, error) { return nil, &NoTicketError{errNoKDC} }
+
+// What a server says of a token is told with why there was no ticket, and stays what it is.
+func TestTokenForWantOfATicket(t *testing.T) {
+	krb, tok := noTicket{scripted{method: Kerberos, first: true}}, scripted{method: Token, steps: 3}
+	c := NewClient([]Mechanism{krb, tok}, true)
+	c.Start()
+	if _, _, err := c.Step(negotiate(auth("KERBEROS", "MECH", nil), auth("TOKEN", "MECH", []byte("c")))); err != nil {
+		t.Fatal(err)
+	}
+	theirs := errors.New("token expired")
+	if err := c.Explain(theirs); !errors.Is(err, theirs) || errors.Is(err, errNoKDC) || !strings.Contains(err.Error(), "for want of a ticket: no KDC answers") {
+		t.Errorf("the server's error: %v", err)
+	}
+	if _, _, err := c.Step(msg(pb.RpcSasl_CHALLENGE, "bad")); err == nil || !strings.Contains(err.Error(), "mechanism says no (by a token, for want of a ticket: no KDC answers)") {
+		t.Errorf("our own error: %v", err)
+	}
+	// Without a token the ticket's is the error, whether the server takes one or not; another error of Kerberos ends it.
+	for _, mechs := range [][]Mechanism{{krb}, {krb, scripted{method: "OTHER"}}} {
+		c := NewClient(mechs, true)
+		c.Start()
+		if _, _, err := c.Step(negotiate(auth("TOKEN", "MECH", []byte("c")), auth("KERBEROS", "MECH", nil))); !errors.Is(err, errNoKDC) || strings.Contains(err.Error(), "by a token") {
+			t.Errorf("%v", err)
+		}
+	}
+	c = NewClient([]Mechanism{impostor{krb.scripted}, tok}, true)
+	c.Start()
+	if _, _, err := c.Step(negotiate(auth("KERBEROS", "MECH", nil), auth("TOKEN", "MECH", []byte("c")))); !errors.Is(err, errImpostor) {
+		t.Errorf("a server that is another than it should be: %v", err)
+	}
+}
+
+// impostor is Kerberos with a server that says it is somebody else.
+type impostor struct{ scripted }
+
+var errImpostor = errors.New("the server says it is somebody else")
+
+func (impostor) Begin(Offer) (Exchange, error) { return nil, errImpostor }
+
 func auth(method, mech string, challenge []byte) *pb.RpcSasl_SaslAuth {
 	return &pb.RpcSasl_SaslAuth{Method: &method, Mechanism: &mech, Protocol: proto.String(""), ServerId: proto.String("default"), Challenge: challenge}
 }
@@ -69,9 +113,16 @@ func TestClientHappyPaths(t *testing.T) {
 		{"server speaks first, after INITIATE", []Mechanism{tok}, true,
 			[]*pb.RpcSasl{negotiate(auth("TOKEN", "MECH", nil)), msg(pb.RpcSasl_CHALLENGE, "c"), msg(pb.RpcSasl_SUCCESS, "p")},
 			[]string{`INITIATE "" TOKEN`, `RESPONSE "re:c"`, ""}, Token},
-		{"the server's order decides", []Mechanism{tok, krb}, true,
-			[]*pb.RpcSasl{negotiate(auth("NEW", "X", nil), auth("KERBEROS", "OTHER", nil), auth("KERBEROS", "MECH", nil), auth("TOKEN", "MECH", []byte("c")))},
+		{"the client's order decides", []Mechanism{krb, tok}, true,
+			[]*pb.RpcSasl{negotiate(auth("NEW", "X", nil), auth("KERBEROS", "OTHER", nil), auth("TOKEN", "MECH", []byte("c")), auth("KERBEROS", "MECH", nil))},
 			[]string{`INITIATE "re:" KERBEROS`}, Kerberos},
+		{"a token, for want of a ticket", []Mechanism{noTicket{krb}, tok}, true,
+			[]*pb.RpcSasl{negotiate(auth("TOKEN", "MECH", []byte("c")), auth("KERBEROS", "MECH", nil)), msg(pb.RpcSasl_SUCCESS, "proof")},
+			[]string{`INITIATE "re:c" TOKEN`, ""}, Token},
+		{"SIMPLE where the server names it first", []Mechanism{tok}, false,
+			[]*pb.RpcSasl{negotiate(auth("SIMPLE", "", nil), auth("TOKEN", "MECH", []byte("c")))}, []string{`INITIATE "" SIMPLE`}, Simple},
+		{"no SIMPLE where it names it last", []Mechanism{tok}, false,
+			[]*pb.RpcSasl{negotiate(auth("TOKEN", "MECH", []byte("c")), auth("SIMPLE", "", nil))}, []string{`INITIATE "re:c" TOKEN`}, Token},
 		{"SIMPLE by SUCCESS", []Mechanism{tok}, false,
 			[]*pb.RpcSasl{msg(pb.RpcSasl_SUCCESS, "")}, []string{""}, Simple},
 		{"SIMPLE from the list, no answer awaited", nil, false,

@@ -51,11 +51,11 @@ func (m *kerberosTo) Begin(o Offer) (Exchange, error) {
 		return nil, err
 	}
 	cred, err := m.k.Tickets.ServiceTicket(m.ctx, name)
-	if passing := (interface{ Temporary() bool })(nil); errors.As(err, &passing) && passing.Temporary() {
-		return nil, err // worth another try, and so no refusal
-	}
 	if err != nil {
-		return nil, &Error{Reason: "no ticket for " + name, Err: err}
+		if passing, ok := errors.AsType[temporary](err); !ok || !passing.Temporary() { // otherwise worth another try, and so no refusal
+			err = &Error{Reason: "no ticket for " + name, Err: err}
+		}
+		return nil, &NoTicketError{err}
 	}
 	init, err := gssapi.NewInitiator(cred, time.Now())
 	if err != nil {
@@ -63,6 +63,19 @@ func (m *kerberosTo) Begin(o Offer) (Exchange, error) {
 	}
 	return &gssClient{init: init, minQOP: max(m.k.MinQOP, QOPAuth)}, nil
 }
+
+// temporary is an error that may say that the same may go well a little later.
+type temporary interface {
+	error
+	Temporary() bool
+}
+
+// NoTicketError tells that no ticket could be got; nothing has been said to the server. A client that has a token, too,
+// shows that.
+type NoTicketError struct{ Err error }
+
+func (e *NoTicketError) Error() string { return e.Err.Error() }
+func (e *NoTicketError) Unwrap() error { return e.Err }
 
 // gssClient is the client's half of one exchange:
 //
