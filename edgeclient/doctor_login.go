@@ -27,6 +27,7 @@ func (d *doctor) login(y *yarnCluster) bool {
 		}
 		d.warn("ticket", "it ends "+until(ends), next)
 	}
+	d.names(y)
 	d.longLife(y)
 	e := exposureOf(y)
 	if open := e.String(y.shipsKeytab()); open != "" {

@@ -23,6 +23,9 @@ KRB5CCNAME=`+dir+`/ended kinit -l 5s -k -t `+layout.KeytabDir+`/alice.keytab ali
 	if r := alice.Run(t, "yarnd", "doctor"); r.Code != 0 || !strings.Contains(r.Stdout, "proxy-user-privileges.enabled is false") {
 		t.Errorf("what the cluster does not help with is not told: %v", r)
 	}
+	if r := alice.Run(t, "yarnd", "doctor"); !strings.Contains(r.Stdout, "what the servers are called is what their addresses are") {
+		t.Errorf("names: %v", r)
+	}
 	none := alice.Ticketless(t)
 	for _, x := range []struct {
 		what string

@@ -149,7 +149,7 @@ func TestNameNodeService(t *testing.T) {
 		"dfs.ha.namenodes.ProdNS": "a,b", "dfs.namenode.rpc-address.ProdNS.a": "127.0.0.1:8020", "dfs.namenode.rpc-address.ProdNS.b": "127.0.0.2:8020",
 		"dfs.namenode.rpc-address.fed": "127.0.0.3:9000"}
 	for authority, want := range map[string]string{"prodns": "ha-hdfs:ProdNS", "fed": "127.0.0.3:9000", "127.0.0.4": "127.0.0.4:8020"} {
-		addresses, err := nameNodes(conf.FromMap(set), authority)
+		addresses, err := NameNodes(conf.FromMap(set), authority)
 		must(t, err)
 		if names := nameNodeService(conf.FromMap(set), authority, addresses).Names; len(names) == 0 || names[0] != want {
 			t.Errorf("%s: %q, want %q first", authority, names, want)

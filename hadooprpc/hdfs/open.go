@@ -127,7 +127,7 @@ func target(c *conf.Conf, rawURL string) (location, error) {
 }
 
 func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
-	addresses, err := nameNodes(c, authority)
+	addresses, err := NameNodes(c, authority)
 	if err != nil {
 		return nil, err
 	}
@@ -228,9 +228,9 @@ func nameService(c *conf.Conf, authority string) string {
 	return ""
 }
 
-// nameNodes returns the addresses behind an authority: a host, or a nameservice
-// with one NameNode or several.
-func nameNodes(c *conf.Conf, authority string) ([]string, error) {
+// NameNodes returns the addresses, with ports, behind the authority of an hdfs URL: a host, or a nameservice with one
+// NameNode or several. It asks nobody.
+func NameNodes(c *conf.Conf, authority string) ([]string, error) {
 	fail := func(detail, hint string) error {
 		return &Error{Op: "open", Path: "hdfs://" + authority, Kind: ErrUnreachable, Detail: detail, Hint: hint}
 	}

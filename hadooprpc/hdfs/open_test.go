@@ -29,13 +29,13 @@ func TestNameNodes(t *testing.T) {
 		"ha": {"host1:9000", "host2:8020"}, "fed": {"host3:8021"},
 		"nn.example": {"nn.example:8020"}, "nn:9000": {"nn:9000"}, "[::1]:8020": {"[::1]:8020"},
 	} {
-		got, err := nameNodes(c, authority)
+		got, err := NameNodes(c, authority)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v", authority, got, err)
 		}
 	}
 	for authority, want := range map[string]string{"broken": "dfs.namenode.rpc-address.broken.a is not set", "": "fs.defaultFS"} {
-		if _, err := nameNodes(c, authority); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NameNodes(c, authority); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v", authority, err)
 		}
 	}
