@@ -21,6 +21,9 @@ func TestSecureLongLife(t *testing.T) {
 	alice := c.Edge("alice").Ticketed(t)
 	a := submit(t, alice, "--workers", "2", "--worker-memory", "256MiB", "--wait", "workers:2", "--principal", "alice@EXAMPLE.TEST", "--keytab", layout.KeytabDir+"/alice.keytab")
 	begun := time.Now()
+	if keys := alice.Must(t, "klist", "-e"); !strings.Contains(keys, "aes256-cts-hmac-sha384-192") {
+		t.Errorf("keys are to be of AES with SHA-2: %s", keys)
+	}
 	if r := alice.Run(t, "yarnd", "doctor"); r.Code != 0 || !strings.Contains(r.Stdout, "outlives its first tokens") {
 		t.Errorf("that the cluster helps is not told: %v", r)
 	}

@@ -99,7 +99,8 @@ func (a app) count(t *testing.T, alice dockertest.Edge, want string) {
 	}
 }
 
-// A program that the application runs is a client of it and of the cluster, in its owner's name, without any ticket.
+// A program that the application runs is a client of it and of the cluster, in its owner's name, without any ticket: as a step of
+// a workflow has them, by tokens in a file alone, it also submits another application.
 func TestSecureDriver(t *testing.T) {
 	c := dockertest.Running(t, "secure")
 	alice := c.Edge("alice").Ticketed(t)
@@ -109,6 +110,10 @@ set -e
 [ -z "$(ls /tmp/krb5cc_$(id -u) 2>/dev/null)" ] || echo "a ticket is here"
 echo "listed $(yarnd list -o name)"
 yarnd exec "$YARND_APP" -- echo from a worker
+inner=$(yarnd submit --workers 1 --worker-memory 128MiB --wait workers:1 --name inner)
+yarnd exec "$inner" -- echo from a worker of another application
+yarnd kill --graceful "$inner"
+echo "ended $(yarnd list --all -o name | grep -c "$inner")"
 END`)
 	r := alice.Run(t, "yarnd", "submit", "--workers", "1", "--worker-memory", "256MiB", "--wait", "finished", "secure-driver")
 	a := app{strings.TrimSpace(r.Stdout), alice}
@@ -121,8 +126,38 @@ END`)
 	a.leftNothing(t)
 	await(t, "what the program said", time.Minute, func() bool {
 		out := alice.Run(t, "yarnd", "logs", a.id, "--file", "stdout").Stdout
-		return strings.Contains(out, "listed "+a.id) && strings.Contains(out, "from a worker")
+		return strings.Contains(out, "listed "+a.id) && strings.Contains(out, "from a worker\n") &&
+			strings.Contains(out, "from a worker of another application\n") && strings.Contains(out, "ended 1\n")
 	})
+}
+
+// Who the cluster lets act for somebody else submits in his name, by his own ticket or keytab: the application is the other's
+// alone, and for nobody else he may.
+func TestSecureProxyUser(t *testing.T) {
+	c := dockertest.Running(t, "secure")
+	alice, svc := c.Edge("alice").Ticketed(t), c.Edge("svc").Ticketed(t)
+	for _, by := range [][]string{nil, {"--principal", "svc@EXAMPLE.TEST", "--keytab", layout.KeytabDir + "/svc.keytab"}} {
+		r := svc.Run(t, append([]string{"yarnd", "submit", "--proxy-user", "alice", "--workers", "1", "--worker-memory", "512MiB", "--wait", "workers:1"}, by...)...)
+		if r.Code != 0 {
+			t.Fatal(r)
+		}
+		a := app{strings.TrimSpace(r.Stdout), alice}
+		if rm := a.rm(t); rm.User != "alice" || rm.State != "RUNNING" {
+			t.Errorf("the ResourceManager shows %+v", rm)
+		}
+		a.readsFiles(t) // as alice, from her own edge node, by her own ticket
+		a.refuses(t, svc)
+		if now := a.tokens(t); now.Renews != (by != nil) || now.Warning != "" {
+			t.Errorf("tokens: %+v", now)
+		}
+		if r := svc.Run(t, "yarnd", "kill", "--graceful", "--proxy-user", "alice", a.id); r.Code != 0 {
+			t.Error(r)
+		}
+		a.leftNothing(t)
+	}
+	if r := svc.Run(t, "yarnd", "submit", "--proxy-user", "bob", "--workers", "1"); r.Code != 4 || r.Stdout != "" || !strings.Contains(r.Stderr, "svc") || !strings.Contains(r.Stderr, "impersonate bob") {
+		t.Errorf("for bob: %v", r)
+	}
 }
 
 // Where the application master needs a token to ask for the nodes it has one.

@@ -58,8 +58,12 @@ func Secured(c Composition, name string, k *Kerberos) Composition {
 	return c
 }
 
-// Secure is Simple with Kerberos and everything encrypted.
-func Secure() Composition { return Secured(Simple(), "secure", Realm("privacy")) }
+// Secure is Simple with Kerberos and everything encrypted. The service may act for alice, and for nobody else.
+func Secure() Composition {
+	c := Secured(Simple(), "secure", Realm("privacy"))
+	c.Conf = Conf{CoreSite: {"hadoop.proxyuser.svc.hosts": "*", "hadoop.proxyuser.svc.users": "alice"}}
+	return c
+}
 
 // SecureIntegrity is Simple with Kerberos, where messages and blocks are signed.
 func SecureIntegrity() Composition {
