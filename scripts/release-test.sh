@@ -37,7 +37,7 @@ holds() { # holds ROOT PREFIX: the same things, in a package's and in a tarball'
 	"$1/$2bin/yarnd" env --help >/dev/null
 	gzip -dc "$1/$2share/man/man1/yarnd-submit.1.gz" | grep -q '^.TH "YARND-SUBMIT"'
 	grep -q yarnd "$1/$2share/bash-completion/completions/yarnd"
-	for f in share/doc/yarnd/docs/install.md share/doc/yarnd/copyright lib/systemd/system/{yarnd-scheduler,yarnd-worker@}.service; do test -s "$1/$2$f"; done
+	for f in share/doc/yarnd/docs/install.md share/doc/yarnd/{copyright,THIRD-PARTY} lib/systemd/system/{yarnd-scheduler,yarnd-worker@}.service; do test -s "$1/$2$f"; done
 }
 holds "$dist/tarball" ""
 
@@ -50,6 +50,10 @@ modules=$(go version -m "$dist/tarball/bin/yarnd" | awk '$1 == "dep" { print $2 
 while read -r m; do grep -qF "\"pkg:golang/${m//+/%2B}\"," "$bill" || { echo "the bill of materials does not name $m"; exit 1; }; done <<<"$modules"
 # A licence for each of them, for the program and for the standard library.
 [ "$(grep -c '"licenses": ' "$bill")" -eq $(($(wc -l <<<"$modules") + 2)) ]
+
+# So are the licences' own texts in the packages.
+while read -r m; do grep -qxF "${m%@*} ${m#*@}" "$dist/tarball/share/doc/yarnd/THIRD-PARTY" || { echo "there are no notices of $m"; exit 1; }; done <<<"$modules"
+grep -q '^Copyright .*The Go Authors' "$dist/tarball/share/doc/yarnd/THIRD-PARTY"
 
 if command -v dpkg-deb >/dev/null; then
 	dpkg-deb -x "$dist"/1/yarnd_*.deb "$dist/deb"

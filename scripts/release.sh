@@ -38,6 +38,7 @@ for arch in ${ARCHES:-amd64 arm64}; do
 	build "$arch" "$stage/bin/yarnd"
 	"$work/sbom" -version "$version" "$stage/bin/yarnd" >"$work/dist/$name.cdx.json"
 	cp -r "$share" "$stage/share"
+	"$work/sbom" -notices "$stage/bin/yarnd" >"$stage/share/doc/yarnd/THIRD-PARTY"
 	cp packaging/systemd/*.service "$stage/lib/systemd/system/"
 	chmod -R u=rwX,go=rX "$stage"
 	for packager in deb rpm; do

@@ -88,7 +88,10 @@ func stderrOf(err error) string {
 }
 
 // licenceTexts is the texts in a folder whose names say that they are licences.
-func licenceTexts(dir string) ([][]byte, error) {
+func licenceTexts(dir string) ([][]byte, error) { return textsIn(dir, "LICENSE", "LICENCE", "COPYING") }
+
+// textsIn is the files in a folder whose names, in capitals, begin with one of some words.
+func textsIn(dir string, words ...string) ([][]byte, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -96,7 +99,7 @@ func licenceTexts(dir string) ([][]byte, error) {
 	var texts [][]byte
 	for _, e := range entries {
 		name := strings.ToUpper(e.Name())
-		if !e.Type().IsRegular() || !slices.ContainsFunc([]string{"LICENSE", "LICENCE", "COPYING"}, func(p string) bool { return strings.HasPrefix(name, p) }) {
+		if !e.Type().IsRegular() || !slices.ContainsFunc(words, func(p string) bool { return strings.HasPrefix(name, p) }) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))

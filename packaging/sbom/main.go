@@ -2,6 +2,9 @@
 // JSON, to standard output.
 //
 //	go run ./packaging/sbom -version VERSION BINARY
+//	go run ./packaging/sbom -notices BINARY
+//
+// The latter writes the texts of the licences, and the notices, of all that the binary is made of.
 //
 // The list of modules is the binary's own (what `go version -m` prints), so that nothing
 // is named that is not in it and nothing left out. Licences are those of the texts in the
@@ -24,20 +27,26 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 )
 
 func main() {
 	version := flag.String("version", "", "the version that is released")
+	texts := flag.Bool("notices", false, "write licences and notices instead")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: sbom -version VERSION BINARY")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: sbom -version VERSION BINARY, or sbom -notices BINARY")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if flag.NArg() != 1 || *version == "" {
+	if flag.NArg() != 1 || *texts == (*version != "") {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(os.Stdout, flag.Arg(0), *version); err != nil {
+	write := func(out io.Writer, path string) error { return run(out, path, *version) }
+	if *texts {
+		write = writeNotices
+	}
+	if err := write(os.Stdout, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "sbom:", err)
 		os.Exit(1)
 	}
@@ -46,9 +55,9 @@ func main() {
 // run writes the bill of the binary at path. It is run in the module that the binary was
 // built from.
 func run(out io.Writer, path, version string) error {
-	info, err := buildinfo.ReadFile(path)
+	info, err := read(path)
 	if err != nil {
-		return fmt.Errorf("read what %s is made of: %w. Give it a binary that Go has built", path, err)
+		return err
 	}
 	sum, err := hash(path)
 	if err != nil {
@@ -64,6 +73,15 @@ func run(out io.Writer, path, version string) error {
 	}
 	_, err = out.Write(doc)
 	return err
+}
+
+// read is what a binary says that it is made of.
+func read(path string) (*debug.BuildInfo, error) {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read what %s is made of: %w. Give it a binary that Go has built", path, err)
+	}
+	return info, nil
 }
 
 // hash is the SHA-256 of a file.

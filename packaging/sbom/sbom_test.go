@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func read(t *testing.T, doc []byte) bom {
+func parse(t *testing.T, doc []byte) bom {
 	t.Helper()
 	var b bom
 	if err := json.Unmarshal(doc, &b); err != nil {
@@ -39,7 +39,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := read(t, doc)
+	b := parse(t, doc)
 	prog := b.Metadata.Component
 	if prog.Name != "prog" || prog.Purl != "pkg:golang/example.com/it@1.0.0%2B1.gabc#cmd/prog" || prog.Hashes[0].Content != "ab" {
 		t.Errorf("the program is %+v", prog)
@@ -70,7 +70,7 @@ func TestSerial(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return read(t, doc).Serial
+		return parse(t, doc).Serial
 	}
 	s := number(1)
 	if again := number(1); again != s {
@@ -127,7 +127,7 @@ func TestItself(t *testing.T) {
 		t.Error("not the same twice")
 	}
 	found := false
-	for _, c := range read(t, once.Bytes()).Components {
+	for _, c := range parse(t, once.Bytes()).Components {
 		if len(c.Licences) == 0 {
 			t.Errorf("%s without a licence", c.Name)
 		}
@@ -153,5 +153,52 @@ func TestErrors(t *testing.T) {
 	own.Deps[0].Path = "example.com/unknown"
 	if _, err := folders(own); err == nil || !strings.Contains(err.Error(), "Run it in that module") {
 		t.Errorf("an unknown module: %v", err)
+	}
+}
+
+// Everything that goes with a binary is there with its own words, notices too, and the program's own licence is not.
+func TestNotices(t *testing.T) {
+	dirs := map[string]string{}
+	for path, files := range map[string]map[string]string{
+		"example.com/it": {"LICENSE": "mine"},
+		"example.com/a":  {"LICENSE.md": "be kind", "NOTICE": "made by a", "README": "not this"},
+		"example.com/b":  {"COPYING": "copy it"},
+		stdlib:           {"LICENSE": "go's", "PATENTS": "and patents"},
+	} {
+		dirs[path] = t.TempDir()
+		for name, text := range files {
+			if err := os.WriteFile(filepath.Join(dirs[path], name), []byte(text+"\n\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	text, err := notices(info(), dirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.ReplaceAll(string(text), strings.Repeat("=", 100), "==")
+	want := `What example.com/it/cmd/prog is made of, by whom, and on what terms. Each part is followed by its own words.
+
+==
+example.com/a v1.0.0
+
+be kind
+
+made by a
+
+==
+example.com/b v2.0.0+incompatible
+
+copy it
+
+==
+stdlib go1.26.8
+
+go's
+
+and patents
+`
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
