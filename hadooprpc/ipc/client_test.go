@@ -16,6 +16,8 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
+	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/wire"
 )
 
@@ -44,6 +46,11 @@ func TestIdentity(t *testing.T) {
 		{name: "Kerberos, an impostor", srv: hadooptest.Options{Kerberos: func() *gssapi.Acceptor { return realm.Acceptor("dn/other") }, Service: "nn/127.0.0.1"}, o: withTicket("nn/_HOST", 0), wantErr: "a ticket for nn/127.0.0.1"},
 		{name: "Kerberos for somebody", srv: kerberized(sasl.QOPConf), o: Options{Kerberos: withTicket("nn/_HOST", 0).Kerberos, User: "bob", RealUser: "alice@EXAMPLE.COM", Secure: true}, user: "bob", real: "alice@EXAMPLE.COM"},
 		{name: "Kerberos and a token", srv: hadooptest.Options{Passwords: passwords, Kerberos: kerberized().Kerberos, Service: "nn/127.0.0.1"}, o: Options{Kerberos: withTicket("nn/_HOST", 0).Kerberos, Token: tokenFor("t6"), Secure: true}, tokenID: "t6"},
+		{name: "Kerberos, and a token for want of a ticket", srv: hadooptest.Options{Passwords: passwords, Kerberos: kerberized().Kerberos, Service: "nn/127.0.0.1"},
+			o: Options{Kerberos: withTicket("nn/_HOST", 0).Kerberos, Tokens: func() (token.Token, bool) { return *tokenFor("t6"), true }, Secure: true}, user: "alice@EXAMPLE.COM"},
+		{name: "a token, as no KDC answers", srv: hadooptest.Options{Passwords: passwords, Kerberos: kerberized().Kerberos, Service: "nn/127.0.0.1"},
+			o: Options{Kerberos: &sasl.KerberosMechanism{Tickets: hungKDC{}, Service: sasl.Service{Principal: "nn/_HOST", Key: "the.key"}}, ConnectTimeout: 2 * time.Second,
+				Tokens: func() (token.Token, bool) { return *tokenFor("t6"), true }, Secure: true}, tokenID: "t6"},
 		{name: "name refused by Kerberos", srv: kerberized(), o: Options{User: "alice"}, wantErr: "SIMPLE authentication is not enabled.  Available:[TOKEN, KERBEROS]"},
 		{name: "ticket where none is asked for", o: withTicket("nn/_HOST", 0), wantErr: "configured to be secure", wantNotAsked: true},
 		{name: "name refused", srv: hadooptest.Options{Passwords: passwords, TokenOnly: true}, o: Options{User: "alice"}, wantErr: "SIMPLE authentication is not enabled"},
@@ -98,6 +105,14 @@ func TestWhoWeAre(t *testing.T) {
 			t.Errorf("%s, %s for %s: %s, want %s", tc.auth, tc.real, tc.user, got, tc.want)
 		}
 	}
+}
+
+// hungKDC is where tickets are waited for in vain.
+type hungKDC struct{}
+
+func (hungKDC) ServiceTicket(ctx context.Context, _ string) (gssapi.Credential, error) {
+	<-ctx.Done()
+	return gssapi.Credential{}, &krb5.Error{Kind: krb5.Unreachable, Reason: "the KDC has not answered in time"}
 }
 
 func TestRepliesOutOfOrderOnOneConnection(t *testing.T) {

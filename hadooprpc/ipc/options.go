@@ -24,7 +24,8 @@ type Options struct {
 	// Token authenticates by a Hadoop token. Schedulers' and NodeManagers' ports demand one even on clusters
 	// without security. nil: none.
 	Token *token.Token
-	// Tokens, where there is no Token, is asked for one at each connection: tokens are renewed. nil, or false: none.
+	// Tokens, where there is no Token, is asked for one at each connection: tokens are renewed. nil, or false: none. Where
+	// there is Kerberos it is for want of a ticket.
 	Tokens func() (token.Token, bool)
 	// Kerberos authenticates by tickets, where a server does not want the Token. nil: there are none.
 	Kerberos *sasl.KerberosMechanism
@@ -81,26 +82,37 @@ func (o Options) withDefaults() Options {
 // mechanisms lists the ways to authenticate to addr for as long as ctx lasts, the preferred one first: by tok, which may be
 // nil, or else by a ticket, or by the token that there is, which serves where there is no ticket.
 func (o Options) mechanisms(ctx context.Context, addr string, tok *token.Token) []sasl.Mechanism {
-	var ms []sasl.Mechanism
-	byToken := func(t token.Token) {
-		ms = append(ms, &sasl.TokenMechanism{Identifier: t.Identifier, Password: t.Password, MinQOP: o.MinQOP})
-	}
-	if tok != nil {
-		byToken(*tok)
-	}
-	if o.Kerberos != nil {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			host = addr
-		}
-		ms = append(ms, o.Kerberos.To(ctx, host))
+	byToken := func(t token.Token) sasl.Mechanism {
+		return &sasl.TokenMechanism{Identifier: t.Identifier, Password: t.Password, MinQOP: o.MinQOP}
 	}
 	if tok == nil && o.Tokens != nil {
-		if t, ok := o.Tokens(); ok {
-			byToken(t)
+		if t, ok := o.Tokens(); ok && o.Kerberos != nil {
+			return []sasl.Mechanism{o.byTicket(ctx, addr, true), byToken(t)}
+		} else if ok {
+			tok = &t
 		}
 	}
+	var ms []sasl.Mechanism
+	if tok != nil {
+		ms = append(ms, byToken(*tok))
+	}
+	if o.Kerberos != nil {
+		ms = append(ms, o.byTicket(ctx, addr, false))
+	}
 	return ms
+}
+
+// byTicket is the mechanism of Kerberos. Where there is something else to try, half of the time is left for that.
+func (o Options) byTicket(ctx context.Context, addr string, orElse bool) sasl.Mechanism {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	k := *o.Kerberos
+	if deadline, ok := ctx.Deadline(); ok && orElse {
+		k.Patience = time.Until(deadline) / 2
+	}
+	return k.To(ctx, host)
 }
 
 // DefaultUser is who Hadoop's clients say they are on clusters without security: HADOOP_USER_NAME, else the

@@ -27,6 +27,9 @@ type KerberosMechanism struct {
 	Service Service
 	// MinQOP is the weakest protection to accept; 0 accepts all. The strongest that the server offers is taken.
 	MinQOP QOP
+	// Patience is how long a ticket is waited for at the most, so that time is left to do without one. 0: as long as the
+	// connection attempt may take.
+	Patience time.Duration
 }
 
 // To is the mechanism for one connection to host, the name by which the server is known in the configuration. Tickets
@@ -50,7 +53,13 @@ func (m *kerberosTo) Begin(o Offer) (Exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	cred, err := m.k.Tickets.ServiceTicket(m.ctx, name)
+	ctx := m.ctx
+	if m.k.Patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, m.k.Patience)
+		defer cancel()
+	}
+	cred, err := m.k.Tickets.ServiceTicket(ctx, name)
 	if err != nil {
 		if passing, ok := errors.AsType[temporary](err); !ok || !passing.Temporary() { // otherwise worth another try, and so no refusal
 			err = &Error{Reason: "no ticket for " + name, Err: err}
