@@ -63,7 +63,7 @@ func TestNodeWhereWorkersEndAtOnce(t *testing.T) {
 	r := small(0)
 	r.Restarts = -1
 	a := w.submit(r)
-	c := a.connect() // when the scheduler runs, the nodes to be spared are known
+	c := a.connect()                                 // when the scheduler runs, the nodes to be spared are known
 	if err := c.Scale(w.withTime(), 6); err != nil { // for which it takes every node
 		t.Fatal(err)
 	}
