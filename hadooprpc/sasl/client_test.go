@@ -63,7 +63,7 @@ func TestTokenForWantOfATicket(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	c = NewClient([]Mechanism{impostor{krb.scripted}, tok}, true)
+	c = NewClient([]Mechanism{impostor(krb), tok}, true)
 	c.Start()
 	if _, _, err := c.Step(negotiate(auth("KERBEROS", "MECH", nil), auth("TOKEN", "MECH", []byte("c")))); !errors.Is(err, errImpostor) {
 		t.Errorf("a server that is another than it should be: %v", err)
