@@ -131,8 +131,8 @@ END`)
 	})
 }
 
-// Who the cluster lets act for somebody else submits in his name, by his own ticket or keytab: the application is the other's
-// alone, and for nobody else he may.
+// Who the cluster lets act for somebody else submits in his name, by his own ticket or keytab, which stays with him: the
+// application is the other's alone, and for nobody else he may.
 func TestSecureProxyUser(t *testing.T) {
 	c := dockertest.Running(t, "secure")
 	alice, svc := c.Edge("alice").Ticketed(t), c.Edge("svc").Ticketed(t)
@@ -147,7 +147,7 @@ func TestSecureProxyUser(t *testing.T) {
 		}
 		a.readsFiles(t) // as alice, from her own edge node, by her own ticket
 		a.refuses(t, svc)
-		if now := a.tokens(t); now.Renews != (by != nil) || now.Warning != "" {
+		if now := a.tokens(t); now.Renews || now.Warning != "" {
 			t.Errorf("tokens: %+v", now)
 		}
 		if r := svc.Run(t, "yarnd", "kill", "--graceful", "--proxy-user", "alice", a.id); r.Code != 0 {
