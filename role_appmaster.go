@@ -69,6 +69,7 @@ func localAppMaster(ctx context.Context, o appmaster.Options) error {
 	defer p.Close()
 	if o.Spec.Listen.Interface == "" {
 		o.Spec.Listen.Host = "127.0.0.1"
+		o.Web.Open = true // nobody is known by name, and nobody comes from elsewhere
 	}
 	o.Provider, o.Staging, o.Container, o.Node = p, staging{fs, o.Spec.Staging}, "am", "127.0.0.1"
 	o.LogDir = os.Getenv("LOG_DIRS")
@@ -141,6 +142,8 @@ func shortNames(c *conf.Conf, realm string, log *slog.Logger) func(string) (stri
 
 // webOf says who may ask for the application's page, and where everybody else
 // finds it: the web proxy of yarn.web-proxy.address, else the ResourceManagers'.
+// The page is open to everybody where YARN's own are: without Kerberos, and
+// without yarn.acl.enable.
 func webOf(c *conf.Conf, base string) (appmaster.Web, error) {
 	addrs, err := yarn.AddressesFromConf(c)
 	if err != nil {
@@ -150,7 +153,8 @@ func webOf(c *conf.Conf, base string) (appmaster.Web, error) {
 	if proxy, ok := c.Get("yarn.web-proxy.address"); ok && proxy != "" {
 		from = []string{proxy}
 	}
-	var w appmaster.Web
+	lists, err := c.Bool("yarn.acl.enable", false)
+	w := appmaster.Web{Open: err == nil && !lists && !ipc.Secure(c)}
 	for _, a := range from {
 		host, _, _ := strings.Cut(a, ":")
 		w.ProxyHosts = append(w.ProxyHosts, host)

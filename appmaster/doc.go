@@ -25,7 +25,8 @@
 //     connection is authenticated; a connection that is not after five seconds is
 //     closed, and there can be only so many of these.
 //   - One port with plain HTTP for people who come through the resource manager's
-//     proxy: a page to read, nothing to do.
+//     proxy: a page to read, nothing to do. Who may look, by the lists and the name
+//     that the proxy gives, sees all of it, everybody else counts.
 //
 // # Its end
 //

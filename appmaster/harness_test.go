@@ -111,7 +111,7 @@ func prepare(t *testing.T, workers int) *world {
 		t.Fatal(err)
 	}
 	w.opt = Options{
-		Spec: w.spec, Seed: w.seed, Staging: dirStaging{w.staging}, LogDir: w.dir,
+		Spec: w.spec, Seed: w.seed, Staging: dirStaging{w.staging}, LogDir: w.dir, Web: Web{Open: true},
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return w

@@ -55,6 +55,10 @@ type Web struct {
 	// page is shown to them alone, and other visitors are sent to ProxyURL.
 	ProxyHosts []string
 	ProxyURL   string
+	// Open tells that all of the page is for everybody who reaches it. Otherwise it
+	// is for users whom the proxy names and who may look at the application; others
+	// see counts.
+	Open bool
 }
 
 // Staging is the application's owner-only directory. Methods may be called

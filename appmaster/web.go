@@ -2,20 +2,17 @@ package appmaster
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"net"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/identity"
 )
 
 //go:embed page.html
@@ -24,7 +21,13 @@ var pageText string
 const pageStyle = `body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color-scheme:light dark}` +
 	`table{border-collapse:collapse}td,th{border:1px solid #8886;padding:.2rem .6rem;text-align:left;font-variant-numeric:tabular-nums}code{font-size:.95em}`
 
-var pageTemplate = template.Must(template.New("page").Parse(pageText))
+//go:embed counts.html
+var countsText string
+
+var (
+	pageTemplate   = template.Must(template.New("page").Parse(pageText))
+	countsTemplate = template.Must(template.New("counts").Parse(countsText))
+)
 
 // pagePolicy lets the page have its own style and nothing else: no script, no
 // image, no form, no frame around it.
@@ -38,6 +41,8 @@ var pagePolicy = func() string {
 // drops most headers, follows redirects itself and fails on answers without a
 // body: so every answer has status 200 or an error's, and a body, and every link
 // is relative. There is nothing to click that changes anything.
+//
+// Who may look at the application sees all of it, and everybody else counts.
 type page struct {
 	loop  *loop
 	proxy *proxyHosts
@@ -93,11 +98,43 @@ type pageData struct {
 type pageContainer struct{ ID, Pool, Node, State, For string }
 
 func (p *page) show(w http.ResponseWriter, r *http.Request) {
-	if p.proxy != nil && !p.proxy.has(r.Context(), r.RemoteAddr) {
-		p.sendAway(w)
-		return
+	user := ""
+	if p.proxy != nil {
+		if !p.proxy.has(r.Context(), r.RemoteAddr) {
+			p.sendAway(w)
+			return
+		}
+		user = proxyUser(r.Header)
 	}
 	info := p.loop.published.Load().info
+	if p.loop.opt.Web.Open || p.loop.mayLook(user) {
+		p.write(w, pageTemplate, pageOf(info))
+		return
+	}
+	p.write(w, countsTemplate, countsOf(info, user))
+}
+
+// mayLook tells whether a user has a right that lets him look at the application; nobody's name is "".
+func (l *loop) mayLook(user string) bool {
+	if user == "" {
+		return false
+	}
+	role, ok := l.policy().Of(user)
+	return ok && lookers.includes(identity.Subject{App: l.opt.Spec.ID, Role: role, Name: user}, l.opt.Spec.User)
+}
+
+func (p *page) write(w http.ResponseWriter, t *template.Template, data any) {
+	var out bytes.Buffer
+	if err := t.Execute(&out, data); err != nil {
+		p.loop.log.Error("cannot make the page", "err", err)
+		http.Error(w, "The page cannot be made; the application master's log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Write(out.Bytes())
+}
+
+func pageOf(info *ampb.Info) pageData {
 	data := pageData{Info: info, Name: info.Name, State: strings.ToLower(info.State.String()), Up: age(info.Started.AsTime()), Style: pageStyle}
 	if data.Name == "" {
 		data.Name = info.App
@@ -109,14 +146,36 @@ func (p *page) show(w http.ResponseWriter, r *http.Request) {
 		}
 		data.Containers = append(data.Containers, pageContainer{c.Id, c.Pool, c.Node, c.State, age(c.Since.AsTime())})
 	}
-	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, data); err != nil {
-		p.loop.log.Error("cannot make the page", "err", err)
-		http.Error(w, "The page cannot be made; the application master's log says why.", http.StatusInternalServerError)
-		return
+	return data
+}
+
+// countsData is all that somebody sees who has no right to look: of names only those that YARN shows to everybody, and
+// his own.
+type countsData struct {
+	App, Owner, User                           string // User is "" where nobody knows who asks
+	State, Up                                  string
+	Style                                      template.CSS
+	Wanted, Asked, Starting, Running, Stopping int32 // containers
+	Reported                                   bool
+	Workers, Slots                             int32
+	Waiting, Busy, Done, Failed                int64 // tasks
+}
+
+func countsOf(info *ampb.Info, user string) countsData {
+	r := info.Report
+	data := countsData{
+		App: info.App, Owner: info.User, User: user, State: strings.ToLower(info.State.String()), Up: age(info.Started.AsTime()), Style: pageStyle,
+		Reported: r != nil, Workers: r.GetWorkers(), Slots: r.GetSlots(),
+		Waiting: r.GetWaiting(), Busy: r.GetRunning(), Done: r.GetDone(), Failed: r.GetFailed(),
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(out.Bytes())
+	for _, pool := range info.Pools {
+		data.Wanted += pool.Wanted
+		data.Asked += pool.Asked
+		data.Starting += pool.Starting
+		data.Running += pool.Running
+		data.Stopping += pool.Stopping
+	}
+	return data
 }
 
 // sendAway is what org.apache.hadoop.yarn.server.webproxy.amfilter.AmIpFilter does
@@ -132,43 +191,3 @@ func (p *page) sendAway(w http.ResponseWriter) {
 }
 
 func age(t time.Time) string { return time.Since(t).Round(time.Second).String() }
-
-// proxyHosts knows the addresses of the web proxy's hosts. Names are looked up
-// again after a while, and then the last answer stands for one that fails.
-type proxyHosts struct {
-	names []string
-
-	mu    sync.Mutex
-	addrs []string
-	when  time.Time
-}
-
-const proxyLookup = 5 * time.Minute
-
-func (h *proxyHosts) has(ctx context.Context, remote string) bool {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.addrs == nil || time.Since(h.when) > proxyLookup {
-		h.lookUp(ctx)
-	}
-	return ip != nil && slices.ContainsFunc(h.addrs, func(a string) bool { return ip.Equal(net.ParseIP(a)) })
-}
-
-func (h *proxyHosts) lookUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	var addrs []string
-	for _, name := range h.names {
-		if found, err := net.DefaultResolver.LookupHost(ctx, name); err == nil {
-			addrs = append(addrs, found...)
-		}
-	}
-	if len(addrs) > 0 {
-		h.addrs, h.when = addrs, time.Now()
-	}
-}

@@ -23,7 +23,16 @@ type answer struct {
 
 func fetch(t *testing.T, url string) answer {
 	t.Helper()
-	resp, err := http.Get(url)
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ask(t, http.DefaultClient, req)
+}
+
+func ask(t *testing.T, client *http.Client, req *http.Request) answer {
+	t.Helper()
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +128,7 @@ func TestPageIsBounded(t *testing.T) {
 
 func TestPageIsForTheProxyAlone(t *testing.T) {
 	w := prepare(t, 0)
-	w.opt.Web = Web{ProxyHosts: []string{"localhost"}, ProxyURL: "http://rm.example.com:8088/proxy/app/"}
+	w.opt.Web = Web{Open: true, ProxyHosts: []string{"localhost"}, ProxyURL: "http://rm.example.com:8088/proxy/app/"}
 	l := &loop{opt: w.opt, log: w.opt.Log}
 	l.replace(&ampb.Info{App: w.spec.ID, Started: timestamppb.Now()})
 	page := l.newPage()
