@@ -3,6 +3,7 @@ package appmaster
 import (
 	"context"
 	"net"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,23 +28,47 @@ func (l *loop) newServer() *grpc.Server {
 		grpc.ConnectionTimeout(strangerTime), // HTTP/2's own handshake
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-			if err := l.admitCall(ctx, info.FullMethod); err != nil {
+	)
+	door := doorman{s, l.admitCall}
+	ampb.RegisterSessionServer(door, session{loop: l})
+	ampb.RegisterControlServer(door, control{loop: l})
+	ampb.RegisterMembersServer(door, members{loop: l})
+	return s
+}
+
+// doorman registers services with a server so that each method asks first who calls. An interceptor would ask too late: when
+// it hears of a unary call, gRPC has decoded the message. (grpc.InTapHandle asks even earlier, but forgets to stop the timer
+// of a call that it refuses, and how long that runs the caller says.)
+type doorman struct {
+	grpc.ServiceRegistrar
+	admit func(ctx context.Context, method string) error
+}
+
+// RegisterService implements grpc.ServiceRegistrar.
+func (d doorman) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	asked := *desc
+	asked.Methods, asked.Streams = slices.Clone(desc.Methods), slices.Clone(desc.Streams)
+	for i := range asked.Methods {
+		m := &asked.Methods[i]
+		name, handler := "/"+desc.ServiceName+"/"+m.MethodName, m.Handler
+		m.Handler = func(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+			if err := d.admit(ctx, name); err != nil {
 				return nil, err
 			}
-			return handler(ctx, req)
-		}),
-		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			if err := l.admitCall(ss.Context(), info.FullMethod); err != nil {
+			return handler(srv, ctx, decode, interceptor)
+		}
+	}
+	for i := range asked.Streams {
+		m := &asked.Streams[i]
+		name, handler := "/"+desc.ServiceName+"/"+m.StreamName, m.Handler
+		m.Handler = func(srv any, stream grpc.ServerStream) error {
+			if err := d.admit(stream.Context(), name); err != nil {
 				return err
 			}
-			return handler(srv, ss)
-		}),
-	)
-	ampb.RegisterSessionServer(s, session{loop: l})
-	ampb.RegisterControlServer(s, control{loop: l})
-	ampb.RegisterMembersServer(s, members{loop: l})
-	return s
+			return handler(srv, stream)
+		}
+	}
+	d.ServiceRegistrar.RegisterService(&asked, impl)
 }
 
 // admitCall lets a call in from somebody who may make it, while this is the application's

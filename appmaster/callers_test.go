@@ -2,14 +2,18 @@ package appmaster
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -97,12 +101,66 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// garbage is a codec, known to both sides by its name, whose messages cannot be decoded, and that counts who tries.
+type garbage struct{ decoded *atomic.Int64 }
+
+var garbled = garbage{new(atomic.Int64)}
+
+func init() { encoding.RegisterCodecV2(garbled) }
+
+func (garbage) Name() string { return "garbage" }
+
+func (garbage) Marshal(any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer("\xff\xff no message \xff")}, nil
+}
+
+func (g garbage) Unmarshal(mem.BufferSlice, any) error {
+	g.decoded.Add(1)
+	return errors.New("that is no message")
+}
+
+// Who may not call a method is refused before anything of his message is decoded; who may is not.
+func TestRefusedBeforeDecoding(t *testing.T) {
+	world := prepare(t, 1)
+	world.begin()
+	info := world.until("a worker", running(1))
+	who := []identity.Subject{
+		{Role: identity.Client, Name: "alice"}, {Role: identity.Client, Name: "ann"}, {Role: identity.Operator, Name: "svc"}, {Role: identity.Viewer, Name: "bob"},
+		{Role: identity.Scheduler, Name: containers(info, "scheduler")[0].Id}, {Role: identity.Worker, Name: containers(info, "worker")[0].Id},
+	}
+	address := world.address()
+	methods := served(t)
+	may, mayNot := 0, 0
+	for _, s := range who {
+		call := world.caller(address, world.identity(s.Role, s.Name), grpc.ForceCodecV2(garbled))
+		for m, stream := range methods {
+			before := garbled.decoded.Load()
+			code, err := call(m, stream)
+			decoded := garbled.decoded.Load() - before
+			if callers[m].includes(s, "alice") {
+				may++
+				if code != codes.Internal || decoded != 1 {
+					t.Errorf("%s %s calls %s: %v, and %d messages were decoded; one that is good would not be", s.Role, s.Name, m, err, decoded)
+				}
+				continue
+			}
+			mayNot++
+			if code != codes.PermissionDenied || decoded != 0 {
+				t.Errorf("%s %s may not call %s: %v, and %d messages were decoded", s.Role, s.Name, m, err, decoded)
+			}
+		}
+	}
+	if may == 0 || mayNot < len(methods) {
+		t.Errorf("%d calls were by who may, %d by who may not", may, mayNot)
+	}
+}
+
 // caller calls methods as somebody, with a message that nobody can do anything by, and tells how that ended.
-func (w *world) caller(address string, id *identity.Identity) func(method string, stream bool) (codes.Code, error) {
+func (w *world) caller(address string, id *identity.Identity, opts ...grpc.CallOption) func(method string, stream bool) (codes.Code, error) {
 	w.Helper()
 	cfg := id.Client(identity.AppMaster, "")
 	cfg.NextProtos = []string{"h2"}
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(cfg)))
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(cfg)), grpc.WithDefaultCallOptions(opts...))
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -85,6 +85,37 @@ func TestConnRefusesWrongSide(t *testing.T) {
 	}
 }
 
+// Frames of who may not send them are refused for that, before it is known whether they can be decoded.
+func TestConnRefusesBeforeDecoding(t *testing.T) {
+	for _, peer := range []Side{SideWorker, SideClient} {
+		refused := 0
+		for k := range kinds {
+			k := Kind(k)
+			if !k.Known() {
+				continue
+			}
+			a, b := pair(t)
+			s := NewConn(rawio.NewConn(b), peer, ConnOptions{})
+			if _, err := a.Write([]byte{0, 0, 0, 3, byte(k), 0xff, 0xff}); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := s.Next()
+			s.Close()
+			<-s.stopped
+			notHis := err != nil && strings.Contains(err.Error(), "a "+peer.String()+" may not send it")
+			if !violation(err) || notHis == k.From(peer) {
+				t.Errorf("%s that cannot be decoded, from a %s: %v", k, peer, err)
+			}
+			if notHis {
+				refused++
+			}
+		}
+		if refused < 10 {
+			t.Errorf("only %d kinds are refused of a %s", refused, peer)
+		}
+	}
+}
+
 func TestConnEndsWithoutAWord(t *testing.T) {
 	w, s := conns(t, ConnOptions{})
 	w.Close()
