@@ -151,12 +151,12 @@ func TestNameNodeService(t *testing.T) {
 	for authority, want := range map[string]string{"prodns": "ha-hdfs:ProdNS", "fed": "127.0.0.3:9000", "127.0.0.4": "127.0.0.4:8020"} {
 		addresses, err := NameNodes(conf.FromMap(set), authority)
 		must(t, err)
-		if names := nameNodeService(conf.FromMap(set), authority, addresses).Names; len(names) == 0 || names[0] != want {
+		if names := login.NameNode(conf.FromMap(set), authority, addresses).Names; len(names) == 0 || names[0] != want {
 			t.Errorf("%s: %q, want %q first", authority, names, want)
 		}
 	}
 	byName := conf.FromMap(set).With(map[string]string{"hadoop.security.token.service.use_ip": "false"})
-	if names := nameNodeService(byName, "localhost", []string{"LocalHost:8020"}).Names; names[0] != "localhost:8020" || !slices.Contains(names, "127.0.0.1:8020") {
+	if names := login.NameNode(byName, "localhost", []string{"LocalHost:8020"}).Names; names[0] != "localhost:8020" || !slices.Contains(names, "127.0.0.1:8020") {
 		t.Errorf("by name: %q", names)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"path"
 	"strings"
+
+	"github.com/yarnd/yarnd/hadooprpc/login"
 )
 
 // location is a name taken apart. Hadoop does not unescape its URLs, so this
@@ -79,7 +81,7 @@ func withPort(authority string) string {
 	if _, _, err := net.SplitHostPort(authority); err == nil {
 		return authority
 	}
-	return net.JoinHostPort(authority, defaultPort)
+	return net.JoinHostPort(authority, login.NameNodePort)
 }
 
 // URL implements FS.

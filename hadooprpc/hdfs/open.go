@@ -19,7 +19,6 @@ import (
 )
 
 const (
-	defaultPort    = "8020"
 	defaultTimeout = 20 * time.Second
 	// failoverTimeout is defaultTimeout where NameNodes are several, of which none may be active for a while: a minute and
 	// more for one that hangs, as failover controllers are configured by default. Java's clients wait for longer than
@@ -152,7 +151,7 @@ func newRemote(c *conf.Conf, authority string, opts Options) (*remote, error) {
 func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Identity, opts Options) (*remote, error) {
 	user := who.User()
 	r := &remote{user: user, who: who, timeout: opts.Timeout, log: opts.Logger}
-	r.names = names{scheme: "hdfs", authority: cmp.Or(nameService(c, authority), authority), home: c.String("dfs.user.home.dir.prefix", "/user") + "/" + user}
+	r.names = names{scheme: "hdfs", authority: cmp.Or(login.NameService(c, authority), authority), home: c.String("dfs.user.home.dir.prefix", "/user") + "/" + user}
 	var err error
 	if r.byName, err = c.Bool("dfs.client.use.datanode.hostname", false); err != nil {
 		return nil, err
@@ -179,7 +178,7 @@ func remoteFor(c *conf.Conf, authority string, addresses []string, who *login.Id
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	r.service = nameNodeService(c, authority, addresses)
+	r.service = login.NameNode(c, authority, addresses)
 	answer := answerTime(r.timeout, len(addresses))
 	rpc, err := who.IPC(ipc.Options{ConnectTimeout: answer, CallTimeout: answer, RetryFor: r.timeout,
 		IdleTimeout: idleTime, Dial: dial, Logger: r.log}, c, r.service)
@@ -218,16 +217,6 @@ func explicit[T int | int64](c *conf.Conf, key string, read func(string, T) (T, 
 	return read(key, 0)
 }
 
-// nameService is an authority as dfs.nameservices writes it, or "" where it is none of these.
-func nameService(c *conf.Conf, authority string) string {
-	for _, s := range c.Strings("dfs.nameservices") {
-		if strings.EqualFold(s, authority) {
-			return s
-		}
-	}
-	return ""
-}
-
 // NameNodes returns the addresses, with ports, behind the authority of an hdfs URL: a host, or a nameservice with one
 // NameNode or several. It asks nobody.
 func NameNodes(c *conf.Conf, authority string) ([]string, error) {
@@ -237,7 +226,7 @@ func NameNodes(c *conf.Conf, authority string) ([]string, error) {
 	if authority == "" {
 		return nil, fail("the URL names no NameNode", "set fs.defaultFS to hdfs://HOST:PORT or hdfs://NAMESERVICE")
 	}
-	service := nameService(c, authority)
+	service := login.NameService(c, authority)
 	if service == "" {
 		return []string{withPort(authority)}, nil
 	}

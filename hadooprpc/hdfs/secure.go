@@ -8,9 +8,7 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
-	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
-	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/wire"
 )
 
@@ -74,17 +72,6 @@ func (r *remote) secure(c *conf.Conf, rpc ipc.Options) (err error) {
 		r.pool.dial.nameNode = secured(rpc)
 	}
 	return nil
-}
-
-// nameNodeService is what an authority's NameNodes are in configurations and tokens. Source: HAUtilClient.buildTokenServiceForLogicalUri.
-func nameNodeService(c *conf.Conf, authority string, addresses []string) login.Service {
-	s := login.Service{Key: "dfs.namenode.kerberos.principal", Kind: token.KindHDFS, What: "hdfs://" + authority}
-	if service := nameService(c, authority); service != "" && len(c.Strings("dfs.ha.namenodes."+service)) > 0 {
-		s.Names = []string{"ha-hdfs:" + service} // as it is written there: Java compares byte by byte
-	} else if ipc.Secure(c) { // elsewhere nobody asks, and names need not be resolved
-		s.Names = login.TokenServices(c, addresses)
-	}
-	return s
 }
 
 // refused is true where authentication failed for good: for want of a ticket, by our own insistence, or because the

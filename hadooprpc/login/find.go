@@ -30,9 +30,10 @@ type Options struct {
 }
 
 // Find finds who this process is. Without Kerberos that is a name, and nothing else is looked at. With it, it is the owner of
-// the keytab; or whose the tokens in a token file are, unless KRB5CCNAME names a ticket cache: the one of this account may be
-// somebody else's, such as the node manager's; or the owner of the ticket cache. Who has tickets uses these alone: with a
-// token one gets no others. Errors are *krb5.Error or *Error. The caller closes it.
+// the keytab; or whose the tokens in a token file are, as that of the default file system says, or the ResourceManager's, unless
+// KRB5CCNAME names a ticket cache: the one of this account may be somebody else's, such as the node manager's; or the owner of
+// the ticket cache. Who has tickets uses these alone: with a token one gets no others. Errors are *krb5.Error or *Error. The
+// caller closes it.
 func Find(c *conf.Conf, o Options) (*Identity, error) {
 	getenv := o.Getenv
 	if getenv == nil {
@@ -62,14 +63,12 @@ func Find(c *conf.Conf, o Options) (*Identity, error) {
 }
 
 func (i *Identity) find(c *conf.Conf, o Options, getenv func(string) string) error {
-	byName := cmp.Or(o.User, getenv(UserVar))
 	switch {
 	case !ipc.Secure(c):
-		i.user = cmp.Or(byName, account(getenv))
+		i.user = cmp.Or(o.User, getenv(UserVar), account(getenv))
 		return nil
 	case i.tokens != nil:
-		i.user = cmp.Or(byName, getenv("USER"), account(getenv))
-		return nil
+		return i.findByTokens(c, o, getenv)
 	}
 	krb, err := krb5.LoadConfig(getenv)
 	if err != nil {

@@ -27,6 +27,31 @@ func ResourceManager(c *conf.Conf, addrs []string) Service {
 	return s
 }
 
+// NameNodePort is a NameNode's where its address has none.
+const NameNodePort = "8020"
+
+// NameNode is the service of an authority's NameNodes, the host or the nameservice of an hdfs:// URL, at their addresses.
+// Source: HAUtilClient.buildTokenServiceForLogicalUri.
+func NameNode(c *conf.Conf, authority string, addrs []string) Service {
+	s := Service{Key: "dfs.namenode.kerberos.principal", Kind: token.KindHDFS, What: "hdfs://" + authority}
+	if service := NameService(c, authority); service != "" && len(c.Strings("dfs.ha.namenodes."+service)) > 0 {
+		s.Names = []string{"ha-hdfs:" + service} // as it is written there: Java compares byte by byte
+	} else if ipc.Secure(c) { // elsewhere nobody asks, and names need not be resolved
+		s.Names = TokenServices(c, addrs)
+	}
+	return s
+}
+
+// NameService is an authority as dfs.nameservices writes it, or "" where it is none of these.
+func NameService(c *conf.Conf, authority string) string {
+	for _, s := range c.Strings("dfs.nameservices") {
+		if strings.EqualFold(s, authority) {
+			return s
+		}
+	}
+	return ""
+}
+
 // TokenServices are the names that addresses may have in tokens, the one that a token is given first: "10.0.0.1:8020", or
 // the address as it is, in lower case, where it cannot be resolved or hadoop.security.token.service.use_ip is off.
 // Source: SecurityUtil.buildTokenService.
