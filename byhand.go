@@ -56,8 +56,9 @@ type SchedulerOptions struct {
 
 // RunScheduler is the life of a scheduler that is started by hand. It returns nil when
 // ctx has ended, with everything that it started ended. Without a journal its jobs end with
-// it.
+// it. Of this process there are no core dumps any more.
 func RunScheduler(ctx context.Context, o SchedulerOptions) error {
+	withoutCore(o.Log)
 	ln, err := handListener(o)
 	if err != nil {
 		return err
@@ -220,8 +221,10 @@ type WorkerOptions struct {
 // RunWorker is the life of a worker that is started by hand. It keeps looking for its
 // scheduler, and comes back when that starts again. It returns nil when ctx has ended,
 // with every process that it started ended, and an error when the scheduler does not
-// accept it or Patience is over.
+// accept it or Patience is over. Of this process there are no core dumps any more, nor of
+// those that it starts, unless they change that.
 func RunWorker(ctx context.Context, o WorkerOptions) error {
+	withoutCore(o.Log)
 	host, err := os.Hostname()
 	if err != nil {
 		return err

@@ -109,6 +109,7 @@ func runRole(r role) int {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel()}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	withoutCore(log)
 	err := r(ctx, log)
 	if err == nil || errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return 0

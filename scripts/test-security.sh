@@ -19,6 +19,7 @@ ran() { # ran NAMES PACKAGE...: the tests of each package that are named, and ea
 
 echo "== every port of a running application, with each certificate that is not welcome; secrets; floods"
 go test -count=1 -v ./survive -run '^TestSecurity' -flood 10000 | tee /dev/stderr | grep '^--- PASS: TestSecurity' >/dev/null
+ran 'NoCore' .
 echo "== roles, joining, claiming, tokens, replay"
 ran 'Role|Claim|Proof|Frame|Owner|Viewer|Guest|Middle|Refus|Stranger|Join|Secret|Silent|BadRequest|OldSchedulers|Token|Subject|Server|Client|Plain|Access' \
 	./identity ./appmaster/join ./appmaster/claim ./appmaster/rights ./appmaster
