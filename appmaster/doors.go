@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/yarnd/yarnd/appmaster/listen"
+	"github.com/yarnd/yarnd/identity/strangers"
 )
 
 // doors are the application master's listeners with what serves them.
@@ -25,6 +26,12 @@ type doors struct {
 	wg    sync.WaitGroup
 	close func()
 }
+
+// Bounds of connections to the page, on which nobody says who he is. The web proxy makes one for each who looks.
+const (
+	visitorsTotal = 512
+	visitorsFrom  = 128 // per address
+)
 
 // open starts to listen and serve.
 func (l *loop) open() (*doors, error) {
@@ -50,7 +57,7 @@ func (l *loop) open() (*doors, error) {
 			l.log.Error("the API has stopped", "err", err)
 		}
 	})
-	d.wg.Go(func() { d.http.Serve(web) })
+	d.wg.Go(func() { d.http.Serve(strangers.NewRoom(visitorsTotal, visitorsFrom).Listen(web)) })
 	d.close = sync.OnceFunc(d.shut)
 	l.doors = d
 	return d, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/identity"
+	"github.com/yarnd/yarnd/identity/strangers"
 )
 
 // Bounds of connections that are not authenticated yet.
@@ -34,9 +35,9 @@ type gate struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	room *strangers.Room
+
 	mu     sync.Mutex
-	total  int
-	from   map[string]int
 	guests map[*guest]bool // handed on, and open
 	shut   bool            // nobody is let in
 }
@@ -97,7 +98,7 @@ func newGate(ln net.Listener, id *identity.Identity, join, claim brief, log *slo
 		},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &gate{ln: ln, tls: cfg, briefs: map[string]brief{identity.JoinProtocol: join, identity.ClaimProtocol: claim}, log: log, conns: make(chan net.Conn), ctx: ctx, cancel: cancel, from: map[string]int{}, guests: map[*guest]bool{}}
+	g := &gate{ln: ln, tls: cfg, briefs: map[string]brief{identity.JoinProtocol: join, identity.ClaimProtocol: claim}, log: log, conns: make(chan net.Conn), ctx: ctx, cancel: cancel, room: strangers.NewRoom(strangersTotal, strangersFrom), guests: map[*guest]bool{}}
 	g.wg.Go(g.accept)
 	return g
 }
@@ -118,19 +119,19 @@ func (g *gate) accept() {
 				return
 			}
 		}
-		host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-		if !g.enter(host) {
-			g.log.Warn("a connection is turned away: there are too many without authentication, or nobody is let in", "from", host)
+		stranger := g.enter(conn)
+		if stranger == nil {
 			conn.Close()
 			continue
 		}
 		g.wg.Go(func() {
-			if authenticated := g.greet(conn); authenticated != nil {
-				g.leave(host)
-				g.hand(authenticated)
-			} else {
+			authenticated := g.greet(conn)
+			if authenticated == nil {
 				conn.Close()
-				g.leave(host)
+			}
+			stranger.Leave()
+			if authenticated != nil {
+				g.hand(authenticated)
 			}
 		})
 	}
@@ -192,24 +193,19 @@ func (g *gate) hand(conn *guest) {
 	}
 }
 
-func (g *gate) enter(host string) bool {
+// enter gives a connection a place; nil: there is none, or nobody is let in.
+func (g *gate) enter(conn net.Conn) *strangers.Stranger {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shut || g.total >= strangersTotal || g.from[host] >= strangersFrom {
-		return false
+	shut := g.shut
+	g.mu.Unlock()
+	if shut {
+		return nil
 	}
-	g.total++
-	g.from[host]++
-	return true
-}
-
-func (g *gate) leave(host string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.total--
-	if g.from[host]--; g.from[host] == 0 {
-		delete(g.from, host)
+	stranger := g.room.Enter(conn)
+	if n, tell := g.room.TurnedAway(time.Now()); tell {
+		g.log.Warn("connections are turned away: there are too many without authentication", "number", n, "last from", conn.RemoteAddr())
 	}
+	return stranger
 }
 
 // Accept implements net.Listener: it returns authenticated connections.

@@ -13,9 +13,13 @@ import (
 // program is the yarnd that plays every role: static, however the tests were built.
 var program string
 
+// programEnv names it for a test that runs as a process of its own.
+const programEnv = "YARND_TEST_PROGRAM"
+
 func TestMain(m *testing.M) {
+	program = os.Getenv(programEnv)
 	dir, err := os.MkdirTemp("", "yarnd-survive")
-	if err == nil {
+	if err == nil && program == "" {
 		program = filepath.Join(dir, "yarnd")
 		build := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "github.com/yarnd/yarnd/cmd/yarnd")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -29,6 +29,7 @@ import (
 type listener struct {
 	role    string // appmaster, scheduler, worker, executor
 	address string
+	process string // its directory in /proc
 }
 
 // listeners are those of all processes of the application, as the kernel knows them.
@@ -61,7 +62,7 @@ func (a *app) listeners() (all []listener) {
 		open, _ := filepath.Glob(filepath.Join(dir, "fd", "*"))
 		for _, fd := range open {
 			if target, _ := os.Readlink(fd); ports[target] != "" && len(words) > 1 {
-				all = append(all, listener{words[1], ports[target]})
+				all = append(all, listener{words[1], ports[target], dir})
 			}
 		}
 	}

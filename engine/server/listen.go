@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/yarnd/yarnd/engine/rawio"
@@ -44,22 +43,24 @@ func (s *Server) accept() error {
 		}
 		pause = time.Millisecond
 		nc = rawio.NewConn(nc)
-		host := hostOf(nc)
-		if !s.gate.enter(host) {
-			s.opts.Log.Warn("too many connections that have not said who they are", "remote", nc.RemoteAddr())
+		stranger := s.room.Enter(nc)
+		if n, tell := s.room.TurnedAway(time.Now()); tell {
+			s.opts.Log.Warn("too many connections that have not said who they are", "turned away", n, "remote", nc.RemoteAddr())
+		}
+		if stranger == nil {
 			nc.Close()
 			continue
 		}
 		if !s.track(nc) {
+			stranger.Leave()
 			nc.Close()
 			continue
 		}
 		go func() {
 			defer s.untrack(nc)
 			defer s.contain(nc)
-			once := sync.OnceFunc(func() { s.gate.leave(host) })
-			defer once()
-			s.greet(nc, config, once)
+			defer stranger.Leave()
+			s.greet(nc, config, stranger.Leave)
 		}()
 	}
 }
@@ -135,42 +136,4 @@ func hangUp(conn *wire.Conn, err error) {
 		conn.Bye(ctx, err.Error()) //nolint:errcheck // it closes either way
 	}
 	conn.Close()
-}
-
-// gate counts connections that have not said who they are.
-type gate struct {
-	mu    sync.Mutex
-	all   int
-	hosts map[string]int
-}
-
-func (g *gate) enter(host string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.all >= maxStrangers || g.hosts[host] >= maxStrangersPerHost {
-		return false
-	}
-	if g.hosts == nil {
-		g.hosts = map[string]int{}
-	}
-	g.all++
-	g.hosts[host]++
-	return true
-}
-
-func (g *gate) leave(host string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.all--
-	if g.hosts[host]--; g.hosts[host] == 0 {
-		delete(g.hosts, host)
-	}
-}
-
-func hostOf(nc net.Conn) string {
-	host, _, err := net.SplitHostPort(nc.RemoteAddr().String())
-	if err != nil {
-		return nc.RemoteAddr().String()
-	}
-	return host
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/engine/transfer"
+	"github.com/yarnd/yarnd/identity/strangers"
 )
 
 // ErrClosed is returned by Serve after Close.
@@ -23,8 +24,8 @@ type Server struct {
 	listener net.Listener
 	loop     *loop
 	data     *transfer.Server
-	bundles  *bundleStore // nil without a directory
-	gate     gate
+	bundles  *bundleStore    // nil without a directory
+	room     *strangers.Room // for who has not said who he is
 
 	mu      sync.Mutex
 	conns   map[net.Conn]struct{}
@@ -46,7 +47,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, conns: map[net.Conn]struct{}{}, quit: make(chan struct{}), ended: make(chan struct{}), fatal: make(chan error, 1)}
+	s := &Server{opts: o, conns: map[net.Conn]struct{}{}, room: strangers.NewRoom(maxStrangers, maxStrangersPerHost), quit: make(chan struct{}), ended: make(chan struct{}), fatal: make(chan error, 1)}
 	if o.Dir != "" {
 		if s.bundles, err = openBundles(o.Dir, o.MaxBundle, o.MaxBundles); err != nil {
 			return nil, fmt.Errorf("scheduler: %w", err)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -260,31 +259,6 @@ func TestSlowSenders(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	c.works()
-}
-
-// Connections that have not said who they are are bounded.
-func TestGate(t *testing.T) {
-	g := gate{}
-	for range maxStrangersPerHost {
-		if !g.enter("a") {
-			t.Fatal("closed too early")
-		}
-	}
-	if g.enter("a") || !g.enter("b") {
-		t.Error("the bound on one host does not hold, or holds for others")
-	}
-	g.leave("a")
-	if !g.enter("a") {
-		t.Error("a place that was left is not free")
-	}
-	for i := range maxStrangers - maxStrangersPerHost - 1 {
-		if !g.enter(fmt.Sprint("host", i)) {
-			t.Fatal("closed too early")
-		}
-	}
-	if g.enter("z") {
-		t.Error("the bound on all does not hold")
-	}
 }
 
 // Both protocols share the listener.

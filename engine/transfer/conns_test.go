@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,47 @@ func TestConnectionLimit(t *testing.T) {
 	}
 	if n := w.server.Conns(); n > 1 {
 		t.Errorf("%d connections", n)
+	}
+}
+
+// Who does not say who it is takes nothing from those who did.
+func TestStrangersTakeNoPlaces(t *testing.T) {
+	w := newWorld(t, ServerOptions{Conns: 1})
+	k := w.put(1, []byte("x"))
+	p := w.pool(t, identity.Worker, PoolOptions{})
+	get := func() {
+		t.Helper()
+		if _, err := p.Result(t.Context(), w.at, k.task, k.attempt, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get()
+	waitFor(t, w.allIdle)
+	for range 100 {
+		c, err := net.Dial("tcp", w.at.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	waitFor(t, func() bool {
+		w.server.mu.Lock()
+		defer w.server.mu.Unlock()
+		return len(w.server.strangers) == 100
+	})
+	if p.Idle() != 1 || w.server.Conns() != 1 {
+		t.Errorf("the connection of one who is known was closed for theirs: %d idle, %d there", p.Idle(), w.server.Conns())
+	}
+	get()
+	stranger, err := net.Dial("tcp", w.at.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	w.server.Close()
+	stranger.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := stranger.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a server that is closed keeps strangers: %v", err)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/yarnd/yarnd/engine/graph"
 	"github.com/yarnd/yarnd/identity"
+	"github.com/yarnd/yarnd/identity/strangers"
 )
 
 // Source is what a Server serves from. Its methods are called from many
@@ -47,7 +48,7 @@ type InputSource interface {
 
 // ServerOptions are a server's limits. The zero value has the defaults.
 type ServerOptions struct {
-	// Conns is how many connections there may be at once, handshakes included; 0 is
+	// Conns is how many connections there may be at once whose handshake is made; 0 is
 	// 4096: each of 2,000 workers and their clients keeps one for small results, and
 	// opens more while it waits for large ones. When all are taken, the one that has been
 	// idle longest is closed for the next, which its peer does not notice: it asks again
@@ -59,6 +60,12 @@ type ServerOptions struct {
 	Log       *slog.Logger  // nil discards
 }
 
+// Limits on connections whose handshake is not made.
+const (
+	maxStrangers        = 2048 // at once
+	maxStrangersPerHost = 1024 // all workers of a node, and what they fetch in parallel
+)
+
 // Server answers requests for objects. It is safe for concurrent use.
 type Server struct {
 	source Source
@@ -66,11 +73,15 @@ type Server struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	mu     sync.Mutex
-	conns  map[net.Conn]*session
-	lns    map[net.Listener]struct{}
-	closed bool
-	wg     sync.WaitGroup // one for each of conns and lns
+	mu    sync.Mutex
+	conns map[net.Conn]*session
+	// strangers are those that Accept makes handshakes with; the room bounds them.
+	strangers map[net.Conn]struct{}
+	lns       map[net.Listener]struct{}
+	closed    bool
+	wg        sync.WaitGroup // one for each of conns, strangers and lns
+
+	room *strangers.Room
 }
 
 // NewServer returns a server of what source has.
@@ -90,7 +101,7 @@ func NewServer(source Source, o ServerOptions) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{source: source, opts: o, conns: map[net.Conn]*session{}, lns: map[net.Listener]struct{}{}}
+	s := &Server{source: source, opts: o, conns: map[net.Conn]*session{}, strangers: map[net.Conn]struct{}{}, room: strangers.NewRoom(maxStrangers, maxStrangersPerHost), lns: map[net.Listener]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -125,19 +136,31 @@ func (s *Server) Accept(ln net.Listener, config *tls.Config) error {
 			return fmt.Errorf("data plane: accept: %w", err)
 		}
 		pause = time.Millisecond
-		session := s.add(nc)
-		if session == nil {
+		stranger := s.room.Enter(nc)
+		if n, tell := s.room.TurnedAway(time.Now()); tell {
+			s.opts.Log.Warn("data plane: too many connections that have not said who they are", "turned away", n, "remote", nc.RemoteAddr())
+		}
+		if stranger == nil {
+			nc.Close()
+			continue
+		}
+		if !s.greet(nc) {
+			stranger.Leave()
 			nc.Close()
 			continue
 		}
 		go func() {
-			defer s.drop(nc)
-			s.handshake(tls.Server(nc, config), session)
+			known := func() { stranger.Leave(); s.greeted(nc) }
+			defer s.wg.Done()
+			defer nc.Close()
+			defer known()
+			s.handshake(tls.Server(nc, config), known)
 		}()
 	}
 }
 
-func (s *Server) handshake(tc *tls.Conn, session *session) {
+// handshake makes the handshake, calls known, and serves.
+func (s *Server) handshake(tc *tls.Conn, known func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Handshake)
 	err := tc.HandshakeContext(ctx)
 	cancel()
@@ -147,8 +170,27 @@ func (s *Server) handshake(tc *tls.Conn, session *session) {
 	case tc.ConnectionState().NegotiatedProtocol != Protocol:
 		s.opts.Log.Debug("data plane: a connection without our protocol", "remote", tc.RemoteAddr())
 	default:
-		s.serve(tc, session)
+		known()
+		s.Serve(tc)
 	}
+}
+
+// greet enters a connection whose handshake is to be made; false: the server is closed.
+func (s *Server) greet(nc net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.strangers[nc] = struct{}{}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) greeted(nc net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.strangers, nc)
 }
 
 // Serve answers the requests of one connection, whose handshake is done and whose
@@ -326,6 +368,9 @@ func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.cancel()
+	for nc := range s.strangers {
+		hangUp(nc)
+	}
 	for nc := range s.conns {
 		hangUp(nc)
 	}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,6 +22,18 @@ func Private(cmd *exec.Cmd) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
+}
+
+// Loopback has a network namespace reach itself, by all addresses that begin with 127; a new one does not.
+func Loopback() error {
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		return fmt.Errorf("the loopback interface: %w", err)
+	}
+	return nil
 }
 
 // Disk mounts a small disk in memory on a directory, for this process's mount namespace, which has to be a
