@@ -31,6 +31,6 @@ echo "== decoders of what somebody says before he has proven who he is, or could
 for package in ./appmaster/join ./appmaster/claim ./hadooprpc/sasl ./hadooprpc/sasl/gssapi ./hadooprpc/sasl/spnego ./hadooprpc/sasl/krb5 ./hadooprpc/ipc ./hadooprpc/token ./hadooprpc/hdfs ./hadooprpc/wire ./identity; do
 	targets=$(go test -list '^Fuzz' "$package" | grep '^Fuzz') || { echo "$package has nothing that is fuzzed"; exit 1; }
 	for target in $targets; do
-		go test "$package" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZ:-10s}" | grep -v '^fuzz: elapsed'
+		go test "$package" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZ:-10s}" -fuzzminimizetime 10x | grep -v '^fuzz: elapsed'
 	done
 done
