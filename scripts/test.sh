@@ -107,6 +107,7 @@ part "simulator, 100,000 schedules" env GOGC=off GOMEMLIMIT=256MiB go test -coun
 part "the scheduler with small chunks" go test -tags smallchunks -count=1 -timeout 15m ./engine/sched ./engine/schedtest
 
 if compiler; then part "race detector, with all their tests" race; else leave_out "race detector" "needs gcc, or root on Debian to install it"; fi
+part "what strangers send, short" scripts/test-security.sh short
 part "packages" scripts/release-test.sh
 part "demo on this machine" make --no-print-directory demo
 
