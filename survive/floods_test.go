@@ -25,7 +25,7 @@ import (
 var floodSize = flag.Int("flood", 10_000, "connections that say nothing, at the same time, for each port in TestSecurityOfFloods")
 
 const (
-	floodMemory = 48 << 20         // bytes that a process may take more
+	floodMemory = 64 << 20         // bytes that a process may take more
 	floodWait   = 10 * time.Second // for a client that comes meanwhile
 )
 

@@ -83,7 +83,8 @@ func TestKerberosFiles(t *testing.T) {
 	who := join([]byte{0, 0, 0, 1, 0, 0, 0, 1}, long(text("R")), long(text("alice")))
 	list := join([]byte{0, 0, 0, 1, 0, 2}, long(text("data")))
 	ticket := join(who, who, []byte{0, 18}, long(key), make([]byte, 21), list, list, long(text("ticket")), long(nil))
-	cache := join([]byte{5, 4}, short(text("header")), who, ticket, ticket)
+	note := join(who, who, []byte{0, 0}, long(nil), make([]byte, 21), list, list, long(text("yes")), long(nil))
+	cache := join([]byte{5, 4}, short(text("header")), who, ticket, note, ticket)
 
 	for name, x := range map[string]struct {
 		file  []byte

@@ -53,7 +53,9 @@ func Cache(file []byte) (keys [][]byte, err error) {
 		r.principal()
 		r.principal()
 		r.take(2)
-		keys = append(keys, r.data())
+		if key := r.data(); len(key) > 0 { // what MIT's library notes for itself (X-CACHECONF) has none
+			keys = append(keys, key)
+		}
 		r.take(4*4 + 1 + 4)
 		for range 2 { // addresses, authorization data
 			for range r.uint32() {
