@@ -5,79 +5,88 @@ package dockertest_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"os"
-	"sync/atomic"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/yarnd/yarnd/dockertest"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-// sniffer looks at every packet of this machine for words, until it is stopped.
-type sniffer struct {
-	seen []atomic.Int64 // by word
-	all  atomic.Int64   // packets
-	fd   int
-	done chan struct{}
-}
-
-func sniff(t *testing.T, words ...string) *sniffer {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can look at packets")
-	}
-	all := int(binary.BigEndian.Uint16([]byte{syscall.ETH_P_ALL & 0xff, syscall.ETH_P_ALL >> 8}))
-	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<20)
-	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &syscall.Timeval{Usec: 100_000}); err != nil {
-		t.Fatal(err)
-	}
-	s := &sniffer{seen: make([]atomic.Int64, len(words)), fd: fd, done: make(chan struct{})}
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		defer close(s.done)
-		b := make([]byte, 1<<16)
-		for ctx.Err() == nil {
-			n, _, err := syscall.Recvfrom(fd, b, 0)
-			if err != nil {
-				continue // its time was up
-			}
-			s.all.Add(1)
-			for i, w := range words {
-				if bytes.Contains(b[:n], []byte(w)) {
-					s.seen[i].Add(1)
-				}
-			}
-		}
-	}()
-	t.Cleanup(func() { cancel(); <-s.done; syscall.Close(fd) })
-	return s
-}
-
-// Under privacy nothing that is said to NameNodes and DataNodes can be read on the wire, names of files as little as what is
-// in them. Without, all of it can: so the looking works.
+// Under privacy nothing that is said to NameNodes, DataNodes and the ResourceManager can be read on the wire, nor what this one
+// says to nodes: names of files as little as what is in them, and nothing of an application.
 func TestPrivacyOnTheWire(t *testing.T) {
-	const name, text = "a-name-to-look-for", "what-is-to-be-looked-for "
-	s := sniff(t, name, text)
 	k := openKerberized(t, "secure")
-	talk(t, k.hdfs(t, k.login(t, "alice"), "alice"), "/user/alice/"+name, text)
-	if s.seen[0].Load() != 0 || s.seen[1].Load() != 0 || s.all.Load() < 100 {
-		t.Errorf("under privacy, in %d packets: the name in %d, the text in %d", s.all.Load(), s.seen[0].Load(), s.seen[1].Load())
+	wire(t, k.Cluster, k.hdfs(t, k.login(t, "alice"), "alice"), k.rm(t, k.conf, k.login(t, "alice")), false)
+}
+
+// Without, all of it can: so the looking works.
+func TestNoPrivacyOnTheWire(t *testing.T) {
+	c := dockertest.Running(t, "simple")
+	rm := yarn.NewClient(yarn.Options{Addresses: []string{c.Addr("rm") + ":8032"}, IPC: ipc.Options{User: "alice"}})
+	t.Cleanup(func() { rm.Close() })
+	wire(t, c, openHDFS(t, c, "nn"), rm, true)
+}
+
+// wire looks for what it says, and fails the test if not all of it can be seen, or if not nothing.
+func wire(t *testing.T, c *dockertest.Cluster, fsys hdfs.FS, rm *yarn.Client, clear bool) {
+	t.Helper()
+	s := sniff(t, c)
+	said := map[string]string{}
+	say := func(what string) string {
+		said[what] = newWord()
+		return said[what]
 	}
-	plain := openHDFS(t, dockertest.Running(t, "simple"), "nn")
-	talk(t, plain, "/user/alice/"+name, text)
-	for end := time.Now().Add(10 * time.Second); (s.seen[0].Load() == 0 || s.seen[1].Load() == 0) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	files := s.during(func() { talk(t, fsys, "/user/alice/"+say("name of a file"), say("what is in it")+" ") })
+	apps := s.during(func() { runTelling(t, rm, say("name"), say("command"), say("environment")) })
+	seen := map[string]int{}
+	for what, word := range said {
+		if seen[what] = s.count(word); (seen[what] > 0) != clear {
+			t.Errorf("%s is in %d packets of %d; it can be read: want %v", what, seen[what], s.packets(), clear)
+		}
 	}
-	if s.seen[0].Load() == 0 || s.seen[1].Load() == 0 {
-		t.Errorf("in clear, in %d packets: the name in %d, the text in %d", s.all.Load(), s.seen[0].Load(), s.seen[1].Load())
+	if files < 50 || apps < 50 {
+		t.Errorf("%d packets for files, %d for the application", files, apps)
 	}
-	t.Logf("%d packets", s.all.Load())
+	t.Logf("packets: %d for files, %d for the application, %v with what was said", files, apps, seen)
+}
+
+// runTelling has an application run that is one container with one command, which ends at once.
+func runTelling(t *testing.T, rm *yarn.Client, name, command, environment string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	app, err := rm.NewApplication(ctx)
+	ok(t, err)
+	ok(t, rm.Submit(ctx, &pb.ApplicationSubmissionContext{
+		ApplicationId: app.ID.PB(), ApplicationName: &name, Queue: proto.String("default"), MaxAppAttempts: proto.Int32(1),
+		Resource: yarn.NewResource(128, 1, nil),
+		AmContainerSpec: &pb.ContainerLaunchContext{
+			Command:     []string{"test \"$TOLD\" = " + environment + " && true " + command},
+			Environment: []*pb.StringStringMap{{Key: proto.String("TOLD"), Value: &environment}},
+		},
+	}))
+	t.Cleanup(func() { rm.Kill(context.Background(), app.ID, "the test has ended") })
+	for {
+		r, err := rm.Report(ctx, app.ID)
+		ok(t, err)
+		if state := r.GetYarnApplicationState(); state == pb.ApplicationState_FAILED { // it ran, and never registered
+			if want := "exitCode: 0"; !strings.Contains(r.GetDiagnostics(), want) {
+				t.Fatalf("the command did not run to its end: %s", r.GetDiagnostics())
+			}
+			return
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("the application is %s", r.GetYarnApplicationState())
+		}
+	}
 }
 
 // talk writes a file in each way, reads it and removes it.

@@ -19,7 +19,14 @@ import (
 
 func TestMatrixKerberosIntegrity(t *testing.T) { speakKerberos(t, "secure-integrity") }
 func TestMatrixKerberosAuth(t *testing.T)      { speakKerberos(t, "secure-auth") }
-func TestMatrixKerberosAES(t *testing.T)       { speakKerberos(t, "secure-aes") }
+
+// Where connections are authenticated and nothing more, all that is said can be read.
+func TestMatrixKerberosAuthOnTheWire(t *testing.T) {
+	k := openKerberized(t, "secure-auth")
+	wire(t, k.Cluster, k.hdfs(t, k.login(t, "alice"), "alice"), k.rm(t, k.conf, k.login(t, "alice")), true)
+}
+
+func TestMatrixKerberosAES(t *testing.T) { speakKerberos(t, "secure-aes") }
 
 // Tokens of blocks are good for a minute there. A reader whose token has expired gets another, and nobody notices.
 func TestMatrixKerberosBlockTokens(t *testing.T) {
