@@ -44,7 +44,7 @@ END`)
 	await(t, "the command runs", time.Minute, func() bool { return strings.Contains(strings.Join(a.processes(t), "\n"), " sleep 611") })
 	l.learn(a)
 	l.lookAtNodes(a)
-	l.look("page", "the page", l.page(a))
+	l.lookAtPages(a)
 	l.look("status", "yarnd status", []byte(a.must(t, "status", "-o", "json")))
 	l.look("log", "running", []byte(a.must(t, "logs")))
 	l.lookIntoHDFS(bob)
@@ -58,7 +58,7 @@ END`)
 	})
 	l.look("aggregated log", "Hadoop's own command", []byte(alice.Logs(t, a.id).Stdout))
 	l.lookIntoHDFS(bob)
-	for _, kind := range []string{"environment", "command line", "page", "status", "log", "local file", "file in HDFS", "aggregated log"} {
+	for _, kind := range []string{"environment", "command line", "page", "ResourceManager", "status", "log", "local file", "file in HDFS", "aggregated log"} {
 		if !l.found[kind] {
 			t.Errorf("%s: looked into %d bytes, and what was told to all was not found", kind, l.looked[kind])
 		}
@@ -206,20 +206,32 @@ func (l *looker) lookAtNodes(a app) {
 	}
 }
 
-// page is what the ResourceManager's proxy shows, and what it says itself.
-func (l *looker) page(a app) []byte {
+// lookAtPages looks at the application master's page as the owner sees it, and as somebody whom the proxy does not name, and at what
+// the ResourceManager says itself. Its web server on this cluster knows nobody, so the owner is named from its host instead.
+func (l *looker) lookAtPages(a app) {
 	l.Helper()
-	rm := a.rm(l.T)
-	var all []byte
+	node, _, _ := strings.Cut(a.masterNode(l.T), ".")
+	ports := l.on(node, "root", `cat /proc/net/tcp /proc/net/tcp6 | awk '$4 == "0A" {sub(".*:", "", $2); print $2}' | sort -u | while read -r p; do printf '%d ' "0x$p"; done`)
+	named := func(url string) []byte { return l.on("rm", "root", "curl -s -m 5 -H 'Cookie: proxy-user=alice' "+url) }
+	for port := range strings.FieldsSeq(string(ports)) {
+		url := "http://" + node + ":" + port + "/"
+		if !bytes.Contains(named(url), []byte(a.id)) {
+			continue // another process's
+		}
+		for _, path := range []string{"", "healthz", "jobs", "conf"} {
+			l.look("page", url+path, named(url+path))
+		}
+	}
 	for _, path := range []string{"", "healthz", "jobs", "conf"} {
-		_, text := get(l.T, l.c, strings.TrimSuffix(rm.TrackingURL, "/")+"/"+path)
-		all = append(all, text...)
+		url := strings.TrimSuffix(a.rm(l.T).TrackingURL, "/") + "/" + path
+		_, text := get(l.T, l.c, url)
+		l.look("page for others", url, text)
 	}
 	_, text := get(l.T, l.c, l.c.RMWeb()+"/ws/v1/cluster/apps/"+a.id)
-	return append(all, text...)
+	l.look("ResourceManager", "its REST API", text)
 }
 
-// file is a line of what FsShell lists: rights, replicas, owner, group, size, day, time, path.
+// fileInHDFS is a line of what FsShell lists: rights, replicas, owner, group, size, day, time, path.
 var fileInHDFS = regexp.MustCompile(`(?m)^-\S+ +\d+ +\S+ +\S+ +(\d+) +\S+ +\S+ +(/.*)$`)
 
 // lookIntoHDFS looks into all files that somebody else can read.
