@@ -18,6 +18,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/kms"
 	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
@@ -57,6 +58,10 @@ func (m *master) kms(p kms.Provider) (delegate.KMS, error) {
 	return kms.New(p, o), nil
 }
 
+// ownPatience is how long an operation of the application's file system may take when new tokens are asked for: with two
+// NameNodes a quarter of it is for one of them, the KDC included.
+const ownPatience = 10 * time.Second
+
 // otherPatience is how long an operation of another file system than the application's may take there: it is before the
 // application master registers.
 const otherPatience = 5 * time.Second
@@ -67,7 +72,7 @@ const kmsPatience = 3 * time.Second
 // Get implements delegation.Source. Who shows a token gets no others: nothing is asked here but by tickets.
 func (s *tokenSource) Get(ctx context.Context) (delegation.Grant, error) {
 	all, who := s.Sources, s.m.who.TicketsAlone()
-	own, err := hdfs.Open(ctx, s.m.conf, s.m.app.Staging, hdfs.Options{Login: who, Timeout: otherPatience, Logger: s.m.log})
+	own, err := hdfs.Open(ctx, s.m.conf, s.m.app.Staging, hdfs.Options{Login: who, Timeout: ownPatience, Logger: s.m.log})
 	if err != nil {
 		return delegation.Grant{}, err
 	}
@@ -124,7 +129,7 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 	}
 	k := delegation.NewKeeper(o)
 	if err := k.Begin(ctx); err != nil {
-		m.log.Warn("the tokens of the submission have to do for now", "err", err)
+		m.log.Warn("what tokens there are have to do for now", "until", k.Now().Until, "err", err)
 	}
 	return k, nil
 }
@@ -135,7 +140,7 @@ func (m *master) refused(ctx context.Context, tokens *token.Credentials) bool {
 	if err == nil {
 		f.Close()
 	}
-	return ipc.Is(err, invalidToken)
+	return ipc.Is(err, "org.apache.hadoop.security.token.SecretManager$InvalidToken")
 }
 
 func (m *master) source() (*tokenSource, error) {
@@ -179,7 +184,7 @@ func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *s
 		if m.fs, err = hdfs.Open(ctx, c, app.Staging, hdfs.Options{Login: who, Logger: log}); err == nil {
 			return m, nil
 		}
-		if !waitsForKDC(err, app) || time.Since(began) > kdcPatience {
+		if !waitsForKDC(err) || time.Since(began) > kdcPatience {
 			m.close()
 			return nil, err
 		}
@@ -193,14 +198,9 @@ func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *s
 	}
 }
 
-// waitsForKDC tells that what went wrong may be well when a KDC answers: none does, or, for want of a ticket, tokens were shown
-// that have ended.
-func waitsForKDC(err error, app *spec.Application) bool {
-	return krb5.KindOf(err) == krb5.Unreachable || app.Keytab != "" && ipc.Is(err, invalidToken)
-}
-
-// invalidToken is what a server says of a token that it does not, or no longer, take.
-const invalidToken = "org.apache.hadoop.security.token.SecretManager$InvalidToken"
+// waitsForKDC tells that what went wrong may be well when a KDC answers: none does, and tokens that were shown for want of a
+// ticket have ended.
+func waitsForKDC(err error) bool { return krb5.KindOf(err) == krb5.Unreachable || sasl.Passing(err) }
 
 // kdcPatience is how long an attempt waits for a KDC before it ends: less than after which YARN gives up one that does not
 // register.

@@ -42,6 +42,8 @@ type Keeper struct {
 	opt  Options
 	turn sync.Mutex // held while tokens are replaced
 
+	saving sync.Mutex // held while they are saved, so that the newest are in the end
+
 	mu  sync.Mutex
 	now Grant
 	got time.Time // zero: now is what the application master was started with
@@ -111,12 +113,22 @@ func (k *Keeper) restore(ctx context.Context) error {
 	if err == nil {
 		saved, err = decode(text)
 	}
+	if k.opt.Source != nil && k.better(ctx) {
+		return err
+	}
 	// What is there was in force in the attempt before this one, so it is in this one, unless it has ended.
 	if now := k.Now(); err == nil && !saved.ended(time.Now()) && (now.AtMost || saved.Until.After(now.Until)) {
 		k.take(saved)
 		k.prove(ctx)
 	}
 	return err
+}
+
+// better tells whether the present tokens, which YARN renews, are taken, and so are better than what a source gave, which nobody
+// renews.
+func (k *Keeper) better(ctx context.Context) bool {
+	now := k.Now()
+	return now.AtMost && !now.ended(time.Now()) && k.opt.Refused != nil && !k.opt.Refused(ctx, now.Tokens)
 }
 
 // Run gets new tokens in time, and looks whether the present ones are good, until ctx ends. Without a source, and where
@@ -171,18 +183,21 @@ func (k *Keeper) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := k.save(ctx, k.take(g)); err != nil {
+	k.take(g)
+	if err := k.save(ctx); err != nil {
 		k.opt.Log.Warn("the new delegation tokens are in use, and not saved: the next application master may begin with older ones", "err", err)
 	}
 	return nil
 }
 
-// save has a grant be there for the next attempt.
-func (k *Keeper) save(ctx context.Context, g Grant) error {
+// save has what there is now be there for the next attempt.
+func (k *Keeper) save(ctx context.Context) error {
 	if k.opt.Files == nil {
 		return nil
 	}
-	return k.opt.Files.Publish(ctx, fileName, g.encode())
+	k.saving.Lock()
+	defer k.saving.Unlock()
+	return k.opt.Files.Publish(ctx, fileName, k.Now().encode())
 }
 
 // Push takes tokens that somebody brings. Those that nobody must have taken are not, where the present ones are known to be
@@ -195,13 +210,13 @@ func (k *Keeper) Push(ctx context.Context, g Grant, must bool) (taken bool, err 
 	if now := k.Now(); !must && !now.AtMost && now.Until.After(g.Until) {
 		return false, nil
 	}
-	merged := k.take(g)
+	k.take(g)
 	k.prove(ctx) // they may have been brought because the first ones are refused
-	return true, k.save(ctx, merged)
+	return true, k.save(ctx)
 }
 
-// take has a grant's tokens take the place of those for the same services, and returns all there are now.
-func (k *Keeper) take(g Grant) Grant {
+// take has a grant's tokens take the place of those for the same services.
+func (k *Keeper) take(g Grant) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	all := token.Credentials{}
@@ -209,7 +224,6 @@ func (k *Keeper) take(g Grant) Grant {
 	all.Merge(g.Tokens)
 	g.Tokens = &all
 	k.replace(g, time.Now())
-	return g
 }
 
 // replace has g, got at a time, be what there is. The caller has the turn.

@@ -179,6 +179,35 @@ func TestRestartWithoutSource(t *testing.T) {
 	})
 }
 
+// What YARN renews, and is taken, is better than what a source gave an earlier attempt and nobody renews; and when the latter
+// ends while the source gives no others, the former is what there is again.
+func TestSubmissionsTokensWithoutSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s, dir := &issuer{life: 24 * time.Hour, began: time.Now()}, files{}
+		o := Options{First: Grant{Tokens: tokens("nn"), Until: time.Now().Add(7 * 24 * time.Hour), AtMost: true}, Source: s, Files: dir,
+			Refused: func(context.Context, *token.Credentials) bool { return false }}
+		k := NewKeeper(o)
+		if err := k.Begin(ctx); err != nil {
+			t.Fatal(err)
+		}
+		s.fail = 1 << 30
+		next := NewKeeper(o)
+		if err := next.Begin(ctx); err == nil || !next.Now().AtMost {
+			t.Errorf("%v; it begins with %+v", err, next.Now())
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); k.Run(ctx) }()
+		time.Sleep(25 * time.Hour)
+		synctest.Wait()
+		if now := k.Now(); !now.AtMost || !now.Until.Equal(o.First.Until) {
+			t.Errorf("after the source's have ended: %+v", now)
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestPush(t *testing.T) {
 	ctx, dir, now := t.Context(), files{}, time.Now().Truncate(time.Second)
 	k := NewKeeper(Options{First: Grant{Tokens: tokens("nn", "other"), Until: now.Add(time.Minute)}, Files: dir})

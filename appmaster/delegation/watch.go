@@ -33,8 +33,8 @@ func (k *Keeper) watch(ctx context.Context) {
 }
 
 // look is once of watch. Tokens that the cluster refuses have ended, whatever was thought of them: that is told, and those
-// who have them ask often. Those that a person brought, and that end, make way for those of the submission where YARN has
-// kept these good: who brings tokens for a day must not shorten what was good for a week.
+// who have them ask often. Those that a person brought, or a source that gives no others now, and that end, make way for those
+// of the submission where YARN has kept these good: what is good for a day must not shorten what was good for a week.
 func (k *Keeper) look(ctx context.Context) {
 	k.prove(ctx)
 	g := k.Now()
@@ -45,7 +45,7 @@ func (k *Keeper) look(ctx context.Context) {
 	}
 	first := k.opt.First
 	ending := !g.Until.IsZero() && time.Until(g.Until) <= 2*Soon
-	if (over || ending) && !g.AtMost && k.opt.Source == nil && first.AtMost && !first.ended(time.Now()) && !k.opt.Refused(ctx, first.Tokens) {
+	if (over || ending) && !g.AtMost && (k.opt.Source == nil || k.Trouble() != nil) && first.AtMost && !first.ended(time.Now()) && !k.opt.Refused(ctx, first.Tokens) {
 		k.goBack(g)
 	}
 }

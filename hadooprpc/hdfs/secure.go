@@ -75,8 +75,11 @@ func (r *remote) secure(c *conf.Conf, rpc ipc.Options) (err error) {
 }
 
 // refused is true where authentication failed for good: for want of a ticket, by our own insistence, or because the
-// NameNode does not take who we are. A standby's refusal is none.
+// NameNode does not take who we are. A standby's refusal is none, nor is that of a token while no KDC answers.
 func refused(err error) bool {
+	if sasl.Passing(err) {
+		return false
+	}
 	if ours := (*sasl.Error)(nil); errors.As(err, &ours) {
 		return true
 	}

@@ -36,6 +36,8 @@ func judge(err error, m Method) verdict {
 		return elsewhere
 	case IsRetriable(err):
 		return again
+	case sasl.Passing(err): // nothing was called
+		return elsewhere
 	case errors.As(err, &remote), errors.As(err, &refusal):
 		return giveUp
 	case errors.As(err, &limit): // not Hadoop RPC at all, or a response that will not shrink

@@ -170,12 +170,31 @@ func (c *Client) finish(in *pb.RpcSasl) error {
 }
 
 // Explain adds to an error of the exchange, or of the server's, why there was no ticket, where it was for want of one that a
-// token was shown. What err is stays; why there was no ticket is in words alone.
+// token was shown. What err is stays; why there was no ticket is in words alone, and in Passing.
 func (c *Client) Explain(err error) error {
 	if err == nil || c.ticketless == nil || errors.Is(err, c.ticketless) {
 		return err
 	}
-	return fmt.Errorf("%w (by a token, for want of a ticket: %v)", err, c.ticketless)
+	return &tokenError{err, c.ticketless}
+}
+
+// tokenError is what became of a token that was shown for want of a ticket.
+type tokenError struct{ err, ticketless error }
+
+func (e *tokenError) Error() string {
+	return fmt.Sprintf("%v (by a token, for want of a ticket: %v)", e.err, e.ticketless)
+}
+func (e *tokenError) Unwrap() error { return e.err }
+
+// Passing tells of an error of authentication that the same may go well a little later all the same, by a ticket: no KDC has
+// answered for now.
+func Passing(err error) bool {
+	e, ok := errors.AsType[*tokenError](err)
+	if !ok {
+		return false
+	}
+	t, ok := errors.AsType[temporary](e.ticketless)
+	return ok && t.Temporary()
 }
 
 // Method is the way of authentication that was agreed on. Valid once the exchange is over.

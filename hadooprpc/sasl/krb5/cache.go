@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jcmturner/gokrb5/v8/credentials"
 )
@@ -76,6 +77,12 @@ func cachedTickets(c *credentials.CCache) (map[string]ticket, error) {
 	out := map[string]ticket{}
 	for _, e := range c.GetEntries() {
 		t := ticket{key: e.Key, since: e.AuthTime, ends: e.EndTime, renews: e.RenewTill}
+		if e.StartTime.Unix() > 0 {
+			t.since = e.StartTime
+		}
+		if t.since.After(time.Now()) {
+			continue // not good yet
+		}
 		if err := safely(func() error { return t.Unmarshal(e.Ticket) }); err != nil {
 			if s := e.Server.PrincipalName.NameString; len(s) > 0 && s[0] == "krbtgt" {
 				return nil, err

@@ -21,7 +21,7 @@ import (
 type ticket struct {
 	messages.Ticket
 	key    types.EncryptionKey
-	since  time.Time // when its owner showed who he is
+	since  time.Time // when it began to be good
 	ends   time.Time
 	renews time.Time // until when; zero where it cannot be
 }
@@ -30,12 +30,16 @@ type ticket struct {
 // own are not used: they renew in the background, where what a KDC answers could end the process, believe any length
 // of an answer, wait for no context, and tell what was refused in words alone.
 type client struct {
-	kdcs
+	*kdcs
 	who *credentials.Credentials // with the keytab, where there is one
 }
 
 func newTicket(t messages.Ticket, p messages.EncKDCRepPart) ticket {
-	return ticket{Ticket: t, key: p.Key, since: p.AuthTime, ends: p.EndTime, renews: p.RenewTill}
+	since := p.StartTime
+	if since.IsZero() { // then it is the same
+		since = p.AuthTime
+	}
+	return ticket{Ticket: t, key: p.Key, since: since, ends: p.EndTime, renews: p.RenewTill}
 }
 
 // grants is the name of the service that gives tickets to others of a realm.
@@ -52,7 +56,7 @@ func (c *client) login(ctx context.Context) (ticket, error) {
 	}
 	request.ReqBody.EType = c.knownFirst(request.ReqBody.EType)
 	reply, err := c.send(ctx, realm, request.Marshal)
-	if e, refused := errors.AsType[messages.KRBError](err); refused && e.ErrorCode == errorcode.KDC_ERR_PREAUTH_REQUIRED {
+	if e, refused := errors.AsType[messages.KRBError](err); refused && (e.ErrorCode == errorcode.KDC_ERR_PREAUTH_REQUIRED || e.ErrorCode == errorcode.KDC_ERR_PREAUTH_FAILED) {
 		if err := safely(func() error { return c.preauthenticate(&request, e) }); err != nil {
 			return ticket{}, err
 		}
@@ -119,13 +123,15 @@ func (c *client) knownFirst(types []int32) []int32 {
 }
 
 // preauthenticate adds the time, sealed with the key: RFC 4120 section 5.2.7.2. The KDC has told of which types of
-// encryption it has one.
+// encryption it has one; but anybody can have said that, so only those count that were asked for: a key of a weak type must
+// not be used because somebody in between wants it.
 func (c *client) preauthenticate(request *messages.ASReq, refused messages.KRBError) error {
 	var hints types.PADataSequence
 	if err := hints.Unmarshal(refused.EData); err != nil {
 		return err
 	}
-	offered := request.ReqBody.EType
+	asked := request.ReqBody.EType
+	offered := asked
 	for _, h := range hints {
 		if h.PADataType != patype.PA_ETYPE_INFO2 {
 			continue
@@ -136,11 +142,13 @@ func (c *client) preauthenticate(request *messages.ASReq, refused messages.KRBEr
 		}
 		offered = nil
 		for _, e := range info {
-			offered = append(offered, e.EType)
+			if slices.Contains(asked, e.EType) {
+				offered = append(offered, e.EType)
+			}
 		}
 	}
 	if len(offered) == 0 {
-		return errors.New("the KDC names no type of encryption")
+		return messages.NewKRBError(request.ReqBody.SName, c.who.Domain(), errorcode.KDC_ERR_ETYPE_NOSUPP, "")
 	}
 	key, version, err := c.key(c.knownFirst(offered)[0])
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,47 +18,104 @@ import (
 	"github.com/jcmturner/gokrb5/v8/messages"
 )
 
-// kdcs are the key distribution centers of all realms. How they are reached: RFC 4120 section 7.2.
-type kdcs struct{ cfg *config.Config }
+// kdcs are the key distribution centers of all realms. How they are reached: RFC 4120 section 7.2. It is used by one
+// goroutine at a time.
+type kdcs struct {
+	cfg  *config.Config
+	good map[string]way // which answered last, by realm
+}
+
+func newKDCs(cfg *config.Config) *kdcs { return &kdcs{cfg: cfg, good: map[string]way{}} }
+
+// way is one of those by which a KDC is asked.
+type way struct{ network, address string }
 
 const (
-	maxReply    = 1 << 20 // bytes; MIT's client takes no more either
-	udpPatience = time.Second
-	tcpPatience = 5 * time.Second
+	maxReply = 1 << 20 // bytes; MIT's client takes no more either
+	// nextAfter is how long one way is given before the next is tried as well: the first answer counts, whoever gives it.
+	nextAfter = time.Second
+	// patience is how long one way may take, looking up a name included.
+	patience = 10 * time.Second
 )
 
-// exchange sends a request to one of a realm's KDCs after the other until one answers, and returns its answer, which is
-// neither empty nor an error. What a KDC refuses is a messages.KRBError; ctx's error is returned as it is.
-func (k kdcs) exchange(ctx context.Context, realm string, request []byte) ([]byte, error) {
+// exchange sends a request to a realm's KDCs until one answers, and returns its answer, which is neither empty nor an error.
+// What a KDC refuses is a messages.KRBError; ctx's error is returned as it is.
+func (k *kdcs) exchange(ctx context.Context, realm string, request []byte) ([]byte, error) {
+	ways, err := k.ways(ctx, realm, len(request))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // what is still being asked need not answer any more
+	type answer struct {
+		of    way
+		reply []byte
+		err   error
+	}
+	answers := make(chan answer, len(ways))
+	next := time.NewTimer(0)
+	defer next.Stop()
 	var failed []string
-	for _, network := range k.networks(len(request)) {
-		addresses, err := k.addresses(ctx, network, realm)
-		if err != nil {
-			return nil, err
-		}
-		for _, address := range addresses {
-			reply, err := ask(ctx, network, address, request)
-			if err == nil {
-				err = refusal(reply)
+	for begun := 0; len(failed) < len(ways); {
+		select {
+		case <-next.C:
+			if begun == len(ways) {
+				continue
 			}
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
+			w := ways[begun]
+			begun++
+			next.Reset(nextAfter)
+			go func() {
+				reply, err := ask(ctx, w, request)
+				if err == nil {
+					err = refusal(reply)
+				}
+				answers <- answer{w, reply, err}
+			}()
+		case a := <-answers:
+			if a.err == nil || final(a.err) {
+				k.good[realm] = a.of
+				return a.reply, a.err
 			}
-			if err == nil {
-				return reply, nil
-			}
-			if final(err) {
-				return nil, err
-			}
-			failed = append(failed, network+" "+address+": "+err.Error())
+			failed = append(failed, a.of.network+" "+a.of.address+": "+a.err.Error())
+			next.Reset(0)
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 	return nil, &Error{Unreachable, fmt.Sprintf("no KDC of the realm %s answers", realm), "is the network up, and is the address in krb5.conf right?", errors.New(strings.Join(failed, "; "))}
 }
 
+// ways are those to try for a request of so many bytes, in turn: the one that has answered last, then the others in the order
+// of krb5.conf.
+func (k *kdcs) ways(ctx context.Context, realm string, n int) ([]way, error) {
+	var out []way
+	var missing error
+	for _, network := range k.networks(n) {
+		addresses, err := k.addresses(ctx, network, realm)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			missing = err
+		}
+		for _, a := range addresses {
+			out = append(out, way{network, a})
+		}
+	}
+	if len(out) == 0 {
+		return nil, missing
+	}
+	if i := slices.Index(out, k.good[realm]); i > 0 {
+		good := out[i]
+		out = slices.Insert(slices.Delete(out, i, i+1), 0, good)
+	}
+	return out, nil
+}
+
 // networks are those to try, in turn. As MIT's, requests that are longer than udp_preference_limit go by TCP first; 1
 // is for TCP alone.
-func (k kdcs) networks(n int) []string {
+func (k *kdcs) networks(n int) []string {
 	switch limit := k.cfg.LibDefaults.UDPPreferenceLimit; {
 	case limit == 1:
 		return []string{"tcp"}
@@ -68,7 +126,7 @@ func (k kdcs) networks(n int) []string {
 }
 
 // addresses are a realm's KDCs, in the order of krb5.conf, or, where that has none, of the DNS.
-func (k kdcs) addresses(ctx context.Context, network, realm string) ([]string, error) {
+func (k *kdcs) addresses(ctx context.Context, network, realm string) ([]string, error) {
 	var out []string
 	for _, r := range k.cfg.Realms {
 		if r.Realm == realm {
@@ -83,9 +141,6 @@ func (k kdcs) addresses(ctx context.Context, network, realm string) ([]string, e
 		return nil, none
 	}
 	_, found, err := net.DefaultResolver.LookupSRV(ctx, "kerberos", network, realm)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
 	for _, srv := range found { // some may be right where others are not
 		out = append(out, net.JoinHostPort(strings.TrimSuffix(srv.Target, "."), strconv.Itoa(int(srv.Port))))
 	}
@@ -97,20 +152,16 @@ func (k kdcs) addresses(ctx context.Context, network, realm string) ([]string, e
 }
 
 // ask sends a request to one KDC.
-func ask(ctx context.Context, network, address string, request []byte) ([]byte, error) {
-	patience := tcpPatience
-	if network == "udp" {
-		patience = udpPatience
-	}
+func ask(ctx context.Context, w way, request []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := new(net.Dialer).DialContext(ctx, w.network, w.address)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	if network == "udp" {
+	if w.network == "udp" {
 		return askDatagram(conn, request)
 	}
 	return askStream(conn, request)
@@ -171,8 +222,9 @@ func refusal(reply []byte) error {
 	return fmt.Errorf("an answer that is none of a KDC's (it begins with %#02x)", reply[0])
 }
 
-// final tells whether no other KDC, and no other way to it, need be tried.
+// final tells whether a KDC's refusal is the realm's, and not one that another KDC, or another way, may not have: KRB_AP_ERR_REPEAT
+// says that a request has come before, by another way.
 func final(err error) bool {
 	e, refused := errors.AsType[messages.KRBError](err)
-	return refused && e.ErrorCode != errorcode.KRB_ERR_RESPONSE_TOO_BIG && e.ErrorCode != errorcode.KDC_ERR_SVC_UNAVAILABLE
+	return refused && !slices.Contains([]int32{errorcode.KRB_ERR_RESPONSE_TOO_BIG, errorcode.KDC_ERR_SVC_UNAVAILABLE, errorcode.KRB_AP_ERR_REPEAT}, e.ErrorCode)
 }

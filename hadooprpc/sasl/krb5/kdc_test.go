@@ -63,6 +63,13 @@ func TestKeytabTickets(t *testing.T) {
 	want(t, l, "nn/a.b", k)
 	want(t, l, "nn/c.d", k, "udp nn/c.d")
 
+	k.set(func() { k.refuses["nn/p.q"] = errorcode.KDC_ERR_POLICY })
+	if _, err := l.ServiceTicket(t.Context(), "nn/p.q"); KindOf(err) != Refused {
+		t.Errorf("a service that is not for alice: %v", err)
+	}
+	if got := k.askedFor(); !slices.Equal(got, []string{"udp nn/p.q"}) {
+		t.Errorf("for that the KDC was asked for %q", got)
+	}
 	k.set(func() { clear(k.given) }) // as after a change of the KDC's own key
 	want(t, l, "nn/e.f", k, "udp nn/e.f", "udp login", "udp login", "udp nn/e.f")
 
@@ -154,7 +161,7 @@ func TestOtherRealm(t *testing.T) {
 func TestTransport(t *testing.T) {
 	k := newKDC(t, "EXAMPLE.COM")
 	k.set(func() { k.datagram = 100 })
-	want(t, k.byKeytab(configOf(t, k)), "nn/a.b", k, "udp login", "tcp login", "udp login", "tcp login", "udp nn/a.b", "tcp nn/a.b")
+	want(t, k.byKeytab(configOf(t, k)), "nn/a.b", k, "udp login", "tcp login", "tcp login", "tcp nn/a.b")
 
 	busy, odd, good := newKDC(t, "EXAMPLE.COM"), newKDC(t, "EXAMPLE.COM"), newKDC(t, "EXAMPLE.COM")
 	busy.set(func() {
@@ -166,6 +173,81 @@ func TestTransport(t *testing.T) {
 	l := busy.byKeytab(configOf(t, busy, odd))
 	if _, err := l.ServiceTicket(t.Context(), "nn/a.b"); KindOf(err) != Unreachable || !strings.Contains(err.Error(), "none of a KDC's") || !strings.Contains(err.Error(), "udp "+busy.address) {
 		t.Errorf("none that answers: %v", err)
+	}
+}
+
+// A KDC that takes requests and answers none holds nobody up for long, and the one that answers is asked first from then on.
+func TestHungKDC(t *testing.T) {
+	hung, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close() // its connections too
+	k := newKDC(t, "EXAMPLE.COM")
+	text := "[libdefaults]\ndefault_realm = EXAMPLE.COM\nudp_preference_limit = 1\n[realms]\nEXAMPLE.COM = {\nkdc = " + hung.Addr().String() + "\nkdc = " + k.address + "\n}\n"
+	c, err := LoadConfig(env("KRB5_CONFIG", write(t, filepath.Join(t.TempDir(), "krb5.conf"), []byte(text))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := k.byKeytab(c)
+	want(t, l, "nn/a.b", k, "tcp login", "tcp login", "tcp nn/a.b")
+	if good := l.client.good["EXAMPLE.COM"]; good != (way{"tcp", k.address}) {
+		t.Errorf("%v is asked first from now on", good)
+	}
+	// It was asked once: the one that answered has been first since.
+	hung.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond))
+	asked := 0
+	for ; ; asked++ {
+		conn, err := hung.Accept()
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	if asked != 1 {
+		t.Errorf("the one that hangs was asked %d times", asked)
+	}
+}
+
+// Somebody in between cannot have a key of a weak type used: what was not asked for is not taken.
+func TestWeakHint(t *testing.T) {
+	k := newKDC(t, "EXAMPLE.COM", 18)
+	if err := k.keys.AddEntry("alice", k.realm, "secret", time.Now(), 1, 23); err != nil { // RC4
+		t.Fatal(err)
+	}
+	k.set(func() { k.types = []int32{23} })
+	if _, err := k.byKeytab(configOf(t, k)).ServiceTicket(t.Context(), "nn/a.b"); KindOf(err) != NoCommonType {
+		t.Errorf("%v", err)
+	}
+	if got := k.askedFor(); !slices.Equal(got, []string{"udp login"}) {
+		t.Errorf("it was asked for %q", got)
+	}
+}
+
+// Who is answered that his pre-authentication has failed, and has shown none, shows it.
+func TestFailedWithoutPreauthentication(t *testing.T) {
+	k := newKDC(t, "EXAMPLE.COM")
+	first := true
+	k.set(func() {
+		k.mangle = func(b []byte) []byte {
+			if first {
+				first = false
+				return k.refusal(grants(k.realm), errorcode.KDC_ERR_PREAUTH_FAILED, k.hints())
+			}
+			return b
+		}
+	})
+	want(t, k.byKeytab(configOf(t, k)), "nn/a.b", k, "udp login", "udp login", "udp nn/a.b")
+}
+
+// A ticket that was renewed began when it was, and not when its owner said who he is.
+func TestRenewedTicketBegan(t *testing.T) {
+	login, renewed := time.Now().Add(-72*time.Hour), time.Now()
+	if got := newTicket(messages.Ticket{}, messages.EncKDCRepPart{AuthTime: login, StartTime: renewed}); !got.since.Equal(renewed) {
+		t.Errorf("since %v", got.since)
+	}
+	if got := newTicket(messages.Ticket{}, messages.EncKDCRepPart{AuthTime: login}); !got.since.Equal(login) {
+		t.Errorf("without a start: since %v", got.since)
 	}
 }
 
@@ -309,7 +391,7 @@ func mustRefuse(t testing.TB, b []byte) messages.KRBError {
 
 // Where krb5.conf has no KDC and the DNS is not to be asked, that is what is wrong.
 func TestNoKDC(t *testing.T) {
-	k := kdcs{&config.Config{}}
+	k := newKDCs(&config.Config{})
 	for _, n := range []string{"udp", "tcp"} {
 		if _, err := k.addresses(t.Context(), n, "NOWHERE.ORG"); KindOf(err) != BadConfig || !strings.Contains(fmt.Sprint(err), "names no KDC of the realm NOWHERE.ORG") {
 			t.Errorf("%s: %v", n, err)

@@ -1,11 +1,13 @@
 package krb5
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +27,7 @@ import (
 type Login struct {
 	client    client
 	principal string
+	cname     types.PrincipalName // the same without its realm
 	realm     string
 	cache     string // path of the ticket cache; "" with a keytab
 
@@ -33,14 +36,14 @@ type Login struct {
 
 	// turn is held by who uses what follows, requests to the KDC included: they come one after the other.
 	turn  chan struct{}
-	kept  map[string]ticket // that were got, or are in the cache, by name, as in "nn/host@REALM"
-	read  time.Time         // modification time of the cache that was read
-	wrong error             // the KDC does not know this key or principal
-	at    time.Time         // of wrong
+	read  time.Time // modification time of the cache that was read
+	wrong error     // the KDC does not know this key or principal
+	at    time.Time // of wrong
 
 	mu     sync.Mutex
-	ends   time.Time // of the cache's ticket that gets others; zero with a keytab
-	renews time.Time // until when it can be renewed
+	kept   map[string]ticket // that were got, or are in the cache, by name, as in "nn/host@REALM"
+	ends   time.Time         // of the cache's ticket that gets others; zero with a keytab
+	renews time.Time         // until when it can be renewed
 }
 
 // nearEnd is how long before its end a ticket is not counted on any more: work has to be done with it.
@@ -96,11 +99,12 @@ func FromKeytab(c *Config, path, principal string) (*Login, error) {
 	l := newLogin(c)
 	l.principal, l.realm = name+"@"+realm, realm
 	l.client.who = credentials.New(name, realm).WithKeytab(kt)
+	l.cname = l.client.who.CName()
 	return l, nil
 }
 
 func newLogin(c *Config) *Login {
-	l := &Login{client: client{kdcs: kdcs{c.lib}}, turn: make(chan struct{}, 1), kept: map[string]ticket{}}
+	l := &Login{client: client{kdcs: newKDCs(c.lib)}, turn: make(chan struct{}, 1), kept: map[string]ticket{}}
 	l.open, l.end = context.WithCancel(context.Background())
 	return l
 }
@@ -129,8 +133,11 @@ func (l *Login) reload() error {
 	}
 	if l.client.who == nil {
 		l.principal, l.realm, l.client.who = owner, c.GetClientRealm(), c.GetClientCredentials()
+		l.cname = l.client.who.CName()
 	}
+	l.mu.Lock()
 	l.kept = kept
+	l.mu.Unlock()
 	if info != nil {
 		l.read = info.ModTime()
 	}
@@ -157,28 +164,54 @@ func (l *Login) setExpires(ends, renews time.Time) {
 
 var errClosed = errors.New("the Kerberos login was closed")
 
-// ServiceTicket implements sasl.TicketSource.
+// ServiceTicket implements sasl.TicketSource. One that is kept is there at once, whoever waits for a KDC meanwhile.
 func (l *Login) ServiceTicket(ctx context.Context, service string) (gssapi.Credential, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.open, cancel)()
+	var t ticket
 	var err error
 	select {
 	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-		var t ticket
-		if t, err = l.ticket(ctx, service); err == nil {
-			return gssapi.Credential{Ticket: t.Ticket, Key: t.key, Client: l.client.who.CName(), Realm: l.realm}, nil
-		}
-	case <-ctx.Done():
+		t, err = l.ticket(ctx, service)
+		<-l.turn
+	default:
+		t, err = l.whileOthers(ctx, service)
 	}
 	switch {
+	case err == nil:
+		return gssapi.Credential{Ticket: t.Ticket, Key: t.key, Client: l.cname, Realm: l.realm}, nil
 	case l.open.Err() != nil:
 		return gssapi.Credential{}, errClosed
 	case ctx.Err() != nil:
 		return gssapi.Credential{}, &Error{Unreachable, "the KDC of " + l.realm + " has not answered in time", "is the network up, and is the address in krb5.conf right?", nil}
 	}
 	return gssapi.Credential{}, explain(err, asked{who: l.principal, realm: l.realm, what: service, cache: l.cache != ""})
+}
+
+// whileOthers is ticket for who finds that somebody else has the turn.
+func (l *Login) whileOthers(ctx context.Context, service string) (ticket, error) {
+	name, realm, exact := l.named(service)
+	if t, ok := l.has(name + "@" + realm); ok && !(exact && t.Realm != realm) {
+		return t, nil
+	}
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+		return l.ticket(ctx, service)
+	case <-ctx.Done():
+		return ticket{}, ctx.Err()
+	}
+}
+
+// named takes the name of a service apart. Where it is not exact the realm is what [domain_realm] says, or its owner's, whose
+// KDC knows.
+func (l *Login) named(service string) (name, realm string, exact bool) {
+	name, realm, exact = strings.Cut(service, "@")
+	if _, host, ok := strings.Cut(name, "/"); ok && !exact {
+		realm = l.client.cfg.ResolveRealm(host)
+	}
+	return name, cmp.Or(realm, l.realm), exact
 }
 
 // ticket is ServiceTicket for who has the turn.
@@ -191,18 +224,14 @@ func (l *Login) ticket(ctx context.Context, service string) (ticket, error) {
 			return ticket{}, err // otherwise what was read still serves
 		}
 	}
-	name, realm, exact := strings.Cut(service, "@")
-	if !exact {
-		realm = l.realmOf(name)
-	}
-	key := name + "@" + realm
-	t, ok := l.kept[key]
-	if !ok || time.Until(t.ends) < nearEnd {
+	name, realm, exact := l.named(service)
+	t, ok := l.has(name + "@" + realm)
+	if !ok {
 		var err error
 		if t, err = l.obtain(ctx, name, realm); err != nil {
 			return ticket{}, err
 		}
-		l.keep(key, t)
+		l.keep(name+"@"+realm, t)
 	}
 	if exact && t.Realm != realm {
 		return ticket{}, &Error{UnknownServer, fmt.Sprintf("the ticket for %s is one of the realm %s", service, t.Realm), "is the realm of its principal in Hadoop's configuration right?", nil}
@@ -210,31 +239,28 @@ func (l *Login) ticket(ctx context.Context, service string) (ticket, error) {
 	return t, nil
 }
 
-// obtain is request, once more where a keytab can do something about what went wrong.
+// obtain is request, once more with another ticket to get others with where the one that there is was not taken and a keytab
+// gets one. Until then the old one stays: it may be good for other services.
 func (l *Login) obtain(ctx context.Context, name, realm string) (ticket, error) {
 	before := l.own()
 	t, err := l.request(ctx, name, realm)
-	if l.cache == "" && notTaken(err) && l.own().since.Equal(before.since) {
-		delete(l.kept, l.ownName()) // the KDC's own key is another than when it gave the ticket, say
-		t, err = l.request(ctx, name, realm)
+	if l.cache != "" || !notTaken(err) || !l.own().since.Equal(before.since) {
+		return t, err
 	}
-	return t, err
+	fresh, failed := l.regain(ctx, before)
+	if failed != nil {
+		return t, err
+	}
+	l.keep(l.ownName(), fresh)
+	return l.request(ctx, name, realm)
 }
 
-// notTaken tells whether a KDC refused the ticket that others were to be got with, or may have.
+// notTaken tells whether a KDC refused the ticket that others were to be got with, because of which it was: its own key is
+// another than when it gave it, say.
 func notTaken(err error) bool {
 	e, refused := errors.AsType[messages.KRBError](err)
-	return refused && e.ErrorCode != errorcode.KDC_ERR_S_PRINCIPAL_UNKNOWN && e.ErrorCode != errorcode.KDC_ERR_ETYPE_NOSUPP
-}
-
-// realmOf is that of a service, such as "nn/host", by [domain_realm]; its owner's where that says nothing: its KDC knows.
-func (l *Login) realmOf(service string) string {
-	if _, host, ok := strings.Cut(service, "/"); ok {
-		if realm := l.client.cfg.ResolveRealm(host); realm != "" {
-			return realm
-		}
-	}
-	return l.realm
+	return refused && KindOf(err) == "" && slices.Contains([]int32{errorcode.KDC_ERR_TGT_REVOKED, errorcode.KRB_AP_ERR_BAD_INTEGRITY, errorcode.KRB_AP_ERR_TKT_EXPIRED,
+		errorcode.KRB_AP_ERR_TKT_NYV, errorcode.KRB_AP_ERR_MODIFIED, errorcode.KRB_AP_ERR_BADKEYVER, errorcode.KRB_AP_ERR_NOKEY}, e.ErrorCode)
 }
 
 // request gets a ticket for a service of a realm from the KDCs.
@@ -245,8 +271,8 @@ func (l *Login) request(ctx context.Context, name, realm string) (ticket, error)
 	}
 	if realm != l.realm {
 		there := "krbtgt/" + realm + "@" + l.realm
-		t, ok := l.kept[there]
-		if !ok || time.Until(t.ends) < nearEnd {
+		t, ok := l.has(there)
+		if !ok {
 			if t, err = l.client.service(ctx, by, l.realm, grants(realm), false); err != nil {
 				return ticket{}, err
 			}
@@ -260,7 +286,19 @@ func (l *Login) request(ctx context.Context, name, realm string) (ticket, error)
 func (l *Login) ownName() string { return "krbtgt/" + l.realm + "@" + l.realm }
 
 // own is the ticket that gets others; zero where there is none.
-func (l *Login) own() ticket { return l.kept[l.ownName()] }
+func (l *Login) own() ticket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kept[l.ownName()]
+}
+
+// has is a ticket that is kept, and good for some time.
+func (l *Login) has(name string) (ticket, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, ok := l.kept[name]
+	return t, ok && time.Until(t.ends) > nearEnd
+}
 
 // granting is own as it should be. In the last sixth of its life it is got anew; that this does not go well harms
 // nobody before its end.
@@ -306,6 +344,8 @@ func (l *Login) regain(ctx context.Context, old ticket) (ticket, error) {
 
 // keep keeps a ticket, and none that has ended.
 func (l *Login) keep(name string, t ticket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	maps.DeleteFunc(l.kept, func(_ string, t ticket) bool { return time.Until(t.ends) < 0 })
 	l.kept[name] = t
 }
@@ -315,6 +355,8 @@ func (l *Login) Close() error {
 	l.end()
 	l.turn <- struct{}{}
 	defer func() { <-l.turn }()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	clear(l.kept)
 	l.client.who = credentials.New("", "")
 	return nil
