@@ -47,7 +47,7 @@ func loadCache(path string) (*credentials.CCache, error) {
 	case errors.Is(err, os.ErrPermission):
 		return nil, &Error{BadCache, "the ticket cache " + path + " is another user's", "set KRB5CCNAME to your own, or run: kinit", nil}
 	case err == nil:
-		err = checkCache(b)
+		b, err = checkCache(b)
 	}
 	c := &credentials.CCache{Path: path}
 	if err == nil {
@@ -100,11 +100,12 @@ func cacheOwner(c *credentials.CCache) string {
 
 var errCut = errors.New("the file is cut or damaged")
 
-// checkCache walks over a cache, so that the library, which believes each length, has none that is wrong.
-// Source: MIT's "Credential cache file format", versions 1 to 4.
-func checkCache(b []byte) error {
+// checkCache walks over a cache, so that the library, which believes each length, has none that is wrong. What it returns is
+// the cache without the fields of its header: nothing in them is needed, and the library reads them wrongly and refuses those
+// that it does not know. Source: MIT's "Credential cache file format", versions 1 to 4.
+func checkCache(b []byte) ([]byte, error) {
 	if len(b) < 2 || b[0] != 5 || b[1] < 1 || b[1] > 4 {
-		return errors.New("it is no ticket cache of a known version")
+		return nil, errors.New("it is no ticket cache of a known version")
 	}
 	w := &walker{rest: b[2:], version: b[1], order: binary.BigEndian}
 	if w.version < 3 {
@@ -112,15 +113,16 @@ func checkCache(b []byte) error {
 	}
 	if w.version == 4 {
 		w.skip(int(w.u16()))
+		b = append([]byte{5, 4, 0, 0}, w.rest...)
 	}
 	w.principal()
 	for !w.failed && len(w.rest) > 0 {
 		w.credential()
 	}
 	if w.failed {
-		return errCut
+		return nil, errCut
 	}
-	return nil
+	return b, nil
 }
 
 // walker skips over values, and has failed where there are fewer bytes than they take.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,25 @@ func TestFromCache(t *testing.T) {
 	l.Close()
 	if _, err := l.ServiceTicket(t.Context(), "nn/c.d"); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// What is in the header of a cache is passed over, whatever it is.
+func TestCacheHeader(t *testing.T) {
+	good := cacheFile(t, time.Now().Add(time.Hour), grantsTickets)
+	for name, header := range map[string][]byte{
+		"none":             {0, 0},
+		"one of a kind":    {0, 8, 0x12, 0x34, 0, 4, 1, 2, 3, 4},
+		"damaged":          {0, 4, 0x64, 8, 0xff, 0xff},
+		"one of no length": {0, 4, 0, 1, 0, 0},
+	} {
+		cache := slices.Concat(good[:2], header, good[2+2+12:])
+		l, err := FromCache(example(t, "127.0.0.1:1"), write(t, filepath.Join(t.TempDir(), "cache"), cache))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		l.Close()
 	}
 }
 
