@@ -202,7 +202,10 @@ func realms(lines []string) ([]string, error) {
 			}
 		case ok && strings.HasPrefix(strings.TrimSpace(value), "{"):
 			if depth++; depth == 1 {
-				if name = strings.TrimSpace(key); !slices.Contains(order, name) {
+				if name = strings.TrimSpace(key); strings.ContainsAny(name, "{}") {
+					return nil, fmt.Errorf("[realms]: %q is no realm's name", name)
+				}
+				if !slices.Contains(order, name) {
 					order = append(order, name)
 				}
 				if rest, closed := strings.CutSuffix(l, "}"); closed { // all of it in one line
@@ -230,7 +233,7 @@ func realms(lines []string) ([]string, error) {
 
 func appendKnown(group []string, key, value string) []string {
 	key, value = strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value)
-	if !slices.Contains(known, key) || value == "" {
+	if !slices.Contains(known, key) || value == "" || strings.ContainsAny(value, "{}") { // the library counts braces wherever they are
 		return group
 	}
 	// Ports are appended to hosts that have none by looking for a colon: those of an address of IPv6 are in the way.
