@@ -89,23 +89,28 @@ func asksByHost(p *pool, rows map[string]int) []*pb.ResourceRequest {
 
 // said notes that the ResourceManager has heard of changes.
 func (s *spreading) said(changes map[string]int) {
-	if s.told == nil {
-		s.told = map[string]int{}
-	}
-	maps.Copy(s.told, changes)
+	s.note(changes)
 	s.just = changes
 	if s.told[anywhere] > 0 {
 		maps.DeleteFunc(s.told, func(name string, n int) bool { return n == 0 })
 	}
 }
 
-// unknown notes that nobody knows what the ResourceManager has.
+// unknown notes that nobody knows what the ResourceManager has, nor whether it has heard of changes: a row that they were to
+// end may still be there.
 func (s *spreading) unknown(changes map[string]int) {
-	s.said(changes)
+	s.note(changes)
 	s.just = nil
 	for name := range s.told {
 		s.told[name] = -1
 	}
+}
+
+func (s *spreading) note(changes map[string]int) {
+	if s.told == nil {
+		s.told = map[string]int{}
+	}
+	maps.Copy(s.told, changes)
 }
 
 // came notes an allocation on a host, which the ResourceManager has counted where it was told nothing new since: what an
