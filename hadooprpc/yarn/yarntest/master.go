@@ -28,11 +28,11 @@ func testUnmanagedApplicationMaster(t *testing.T, s *site) {
 	// On a cluster without security there is no ClientToAM key.
 	t.Logf("client-to-AM key: %d bytes, scheduler types %v", len(reg.GetClientToAmTokenMasterKey()), reg.GetSchedulerResourceTypes())
 
-	cs := u.obtain(t, ctx, 4, 128)
+	cs, roll := u.obtain(t, ctx, 4, 128), s.rollcall(t)
 	long, node, tok := u.start(t, ctx, cs[0], command("sleep 300"))
 	fails, _, _ := u.start(t, ctx, cs[1], command("exit 3"))
-	sig, sigNode, sigTok := u.start(t, ctx, cs[2], command("sleep 300"))
-	byRM, _, _ := u.start(t, ctx, cs[3], command("exec sleep 300"))
+	sig, sigNode, sigTok := u.start(t, ctx, cs[2], roll.command("", "sleep 300"))
+	byRM, _, _ := u.start(t, ctx, cs[3], roll.command("", "sleep 300"))
 
 	if got := u.ended(t, ctx, fails); got != 3 || got.Kind() != yarn.KindFailed {
 		t.Errorf("exit 3 came as %v", got)
@@ -54,6 +54,7 @@ func testUnmanagedApplicationMaster(t *testing.T, s *site) {
 	}
 	t.Run("reports", func(t *testing.T) { u.reports(t, ctx, c, long) })
 	t.Run("signals", func(t *testing.T) {
+		roll.heard(t, ctx, 2)
 		if err := u.nm.SignalContainer(ctx, sigNode, sigTok, sig, pb.SignalContainerCommand_FORCEFUL_SHUTDOWN); err != nil {
 			t.Fatal(err)
 		}
@@ -164,13 +165,23 @@ func testResponseIDs(t *testing.T, s *site) {
 	if _, err := beat(1, 0.5); err != nil {
 		t.Fatal(err)
 	}
+	progress := func() float32 {
+		rep, err := c.Report(ctx, u.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rep.GetProgress()
+	}
+	waitFor(t, ctx, "progress in the report", func() bool { return progress() == 0.5 }) // some time after the answer
 	// The last heartbeat again, with other content: the last response comes again, and the content is ignored.
 	again, err := beat(1, 0.75)
 	if err != nil || again.GetResponseId() != 2 {
 		t.Errorf("repeated heartbeat: %v, %v", again, err)
 	}
-	if rep, err := c.Report(ctx, u.id); err != nil || rep.GetProgress() != 0.5 {
-		t.Errorf("progress %v, %v: a repeated heartbeat's content was heeded", rep.GetProgress(), err)
+	for range 10 {
+		if p := progress(); p != 0.5 {
+			t.Fatalf("progress %v: a repeated heartbeat's content was heeded", p)
+		}
 	}
 	if _, err := beat(0, 1); !yarn.IsInvalidRequest(err) {
 		t.Errorf("an older heartbeat: %v", err)
@@ -187,8 +198,12 @@ func testResponseIDs(t *testing.T, s *site) {
 	if err := c.KillAndWait(ctx, u.id, "gone"); err != nil {
 		t.Fatal(err)
 	}
+	// While the attempt is taken from the scheduler 3.4.2 was seen to answer once with a NullPointerException.
 	var last error
-	waitFor(t, ctx, "end of the attempt", func() bool { _, last = beat(2, 1); return last != nil })
+	waitFor(t, ctx, "end of the attempt", func() bool {
+		_, last = beat(2, 1)
+		return last != nil && !ipc.Is(last, "java.lang.NullPointerException")
+	})
 	if !yarn.IsAttemptNotFound(last) {
 		t.Errorf("heartbeat after the end: %v", last)
 	}

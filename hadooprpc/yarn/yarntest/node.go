@@ -54,12 +54,12 @@ func testLocalizeReinitializeAndResize(t *testing.T, s *site) {
 	if _, err := u.am.Register(ctx, "localhost", -1, ""); err != nil {
 		t.Fatal(err)
 	}
-	con := u.obtain(t, ctx, 1, 128)[0]
-	launch := command("test -s first && exec sleep 300")
+	con, roll := u.obtain(t, ctx, 1, 128)[0], s.rollcall(t)
+	launch := roll.command("test -s first && ", "sleep 300")
 	launch.LocalResources = resource("first")
 	launch.Environment = []*pb.StringStringMap{{Key: proto.String("HADOOP_USER_NAME"), Value: proto.String(ipc.DefaultUser())}}
 	id, node, tok := u.start(t, ctx, con, launch)
-	running := func() bool {
+	counted := func() bool {
 		st, _, err := u.nm.ContainerStatuses(ctx, node, tok, id)
 		if err != nil || len(st) != 1 {
 			t.Fatal(st, err)
@@ -69,7 +69,12 @@ func testLocalizeReinitializeAndResize(t *testing.T, s *site) {
 		}
 		return st[0].GetContainerSubState() == pb.ContainerSubState_CSS_RUNNING
 	}
-	waitFor(t, ctx, "running container", running)
+	running := func(what string) {
+		t.Helper()
+		roll.heard(t, ctx, 1)
+		waitFor(t, ctx, what, counted)
+	}
+	running("running container")
 
 	if err := u.nm.Localize(ctx, node, tok, id, resource("second")); err != nil {
 		t.Errorf("localize: %v", err)
@@ -87,12 +92,12 @@ func testLocalizeReinitializeAndResize(t *testing.T, s *site) {
 		return false
 	})
 	// This one does not look at its file: 3.4.2 was seen to restart a container just after a commit without its links.
-	again := command("exec sleep 301")
+	again := roll.command("", "sleep 301")
 	again.LocalResources, again.Environment = resource("first"), launch.Environment
 	if err := u.nm.ReInitialize(ctx, node, tok, id, again, false); err != nil {
 		t.Fatalf("reinitialize: %v", err)
 	}
-	waitFor(t, ctx, "restart after reinitialize", running)
+	running("restart after reinitialize")
 	// While the old process is being killed the container still counts as running, and further changes are refused.
 	once := func(what string, f func() error) {
 		t.Helper()
@@ -105,12 +110,12 @@ func testLocalizeReinitializeAndResize(t *testing.T, s *site) {
 		})
 	}
 	once("rollback", func() error { return u.nm.Rollback(ctx, node, tok, id) })
-	waitFor(t, ctx, "restart after rollback", running)
+	running("restart after rollback")
 	once("second reinitialize", func() error { return u.nm.ReInitialize(ctx, node, tok, id, again, false) })
-	waitFor(t, ctx, "restart after reinitialize", running)
+	running("restart after reinitialize")
 	once("commit", func() error { return u.nm.Commit(ctx, node, tok, id) })
 	once("restart", func() error { return u.nm.Restart(ctx, node, tok, id) })
-	waitFor(t, ctx, "restart", running)
+	running("restart")
 	u.resize(t, ctx, con)
 }
 
