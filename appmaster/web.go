@@ -15,19 +15,29 @@ import (
 	"github.com/yarnd/yarnd/identity"
 )
 
-//go:embed page.html
-var pageText string
+// The page is in two forms, with one head.
+var (
+	//go:embed head.html
+	headText string
+	//go:embed page.html
+	pageText string
+	//go:embed counts.html
+	countsText string
+)
 
 const pageStyle = `body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color-scheme:light dark}` +
 	`table{border-collapse:collapse}td,th{border:1px solid #8886;padding:.2rem .6rem;text-align:left;font-variant-numeric:tabular-nums}code{font-size:.95em}`
 
-//go:embed counts.html
-var countsText string
-
 var (
-	pageTemplate   = template.Must(template.New("page").Parse(pageText))
-	countsTemplate = template.Must(template.New("counts").Parse(countsText))
+	pageTemplate   = pageForm(pageText)
+	countsTemplate = pageForm(countsText)
 )
+
+func pageForm(text string) *template.Template {
+	t := template.Must(template.New("page").Parse(text))
+	template.Must(t.New("head").Parse(headText))
+	return t
+}
 
 // pagePolicy lets the page have its own style and nothing else: no script, no
 // image, no form, no frame around it.
@@ -152,7 +162,7 @@ func pageOf(info *ampb.Info) pageData {
 // countsData is all that somebody sees who has no right to look: of names only those that YARN shows to everybody, and
 // his own.
 type countsData struct {
-	App, Owner, User                           string // User is "" where nobody knows who asks
+	Name, Owner, User                          string // Name is the application's id; User is "" where nobody knows who asks
 	State, Up                                  string
 	Style                                      template.CSS
 	Wanted, Asked, Starting, Running, Stopping int32 // containers
@@ -164,7 +174,7 @@ type countsData struct {
 func countsOf(info *ampb.Info, user string) countsData {
 	r := info.Report
 	data := countsData{
-		App: info.App, Owner: info.User, User: user, State: strings.ToLower(info.State.String()), Up: age(info.Started.AsTime()), Style: pageStyle,
+		Name: info.App, Owner: info.User, User: user, State: strings.ToLower(info.State.String()), Up: age(info.Started.AsTime()), Style: pageStyle,
 		Reported: r != nil, Workers: r.GetWorkers(), Slots: r.GetSlots(),
 		Waiting: r.GetWaiting(), Busy: r.GetRunning(), Done: r.GetDone(), Failed: r.GetFailed(),
 	}

@@ -128,6 +128,24 @@ func TestFromCache(t *testing.T) {
 	}
 }
 
+// A cache whose key is none is an error when it is used.
+func TestDamagedKey(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "cache"), cacheFile(t, time.Now().Add(time.Hour), grantsTickets))
+	l, err := FromCache(example(t, "127.0.0.1:1"), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for n := range 3 {
+		tgt := l.own()
+		tgt.key.KeyValue = make([]byte, n)
+		l.keep(l.ownName(), tgt)
+		if _, err := l.ServiceTicket(t.Context(), "nn/a.b"); KindOf(err) != Refused {
+			t.Errorf("a key of %d bytes: %v", n, err)
+		}
+	}
+}
+
 // What is in the header of a cache is passed over, whatever it is.
 func TestCacheHeader(t *testing.T) {
 	good := cacheFile(t, time.Now().Add(time.Hour), grantsTickets)
