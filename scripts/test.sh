@@ -56,8 +56,10 @@ compiler() { # an empty machine has none; like Docker it is installed where that
 	apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc libc6-dev >/dev/null
 }
 
-race() { # the packages where goroutines meet; the detector needs a C compiler
-	CGO_ENABLED=1 go test -race -timeout 15m $(scripts/racy.sh)
+# The packages where goroutines meet. The detector needs a C compiler, and has each process wait a second at its end for
+# what may still race; that is most of the time of tests that start processes, and a twentieth of it will do.
+race() {
+	GORACE=atexit_sleep_ms=50 CGO_ENABLED=1 go test -race -p 4 -timeout 15m $(scripts/racy.sh)
 }
 
 # The packages that the race detector watches run their tests there; here those that are others, or none, with it.
