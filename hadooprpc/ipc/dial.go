@@ -36,6 +36,22 @@ func dial(ctx context.Context, addr, protocol string, o Options, tok *token.Toke
 func connect(ctx context.Context, addr, protocol string, o Options, tok *token.Token) (*conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, ErrTimeout)
 	defer cancel()
+	cn, err := connectOnce(ctx, addr, protocol, o, o.mechanisms(ctx, addr, tok))
+	refused, isTicket := errors.AsType[*ticketRefused](err)
+	if isTicket && refused.again {
+		cn, err = connectOnce(ctx, addr, protocol, o, o.mechanisms(ctx, addr, tok))
+		_, isTicket = errors.AsType[*ticketRefused](err)
+	}
+	if t, ok := o.spare(tok); ok && isTicket {
+		if cn, failed := connectOnce(ctx, addr, protocol, o, []sasl.Mechanism{o.byToken(t)}); failed == nil {
+			return cn, nil
+		}
+	}
+	return cn, err
+}
+
+// connectOnce is one connection, authenticated by one of some mechanisms.
+func connectOnce(ctx context.Context, addr, protocol string, o Options, mechs []sasl.Mechanism) (*conn, error) {
 	nc, err := o.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, &ConnError{Addr: addr, Op: "connect", Err: causeOf(ctx, err)}
@@ -43,7 +59,7 @@ func connect(ctx context.Context, addr, protocol string, o Options, tok *token.T
 	// Reads and writes know no contexts: the end of ctx reaches them as a deadline in the past.
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
 	cn := newConn(addr, nc, o)
-	err = cn.introduce(ctx, protocol, o, tok)
+	err = cn.introduce(protocol, o, mechs)
 	if !stop() && err == nil {
 		err = reason(ctx)
 	}
@@ -79,8 +95,7 @@ func reason(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-func (cn *conn) introduce(ctx context.Context, protocol string, o Options, tok *token.Token) error {
-	mechs := o.mechanisms(ctx, cn.addr, tok)
+func (cn *conn) introduce(protocol string, o Options, mechs []sasl.Mechanism) error {
 	var out []byte
 	if len(mechs) == 0 && !o.Secure {
 		cn.auth = sasl.Simple
@@ -135,7 +150,7 @@ func (cn *conn) authenticate(mechs []sasl.Mechanism, secure bool) error {
 		}
 		in, err := cn.readSASL()
 		if err != nil {
-			return c.Explain(err)
+			return refusal(c, err)
 		}
 		if msg, over, err = c.Step(in); err != nil {
 			return err
@@ -146,6 +161,25 @@ func (cn *conn) authenticate(mechs []sasl.Mechanism, secure bool) error {
 		cn.in = &unwrapper{r: cn.in, layer: cn.layer, limit: cn.maxResponse + wire.MaxBeforeAuth}
 	}
 	return nil
+}
+
+// ticketRefused is a server's refusal of a ticket; another may do where again is set. Java's client logs in anew then
+// (Client.Connection.handleSaslConnectionFailure).
+type ticketRefused struct {
+	error
+	again bool
+}
+
+func (e *ticketRefused) Unwrap() error { return e.error }
+
+// refusal is what the server's error means that comes in the place of a message of the exchange.
+func refusal(c *sasl.Client, err error) error {
+	if remote := (*RemoteError)(nil); errors.As(err, &remote) && !IsStandby(err) && !IsRetriable(err) {
+		if ticket, again := c.Refused(); ticket {
+			return &ticketRefused{err, again}
+		}
+	}
+	return c.Explain(err)
 }
 
 func (cn *conn) readSASL() (*pb.RpcSasl, error) {

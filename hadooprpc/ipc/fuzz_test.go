@@ -42,7 +42,7 @@ func FuzzHandshake(f *testing.F) {
 		o := Options{User: "u", Secure: secure}.withDefaults()
 		cn := newConn("test", deaf{}, o)
 		cn.in = bytes.NewReader(in)
-		err := cn.introduce(t.Context(), "P", o, tokenFor("t"))
+		err := cn.introduce("P", o, o.mechanisms(t.Context(), "test", tokenFor("t")))
 		if err == nil && secure {
 			t.Fatal("a server that does not know the password was believed")
 		}

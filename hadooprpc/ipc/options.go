@@ -25,7 +25,7 @@ type Options struct {
 	// without security. nil: none.
 	Token *token.Token
 	// Tokens, where there is no Token, is asked for one at each connection: tokens are renewed. nil, or false: none. Where
-	// there is Kerberos it is for want of a ticket.
+	// there is Kerberos it is for want of a ticket that the server takes.
 	Tokens func() (token.Token, bool)
 	// Kerberos authenticates by tickets, where a server does not want the Token. nil: there are none.
 	Kerberos *sasl.KerberosMechanism
@@ -80,26 +80,35 @@ func (o Options) withDefaults() Options {
 }
 
 // mechanisms lists the ways to authenticate to addr for as long as ctx lasts, the preferred one first: by tok, which may be
-// nil, or else by a ticket, or by the token that there is, which serves where there is no ticket.
+// nil, or else by a ticket, or by the token that there is, which serves where there is no ticket, or none that the server takes.
 func (o Options) mechanisms(ctx context.Context, addr string, tok *token.Token) []sasl.Mechanism {
-	byToken := func(t token.Token) sasl.Mechanism {
-		return &sasl.TokenMechanism{Identifier: t.Identifier, Password: t.Password, MinQOP: o.MinQOP}
+	t, ok := o.spare(tok)
+	if ok && o.Kerberos != nil {
+		return []sasl.Mechanism{o.byTicket(ctx, addr, true), o.byToken(t)}
 	}
-	if tok == nil && o.Tokens != nil {
-		if t, ok := o.Tokens(); ok && o.Kerberos != nil {
-			return []sasl.Mechanism{o.byTicket(ctx, addr, true), byToken(t)}
-		} else if ok {
-			tok = &t
-		}
+	if ok {
+		tok = &t
 	}
 	var ms []sasl.Mechanism
 	if tok != nil {
-		ms = append(ms, byToken(*tok))
+		ms = append(ms, o.byToken(*tok))
 	}
 	if o.Kerberos != nil {
 		ms = append(ms, o.byTicket(ctx, addr, false))
 	}
 	return ms
+}
+
+// spare is the token for want of a ticket.
+func (o Options) spare(tok *token.Token) (token.Token, bool) {
+	if tok != nil || o.Tokens == nil {
+		return token.Token{}, false
+	}
+	return o.Tokens()
+}
+
+func (o Options) byToken(t token.Token) sasl.Mechanism {
+	return &sasl.TokenMechanism{Identifier: t.Identifier, Password: t.Password, MinQOP: o.MinQOP}
 }
 
 // byTicket is the mechanism of Kerberos. Where there is something else to try, half of the time is left for that.

@@ -189,9 +189,10 @@ func (c *Client) askOne(ctx context.Context, left int, server string, op operati
 		return &Error{Kind: BadURI, Where: server, Reason: "it is no URL"}
 	}
 	var proof *spnego.Client
+	forget := func() {}
 	if op.proven {
 		var e *Error
-		if proof, e = c.prove(ctx, server, req); e != nil {
+		if proof, forget, e = c.prove(ctx, server, req); e != nil {
 			return e
 		}
 	}
@@ -208,6 +209,7 @@ func (c *Client) askOne(ctx context.Context, left int, server string, op operati
 		return unanswered(server, err)
 	}
 	if resp.StatusCode != http.StatusOK {
+		forget()
 		return refusal(server, resp, exception(body))
 	}
 	if proof != nil {
@@ -225,25 +227,30 @@ func (c *Client) askOne(ctx context.Context, left int, server string, op operati
 }
 
 // prove has a request say who we are, by a ticket for HTTP on the host as the URL has it. Source: KerberosAuthenticator,
-// KerberosUtil.getServicePrincipal.
-func (c *Client) prove(ctx context.Context, server string, req *http.Request) (*spnego.Client, *Error) {
+// KerberosUtil.getServicePrincipal. forget is for an answer that may be because of the ticket: the next is a new one.
+func (c *Client) prove(ctx context.Context, server string, req *http.Request) (proof *spnego.Client, forget func(), e *Error) {
 	service := "HTTP/" + strings.ToLower(req.URL.Hostname())
 	if c.tickets == nil {
-		return nil, &Error{NoTicket, server, "there is no ticket", "run: kinit; or give --principal and --keytab", nil}
+		return nil, nil, &Error{NoTicket, server, "there is no ticket", "run: kinit; or give --principal and --keytab", nil}
 	}
 	cred, err := c.tickets.ServiceTicket(ctx, service)
 	if err != nil {
-		return nil, &Error{NoTicket, server, "there is no ticket for " + service, "", err}
+		return nil, nil, &Error{NoTicket, server, "there is no ticket for " + service, "", err}
 	}
-	proof, err := spnego.NewClient(cred, time.Now())
+	forget = func() {
+		if f, ok := c.tickets.(sasl.Forgetter); ok {
+			f.Forget(service, cred)
+		}
+	}
+	proof, err = spnego.NewClient(cred, time.Now())
 	if err == nil {
 		var h string
 		if h, err = proof.Authorization(); err == nil {
 			req.Header.Set(spnego.RequestHeader, h)
-			return proof, nil
+			return proof, forget, nil
 		}
 	}
-	return nil, &Error{NoTicket, server, "the ticket for " + service + " is of no use", "", err}
+	return nil, nil, &Error{NoTicket, server, "the ticket for " + service + " is of no use", "", err}
 }
 
 // exception is the message in the answer of a server that fails; "" where there is none. Source: HttpExceptionUtils.

@@ -99,6 +99,36 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// oldTicket is of an old key of the service, until it is forgotten.
+type oldTicket struct {
+	gssapi.Tickets
+	forgotten bool
+}
+
+func (o *oldTicket) ServiceTicket(ctx context.Context, service string) (gssapi.Credential, error) {
+	if o.forgotten {
+		return o.Tickets.ServiceTicket(ctx, service)
+	}
+	return (&gssapi.Issuer{Realm: realm.Realm, KeyType: realm.KeyType, Life: time.Hour}).Ticket("alice", service)
+}
+
+func (o *oldTicket) Forget(string, gssapi.Credential) bool {
+	o.forgotten = true
+	return true
+}
+
+// A server that has got another key takes no ticket that was got before; the next time another is got.
+func TestTicketOfAnOldKey(t *testing.T) {
+	k := start(t, kmstest.Options{})
+	o := &oldTicket{Tickets: as("alice")}
+	c := client(t, k.URI(), kms.Options{Tickets: o})
+	_, err := c.DelegationToken(t.Context(), "yarn")
+	refused(t, "with the old ticket", err, kms.Refused)
+	if _, err := c.DelegationToken(t.Context(), "yarn"); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+}
+
 // Who acts for another gets a token that is the other's, if the KMS lets him.
 func TestProxyUser(t *testing.T) {
 	k := start(t, kmstest.Options{Proxies: []string{"oozie"}})

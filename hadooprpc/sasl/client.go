@@ -178,6 +178,15 @@ func (c *Client) Explain(err error) error {
 	return &tokenError{err, c.ticketless}
 }
 
+// Refused is for an error of the server's in the place of its next message. It tells whether it was a ticket that the server
+// did not take, and whether the same may go well with another, as that one had been kept, and is forgotten now.
+func (c *Client) Refused() (ticket, again bool) {
+	if x, ok := c.exchange.(*gssClient); ok && c.state == exchanging {
+		return x.refused()
+	}
+	return false, false
+}
+
 // tokenError is what became of a token that was shown for want of a ticket.
 type tokenError struct{ err, ticketless error }
 

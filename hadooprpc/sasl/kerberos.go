@@ -20,6 +20,13 @@ type TicketSource interface {
 	ServiceTicket(ctx context.Context, service string) (gssapi.Credential, error)
 }
 
+// Forgetter is a TicketSource that keeps tickets.
+type Forgetter interface {
+	// Forget drops a ticket for a service that its server has not taken: the server has had another key since that was
+	// got, it may be, and the next that is asked for is a new one. It tells whether the ticket was kept.
+	Forget(service string, refused gssapi.Credential) bool
+}
+
 // KerberosMechanism authenticates by tickets: GSSAPI as in RFC 4752. It is safe for concurrent use.
 type KerberosMechanism struct {
 	Tickets TicketSource
@@ -70,7 +77,11 @@ func (m *kerberosTo) Begin(o Offer) (Exchange, error) {
 	if err != nil {
 		return nil, &Error{Reason: "Kerberos", Err: err}
 	}
-	return &gssClient{init: init, minQOP: max(m.k.MinQOP, QOPAuth)}, nil
+	x := &gssClient{init: init, minQOP: max(m.k.MinQOP, QOPAuth)}
+	if f, ok := m.k.Tickets.(Forgetter); ok {
+		x.forget = func() bool { return f.Forget(name, cred) }
+	}
+	return x, nil
 }
 
 // temporary is an error that may say that the same may go well a little later.
@@ -92,6 +103,7 @@ func (e *NoTicketError) Unwrap() error { return e.Err }
 type gssClient struct {
 	init   *gssapi.Initiator
 	minQOP QOP
+	forget func() bool // see Forgetter; nil where tickets are not kept
 
 	step    int
 	qop     QOP
@@ -121,6 +133,15 @@ func (x *gssClient) Step(challenge []byte) (out []byte, err error) {
 		return nil, &Error{Reason: "Kerberos", Err: err}
 	}
 	return out, nil
+}
+
+// refused is for a server that has ended the exchange. It tells whether that was over the ticket, and whether another may do:
+// that one had been kept, and is forgotten now.
+func (x *gssClient) refused() (ticket, again bool) {
+	if x.step != 1 { // the server has taken it
+		return false, false
+	}
+	return true, x.forget != nil && x.forget()
 }
 
 // The last two messages (RFC 4752 section 3.1): which protections there are, one bit each, or which was chosen; then

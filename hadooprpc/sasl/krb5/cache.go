@@ -72,21 +72,23 @@ func ticketGranting(c *credentials.CCache) (*credentials.Credential, error) {
 }
 
 // cachedTickets are those of a cache, by service and realm, as in "nn/host@REALM". One that is damaged is left out, if it
-// is not the one by which others are got.
-func cachedTickets(c *credentials.CCache) (map[string]ticket, error) {
+// is not the one by which others are got. The times are the KDC's, whose clock may be before ours by skew; whether its own
+// ticket is good already is for the KDC to say.
+func cachedTickets(c *credentials.CCache, skew time.Duration) (map[string]ticket, error) {
 	out := map[string]ticket{}
 	for _, e := range c.GetEntries() {
 		t := ticket{key: e.Key, since: e.AuthTime, ends: e.EndTime, renews: e.RenewTill}
 		if e.StartTime.Unix() > 0 {
 			t.since = e.StartTime
 		}
-		if t.since.After(time.Now()) {
+		s := e.Server.PrincipalName.NameString
+		grants := len(s) > 0 && s[0] == "krbtgt"
+		if !grants && time.Until(t.since) > skew {
 			continue // not good yet
 		}
-		if err := safely(func() error { return t.Unmarshal(e.Ticket) }); err != nil {
-			if s := e.Server.PrincipalName.NameString; len(s) > 0 && s[0] == "krbtgt" {
-				return nil, err
-			}
+		if err := safely(func() error { return t.Unmarshal(e.Ticket) }); grants && err != nil {
+			return nil, err
+		} else if err != nil {
 			continue
 		}
 		out[t.SName.PrincipalNameString()+"@"+t.Realm] = t

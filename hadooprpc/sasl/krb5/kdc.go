@@ -33,6 +33,7 @@ type way struct{ network, address string }
 const (
 	maxReply = 1 << 20 // bytes; MIT's client takes no more either
 	// nextAfter is how long one way is given before the next is tried as well: the first answer counts, whoever gives it.
+	// Where less time is left, it is so much less that all have been tried in half of that.
 	nextAfter = time.Second
 	// patience is how long one way may take, looking up a name included.
 	patience = 10 * time.Second
@@ -53,6 +54,10 @@ func (k *kdcs) exchange(ctx context.Context, realm string, request []byte) ([]by
 		err   error
 	}
 	answers := make(chan answer, len(ways))
+	after := nextAfter
+	if end, ok := ctx.Deadline(); ok {
+		after = min(after, time.Until(end)/time.Duration(2*len(ways)))
+	}
 	next := time.NewTimer(0)
 	defer next.Stop()
 	var failed []string
@@ -64,7 +69,7 @@ func (k *kdcs) exchange(ctx context.Context, realm string, request []byte) ([]by
 			}
 			w := ways[begun]
 			begun++
-			next.Reset(nextAfter)
+			next.Reset(after)
 			go func() {
 				reply, err := ask(ctx, w, request)
 				if err == nil {

@@ -209,6 +209,50 @@ func TestHungKDC(t *testing.T) {
 	}
 }
 
+// However many do not answer, the last of them is asked while there is time for its answer.
+func TestManyHungKDCs(t *testing.T) {
+	hung, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	k := newKDC(t, "EXAMPLE.COM")
+	var deaf []string
+	for range 6 {
+		deaf = append(deaf, "kdc = "+hung.LocalAddr().String()) // nothing listens there by TCP: packets are lost
+	}
+	text := "[libdefaults]\ndefault_realm = EXAMPLE.COM\nudp_preference_limit = 4096\n[realms]\nEXAMPLE.COM = {\n" + strings.Join(deaf, "\n") + "\nkdc = " + k.address + "\n}\n"
+	c, err := LoadConfig(env("KRB5_CONFIG", write(t, filepath.Join(t.TempDir(), "krb5.conf"), []byte(text))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := k.byKeytab(c)
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer cancel()
+	if _, err := l.ServiceTicket(ctx, "nn/a.b"); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// A ticket that a service does not take is got anew, and no other is forgotten for it.
+func TestForget(t *testing.T) {
+	k := newKDC(t, "EXAMPLE.COM")
+	l := k.byKeytab(configOf(t, k))
+	first, err := l.ServiceTicket(t.Context(), "nn/a.b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.askedFor()
+	if !l.Forget("nn/a.b@EXAMPLE.COM", first) {
+		t.Error("it was not kept")
+	}
+	want(t, l, "nn/a.b", k, "udp nn/a.b")
+	if l.Forget("nn/a.b@EXAMPLE.COM", first) || l.Forget("nn/c.d", first) {
+		t.Error("another was forgotten")
+	}
+	want(t, l, "nn/a.b", k)
+}
+
 // Somebody in between cannot have a key of a weak type used: what was not asked for is not taken.
 func TestWeakHint(t *testing.T) {
 	k := newKDC(t, "EXAMPLE.COM", 18)

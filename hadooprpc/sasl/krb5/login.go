@@ -1,6 +1,7 @@
 package krb5
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -127,7 +128,7 @@ func (l *Login) reload() error {
 	if err != nil {
 		return err
 	}
-	kept, err := cachedTickets(c)
+	kept, err := cachedTickets(c, l.client.cfg.LibDefaults.Clockskew)
 	if err != nil {
 		return &Error{BadCache, "the ticket cache " + l.cache + " cannot be used", "make a new one with: kdestroy; kinit", err}
 	}
@@ -340,6 +341,19 @@ func (l *Login) regain(ctx context.Context, old ticket) (ticket, error) {
 		l.wrong, l.at = err, time.Now()
 	}
 	return t, err
+}
+
+// Forget implements sasl.Forgetter: one that was kept may be of a key that the service has no more.
+func (l *Login) Forget(service string, refused gssapi.Credential) bool {
+	name, realm, _ := l.named(service)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, ok := l.kept[name+"@"+realm]
+	if !ok || !bytes.Equal(t.key.KeyValue, refused.Key.KeyValue) {
+		return false
+	}
+	delete(l.kept, name+"@"+realm)
+	return true
 }
 
 // keep keeps a ticket, and none that has ended.

@@ -22,8 +22,13 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 )
 
-// cacheFile is a ticket cache of alice, of version 4, with tickets that end at a time.
+// cacheFile is a ticket cache of alice, of version 4, with tickets that began an hour before they end.
 func cacheFile(t testing.TB, ends time.Time, services ...string) []byte {
+	t.Helper()
+	return cacheFrom(t, ends.Add(-time.Hour), ends, services...)
+}
+
+func cacheFrom(t testing.TB, since, ends time.Time, services ...string) []byte {
 	t.Helper()
 	realm := &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
 	var b bytes.Buffer
@@ -53,7 +58,7 @@ func cacheFile(t testing.TB, ends time.Time, services ...string) []byte {
 		principal(s)
 		binary.Write(&b, binary.BigEndian, uint16(cred.Key.KeyType))
 		data(cred.Key.KeyValue)
-		for _, at := range []time.Time{ends.Add(-time.Hour), ends.Add(-time.Hour), ends, ends} {
+		for _, at := range []time.Time{since, since, ends, ends} {
 			u32(int(at.Unix()))
 		}
 		b.WriteByte(0)
@@ -125,6 +130,30 @@ func TestFromCache(t *testing.T) {
 	l.Close()
 	if _, err := l.ServiceTicket(t.Context(), "nn/c.d"); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// Tickets whose start is still to come by our clock are the KDC's, whose clock is before ours.
+func TestClockBehindKDC(t *testing.T) {
+	for _, tc := range []struct {
+		ahead time.Duration
+		asked []string
+	}{{time.Minute, nil}, {time.Hour, []string{"udp nn/a.b"}}} {
+		k := newKDC(t, "EXAMPLE.COM")
+		since := time.Now().Add(tc.ahead)
+		l, err := FromCache(configOf(t, k), write(t, filepath.Join(t.TempDir(), "cache"), cacheFrom(t, since, since.Add(time.Hour), grantsTickets, "nn/a.b")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if own := l.own(); own.ends.IsZero() {
+			t.Errorf("%v: the ticket that gets others was left out", tc.ahead)
+		}
+		k.set(func() { k.refuses["nn/a.b"] = errorcode.KRB_AP_ERR_TKT_NYV })
+		_, err = l.ServiceTicket(t.Context(), "nn/a.b")
+		if asked := k.askedFor(); !slices.Equal(asked, tc.asked) || (err == nil) != (tc.asked == nil) {
+			t.Errorf("%v: the KDC was asked for %q: %v", tc.ahead, asked, err)
+		}
 	}
 }
 
