@@ -3,7 +3,8 @@
 // Whoever submits gives it the first ones. Newer ones come in one of two ways:
 //
 //	a source         the owner's keytab, which the application master alone has: new ones when three quarters of the
-//	                 time of the present ones have passed, and at once in an attempt that was started with old ones
+//	                 time of the present ones have passed, when these are refused before their time, and at once in an
+//	                 attempt that was started with old ones
 //	somebody pushes  the owner, with a ticket of his own (yarnd renew), or any command of his that has one
 //
 // Those of the submission are renewed by YARN, which tells nobody if it cannot. So only their last day is known, and the keeper

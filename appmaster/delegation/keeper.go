@@ -50,6 +50,8 @@ type Keeper struct {
 	bad error     // why no new ones could be got the last time
 	// gone is that containers are not started with the first ones any more: they were refused, or are about to end.
 	gone bool
+	// wake ends the wait for the time at which the present ones are to be replaced: it is another. nil: nobody waits.
+	wake context.CancelFunc
 }
 
 // NewKeeper returns a keeper of o.First.
@@ -146,17 +148,9 @@ func (k *Keeper) Run(ctx context.Context) {
 
 // renew gets new tokens of the source in time.
 func (k *Keeper) renew(ctx context.Context) {
-	for {
-		k.mu.Lock()
-		wait := refreshIn(time.Now(), k.got, k.now.Until)
-		switch {
-		case k.now.Missing != nil:
-			wait = min(wait, completeIn(time.Now(), k.now.Until))
-		case k.bad != nil: // what there is now is an earlier attempt's, or was pushed
-			wait = min(wait, retryIn(time.Now(), k.now.Until))
-		}
-		k.mu.Unlock()
-		for wall.Wait(ctx, time.Now().Add(wait), time.Now) {
+	for ctx.Err() == nil {
+		waiting, wait, over := k.next(ctx)
+		for wall.Wait(waiting, time.Now().Add(wait), time.Now) {
 			err := k.refresh(ctx)
 			if err == nil {
 				break
@@ -167,10 +161,25 @@ func (k *Keeper) renew(ctx context.Context) {
 				k.opt.Log.Warn("cannot get new delegation tokens yet", "present ones end", until, "again in", wait.Round(time.Second), "err", err)
 			}
 		}
-		if ctx.Err() != nil {
-			return
-		}
+		over()
 	}
+}
+
+// next is how long to wait before new tokens are got, and a context for that, which ends when it is to be reckoned anew: the
+// present ones have ended before their time (end). The caller calls over when he has waited.
+func (k *Keeper) next(ctx context.Context) (waiting context.Context, wait time.Duration, over context.CancelFunc) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	wait = refreshIn(time.Now(), k.got, k.now.Until)
+	switch {
+	case k.now.Missing != nil:
+		wait = min(wait, completeIn(time.Now(), k.now.Until))
+	case k.bad != nil: // what there is now is an earlier attempt's, or was pushed
+		wait = min(wait, retryIn(time.Now(), k.now.Until))
+	}
+	waiting, over = context.WithCancel(ctx)
+	k.wake = over
+	return waiting, wait, over
 }
 
 func (k *Keeper) refresh(ctx context.Context) error {

@@ -50,7 +50,7 @@ func (k *Keeper) look(ctx context.Context) {
 	}
 }
 
-// end notes that tokens have been refused before their time.
+// end notes that tokens have been refused before their time, and has a source asked for others now.
 func (k *Keeper) end(g Grant) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
@@ -61,6 +61,9 @@ func (k *Keeper) end(g Grant) {
 	}
 	k.opt.Log.Error("the delegation tokens are refused: they have ended before their time", "were thought good until", g.Until)
 	k.now.Until = time.Now()
+	if k.wake != nil {
+		k.wake()
+	}
 }
 
 // goBack has the first tokens take the place of g again.

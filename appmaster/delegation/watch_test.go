@@ -113,3 +113,39 @@ func TestFirstTokensAgain(t *testing.T) {
 		}
 	})
 }
+
+// Where there is a source tokens that are refused before their time are replaced when that is noticed, not when they were to
+// end; while the source gives none, and those of the submission are refused, too, it is asked again and again.
+func TestRefusedTokensAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c, s := &cluster{refuses: map[string]bool{"first": true}}, &issuer{life: 24 * time.Hour, began: time.Now()}
+		k := NewKeeper(Options{First: Grant{Tokens: named("first"), Until: time.Now().Add(week), AtMost: true}, Source: s, Refused: c.refused})
+		if err := k.Begin(ctx); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); k.Run(ctx) }()
+		time.Sleep(time.Hour)
+		c.refuse("1", true)
+		time.Sleep(Unsure + 2*Soon)
+		synctest.Wait()
+		if inForce(k) != "2" || len(s.asked) != 2 || k.Now().ended(time.Now()) {
+			t.Errorf("%q is in force, until %v, asked at %v", inForce(k), k.Now().Until, s.asked)
+		}
+		s.fail = 3
+		c.refuse("2", true)
+		time.Sleep(Unsure + 6*Soon)
+		synctest.Wait()
+		if inForce(k) != "6" || len(s.asked) != 6 || k.Trouble() != nil {
+			t.Errorf("after three that failed %q is in force, %v, asked at %v", inForce(k), k.Trouble(), s.asked)
+		}
+		time.Sleep(12 * time.Hour)
+		synctest.Wait()
+		if len(s.asked) != 6 {
+			t.Errorf("good ones were replaced: asked at %v", s.asked)
+		}
+		cancel()
+		<-done
+	})
+}
