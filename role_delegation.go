@@ -118,7 +118,7 @@ func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnpro
 	}
 	first := po.Credentials.Delegated()
 	o := delegation.Options{First: delegation.Grant{Tokens: first, Until: delegate.LastDay(first), AtMost: true}, Refused: m.refused, Files: staging{m.fs, m.app.Staging}, Log: m.log}
-	o.Start = p.SetTokens
+	o.Start, o.Shown = p.SetTokens, m.shown
 	o.Changed = func(g delegation.Grant) { m.who.SetTokens(g.Tokens) }
 	if m.who.Ticketed() {
 		source, err := m.source()
@@ -141,6 +141,11 @@ func (m *master) refused(ctx context.Context, tokens *token.Credentials) bool {
 		f.Close()
 	}
 	return ipc.Is(err, "org.apache.hadoop.security.token.SecretManager$InvalidToken")
+}
+
+// shown is the token by which refused asks: that of the application's own file system.
+func (m *master) shown(tokens *token.Credentials) (token.Token, bool) {
+	return hdfs.TokenFor(m.fs, tokens)
 }
 
 func (m *master) source() (*tokenSource, error) {

@@ -82,6 +82,16 @@ func TestMasterGetsTokensOfKMS(t *testing.T) {
 	if !m.refused(t.Context(), g.Tokens) {
 		t.Error("tokens that have ended are not refused")
 	}
+	if m.fs, err = hdfs.Open(t.Context(), m.conf, "", hdfs.Options{Login: m.who}); err != nil {
+		t.Fatal(err)
+	}
+	g.Tokens.Add("other", token.Token{Kind: token.KindHDFS, Service: "ha-hdfs:other"})
+	if tok, ok := m.shown(g.Tokens); !ok || "hdfs://"+tok.Service != nn.URL() {
+		t.Errorf("refused is taken to ask by %v, %v", tok, ok)
+	}
+	if tok, ok := m.shown(&token.Credentials{}); ok {
+		t.Errorf("of none refused is taken to ask by %v", tok)
+	}
 	if m.refused(t.Context(), &token.Credentials{}) {
 		t.Error("that there are none was taken for a refusal")
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	// Refused tells that a cluster no longer takes tokens: they were cancelled, or have ended before their time. nil: nobody
 	// looks.
 	Refused func(context.Context, *token.Credentials) bool
+	// Shown is the one of them that Refused shows to the cluster, so that it tells nothing of the others; false: there is none.
+	// nil: nobody knows, and containers are started with the newest.
+	Shown func(*token.Credentials) (token.Token, bool)
 	// Changed is told of each set of tokens that takes the place of another, one at a time.
 	Changed func(Grant)
 	// Start is told, one at a time, of what containers that are started from now on are to have (start.go). nil: they get the

@@ -2,6 +2,7 @@ package delegation
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,12 @@ import (
 
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
+
+// shown is the token of the application's own file system.
+func shown(c *token.Credentials) (token.Token, bool) {
+	t, ok := c.Tokens["nn"]
+	return t, ok
+}
 
 // Containers are started with the submission's tokens while these last longer than the newest and are taken.
 func TestContainersStartWithWhatLastsLonger(t *testing.T) {
@@ -24,6 +31,7 @@ func TestContainersStartWithWhatLastsLonger(t *testing.T) {
 			Refused: func(_ context.Context, c *token.Credentials) bool {
 				return refused.Load() && string(c.Tokens["nn"].Password) == "nn"
 			},
+			Shown: shown,
 		})
 		if err := k.Begin(ctx); err != nil {
 			t.Fatal(err)
@@ -73,7 +81,7 @@ func TestContainersStartWithTheNewest(t *testing.T) {
 		"end sooner":             {never, time.Hour, 2 * time.Hour},
 	} {
 		starts := ""
-		k := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: time.Now().Add(c.first)}, Source: &issuer{life: c.life}, Refused: c.refused,
+		k := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: time.Now().Add(c.first)}, Source: &issuer{life: c.life}, Refused: c.refused, Shown: shown,
 			Start: func(c *token.Credentials) { starts = string(c.Tokens["nn"].Password) }})
 		if err := k.Begin(t.Context()); err != nil || starts != "1" {
 			t.Errorf("%s: %v, with %q", what, err, starts)
@@ -85,13 +93,42 @@ func TestContainersStartWithTheNewest(t *testing.T) {
 func TestContainersStartWithWhatIsBrought(t *testing.T) {
 	starts := ""
 	k := NewKeeper(Options{First: Grant{Tokens: tokens("nn"), Until: time.Now().Add(7 * 24 * time.Hour), AtMost: true},
-		Refused: func(_ context.Context, c *token.Credentials) bool { return string(c.Tokens["nn"].Password) == "nn" },
-		Start:   func(c *token.Credentials) { starts = string(c.Tokens["nn"].Password) }})
+		Refused: func(_ context.Context, c *token.Credentials) bool { return string(c.Tokens["nn"].Password) == "nn" }, Shown: shown,
+		Start: func(c *token.Credentials) { starts = string(c.Tokens["nn"].Password) }})
 	brought, err := (&issuer{life: 24 * time.Hour}).Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if taken, err := k.Push(t.Context(), brought, true); err != nil || !taken || starts != "1" {
 		t.Errorf("taken %v, %v, with %q", taken, err, starts)
+	}
+}
+
+// Of other services than the one that was asked it is not known whether they take the first ones: a KMS may have lost them,
+// or they could not be renewed. Containers start with the newest for these.
+func TestContainersStartWithTheNewestOfWhatWasNotAsked(t *testing.T) {
+	start := func(first *token.Credentials) string {
+		var got *token.Credentials
+		k := NewKeeper(Options{First: Grant{Tokens: first, Until: time.Now().Add(7 * 24 * time.Hour), AtMost: true}, Shown: shown,
+			Refused: func(context.Context, *token.Credentials) bool { return false },
+			Start:   func(c *token.Credentials) { got = c }})
+		newer := &token.Credentials{}
+		for _, s := range []string{"nn", "kms"} {
+			newer.Add(s, token.Token{Kind: token.KindHDFS, Service: s, Password: []byte("newer")})
+		}
+		if taken, err := k.Push(t.Context(), Grant{Tokens: newer, Until: time.Now().Add(24 * time.Hour)}, true); err != nil || !taken {
+			t.Fatalf("taken %v, %v", taken, err)
+		}
+		var each []string
+		for _, s := range []string{"nn", "kms", "other"} {
+			each = append(each, string(got.Tokens[s].Password))
+		}
+		return strings.Join(each, " ")
+	}
+	if got := start(tokens("nn", "kms", "other")); got != "nn newer other" {
+		t.Errorf("they start with %q", got)
+	}
+	if got := start(tokens("kms", "other")); got != "newer newer other" {
+		t.Errorf("where the first ones have none for who was asked: with %q", got)
 	}
 }

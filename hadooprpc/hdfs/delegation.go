@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
@@ -28,6 +29,16 @@ type Delegation interface {
 }
 
 var _ Delegation = (*remote)(nil)
+
+// TokenFor is the one of some tokens that the NameNodes of f, from [Open], are shown; false where there is none, and where f
+// wants none.
+func TokenFor(f FS, tokens *token.Credentials) (token.Token, bool) {
+	r, ok := f.(*remote)
+	if !ok {
+		return token.Token{}, false
+	}
+	return login.With("", nil, tokens).Token(r.service)
+}
 
 // DelegationToken implements Delegation.
 func (r *remote) DelegationToken(ctx context.Context, renewer string) (token.Token, bool, error) {
