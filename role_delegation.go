@@ -25,24 +25,19 @@ import (
 )
 
 // masterLogin is who an application master is: with the owner's keytab the owner, by tickets that it gets itself, and by the
-// tokens that it was started with while no ticket can be got; else whose tokens these are.
-func masterLogin(c *conf.Conf, app *spec.Application) (*login.Identity, error) {
-	o := login.Options{User: app.User}
-	if app.Keytab == "" {
-		return login.Find(c, o)
-	}
-	o.Principal, o.Keytab, o.ProxyUser = app.Keytab, spec.KeytabFile, app.User
-	who, err := login.Find(c, o)
-	if err != nil {
-		return nil, err
+// tokens that it was started with while no ticket can be got; else whose tokens these are. keys, nil without a keytab, are to be
+// closed after the identity.
+func masterLogin(c *conf.Conf, app *spec.Application) (who *login.Identity, keys *keytabTickets, err error) {
+	if app.Keytab == "" || !ipc.Secure(c) {
+		who, err = login.Find(c, login.Options{User: app.User})
+		return who, nil, err
 	}
 	own, err := token.ReadFile(tokenFile())
 	if err != nil {
-		who.Close()
-		return nil, fmt.Errorf("cannot read this container's credentials: %w", err)
+		return nil, nil, fmt.Errorf("cannot read this container's credentials: %w", err)
 	}
-	who.SetTokens(own.Delegated())
-	return who, nil
+	keys = &keytabTickets{principal: app.Keytab, file: spec.KeytabFile}
+	return login.With(app.User, keys, own.Delegated()), keys, nil
 }
 
 // tokenSource gets new tokens by the owner's keytab.
@@ -106,6 +101,7 @@ type master struct {
 	conf *conf.Conf
 	app  *spec.Application
 	who  *login.Identity
+	keys *keytabTickets // of who; nil: he has none
 	fs   hdfs.FS
 	rm   *yarn.Client // nil: not needed
 	log  *slog.Logger
@@ -176,15 +172,18 @@ func (m *master) close() {
 		m.fs.Close()
 	}
 	m.who.Close()
+	if m.keys != nil {
+		m.keys.Close()
+	}
 }
 
 // openMaster logs in and opens the file system of the application.
 func openMaster(ctx context.Context, c *conf.Conf, app *spec.Application, log *slog.Logger) (*master, error) {
-	who, err := masterLogin(c, app)
+	who, keys, err := masterLogin(c, app)
 	if err != nil {
 		return nil, fmt.Errorf("cannot log in: %w", err)
 	}
-	m := &master{conf: c, app: app, who: who, log: log}
+	m := &master{conf: c, app: app, who: who, keys: keys, log: log}
 	for began := time.Now(); ; {
 		if m.fs, err = hdfs.Open(ctx, c, app.Staging, hdfs.Options{Login: who, Logger: log}); err == nil {
 			return m, nil
