@@ -114,7 +114,7 @@ func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
 		return err
 	}
 	defer p.Close()
-	if o.Delegation, err = m.keeper(ctx, po, p); err != nil {
+	if o.Delegation, err = m.keeper(ctx, po.Credentials, p.SetTokens); err != nil {
 		return err
 	}
 	o.Provider, o.Staging = p, staging{m.fs, o.Spec.Staging}

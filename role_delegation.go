@@ -10,7 +10,6 @@ import (
 
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/delegation"
-	yarnprovider "github.com/yarnd/yarnd/appmaster/provider/yarn"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/delegate"
@@ -107,14 +106,15 @@ type master struct {
 	log  *slog.Logger
 }
 
-// keeper is who keeps the application in tokens; nil on a cluster that wants none. It has begun.
-func (m *master) keeper(ctx context.Context, po yarnprovider.Options, p *yarnprovider.Provider) (*delegation.Keeper, error) {
+// keeper is who keeps the application in tokens, from those in this container's credentials on; nil on a cluster that wants
+// none. start is told of what containers are to be started with. It has begun.
+func (m *master) keeper(ctx context.Context, own *token.Credentials, start func(*token.Credentials)) (*delegation.Keeper, error) {
 	if !ipc.Secure(m.conf) {
 		return nil, nil
 	}
-	first := po.Credentials.Delegated()
+	first := own.Delegated()
 	o := delegation.Options{First: delegation.Grant{Tokens: first, Until: delegate.LastDay(first), AtMost: true}, Refused: m.refused, Files: staging{m.fs, m.app.Staging}, Log: m.log}
-	o.Start, o.Shown = p.SetTokens, m.shown
+	o.Start, o.Shown = start, m.shown
 	o.Changed = func(g delegation.Grant) { m.who.SetTokens(g.Tokens) }
 	if m.who.Ticketed() {
 		source, err := m.source()

@@ -143,3 +143,36 @@ func TestMasterWithoutKDC(t *testing.T) {
 		t.Errorf("by a token that has ended: %v", err)
 	}
 }
+
+// Containers are started with the submission's token of the application's file system, by which logs are collected, and with
+// the newest of the KMS, which nobody has asked.
+func TestMasterStartsContainersWithWhatLasts(t *testing.T) {
+	realm := exampleRealm()
+	k := kmstest.Start(kmstest.Options{Realm: realm, RenewLife: time.Hour})
+	defer k.Close()
+	nn, m := secureHDFS(t, k.URI(), realm, io.Discard)
+	s, err := m.source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.app.Staging = nn.URL() + "/staging"
+	if m.fs, err = hdfs.Open(t.Context(), m.conf, m.app.Staging, hdfs.Options{Login: m.who}); err != nil {
+		t.Fatal(err)
+	}
+	start := &token.Credentials{}
+	keeper, err := m.keeper(t.Context(), first.Tokens, func(c *token.Credentials) { start = c })
+	if err != nil || keeper.Trouble() != nil || keeper.Since().IsZero() {
+		t.Fatalf("%v, %v", err, keeper.Trouble())
+	}
+	newest := keeper.Now().Tokens
+	for kind, from := range map[string]*token.Credentials{token.KindHDFS: first.Tokens, token.KindKMS: newest} {
+		want, _ := from.Select(kind)
+		if got, ok := start.Select(kind); !ok || !got.Equal(want) {
+			t.Errorf("%s: %v, want %v; the first ones are %v, the newest %v", kind, got, want, first.Tokens, newest)
+		}
+	}
+}

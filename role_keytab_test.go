@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	yarnprovider "github.com/yarnd/yarnd/appmaster/provider/yarn"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/login"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
@@ -86,7 +85,7 @@ func TestMasterOnNodeWithoutKrb5Conf(t *testing.T) {
 			defer m.close()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			k, err := m.keeper(ctx, yarnprovider.Options{Credentials: first.Tokens}, nil)
+			k, err := m.keeper(ctx, first.Tokens, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,5 +105,21 @@ func TestMasterOnNodeWithoutKrb5Conf(t *testing.T) {
 				t.Errorf("after the end: %v", err)
 			}
 		})
+	}
+}
+
+// A keytab that is closed is not opened any more.
+func TestClosedKeytab(t *testing.T) {
+	_, m := secureHDFS(t, "", exampleRealm(), io.Discard)
+	path := inContainer(t, m, &token.Credentials{})
+	if err := os.WriteFile(path, []byte("[realms]\n EXAMPLE.COM = {\n  kdc = 127.0.0.1:1\n }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := &keytabTickets{principal: m.app.Keytab, file: spec.KeytabFile}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.ServiceTicket(t.Context(), "nn/127.0.0.1"); err == nil || krb5.KindOf(err) != "" || k.own != nil {
+		t.Errorf("%v, opened: %v", err, k.own != nil)
 	}
 }

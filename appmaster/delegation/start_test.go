@@ -119,6 +119,9 @@ func TestContainersStartWithTheNewestOfWhatWasNotAsked(t *testing.T) {
 		if taken, err := k.Push(t.Context(), Grant{Tokens: newer, Until: time.Now().Add(24 * time.Hour)}, true); err != nil || !taken {
 			t.Fatalf("taken %v, %v", taken, err)
 		}
+		if len(got.Tokens) != 3 {
+			t.Errorf("they start with %v", got)
+		}
 		var each []string
 		for _, s := range []string{"nn", "kms", "other"} {
 			each = append(each, string(got.Tokens[s].Password))
