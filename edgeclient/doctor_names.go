@@ -78,12 +78,12 @@ func misnamed(ctx context.Context, r resolver, hosts []string) (out []misname) {
 		}
 		for _, a := range addresses {
 			names, err := r.LookupAddr(ctx, a)
-			if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(strings.TrimSuffix(n, "."), host) }) {
+			if len(names) > 0 && strings.EqualFold(strings.TrimSuffix(names[0], "."), host) { // Java takes the first
 				continue
 			}
-			called := strings.TrimSuffix(strings.Join(names, ", "), ".")
-			if len(names) == 0 {
-				called = fmt.Sprintf("nothing (%v)", err)
+			called := fmt.Sprintf("nothing (%v)", err)
+			if len(names) > 0 {
+				called = strings.TrimSuffix(names[0], ".")
 			}
 			out = append(out, misname{fmt.Sprintf("%s is %s, and that is called %s by reverse DNS", host, a, called),
 				"Ask for a PTR record (or a line in /etc/hosts) with that name, or use the other name in the configuration: yarnd goes by the configuration, Hadoop's own programs by reverse DNS"})

@@ -25,16 +25,17 @@ func (z zone) get(name string) ([]string, error) {
 // Names that are not what their addresses are called are told, each with what to do.
 func TestMisnamed(t *testing.T) {
 	dns := zone{
-		"nn.a.b": {"10.0.0.1"}, "10.0.0.1": {"other.", "NN.a.b."},
+		"nn.a.b": {"10.0.0.1"}, "10.0.0.1": {"NN.a.b.", "other."}, "second.a.b": {"10.0.0.4"}, "10.0.0.4": {"first.a.b.", "second.a.b."},
 		"alias.a.b": {"10.0.0.2"}, "10.0.0.2": {"rm.a.b."},
 		"bare.a.b": {"10.0.0.3"},
 	}
 	for host, want := range map[string]string{
-		"nn.a.b":    "",
-		"alias.a.b": "alias.a.b is 10.0.0.2, and that is called rm.a.b by reverse DNS",
-		"bare.a.b":  "that is called nothing (no such host)",
-		"gone.a.b":  "gone.a.b has no address",
-		"10.0.0.1":  "the address 10.0.0.1 where principals have names",
+		"nn.a.b":     "",
+		"second.a.b": "second.a.b is 10.0.0.4, and that is called first.a.b by reverse DNS",
+		"alias.a.b":  "alias.a.b is 10.0.0.2, and that is called rm.a.b by reverse DNS",
+		"bare.a.b":   "that is called nothing (no such host)",
+		"gone.a.b":   "gone.a.b has no address",
+		"10.0.0.1":   "the address 10.0.0.1 where principals have names",
 	} {
 		got := misnamed(t.Context(), dns, []string{host})
 		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.Contains(got[0].what, want) || got[0].next == "") {

@@ -420,7 +420,7 @@ func fsFault(what string, err error) error {
 	case errors.Is(err, hdfs.ErrAuth) && ipc.Is(err, saslException):
 		return wrap(Auth, what, err, serviceRefuses)
 	case errors.Is(err, hdfs.ErrAuth):
-		return wrap(Auth, what, err, "Run klist to see whether your ticket is good; what the message means is in docs/kerberos.md")
+		return wrap(Auth, what, err, "Run klist to see whether your ticket is good (where HADOOP_TOKEN_FILE_LOCATION is set its tokens count: run the step of the workflow again, or unset it); what the message means is in docs/kerberos.md")
 	case errors.Is(err, hdfs.ErrQuota):
 		return wrap(Refused, what, err, "Run yarnd env gc to remove what no application uses")
 	case errors.Is(err, hdfs.ErrSafeMode):

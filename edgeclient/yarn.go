@@ -160,7 +160,7 @@ func (y *yarnCluster) fault(what string, err error) error {
 	case yarn.IsNotFound(err):
 		return &Fault{Code: NotFound, What: what, Why: err, Next: "See yarnd list --all"}
 	case yarn.IsInvalidToken(err):
-		return &Fault{Code: Auth, What: what, Why: errors.New(firstLine(remote.Message)), Next: "The token has ended or was cancelled: run the step of the workflow again, or use a ticket (kinit)"}
+		return &Fault{Code: Auth, What: what, Why: errors.New(firstLine(remote.Message)), Next: "The token has ended or was cancelled: run the step of the workflow again; or unset HADOOP_TOKEN_FILE_LOCATION, then kinit"}
 	case ipc.Is(err, saslException):
 		return &Fault{Code: Auth, What: what, Why: errors.New(firstLine(remote.Message)), Next: serviceRefuses}
 	case errors.As(err, &remote) && yarn.IsDenied(err):

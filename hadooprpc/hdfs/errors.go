@@ -78,7 +78,7 @@ func (e *Error) Unwrap() []error {
 }
 
 // badToken is what to do about a token that is refused.
-const badToken = "the delegation token has expired or was cancelled: whoever has a ticket (kinit) gets another"
+const badToken = "the delegation token has expired or was cancelled: who has a ticket (kinit) gets another; where HADOOP_TOKEN_FILE_LOCATION names it, unset that first, or run the step of the workflow again"
 
 // hints for the kinds that have a usual way out.
 var hints = map[error]string{

@@ -54,6 +54,11 @@ func Find(c *conf.Conf, o Options) (*Identity, error) {
 		return nil, err
 	}
 	if proxy := cmp.Or(o.ProxyUser, getenv(ProxyUserVar)); proxy != "" && proxy != i.user {
+		if i.tokens != nil { // a token is one user's, and no server lets it act for another
+			i.Close()
+			return nil, &Error{Reason: fmt.Sprintf("we are to act for %s, and the tokens in %s are %s's", proxy, i.file, i.user),
+				Cure: "have the tokens be " + proxy + "'s; or run: unset " + TokenFileVar + "; kinit"}
+		}
 		if i.principal == "" {
 			i.principal = i.user
 		}

@@ -143,8 +143,11 @@ func (i *Identity) IPC(o ipc.Options, c *conf.Conf, s Service) (ipc.Options, err
 	}
 	_, has := i.Token(s)
 	if !has && i.tickets == nil {
-		return o, &Error{Reason: fmt.Sprintf("there is no ticket, and no token for %s", s.What),
-			Cure: "run: kinit; or give --principal and --keytab"}
+		cure := "run: kinit; or give --principal and --keytab"
+		if i.file != "" { // which comes before a ticket
+			cure = "have the workflow's step get one; or run: unset " + TokenFileVar + "; kinit"
+		}
+		return o, &Error{Reason: fmt.Sprintf("there is no ticket, and no token for %s", s.What), Cure: cure}
 	}
 	if s.Kind != "" {
 		o.Tokens = func() (token.Token, bool) { return i.Token(s) }

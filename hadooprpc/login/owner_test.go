@@ -117,6 +117,7 @@ func TestTokensThatDoNotSayWho(t *testing.T) {
 		{what: "another realm", token: fsToken(ns1, "alice@OTHER.ORG", "", 1), reason: "nobody knows the short name of alice@OTHER.ORG, whose the token of hdfs://ns1 in FILE is: hadoop.security.auth_to_local has no rule", cure: "default_realm in krb5.conf"},
 		{what: "no principal", token: fsToken(ns1, "@EXAMPLE.COM", "", 1), reason: "nobody knows the short name of @EXAMPLE.COM", cure: "default_realm in krb5.conf"},
 		{what: "another name", token: good, env: []string{UserVar, "airflow"}, reason: "HADOOP_USER_NAME is airflow, and the token of hdfs://ns1 in FILE is alice's", cure: "unset HADOOP_USER_NAME; or have HADOOP_TOKEN_FILE_LOCATION name a file of tokens of airflow's"},
+		{what: "to act for another", token: good, env: []string{ProxyUserVar, "bob"}, reason: "we are to act for bob, and the tokens in FILE are alice's", cure: "unset HADOOP_TOKEN_FILE_LOCATION; kinit"},
 		{what: "another name, the ResourceManager's", token: rmToken(t, "rm", "alice"), env: []string{UserVar, "bob"}, reason: "HADOOP_USER_NAME is bob, and the token of the ResourceManager in FILE is alice's", cure: "unset HADOOP_USER_NAME"},
 	} {
 		file := fileOf(t, append([]token.Token{tc.token}, tc.more...)...)
