@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
@@ -42,6 +43,7 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		began = time.Now()
 		last  error // why the attempt before failed
 		seen  bool  // a server can have seen one of the attempts
+		round refusedRound
 	)
 	for {
 		at := p.active.Load()
@@ -51,6 +53,14 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		}
 		seen = seen || mayHaveArrived(err)
 		v := judge(err, m)
+		if !seen && round.goesOn(err, v) {
+			p.active.CompareAndSwap(at, at+1)
+			if round.asked == len(p.clients) || ctx.Err() != nil {
+				return round.first
+			}
+			t.retry++
+			continue
+		}
 		if v == giveUp && errors.As(err, new(*ConnError)) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			p.active.CompareAndSwap(at, at+1) // the caller had no time to ask another: the next one does
 		}
@@ -74,6 +84,32 @@ func (p *Proxy) Call(ctx context.Context, m Method, req, resp proto.Message) err
 		}
 		p.opts.Logger.DebugContext(ctx, "hadoop rpc tries again", "method", m.Name, "attempt", t.retry, "after", err)
 	}
+}
+
+// refusedRound is for a server that does not take who we are, or whom we do not take: its keytab may be old, and the other one
+// active and well. Each is asked once, without a pause, and where none serves it is the first refusal that tells.
+type refusedRound struct {
+	first error
+	asked int // since then
+}
+
+// goesOn tells whether the outcome of an attempt, of which no server can have seen anything, leaves the round going.
+func (r *refusedRound) goesOn(err error, v verdict) bool {
+	refused := v == giveUp && refusedUs(err)
+	if r.first == nil && refused {
+		r.first = err
+	}
+	if r.first == nil || !refused && v != elsewhere {
+		return false
+	}
+	r.asked++
+	return true
+}
+
+// refusedUs tells whether authentication failed for good.
+func refusedUs(err error) bool {
+	var ce *ConnError
+	return errors.As(err, &ce) && !ce.Sent && (errors.As(ce.Err, new(*RemoteError)) || errors.As(ce.Err, new(*sasl.Error)))
 }
 
 func (p *Proxy) worthWaiting(attempts int, began time.Time, pause time.Duration) bool {

@@ -322,6 +322,67 @@ func TestStandbyInsideAuthentication(t *testing.T) {
 	}
 }
 
+// A server that does not take who we are does not keep us from another that does, and where none does we are told at once what
+// the first said.
+func TestRefusedByOne(t *testing.T) {
+	says := func(word string) *hadooptest.Server {
+		s, _ := server(t, hadooptest.Options{TokenOnly: true, Passwords: func([]byte) ([]byte, error) { return nil, errors.New(word) }})
+		return s
+	}
+	standby, _ := server(t, hadooptest.Options{TokenOnly: true, Passwords: func([]byte) ([]byte, error) { return nil, hadooptest.Standby() }})
+	good, _ := server(t, hadooptest.Options{TokenOnly: true, Passwords: passwords})
+	gone, _ := server(t, hadooptest.Options{})
+	gone.Refuse(true)
+	bad, worse := says("the first"), says("the second")
+	for _, tc := range []struct {
+		what  string
+		addrs []*hadooptest.Server
+		want  string // "": it is good
+	}{
+		{"the other is well", []*hadooptest.Server{bad, good}, ""},
+		{"the third is", []*hadooptest.Server{bad, standby, good}, ""},
+		{"standby, bad, well", []*hadooptest.Server{standby, bad, good}, ""},
+		{"both refuse", []*hadooptest.Server{bad, worse}, "the first"},
+		{"the other is standby", []*hadooptest.Server{bad, standby}, "the first"},
+		{"the other is away", []*hadooptest.Server{bad, gone}, "the first"},
+		{"there is no other", []*hadooptest.Server{worse}, "the second"},
+	} {
+		var addrs []string
+		for _, s := range tc.addrs {
+			addrs = append(addrs, s.Addr())
+		}
+		px := NewProxy(addrs, testProtocol, Options{Token: tokenFor("t"), RetryFor: time.Hour, BackoffBase: time.Hour, BackoffMax: time.Hour})
+		defer px.Close()
+		_, err := say(t.Context(), px, echoOnce, "x")
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || !NotSent(err)) {
+			t.Errorf("%s: %v, want %q", tc.what, err, tc.want)
+		}
+		if _, err := say(t.Context(), px, echoOnce, "x"); tc.want == "" && err != nil {
+			t.Errorf("%s, once more: %v", tc.what, err)
+		}
+	}
+}
+
+// What the second server did, or may have done, counts, whatever the first said of us.
+func TestRefusedThenAnswered(t *testing.T) {
+	bad, _ := server(t, hadooptest.Options{TokenOnly: true, Passwords: func([]byte) ([]byte, error) { return nil, errors.New("the first") }})
+	good, _ := server(t, hadooptest.Options{TokenOnly: true, Passwords: passwords})
+	for _, tc := range []struct {
+		fault hadooptest.Fault
+		want  func(error) bool
+	}{
+		{hadooptest.Fault{Exception: &hadooptest.Exception{Class: "java.io.IOException", Message: "no such queue"}}, func(err error) bool { return strings.Contains(err.Error(), "no such queue") }},
+		{hadooptest.Fault{CloseAfter: true}, func(err error) bool { return !NotSent(err) }},
+	} {
+		good.SetFault(func(*hadooptest.Call) hadooptest.Fault { return tc.fault })
+		px := NewProxy([]string{bad.Addr(), good.Addr()}, testProtocol, Options{Token: tokenFor("t")})
+		defer px.Close()
+		if _, err := say(t.Context(), px, echoOnce, "x"); err == nil || !tc.want(err) {
+			t.Errorf("%+v: %v", tc.fault, err)
+		}
+	}
+}
+
 func TestGivingUp(t *testing.T) {
 	p := newPair(t)
 	p.s[0].Refuse(true)

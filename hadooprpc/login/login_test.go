@@ -187,6 +187,10 @@ func TestByTokens(t *testing.T) {
 		t.Errorf("a service without a token: %v", err)
 	}
 	vars = env(TokenFileVar, tokenFile(t, mine), "USER", "alice")
+	_, err = find(t, secured(), Options{Getenv: vars}).IPC(ipc.Options{}, secured(), Service{Key: "k", Kind: token.KindRM, What: "the ResourceManager"})
+	if err == nil || !strings.Contains(err.Error(), "unset HADOOP_TOKEN_FILE_LOCATION; kinit") {
+		t.Errorf("a service without a token in the file: %v", err)
+	}
 	if w := find(t, secured(), Options{User: "svc", Getenv: vars}); w.User() != "svc" {
 		t.Errorf("whose tokens they are, as was said: %s", w.User())
 	}
