@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yarnd/yarnd/appmaster/delegation"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
@@ -49,6 +50,20 @@ func secureHDFS(t *testing.T, keyProvider string, realm *gssapi.Issuer, log io.W
 	return nn, m
 }
 
+// newTokens are those that a master's source gives, and the source.
+func newTokens(t *testing.T, m *master) (*tokenSource, delegation.Grant) {
+	t.Helper()
+	s, err := m.source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, g
+}
+
 func exampleRealm() *gssapi.Issuer {
 	return &gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18, Life: time.Hour}
 }
@@ -61,14 +76,7 @@ func TestMasterGetsTokensOfKMS(t *testing.T) {
 	defer k.Close()
 	var log strings.Builder
 	nn, m := secureHDFS(t, k.URI(), realm, &log)
-	s, err := m.source()
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := s.Get(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, g := newTokens(t, m)
 	if tok, ok := g.Tokens.Select(token.KindKMS); !ok || tok.Service != k.URI() || !slices.Equal(k.Tokens(), []string{m.app.User + " for "}) {
 		t.Errorf("%v; it gave %v", g.Tokens, k.Tokens())
 	}
@@ -82,6 +90,7 @@ func TestMasterGetsTokensOfKMS(t *testing.T) {
 	if !m.refused(t.Context(), g.Tokens) {
 		t.Error("tokens that have ended are not refused")
 	}
+	var err error
 	if m.fs, err = hdfs.Open(t.Context(), m.conf, "", hdfs.Options{Login: m.who}); err != nil {
 		t.Fatal(err)
 	}
@@ -114,14 +123,7 @@ func (noKDC) ServiceTicket(context.Context, string) (gssapi.Credential, error) {
 func TestMasterWithoutKDC(t *testing.T) {
 	realm := exampleRealm()
 	nn, m := secureHDFS(t, "", realm, io.Discard)
-	s, err := m.source()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := s.Get(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, first := newTokens(t, m)
 	m.who = login.With(m.app.User, gssapi.Tickets{Issuer: realm, Client: m.app.User}, first.Tokens)
 	if _, err := s.Get(t.Context()); err != nil {
 		t.Errorf("with a ticket, and a token that is not to be shown: %v", err)
@@ -151,15 +153,9 @@ func TestMasterStartsContainersWithWhatLasts(t *testing.T) {
 	k := kmstest.Start(kmstest.Options{Realm: realm, RenewLife: time.Hour})
 	defer k.Close()
 	nn, m := secureHDFS(t, k.URI(), realm, io.Discard)
-	s, err := m.source()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := s.Get(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, first := newTokens(t, m)
 	m.app.Staging = nn.URL() + "/staging"
+	var err error
 	if m.fs, err = hdfs.Open(t.Context(), m.conf, m.app.Staging, hdfs.Options{Login: m.who}); err != nil {
 		t.Fatal(err)
 	}

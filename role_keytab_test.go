@@ -2,7 +2,6 @@ package yarnd
 
 import (
 	"context"
-	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,21 +15,6 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
 
-// keytabOf is a keytab with a key of name@EXAMPLE.COM: MIT's format, version 2.
-func keytabOf(name string) []byte {
-	text := func(b []byte, s string) []byte {
-		return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
-	}
-	e := binary.BigEndian.AppendUint16(nil, 1) // parts of the name
-	e = text(text(e, "EXAMPLE.COM"), name)
-	e = binary.BigEndian.AppendUint32(e, 1) // KRB5_NT_PRINCIPAL
-	e = binary.BigEndian.AppendUint32(e, uint32(time.Now().Unix()))
-	e = append(e, 1)                         // version of the key
-	e = binary.BigEndian.AppendUint16(e, 18) // AES-256
-	e = text(e, strings.Repeat("k", 32))
-	return append(binary.BigEndian.AppendUint32([]byte{5, 2}, uint32(len(e))), e...)
-}
-
 // inContainer is an application master's container: its tokens, the keytab, and a krb5.conf, which is to be written.
 func inContainer(t *testing.T, m *master, tokens *token.Credentials) (krb5Conf string) {
 	t.Helper()
@@ -42,7 +26,11 @@ func inContainer(t *testing.T, m *master, tokens *token.Credentials) (krb5Conf s
 		}
 		return path
 	}
-	write(spec.KeytabFile, keytabOf(m.app.User))
+	keytab, err := exampleRealm().Keytab(m.app.User)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(spec.KeytabFile, keytab)
 	t.Chdir(dir)
 	t.Setenv(login.TokenFileVar, write("tokens", tokens.Append(nil, token.V0)))
 	krb5Conf = filepath.Join(dir, "krb5.conf")
@@ -55,14 +43,7 @@ func inContainer(t *testing.T, m *master, tokens *token.Credentials) (krb5Conf s
 func TestMasterOnNodeWithoutKrb5Conf(t *testing.T) {
 	const realms = "[realms]\n EXAMPLE.COM = {\n  kdc = 127.0.0.1:1\n }\n"
 	nn, given := secureHDFS(t, "", exampleRealm(), io.Discard)
-	source, err := given.source()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := source.Get(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, first := newTokens(t, given)
 	for what, tt := range map[string]struct{ conf, trouble string }{
 		"none":                     {"", "where the application master runs: Kerberos: there is no "},
 		"one that includes itself": {"include krb5.conf\n", "where the application master runs: Kerberos: krb5.conf cannot be read"},

@@ -136,7 +136,7 @@ func (y *yarnCluster) call(ctx context.Context, what string, f func(context.Cont
 const saslException = "javax.security.sasl.SaslException"
 
 // serviceRefuses is what can be done when a server takes no ticket that the KDC has given for it.
-const serviceRefuses = "The service does not take the ticket that the KDC gave for it: its keytab is an older one or has no AES key, or its clock is apart; kdestroy, kinit, else show this to its administrator, whose log says more"
+const serviceRefuses = "The service does not take the ticket that the KDC gave for it: its keytab is an older one or has no AES key, or its clock is apart: show this to its administrator, whose log says more"
 
 func (y *yarnCluster) fault(what string, err error) error {
 	var remote *ipc.RemoteError

@@ -209,7 +209,9 @@ func (c *Client) askOne(ctx context.Context, left int, server string, op operati
 		return unanswered(server, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		forget()
+		if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+			forget()
+		}
 		return refusal(server, resp, exception(body))
 	}
 	if proof != nil {

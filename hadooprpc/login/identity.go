@@ -88,6 +88,13 @@ func (i *Identity) Tokens() *token.Credentials {
 	return i.tokens
 }
 
+// fromFile tells that the tokens are those of a file.
+func (i *Identity) fromFile() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.file != ""
+}
+
 // reload reads the file of tokens, if it is another than the one that was read.
 func (i *Identity) reload() error {
 	now, err := os.Stat(i.file)
@@ -144,7 +151,7 @@ func (i *Identity) IPC(o ipc.Options, c *conf.Conf, s Service) (ipc.Options, err
 	_, has := i.Token(s)
 	if !has && i.tickets == nil {
 		cure := "run: kinit; or give --principal and --keytab"
-		if i.file != "" { // which comes before a ticket
+		if i.fromFile() { // which comes before a ticket
 			cure = "have the workflow's step get one; or run: unset " + TokenFileVar + "; kinit"
 		}
 		return o, &Error{Reason: fmt.Sprintf("there is no ticket, and no token for %s", s.What), Cure: cure}

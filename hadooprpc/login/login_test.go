@@ -1,16 +1,15 @@
 package login
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/conf"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/gssapi"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 )
@@ -44,20 +43,14 @@ func write(t *testing.T, name string, data []byte) string {
 	return path
 }
 
-// keytab is MIT's format, version 2, with one key of name@EXAMPLE.COM.
+// keytab has a key of name@EXAMPLE.COM.
 func keytab(t *testing.T, name string) string {
 	t.Helper()
-	text := func(b []byte, s string) []byte {
-		return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+	b, err := (&gssapi.Issuer{Realm: "EXAMPLE.COM", KeyType: 18}).Keytab(name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	e := binary.BigEndian.AppendUint16(nil, 1)
-	e = text(text(e, "EXAMPLE.COM"), name)
-	e = binary.BigEndian.AppendUint32(e, 1) // KRB5_NT_PRINCIPAL
-	e = binary.BigEndian.AppendUint32(e, uint32(time.Now().Unix()))
-	e = append(e, 1)                         // version of the key
-	e = binary.BigEndian.AppendUint16(e, 18) // AES-256
-	e = text(e, strings.Repeat("k", 32))
-	return write(t, "keytab", append(binary.BigEndian.AppendUint32([]byte{5, 2}, uint32(len(e))), e...))
+	return write(t, "keytab", b)
 }
 
 const krb5Conf = "[libdefaults]\n default_realm = EXAMPLE.COM\n[realms]\n EXAMPLE.COM = {\n  kdc = 127.0.0.1:1\n }\n"

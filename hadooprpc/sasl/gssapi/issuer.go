@@ -13,6 +13,7 @@ import (
 	"github.com/jcmturner/gokrb5/v8/iana/asnAppTag"
 	"github.com/jcmturner/gokrb5/v8/iana/keyusage"
 	"github.com/jcmturner/gokrb5/v8/iana/nametype"
+	"github.com/jcmturner/gokrb5/v8/keytab"
 	"github.com/jcmturner/gokrb5/v8/messages"
 	"github.com/jcmturner/gokrb5/v8/types"
 )
@@ -75,6 +76,15 @@ func (r *Issuer) Ticket(client, service string) (Credential, error) {
 	}
 	return Credential{Key: session, Client: cname, Realm: r.Realm, Ticket: messages.Ticket{TktVNO: iana.PVNO, Realm: r.Realm, SName: sname,
 		EncPart: types.EncryptedData{EType: r.KeyType, KVNO: 1, Cipher: sealed}}}, nil
+}
+
+// Keytab is a file with a key of a client's, "alice".
+func (r *Issuer) Keytab(client string) ([]byte, error) {
+	kt := keytab.New()
+	if err := kt.AddEntry(client, r.Realm, "secret", time.Now(), 1, r.KeyType); err != nil {
+		return nil, err
+	}
+	return kt.Marshal()
 }
 
 // Tickets are all that one client can get.
