@@ -7,6 +7,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/delegate"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/kms"
+	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 )
 
 const askForTLS = "Ask an administrator: its URI should begin with kms://https@"
@@ -37,6 +38,9 @@ func kmsFault(what string, err error) error {
 	e := (*kms.Error)(nil)
 	if !errors.As(err, &e) {
 		return err
+	}
+	if krb, ok := errors.AsType[*krb5.Error](err); ok {
+		return krb5Fault(what+": KMS "+e.Where, krb)
 	}
 	code := Auth
 	switch e.Kind {

@@ -23,15 +23,7 @@ func loginFault(what string, err error) error {
 	case errors.As(err, new(*Fault)):
 		return err
 	case errors.As(err, &krb):
-		code := Auth
-		if krb.Temporary() {
-			code = TimedOut
-		}
-		next := krb.Cure
-		if next == "" {
-			next = "Show this to an administrator of the realm"
-		}
-		return &Fault{Code: code, What: what, Why: &krb5.Error{Kind: krb.Kind, Reason: krb.Reason, Err: krb.Err}, Next: sentence(next)}
+		return krb5Fault(what, krb)
 	case errors.As(err, &ours):
 		return &Fault{Code: Auth, What: what, Why: &login.Error{Reason: ours.Reason, Err: ours.Err}, Next: sentence(ours.Cure)}
 	case errors.Is(err, gssapi.ErrKeyType):
@@ -40,6 +32,19 @@ func loginFault(what string, err error) error {
 		return &Fault{Code: Auth, What: what, Why: err, Next: "Check that HADOOP_CONF_DIR is that of your cluster; what it means is in docs/kerberos.md"}
 	}
 	return err
+}
+
+// krb5Fault is that there is no ticket.
+func krb5Fault(what string, e *krb5.Error) *Fault {
+	code := Auth
+	if e.Temporary() {
+		code = TimedOut
+	}
+	next := e.Cure
+	if next == "" {
+		next = "Show this to an administrator of the realm"
+	}
+	return &Fault{Code: code, What: what, Why: &krb5.Error{Kind: e.Kind, Reason: e.Reason, Err: e.Err}, Next: sentence(next)}
 }
 
 // sentence begins with a capital letter, as the advice of a Fault does.

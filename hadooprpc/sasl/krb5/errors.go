@@ -79,6 +79,9 @@ func explain(err error, q asked) error {
 		return err
 	}
 	if e, refused := errors.AsType[messages.KRBError](err); refused {
+		if e.ErrorCode == errorcode.KRB_ERR_GENERIC && e.EText == noServerKey {
+			return byCode(errorcode.KDC_ERR_ETYPE_NOSUPP, err, q)
+		}
 		return byCode(e.ErrorCode, err, q)
 	}
 	switch text := err.Error(); { // the library has words alone for these
@@ -92,6 +95,10 @@ func explain(err error, q asked) error {
 	}
 	return &Error{Refused, fmt.Sprintf("%s got no ticket for %s", q.who, q.what), "", err}
 }
+
+// noServerKey is what MIT's KDC says where all keys of a service are of types that it may not use itself, by its own
+// permitted_enctypes. Seen with 1.20.
+const noServerKey = "FINDING_SERVER_KEY"
 
 func expired(who string) *Error {
 	return &Error{Expired, fmt.Sprintf("the ticket of %s has expired", who), "get a new one with: kinit " + who, nil}

@@ -354,6 +354,9 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%d: %v", code, err)
 		}
 	}
+	if err := explain(messages.NewKRBError(types.PrincipalName{}, "X", errorcode.KRB_ERR_GENERIC, "FINDING_SERVER_KEY"), q); KindOf(err) != NoCommonType {
+		t.Errorf("a KDC that may not use the service's keys: %v", err)
+	}
 	for text, want := range map[string]Kind{
 		"KRBMessage_Handling_Error: clock skew with KDC too large. Greater than 300 seconds":     Skew,
 		"AS_REP is not valid or client password/keytab incorrect: integrity verification failed": WrongPassword,
