@@ -106,6 +106,9 @@ func yarnAppMaster(ctx context.Context, o appmaster.Options) error {
 		return err
 	}
 	po.Log = o.Log
+	if m.who.Ticketed() {
+		po.Tickets = m.who.Tickets()
+	}
 	if po.IPC, err = (ipc.Options{}).WithSecurity(c, "yarn.resourcemanager.principal", nil); err != nil {
 		return err
 	}

@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/join"
 	"github.com/yarnd/yarnd/appmaster/provider"
+	"github.com/yarnd/yarnd/appmaster/provider/local"
 	"github.com/yarnd/yarnd/appmaster/provider/providertest"
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -385,5 +387,30 @@ func TestPoolTooLarge(t *testing.T) {
 func TestPrintable(t *testing.T) {
 	if got := printable([]byte("a\x00b\x1b[1m\xff\r\n\tc\n\n")); got != "ab[1m\uFFFD\n\tc" {
 		t.Errorf("%q", got)
+	}
+}
+
+// hiding is a provider whose nodes show logs to persons alone.
+type hiding struct{ provider.Provider }
+
+func (hiding) ReadLog(context.Context, string, string, int64, []byte) (int, int64, error) {
+	return 0, 0, &provider.LogElsewhereError{Server: "nm1:8042", Err: errors.New("it wants a ticket")}
+}
+
+// Where the cluster shows a log to persons alone, a client is told where, and why.
+func TestLogElsewhere(t *testing.T) {
+	w := prepare(t, 1)
+	p, err := local.New(local.Options{App: w.spec.ID, Dir: w.dir, Grace: 5 * time.Second, Log: w.opt.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.opt.Provider = hiding{p}
+	w.begin()
+	id := containers(w.until("a worker", running(1)), "worker")[0].Id
+	for _, err := range w.client.Logs(t.Context(), &ampb.LogsRequest{Container: id, File: "stdout"}) {
+		e, ok := errors.AsType[*amclient.Error](err)
+		if !ok || e.Elsewhere() != "nm1:8042" || e.Unreachable() || e.NotFound() || !strings.Contains(e.Error(), "it wants a ticket") {
+			t.Errorf("%v", err)
+		}
 	}
 }

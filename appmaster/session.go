@@ -204,11 +204,24 @@ func (s session) Logs(req *ampb.LogsRequest, stream grpc.ServerStreamingServer[a
 		case errors.Is(err, provider.ErrNoLog):
 			return status.Errorf(codes.NotFound, "container %s has no log %s here", req.Container, file)
 		case err != nil && !errors.Is(err, io.EOF):
-			return status.Error(codes.Unavailable, err.Error())
+			return noLog(err)
 		default:
 			return nil
 		}
 	}
+}
+
+// noLog is why a log cannot be read. Where somebody else may, it says where.
+func noLog(err error) error {
+	elsewhere, ok := errors.AsType[*provider.LogElsewhereError](err)
+	if !ok {
+		return status.Error(codes.Unavailable, err.Error())
+	}
+	st := status.New(codes.FailedPrecondition, err.Error())
+	if told, err := st.WithDetails(&ampb.LogElsewhere{Server: elsewhere.Server}); err == nil {
+		st = told
+	}
+	return st.Err()
 }
 
 func (l *loop) readLog(ctx context.Context, container, file string, offset int64, buf []byte) (int, int64, error) {

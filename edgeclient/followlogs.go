@@ -265,7 +265,7 @@ func (f *logFollower) read(ctx context.Context, s *logSource, final bool, limit 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r := logRead{s: s, final: final}
-	for chunk, err := range f.s.am.ReadLog(ctx, &ampb.LogsRequest{Container: s.id, File: s.name, Offset: s.offset}) {
+	for chunk, err := range f.s.readLog(ctx, &ampb.LogsRequest{Container: s.id, File: s.name, Offset: s.offset}, f.s.am.ReadLog) {
 		if err != nil {
 			r.err = err
 			return r
@@ -284,7 +284,8 @@ func (f *logFollower) took(r logRead) error {
 	s := r.s
 	s.busy = false
 	var e *amclient.Error
-	missing := errors.As(r.err, &e) && e.NotFound()
+	errors.As(r.err, &e)
+	missing := CodeOf(sessionFault("", r.err)) == NotFound
 	switch {
 	case r.lost != nil:
 		return r.lost

@@ -11,7 +11,7 @@ import (
 
 // chunks asks the application master for one log file, from its beginning.
 func (s *Session) chunks(ctx context.Context, container, file string) iter.Seq2[*ampb.LogChunk, error] {
-	return s.am.Logs(ctx, &ampb.LogsRequest{Container: container, File: file})
+	return s.readLog(ctx, &ampb.LogsRequest{Container: container, File: file}, s.am.Logs)
 }
 
 // logReader reads a stream of chunks.

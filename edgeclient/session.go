@@ -18,6 +18,7 @@ import (
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
+	"github.com/yarnd/yarnd/hadooprpc/nodelog"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -30,6 +31,7 @@ type Session struct {
 	address  string                                // host:port of the scheduler there
 	renewal  func()                                // ends the renewal of Identity; nil where none is needed
 	report   func(context.Context) (Report, error) // what the cluster says of it now; nil where nobody does
+	nodes    func() *nodelog.Reader                // of logs that the application master is not shown; nil where there is none
 }
 
 // ByHand reports whether the cluster was started by hand, and so has no application
@@ -80,6 +82,9 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 		return nil, sessionFault("cannot connect to "+r.ID, err)
 	}
 	s := &Session{App: r, Identity: id, am: am, report: func(ctx context.Context) (Report, error) { return c.cluster.Report(ctx, r.ID) }}
+	if n, ok := c.cluster.(nodeReader); ok {
+		s.nodes = n.nodeLogs
+	}
 	if claimed {
 		s.renewal = c.keepClaimed(ctx, id, r)
 	}

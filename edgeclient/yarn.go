@@ -13,6 +13,7 @@ import (
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
 	"github.com/yarnd/yarnd/hadooprpc/login"
+	"github.com/yarnd/yarnd/hadooprpc/nodelog"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
@@ -31,8 +32,9 @@ type yarnCluster struct {
 
 	clocked bool // the ResourceManager's clock has been compared with ours
 
-	mu sync.Mutex // guards fs, opened when first needed, and clocked
-	fs hdfs.FS
+	mu   sync.Mutex // guards fs and logs, opened when first needed, and clocked
+	fs   hdfs.FS
+	logs *nodelog.Reader
 }
 
 // Properties reads "key=value" words, as -D has them.
@@ -88,6 +90,10 @@ func (y *yarnCluster) Close() error {
 	if y.fs != nil {
 		err = errors.Join(err, y.fs.Close())
 		y.fs = nil
+	}
+	if y.logs != nil {
+		y.logs.Close()
+		y.logs = nil
 	}
 	if y.who != nil {
 		err = errors.Join(err, y.who.Close())

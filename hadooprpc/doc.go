@@ -7,6 +7,7 @@
 //	yarn       typed clients for ResourceManager, scheduler and NodeManagers
 //	hdfs       files, in HDFS and on the local disk, behind one interface
 //	logagg     aggregated container logs
+//	nodelog    logs of containers that run, from their NodeManagers
 //	ipc        Hadoop RPC: multiplexed connections, deadlines, retries, failover
 //	sasl       authentication of those connections
 //	wire       the bytes on them

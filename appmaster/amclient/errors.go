@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -19,6 +20,8 @@ type Error struct {
 	Text string // the application master's words, or the network's
 	code codes.Code
 	err  error
+
+	elsewhere string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("cannot %s: %s", e.Op, e.Text) }
@@ -40,6 +43,9 @@ func (e *Error) Refused() bool {
 	return e.code == codes.PermissionDenied || e.code == codes.Unauthenticated || e.code == codes.FailedPrecondition
 }
 
+// Elsewhere is the web server, host:port, that shows a log to persons alone; "" where that is not why it could not be read.
+func (e *Error) Elsewhere() string { return e.elsewhere }
+
 // Invalid tells that the request makes no sense.
 func (e *Error) Invalid() bool { return e.code == codes.InvalidArgument }
 
@@ -50,6 +56,11 @@ func (c *Client) wrap(ctx context.Context, op string, err error) error {
 	}
 	st, _ := status.FromError(err)
 	e := &Error{Op: op, Text: st.Message(), code: st.Code()}
+	for _, d := range st.Details() {
+		if at, ok := d.(*ampb.LogElsewhere); ok {
+			e.elsewhere = at.GetServer()
+		}
+	}
 	if ctx.Err() != nil {
 		e.err = ctx.Err()
 	}

@@ -2354,6 +2354,51 @@ func (x *LogChunk) GetOffset() int64 {
 	return 0
 }
 
+// LogElsewhere is a detail of the error of Logs: the log is shown to persons alone.
+type LogElsewhere struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"` // host:port of a NodeManager's web server
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogElsewhere) Reset() {
+	*x = LogElsewhere{}
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogElsewhere) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogElsewhere) ProtoMessage() {}
+
+func (x *LogElsewhere) ProtoReflect() protoreflect.Message {
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogElsewhere.ProtoReflect.Descriptor instead.
+func (*LogElsewhere) Descriptor() ([]byte, []int) {
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *LogElsewhere) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
 type FromScheduler struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -2369,7 +2414,7 @@ type FromScheduler struct {
 
 func (x *FromScheduler) Reset() {
 	*x = FromScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2426,7 @@ func (x *FromScheduler) String() string {
 func (*FromScheduler) ProtoMessage() {}
 
 func (x *FromScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[32]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2439,7 @@ func (x *FromScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromScheduler.ProtoReflect.Descriptor instead.
 func (*FromScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{32}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FromScheduler) GetMessage() isFromScheduler_Message {
@@ -2481,7 +2526,7 @@ type Announce struct {
 
 func (x *Announce) Reset() {
 	*x = Announce{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2493,7 +2538,7 @@ func (x *Announce) String() string {
 func (*Announce) ProtoMessage() {}
 
 func (x *Announce) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[33]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2506,7 +2551,7 @@ func (x *Announce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announce.ProtoReflect.Descriptor instead.
 func (*Announce) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{33}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Announce) GetAddress() string {
@@ -2541,7 +2586,7 @@ type Want struct {
 
 func (x *Want) Reset() {
 	*x = Want{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2598,7 @@ func (x *Want) String() string {
 func (*Want) ProtoMessage() {}
 
 func (x *Want) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[34]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2611,7 @@ func (x *Want) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Want.ProtoReflect.Descriptor instead.
 func (*Want) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{34}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Want) GetPool() string {
@@ -2600,7 +2645,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2657,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[35]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2670,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{35}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Release) GetContainers() []string {
@@ -2658,7 +2703,7 @@ type ToScheduler struct {
 
 func (x *ToScheduler) Reset() {
 	*x = ToScheduler{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2715,7 @@ func (x *ToScheduler) String() string {
 func (*ToScheduler) ProtoMessage() {}
 
 func (x *ToScheduler) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[36]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2728,7 @@ func (x *ToScheduler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToScheduler.ProtoReflect.Descriptor instead.
 func (*ToScheduler) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{36}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ToScheduler) GetMessage() isToScheduler_Message {
@@ -2784,7 +2829,7 @@ type Pools struct {
 
 func (x *Pools) Reset() {
 	*x = Pools{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +2841,7 @@ func (x *Pools) String() string {
 func (*Pools) ProtoMessage() {}
 
 func (x *Pools) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[37]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +2854,7 @@ func (x *Pools) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pools.ProtoReflect.Descriptor instead.
 func (*Pools) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{37}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Pools) GetPool() []*PoolState {
@@ -2845,7 +2890,7 @@ type PoolState struct {
 
 func (x *PoolState) Reset() {
 	*x = PoolState{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2857,7 +2902,7 @@ func (x *PoolState) String() string {
 func (*PoolState) ProtoMessage() {}
 
 func (x *PoolState) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[38]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2870,7 +2915,7 @@ func (x *PoolState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolState.ProtoReflect.Descriptor instead.
 func (*PoolState) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{38}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PoolState) GetPool() string {
@@ -2964,7 +3009,7 @@ type ContainerExited struct {
 
 func (x *ContainerExited) Reset() {
 	*x = ContainerExited{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +3021,7 @@ func (x *ContainerExited) String() string {
 func (*ContainerExited) ProtoMessage() {}
 
 func (x *ContainerExited) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[39]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +3034,7 @@ func (x *ContainerExited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerExited.ProtoReflect.Descriptor instead.
 func (*ContainerExited) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{39}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ContainerExited) GetContainer() string {
@@ -3047,7 +3092,7 @@ type Shrink struct {
 
 func (x *Shrink) Reset() {
 	*x = Shrink{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3104,7 @@ func (x *Shrink) String() string {
 func (*Shrink) ProtoMessage() {}
 
 func (x *Shrink) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[40]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3117,7 @@ func (x *Shrink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shrink.ProtoReflect.Descriptor instead.
 func (*Shrink) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{40}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Shrink) GetPool() string {
@@ -3098,7 +3143,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3155,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[41]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3168,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{41}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Stopping) GetWhy() string {
@@ -3145,7 +3190,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3202,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[42]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3215,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{42}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Drain) GetContainers() []string {
@@ -3195,7 +3240,7 @@ type SchedulerRequest struct {
 
 func (x *SchedulerRequest) Reset() {
 	*x = SchedulerRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3207,7 +3252,7 @@ func (x *SchedulerRequest) String() string {
 func (*SchedulerRequest) ProtoMessage() {}
 
 func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[43]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3220,7 +3265,7 @@ func (x *SchedulerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerRequest.ProtoReflect.Descriptor instead.
 func (*SchedulerRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{43}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{44}
 }
 
 type RenewRequest struct {
@@ -3232,7 +3277,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3289,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[44]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3302,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{44}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -3276,7 +3321,7 @@ type RenewReply struct {
 
 func (x *RenewReply) Reset() {
 	*x = RenewReply{}
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3288,7 +3333,7 @@ func (x *RenewReply) String() string {
 func (*RenewReply) ProtoMessage() {}
 
 func (x *RenewReply) ProtoReflect() protoreflect.Message {
-	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[45]
+	mi := &file_yarnd_appmaster_appmaster_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3301,7 +3346,7 @@ func (x *RenewReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewReply.ProtoReflect.Descriptor instead.
 func (*RenewReply) Descriptor() ([]byte, []int) {
-	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{45}
+	return file_yarnd_appmaster_appmaster_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RenewReply) GetCertificate() []byte {
@@ -3497,7 +3542,9 @@ const file_yarnd_appmaster_appmaster_proto_rawDesc = "" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\"6\n" +
 	"\bLogChunk\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\"\xe9\x01\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\"&\n" +
+	"\fLogElsewhere\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\"\xe9\x01\n" +
 	"\rFromScheduler\x127\n" +
 	"\bannounce\x18\x01 \x01(\v2\x19.yarnd.appmaster.AnnounceH\x00R\bannounce\x12+\n" +
 	"\x04want\x18\x02 \x01(\v2\x15.yarnd.appmaster.WantH\x00R\x04want\x124\n" +
@@ -3609,7 +3656,7 @@ func file_yarnd_appmaster_appmaster_proto_rawDescGZIP() []byte {
 }
 
 var file_yarnd_appmaster_appmaster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_yarnd_appmaster_appmaster_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(State)(0),                    // 0: yarnd.appmaster.State
 	(*InfoRequest)(nil),           // 1: yarnd.appmaster.InfoRequest
@@ -3644,70 +3691,71 @@ var file_yarnd_appmaster_appmaster_proto_goTypes = []any{
 	(*Event)(nil),                 // 30: yarnd.appmaster.Event
 	(*LogsRequest)(nil),           // 31: yarnd.appmaster.LogsRequest
 	(*LogChunk)(nil),              // 32: yarnd.appmaster.LogChunk
-	(*FromScheduler)(nil),         // 33: yarnd.appmaster.FromScheduler
-	(*Announce)(nil),              // 34: yarnd.appmaster.Announce
-	(*Want)(nil),                  // 35: yarnd.appmaster.Want
-	(*Release)(nil),               // 36: yarnd.appmaster.Release
-	(*ToScheduler)(nil),           // 37: yarnd.appmaster.ToScheduler
-	(*Pools)(nil),                 // 38: yarnd.appmaster.Pools
-	(*PoolState)(nil),             // 39: yarnd.appmaster.PoolState
-	(*ContainerExited)(nil),       // 40: yarnd.appmaster.ContainerExited
-	(*Shrink)(nil),                // 41: yarnd.appmaster.Shrink
-	(*Stopping)(nil),              // 42: yarnd.appmaster.Stopping
-	(*Drain)(nil),                 // 43: yarnd.appmaster.Drain
-	(*SchedulerRequest)(nil),      // 44: yarnd.appmaster.SchedulerRequest
-	(*RenewRequest)(nil),          // 45: yarnd.appmaster.RenewRequest
-	(*RenewReply)(nil),            // 46: yarnd.appmaster.RenewReply
-	nil,                           // 47: yarnd.appmaster.PoolState.NamedEntry
-	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
+	(*LogElsewhere)(nil),          // 33: yarnd.appmaster.LogElsewhere
+	(*FromScheduler)(nil),         // 34: yarnd.appmaster.FromScheduler
+	(*Announce)(nil),              // 35: yarnd.appmaster.Announce
+	(*Want)(nil),                  // 36: yarnd.appmaster.Want
+	(*Release)(nil),               // 37: yarnd.appmaster.Release
+	(*ToScheduler)(nil),           // 38: yarnd.appmaster.ToScheduler
+	(*Pools)(nil),                 // 39: yarnd.appmaster.Pools
+	(*PoolState)(nil),             // 40: yarnd.appmaster.PoolState
+	(*ContainerExited)(nil),       // 41: yarnd.appmaster.ContainerExited
+	(*Shrink)(nil),                // 42: yarnd.appmaster.Shrink
+	(*Stopping)(nil),              // 43: yarnd.appmaster.Stopping
+	(*Drain)(nil),                 // 44: yarnd.appmaster.Drain
+	(*SchedulerRequest)(nil),      // 45: yarnd.appmaster.SchedulerRequest
+	(*RenewRequest)(nil),          // 46: yarnd.appmaster.RenewRequest
+	(*RenewReply)(nil),            // 47: yarnd.appmaster.RenewReply
+	nil,                           // 48: yarnd.appmaster.PoolState.NamedEntry
+	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
 }
 var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	0,  // 0: yarnd.appmaster.Info.state:type_name -> yarnd.appmaster.State
-	48, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
+	49, // 1: yarnd.appmaster.Info.started:type_name -> google.protobuf.Timestamp
 	10, // 2: yarnd.appmaster.Info.pools:type_name -> yarnd.appmaster.Pool
 	12, // 3: yarnd.appmaster.Info.containers:type_name -> yarnd.appmaster.Container
 	14, // 4: yarnd.appmaster.Info.scheduler:type_name -> yarnd.appmaster.Endpoint
 	15, // 5: yarnd.appmaster.Info.report:type_name -> yarnd.appmaster.Report
 	13, // 6: yarnd.appmaster.Info.exits:type_name -> yarnd.appmaster.Exit
-	49, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
+	50, // 7: yarnd.appmaster.Info.idle_timeout:type_name -> google.protobuf.Duration
 	9,  // 8: yarnd.appmaster.Info.avoided:type_name -> yarnd.appmaster.AvoidedNode
 	4,  // 9: yarnd.appmaster.Info.delegation:type_name -> yarnd.appmaster.Delegation
-	48, // 10: yarnd.appmaster.Delegation.until:type_name -> google.protobuf.Timestamp
-	48, // 11: yarnd.appmaster.Delegation.since:type_name -> google.protobuf.Timestamp
-	48, // 12: yarnd.appmaster.DelegateRequest.until:type_name -> google.protobuf.Timestamp
-	48, // 13: yarnd.appmaster.DelegateReply.until:type_name -> google.protobuf.Timestamp
-	49, // 14: yarnd.appmaster.TokensReply.ask_again:type_name -> google.protobuf.Duration
-	48, // 15: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
-	49, // 16: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
+	49, // 10: yarnd.appmaster.Delegation.until:type_name -> google.protobuf.Timestamp
+	49, // 11: yarnd.appmaster.Delegation.since:type_name -> google.protobuf.Timestamp
+	49, // 12: yarnd.appmaster.DelegateRequest.until:type_name -> google.protobuf.Timestamp
+	49, // 13: yarnd.appmaster.DelegateReply.until:type_name -> google.protobuf.Timestamp
+	50, // 14: yarnd.appmaster.TokensReply.ask_again:type_name -> google.protobuf.Duration
+	49, // 15: yarnd.appmaster.AvoidedNode.until:type_name -> google.protobuf.Timestamp
+	50, // 16: yarnd.appmaster.Pool.held:type_name -> google.protobuf.Duration
 	11, // 17: yarnd.appmaster.Pool.adapt:type_name -> yarnd.appmaster.Limits
-	49, // 18: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
-	48, // 19: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
-	48, // 20: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
+	50, // 18: yarnd.appmaster.Limits.idle:type_name -> google.protobuf.Duration
+	49, // 19: yarnd.appmaster.Container.since:type_name -> google.protobuf.Timestamp
+	49, // 20: yarnd.appmaster.Exit.when:type_name -> google.protobuf.Timestamp
 	16, // 21: yarnd.appmaster.Report.jobs:type_name -> yarnd.appmaster.Job
-	48, // 22: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
+	49, // 22: yarnd.appmaster.Report.when:type_name -> google.protobuf.Timestamp
 	17, // 23: yarnd.appmaster.Report.rows:type_name -> yarnd.appmaster.WorkerRow
-	48, // 24: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
-	49, // 25: yarnd.appmaster.Job.kept:type_name -> google.protobuf.Duration
-	48, // 26: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
+	49, // 24: yarnd.appmaster.Job.started:type_name -> google.protobuf.Timestamp
+	50, // 25: yarnd.appmaster.Job.kept:type_name -> google.protobuf.Duration
+	49, // 26: yarnd.appmaster.WorkerRow.seen:type_name -> google.protobuf.Timestamp
 	11, // 27: yarnd.appmaster.AdaptRequest.limits:type_name -> yarnd.appmaster.Limits
 	11, // 28: yarnd.appmaster.AdaptReply.before:type_name -> yarnd.appmaster.Limits
 	19, // 29: yarnd.appmaster.RetireReply.pools:type_name -> yarnd.appmaster.ScaleReply
 	30, // 30: yarnd.appmaster.EventsReply.events:type_name -> yarnd.appmaster.Event
-	48, // 31: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
-	34, // 32: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
-	35, // 33: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
-	36, // 34: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
+	49, // 31: yarnd.appmaster.Event.when:type_name -> google.protobuf.Timestamp
+	35, // 32: yarnd.appmaster.FromScheduler.announce:type_name -> yarnd.appmaster.Announce
+	36, // 33: yarnd.appmaster.FromScheduler.want:type_name -> yarnd.appmaster.Want
+	37, // 34: yarnd.appmaster.FromScheduler.release:type_name -> yarnd.appmaster.Release
 	15, // 35: yarnd.appmaster.FromScheduler.report:type_name -> yarnd.appmaster.Report
-	38, // 36: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
-	40, // 37: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
-	41, // 38: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
-	42, // 39: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
-	43, // 40: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
-	38, // 41: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
-	39, // 42: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
+	39, // 36: yarnd.appmaster.Announce.pools:type_name -> yarnd.appmaster.Pools
+	41, // 37: yarnd.appmaster.ToScheduler.exited:type_name -> yarnd.appmaster.ContainerExited
+	42, // 38: yarnd.appmaster.ToScheduler.shrink:type_name -> yarnd.appmaster.Shrink
+	43, // 39: yarnd.appmaster.ToScheduler.stopping:type_name -> yarnd.appmaster.Stopping
+	44, // 40: yarnd.appmaster.ToScheduler.drain:type_name -> yarnd.appmaster.Drain
+	39, // 41: yarnd.appmaster.ToScheduler.pools:type_name -> yarnd.appmaster.Pools
+	40, // 42: yarnd.appmaster.Pools.pool:type_name -> yarnd.appmaster.PoolState
 	11, // 43: yarnd.appmaster.PoolState.adapt:type_name -> yarnd.appmaster.Limits
-	47, // 44: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
+	48, // 44: yarnd.appmaster.PoolState.named:type_name -> yarnd.appmaster.PoolState.NamedEntry
 	1,  // 45: yarnd.appmaster.Session.Info:input_type -> yarnd.appmaster.InfoRequest
 	2,  // 46: yarnd.appmaster.Session.Watch:input_type -> yarnd.appmaster.WatchRequest
 	18, // 47: yarnd.appmaster.Session.Scale:input_type -> yarnd.appmaster.ScaleRequest
@@ -3719,9 +3767,9 @@ var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	31, // 53: yarnd.appmaster.Session.Logs:input_type -> yarnd.appmaster.LogsRequest
 	5,  // 54: yarnd.appmaster.Session.Delegate:input_type -> yarnd.appmaster.DelegateRequest
 	7,  // 55: yarnd.appmaster.Session.Tokens:input_type -> yarnd.appmaster.TokensRequest
-	33, // 56: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
-	44, // 57: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
-	45, // 58: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
+	34, // 56: yarnd.appmaster.Control.Attach:input_type -> yarnd.appmaster.FromScheduler
+	45, // 57: yarnd.appmaster.Members.Scheduler:input_type -> yarnd.appmaster.SchedulerRequest
+	46, // 58: yarnd.appmaster.Members.Renew:input_type -> yarnd.appmaster.RenewRequest
 	7,  // 59: yarnd.appmaster.Members.Tokens:input_type -> yarnd.appmaster.TokensRequest
 	3,  // 60: yarnd.appmaster.Session.Info:output_type -> yarnd.appmaster.Info
 	3,  // 61: yarnd.appmaster.Session.Watch:output_type -> yarnd.appmaster.Info
@@ -3734,9 +3782,9 @@ var file_yarnd_appmaster_appmaster_proto_depIdxs = []int32{
 	32, // 68: yarnd.appmaster.Session.Logs:output_type -> yarnd.appmaster.LogChunk
 	6,  // 69: yarnd.appmaster.Session.Delegate:output_type -> yarnd.appmaster.DelegateReply
 	8,  // 70: yarnd.appmaster.Session.Tokens:output_type -> yarnd.appmaster.TokensReply
-	37, // 71: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
+	38, // 71: yarnd.appmaster.Control.Attach:output_type -> yarnd.appmaster.ToScheduler
 	14, // 72: yarnd.appmaster.Members.Scheduler:output_type -> yarnd.appmaster.Endpoint
-	46, // 73: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
+	47, // 73: yarnd.appmaster.Members.Renew:output_type -> yarnd.appmaster.RenewReply
 	8,  // 74: yarnd.appmaster.Members.Tokens:output_type -> yarnd.appmaster.TokensReply
 	60, // [60:75] is the sub-list for method output_type
 	45, // [45:60] is the sub-list for method input_type
@@ -3754,27 +3802,27 @@ func file_yarnd_appmaster_appmaster_proto_init() {
 		(*ScaleRequest_Count)(nil),
 		(*ScaleRequest_Delta)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[32].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[33].OneofWrappers = []any{
 		(*FromScheduler_Announce)(nil),
 		(*FromScheduler_Want)(nil),
 		(*FromScheduler_Release)(nil),
 		(*FromScheduler_Report)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[36].OneofWrappers = []any{
+	file_yarnd_appmaster_appmaster_proto_msgTypes[37].OneofWrappers = []any{
 		(*ToScheduler_Exited)(nil),
 		(*ToScheduler_Shrink)(nil),
 		(*ToScheduler_Stopping)(nil),
 		(*ToScheduler_Drain)(nil),
 		(*ToScheduler_Pools)(nil),
 	}
-	file_yarnd_appmaster_appmaster_proto_msgTypes[38].OneofWrappers = []any{}
+	file_yarnd_appmaster_appmaster_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yarnd_appmaster_appmaster_proto_rawDesc), len(file_yarnd_appmaster_appmaster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   47,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

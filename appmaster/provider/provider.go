@@ -100,7 +100,7 @@ type Provider interface {
 	// started, running or ended, from a byte offset on. A negative offset counts
 	// from the end. It returns how much it read and where that begins, and io.EOF
 	// with 0 when there is nothing more at present. ErrNoLog tells that there is
-	// no such container or file.
+	// no such container or file, *LogElsewhereError that somebody else may read it.
 	ReadLog(ctx context.Context, id, file string, offset int64, p []byte) (n int, at int64, err error)
 
 	// Unregister tells the cluster how the application ended. It repeats itself
@@ -177,6 +177,18 @@ type Final struct {
 
 // ErrNoLog tells that there is no such container or no such log file.
 var ErrNoLog = errors.New("no such log")
+
+// LogElsewhereError tells that a log is there, and is shown to persons alone: by a web server that wants proof of who they are,
+// or whose certificate they may know.
+type LogElsewhereError struct {
+	Server string // host:port
+	Err    error  // what it says to us
+}
+
+func (e *LogElsewhereError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the server says.
+func (e *LogElsewhereError) Unwrap() error { return e.Err }
 
 // TailLog returns the last bytes of a log file, at most max.
 func TailLog(ctx context.Context, p Provider, id, file string, max int) ([]byte, error) {

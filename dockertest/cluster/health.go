@@ -54,11 +54,14 @@ func (c *Cluster) answers(ctx context.Context, h layout.Host, d layout.Daemon) e
 		return nil
 	}
 	var any struct{}
-	if err := c.GetJSON(ctx, c.Web(h.Name, d)+"/jmx?qry=java.lang:type=Runtime", &any); err != nil {
+	if err := c.GetJSON(ctx, c.Web(h.Name, d)+runtimeBean, &any); err != nil {
 		return fmt.Errorf("%s on %s: %w", d.Name, h.Name, err)
 	}
 	return nil
 }
+
+// runtimeBean is what each daemon shows to everybody, also where its pages want proof of who looks.
+const runtimeBean = "/jmx?qry=java.lang:type=Runtime"
 
 // AwaitHealth waits until Health returns nil. If that takes longer than timeout, the error says what was amiss in the
 // end and shows the end of the logs of daemons that do not run.
@@ -171,16 +174,17 @@ func (c *Cluster) rmNodes(ctx context.Context, web string) ([]rmNode, error) {
 // process.
 func (c *Cluster) registered(ctx context.Context, h layout.Host, list []rmNode) error {
 	var answer struct {
-		NodeInfo struct {
-			NMStartupTime int64 `json:"nmStartupTime"`
-		} `json:"nodeInfo"`
+		Beans []struct{ StartTime int64 } // of the JVM; in ms since 1970
 	}
-	if err := c.GetJSON(ctx, c.Web(h.Name, layout.NodeManager)+"/ws/v1/node/info", &answer); err != nil {
+	if err := c.GetJSON(ctx, c.Web(h.Name, layout.NodeManager)+runtimeBean, &answer); err != nil {
 		return err
+	}
+	if len(answer.Beans) != 1 {
+		return fmt.Errorf("the NodeManager on %s does not say since when it runs", h.Name)
 	}
 	for _, n := range list {
 		if n.NodeHostName == c.spec.Composition.HostName(h) && n.State == "RUNNING" &&
-			n.LastHealthUpdate >= answer.NodeInfo.NMStartupTime {
+			n.LastHealthUpdate >= answer.Beans[0].StartTime {
 			return nil
 		}
 	}

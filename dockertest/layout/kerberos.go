@@ -29,6 +29,8 @@ type Kerberos struct {
 	// AES has what is encrypted on its way to and from DataNodes encrypted by AES (dfs.encrypt.data.transfer.cipher.suites),
 	// and not by what DIGEST-MD5 has.
 	AES bool
+	// ClosedWeb has NodeManagers' web servers show nothing, logs included, to anybody without a ticket.
+	ClosedWeb bool
 	// Enctypes are those of keys, tickets and sessions, the best first.
 	Enctypes []string
 	// TicketLife is how long a ticket is good for, and RenewLife for how long it can be renewed, in whole seconds. They
@@ -40,7 +42,7 @@ type Kerberos struct {
 // renewed for a week.
 func Realm(protection string) *Kerberos {
 	return &Kerberos{
-		Realm: "EXAMPLE.TEST", Protection: protection, EncryptData: protection == "privacy",
+		Realm: "EXAMPLE.TEST", Protection: protection, EncryptData: protection == "privacy", ClosedWeb: protection == "privacy",
 		Enctypes:   []string{"aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96"},
 		TicketLife: 24 * time.Hour, RenewLife: 7 * 24 * time.Hour,
 	}
@@ -243,11 +245,12 @@ func securityConf(c Composition, h Host) Conf {
 	}
 	if slices.ContainsFunc(h.Daemons, func(d Daemon) bool { return d.Name == NameNode.Name }) {
 		// WebHDFS cannot be switched off, and without this it believes any user.name. Only what health is seen by stays open.
-		const web = "hadoop.http.authentication."
-		core[web+"type"] = "kerberos"
-		core[web+"kerberos.principal"] = "HTTP/" + c.HostName(h) + "@" + k.Realm
-		core[web+"kerberos.keytab"] = NameNode.Keytab()
-		core[web+"kerberos.endpoint.whitelist"] = "/jmx"
+		maps.Copy(core, k.closedWeb(c.HostName(h), NameNode))
+	}
+	if k.ClosedWeb && slices.ContainsFunc(h.Daemons, func(d Daemon) bool { return d.Name == NodeManager.Name }) {
+		// In the file of YARN alone, for a DataNode on the same host has keys of its own.
+		maps.Copy(yarn, k.closedWeb(c.HostName(h), NodeManager))
+		yarn["hadoop.http.filter.initializers"] = "org.apache.hadoop.security.AuthenticationFilterInitializer"
 	}
 	return Conf{
 		CoreSite: core,
@@ -262,6 +265,17 @@ func securityConf(c Composition, h Host) Conf {
 			"yarn.scheduler.capacity.root.acl_submit_applications": "*",
 			"yarn.scheduler.capacity.root.acl_administer_queue":    ResourceManager.User, // by default everybody
 		},
+	}
+}
+
+// closedWeb has the web server of d want proof of who asks, but for what health is seen by.
+func (k *Kerberos) closedWeb(host string, d Daemon) Properties {
+	const web = "hadoop.http.authentication."
+	return Properties{
+		web + "type":                        "kerberos",
+		web + "kerberos.principal":          "HTTP/" + host + "@" + k.Realm,
+		web + "kerberos.keytab":             d.Keytab(),
+		web + "kerberos.endpoint.whitelist": "/jmx",
 	}
 }
 

@@ -242,3 +242,30 @@ func TestTwoNameNodesHaveFullNames(t *testing.T) {
 		t.Errorf("without Kerberos it is %q", got)
 	}
 }
+
+// NodeManagers of clusters with privacy show nothing to anybody without a ticket; who looks after the cluster sees their health, and
+// others' pages stay as they are.
+func TestNodeManagersAskWhoReads(t *testing.T) {
+	for _, x := range []struct {
+		c      Composition
+		closed bool
+	}{{Secure(), true}, {SecureHANameNodes(), true}, {SecureAuth(), false}, {SecureIntegrity(), false}, {Simple(), false}} {
+		for _, h := range x.c.Hosts {
+			yarn := site(t, x.c.HostFiles(h)[YarnSite])
+			node := slices.ContainsFunc(h.Daemons, func(d Daemon) bool { return d.Name == NodeManager.Name })
+			want := map[string]string{}
+			if x.closed && node {
+				want = map[string]string{"type": "kerberos", "kerberos.principal": "HTTP/" + x.c.HostName(h) + "@EXAMPLE.TEST",
+					"kerberos.keytab": NodeManager.Keytab(), "kerberos.endpoint.whitelist": "/jmx"}
+			}
+			for _, name := range []string{"type", "kerberos.principal", "kerberos.keytab", "kerberos.endpoint.whitelist"} {
+				if got := yarn["hadoop.http.authentication."+name]; got != want[name] {
+					t.Errorf("%s, %s: %s is %q, want %q", x.c.Name, h.Name, name, got, want[name])
+				}
+			}
+			if (yarn["hadoop.http.filter.initializers"] != "") != (x.closed && node) {
+				t.Errorf("%s, %s: %s", x.c.Name, h.Name, yarn["hadoop.http.filter.initializers"])
+			}
+		}
+	}
+}

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -228,31 +227,16 @@ func (c *Client) askOne(ctx context.Context, left int, server string, op operati
 	return nil
 }
 
-// prove has a request say who we are, by a ticket for HTTP on the host as the URL has it. Source: KerberosAuthenticator,
-// KerberosUtil.getServicePrincipal. forget is for an answer that may be because of the ticket: the next is a new one.
+// prove has a request say who we are.
 func (c *Client) prove(ctx context.Context, server string, req *http.Request) (proof *spnego.Client, forget func(), e *Error) {
-	service := "HTTP/" + strings.ToLower(req.URL.Hostname())
 	if c.tickets == nil {
 		return nil, nil, &Error{NoTicket, server, "there is no ticket", "run: kinit; or give --principal and --keytab", nil}
 	}
-	cred, err := c.tickets.ServiceTicket(ctx, service)
+	proof, forget, err := spnego.Prove(ctx, req, c.tickets)
 	if err != nil {
-		return nil, nil, &Error{NoTicket, server, "there is no ticket for " + service, "", err}
+		return nil, nil, &Error{NoTicket, server, "there is no ticket for " + spnego.Service(req), "", err}
 	}
-	forget = func() {
-		if f, ok := c.tickets.(sasl.Forgetter); ok {
-			f.Forget(service, cred)
-		}
-	}
-	proof, err = spnego.NewClient(cred, time.Now())
-	if err == nil {
-		var h string
-		if h, err = proof.Authorization(); err == nil {
-			req.Header.Set(spnego.RequestHeader, h)
-			return proof, forget, nil
-		}
-	}
-	return nil, nil, &Error{NoTicket, server, "the ticket for " + service + " is of no use", "", err}
+	return proof, forget, nil
 }
 
 // exception is the message in the answer of a server that fails; "" where there is none. Source: HttpExceptionUtils.

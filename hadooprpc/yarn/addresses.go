@@ -46,8 +46,7 @@ const rmPrefix = "yarn.resourcemanager."
 func AddressesFromConf(c Config) (Addresses, error) {
 	var a Addresses
 	a.ClusterID, _ = c.Get(rmPrefix + "cluster-id")
-	policy, _ := c.Get("yarn.http.policy")
-	a.HTTPS = strings.EqualFold(policy, "HTTPS_ONLY")
+	a.HTTPS = HTTPS(c)
 	ha, _ := c.Get(rmPrefix + "ha.enabled")
 	a.HA = strings.EqualFold(strings.TrimSpace(ha), "true")
 
@@ -115,4 +114,10 @@ func rmAddress(c Config, key, suffix, port string) (string, error) {
 		return "", ErrNoResourceManager
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// HTTPS tells that YARN's web servers speak that, and nothing else. Source: YarnConfiguration.useHttps.
+func HTTPS(c Config) bool {
+	policy, _ := c.Get("yarn.http.policy")
+	return strings.EqualFold(policy, "HTTPS_ONLY")
 }

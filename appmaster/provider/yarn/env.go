@@ -51,7 +51,7 @@ func FromEnv(c Config) (Options, Self, error) {
 		return Options{}, Self{}, err
 	}
 	auth, _ := c.Get("hadoop.security.authentication")
-	o := Options{Attempt: s.Container.Attempt, Expiry: expiry, Scheduler: addrs.Scheduler, Client: addrs.Client, Credentials: creds, User: s.User, Secure: auth != "" && auth != "simple"}
+	o := Options{Attempt: s.Container.Attempt, Expiry: expiry, Scheduler: addrs.Scheduler, Client: addrs.Client, Credentials: creds, User: s.User, Secure: auth != "" && auth != "simple", HTTPS: addrs.HTTPS}
 	return o, s, nil
 }
 

@@ -14,7 +14,9 @@ import (
 	"github.com/yarnd/yarnd/appmaster/reconcile"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/ipc"
+	"github.com/yarnd/yarnd/hadooprpc/nodelog"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
+	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/token"
 	hadoop "github.com/yarnd/yarnd/hadooprpc/yarn"
 )
@@ -36,6 +38,10 @@ type Options struct {
 	// unless Secure.
 	User   string
 	Secure bool
+	// HTTPS is how NodeManagers' web servers are reached, and Tickets are the owner's, for those that show logs to nobody
+	// without; nil: there are none.
+	HTTPS   bool
+	Tickets sasl.TicketSource
 	// Env is added to each container's environment. Keys and values are used as
 	// they are, within double quotes of a shell: see spec.Pool.Env for what a
 	// person wrote.
@@ -58,6 +64,7 @@ type Provider struct {
 	opt    Options
 	log    *slog.Logger
 	queue  *provider.Queue
+	logs   *nodelog.Reader
 	am     *hadoop.AMClient
 	nm     *hadoop.NMClient
 	client *hadoop.Client  // lists nodes; nil without addresses
@@ -168,7 +175,7 @@ func New(o Options) (*Provider, error) {
 	toRM.Token = &amrm
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Provider{
-		opt: o, log: o.Log, queue: provider.NewQueue(),
+		opt: o, log: o.Log, queue: provider.NewQueue(), logs: newReader(o),
 		am: hadoop.NewAMClient(hadoop.Options{Addresses: o.Scheduler, IPC: toRM}), nm: hadoop.NewNMClient(o.IPC),
 		ctx: ctx, cancel: cancel, slots: make(chan struct{}, o.Parallel), wake: make(chan struct{}, 1),
 		done: make(chan struct{}), beat: make(chan struct{}), beaten: make(chan struct{}),
@@ -411,7 +418,7 @@ func (p *Provider) Describe(id string) provider.Description {
 	}
 	d := provider.Description{Node: b.node.Host}
 	if b.state != allocated && b.pb.GetNodeHttpAddress() != "" {
-		d.Logs = "http://" + b.pb.GetNodeHttpAddress() + "/node/containerlogs/" + id + "/" + p.opt.User
+		d.Logs = p.logs.Page(b.pb.GetNodeHttpAddress(), id, p.opt.User)
 	}
 	return d
 }
@@ -468,6 +475,7 @@ func (p *Provider) Close() error {
 		p.stopHeartbeat()
 		p.wg.Wait()
 		p.queue.Close()
+		p.logs.Close()
 	})
 	return nil
 }
