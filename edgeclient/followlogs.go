@@ -60,7 +60,10 @@ func (c *Client) FollowLogs(ctx context.Context, r Report, req LogRequest, yield
 			return err
 		}
 	}
-	if !f.found {
+	switch {
+	case f.refused != nil:
+		return f.refused
+	case !f.found:
 		return noContainer(r, req)
 	}
 	return nil
@@ -85,8 +88,9 @@ type logFollower struct {
 	alone   bool
 	sources []*logSource
 	byName  map[string]*logSource
-	found   bool // there was a log
-	over    bool // the application has ended
+	found   bool  // there was a log
+	over    bool  // the application has ended
+	refused error // of a log that was asked for, and that we may not read; nil: there is none
 
 	mu    sync.Mutex // of yield: readers write whole lines
 	yield func(LogPiece) error
@@ -103,7 +107,8 @@ type logSource struct {
 	gone  bool // its container has ended, and writes no more
 	done  bool // it was read to its end
 	busy  bool
-	fails int // of reading, in a row
+	told  bool // that it cannot be read
+	fails int  // of reading, in a row
 	next  time.Time
 	pause time.Duration
 }
@@ -279,6 +284,18 @@ func (f *logFollower) read(ctx context.Context, s *logSource, final bool, limit 
 	return r
 }
 
+// tell says, once, that a log cannot be read: while its container runs it is tried again, and given up some time after its end.
+func (f *logFollower) tell(s *logSource, r logRead) {
+	switch {
+	case r.final && s.fails >= maxLogFails:
+		s.done = true
+		f.c.opts.Progress("cannot read %s of %s to its end: %v", s.name, s.id, r.err)
+	case !r.final && !s.told && (s.fails >= maxLogFails || CodeOf(r.err) == Auth):
+		s.told = true
+		f.c.opts.Progress("cannot read %s of %s, and try again: %v", s.name, s.id, r.err)
+	}
+}
+
 // took decides when a source that was read is read again.
 func (f *logFollower) took(r logRead) error {
 	s := r.s
@@ -295,11 +312,11 @@ func (f *logFollower) took(r logRead) error {
 	case missing || f.over:
 		s.done = r.final
 	case e != nil && e.Unreachable(): // the watch tells when that matters
+	case f.req.Container != "" && CodeOf(r.err) == Auth: // there is nothing else to wait for
+		s.done, f.refused = true, r.err
 	default:
-		if s.fails++; r.final && s.fails >= maxLogFails {
-			s.done = true
-			f.c.opts.Progress("cannot read %s of %s to its end: %v", s.name, s.id, r.err)
-		}
+		s.fails++
+		f.tell(s, r)
 	}
 	if s.pause = min(2*s.pause, maxLogPause); r.n > 0 {
 		s.pause = logPause

@@ -23,6 +23,7 @@ func TestBenchSecure(t *testing.T) {
 	t.Run("copies", func(t *testing.T) {
 		benchCopies(t, "simple", simple)
 		benchCopies(t, "Kerberos, privacy", secure)
+		benchCopies(t, "Kerberos, privacy with AES", dockertest.Running(t, "secure-aes").Edge("alice").Ticketed(t))
 	})
 	t.Run("calls", func(t *testing.T) {
 		for _, goroutines := range []string{"1", "8"} {
