@@ -407,10 +407,15 @@ func TestLogElsewhere(t *testing.T) {
 	w.opt.Provider = hiding{p}
 	w.begin()
 	id := containers(w.until("a worker", running(1)), "worker")[0].Id
+	failed := 0
 	for _, err := range w.client.Logs(t.Context(), &ampb.LogsRequest{Container: id, File: "stdout"}) {
+		failed++
 		e, ok := errors.AsType[*amclient.Error](err)
 		if !ok || e.Elsewhere() != "nm1:8042" || e.Unreachable() || e.NotFound() || !strings.Contains(e.Error(), "it wants a ticket") {
 			t.Errorf("%v", err)
 		}
+	}
+	if failed != 1 {
+		t.Errorf("%d errors", failed)
 	}
 }

@@ -215,7 +215,7 @@ func (s session) Logs(req *ampb.LogsRequest, stream grpc.ServerStreamingServer[a
 func noLog(err error) error {
 	elsewhere, ok := errors.AsType[*provider.LogElsewhereError](err)
 	if !ok {
-		return status.Error(codes.Unavailable, err.Error())
+		return status.Error(codes.Aborted, err.Error()) // we are not unavailable: a node is
 	}
 	st := status.New(codes.FailedPrecondition, err.Error())
 	if told, err := st.WithDetails(&ampb.LogElsewhere{Server: elsewhere.Server}); err == nil {

@@ -60,10 +60,12 @@ func (c *Client) FollowLogs(ctx context.Context, r Report, req LogRequest, yield
 			return err
 		}
 	}
-	switch {
-	case f.refused != nil:
-		return f.refused
-	case !f.found:
+	for _, s := range f.sources {
+		if s.refused != nil {
+			return s.refused
+		}
+	}
+	if !f.found {
 		return noContainer(r, req)
 	}
 	return nil
@@ -88,9 +90,8 @@ type logFollower struct {
 	alone   bool
 	sources []*logSource
 	byName  map[string]*logSource
-	found   bool  // there was a log
-	over    bool  // the application has ended
-	refused error // of a log that was asked for, and that we may not read; nil: there is none
+	found   bool // there was a log
+	over    bool // the application has ended
 
 	mu    sync.Mutex // of yield: readers write whole lines
 	yield func(LogPiece) error
@@ -108,9 +109,11 @@ type logSource struct {
 	done  bool // it was read to its end
 	busy  bool
 	told  bool // that it cannot be read
-	fails int  // of reading, in a row
-	next  time.Time
-	pause time.Duration
+
+	refused error // we may not read it, and it was asked for; nil otherwise
+	fails   int   // of reading, in a row
+	next    time.Time
+	pause   time.Duration
 }
 
 // logRead is what came of reading a source.
@@ -313,9 +316,11 @@ func (f *logFollower) took(r logRead) error {
 		s.done = r.final
 	case e != nil && e.Unreachable(): // the watch tells when that matters
 	case f.req.Container != "" && CodeOf(r.err) == Auth: // there is nothing else to wait for
-		s.done, f.refused = true, r.err
+		s.done, s.refused = true, r.err
 	default:
-		s.fails++
+		if s.fails++; r.n > 0 {
+			s.fails = 0
+		}
 		f.tell(s, r)
 	}
 	if s.pause = min(2*s.pause, maxLogPause); r.n > 0 {

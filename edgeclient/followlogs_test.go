@@ -31,6 +31,7 @@ func TestFollowTellsWhatItCannotRead(t *testing.T) {
 		{"away for longer", "", away, false, 2 * maxLogFails, 1, false, nil},
 		{"away, by name", "01", away, false, 2 * maxLogFails, 1, false, nil},
 		{"away to the end", "", away, true, maxLogFails, 1, true, nil},
+		{"long, and read on", "", away, true, 2 * maxLogFails, 0, false, nil},
 		{"not there", "", &Fault{Code: NotFound}, false, 2 * maxLogFails, 0, false, nil},
 		{"not there in the end", "", &Fault{Code: NotFound}, true, 1, 0, true, nil},
 	} {
@@ -38,12 +39,16 @@ func TestFollowTellsWhatItCannotRead(t *testing.T) {
 		s := &logSource{place: place{id: "container_01"}, name: "stderr", pause: logPause, busy: true}
 		f := &logFollower{c: c, req: LogRequest{Container: x.container}, sources: []*logSource{s}}
 		for range x.after {
-			if err := f.took(logRead{s: s, final: x.final, err: x.err}); err != nil {
+			r := logRead{s: s, final: x.final, err: x.err}
+			if x.what == "long, and read on" {
+				r.n = 1
+			}
+			if err := f.took(r); err != nil {
 				t.Errorf("%s: %v", x.what, err)
 			}
 		}
-		if len(said) != x.told || x.told > 0 && !strings.Contains(said[0], "cannot read stderr of container_01") || s.done != x.done || !errors.Is(f.refused, x.fails) || s.busy {
-			t.Errorf("%s: said %q, done %v, %v", x.what, said, s.done, f.refused)
+		if len(said) != x.told || x.told > 0 && !strings.Contains(said[0], "cannot read stderr of container_01") || s.done != x.done || !errors.Is(s.refused, x.fails) || s.busy {
+			t.Errorf("%s: said %q, done %v, %v", x.what, said, s.done, s.refused)
 		}
 	}
 }

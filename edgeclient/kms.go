@@ -39,7 +39,7 @@ func kmsFault(what string, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	if krb, ok := errors.AsType[*krb5.Error](err); ok {
+	if krb, ok := e.Err.(*krb5.Error); ok { // else it is one server's of several
 		return krb5Fault(what+": KMS "+e.Where, krb)
 	}
 	code := Auth

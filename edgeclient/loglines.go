@@ -75,7 +75,7 @@ func (f *logFollower) remaining(ctx context.Context) error {
 		if lost = f.rest(s, file.Content); lost != nil {
 			return lost
 		}
-		s.there, f.found, whole[s] = true, true, true
+		s.there, s.refused, f.found, whole[s] = true, nil, true, true
 		return nil
 	}
 	var err error
@@ -86,7 +86,7 @@ func (f *logFollower) remaining(ctx context.Context) error {
 		}
 		open := 0
 		for _, s := range f.sources {
-			if s.there && !whole[s] {
+			if (s.there || s.told) && !whole[s] {
 				open++
 			}
 		}

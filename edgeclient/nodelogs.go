@@ -9,20 +9,67 @@ import (
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/hadooprpc/nodelog"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 	"github.com/yarnd/yarnd/hadooprpc/yarn"
 )
 
-// nodeReader is a cluster whose NodeManagers' web servers we can ask for logs ourselves.
-type nodeReader interface{ nodeLogs() *nodelog.Reader }
+// logHost is a cluster of whose NodeManagers' web servers we can ask for logs ourselves.
+type logHost interface {
+	// nodeLog names a container's log on a server that an application master has named, and who reads it: the server is one of
+	// the cluster's, the container one of the application's. Anybody's application can name others.
+	nodeLog(ctx context.Context, app, server, container, file string) (nodelog.Log, *nodelog.Reader, error)
+}
+
+func (y *yarnCluster) nodeLog(ctx context.Context, app, server, container, file string) (l nodelog.Log, r *nodelog.Reader, err error) {
+	what := fmt.Sprintf("cannot read %s of %s", file, container)
+	id, err := yarn.ParseContainerID(container)
+	if err != nil || id.Attempt.App.String() != app {
+		return l, nil, &Fault{Code: Refused, What: what, Why: fmt.Errorf("it is no container of %s", app), Next: "The application master is not to be trusted: tell its owner"}
+	}
+	known, err := y.webServers(ctx, server)
+	if err != nil {
+		return l, nil, err
+	}
+	if !known {
+		return l, nil, &Fault{Code: Refused, What: what, Why: fmt.Errorf("%s is no NodeManager's web server, and the application master says that it is", server), Next: "Your ticket was not shown there. Tell the cluster's administrator"}
+	}
+	return nodelog.Log{Node: server, Container: container, Name: file}, y.nodeLogs(), nil
+}
+
+// webServers tells whether a server is a NodeManager's, as the ResourceManager knows them. It is asked again for one that it has not
+// named.
+func (y *yarnCluster) webServers(ctx context.Context, server string) (bool, error) {
+	y.mu.Lock()
+	known := y.webs[server]
+	y.mu.Unlock()
+	if known {
+		return true, nil
+	}
+	var nodes []*pb.NodeReport
+	err := y.call(ctx, "cannot list the cluster's nodes", func(ctx context.Context) (err error) {
+		nodes, err = y.rm.Nodes(ctx)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.webs = map[string]bool{}
+	for _, n := range nodes {
+		y.webs[n.GetHttpAddress()] = true
+	}
+	return y.webs[server], nil
+}
 
 // nodeLogs reads logs by our own tickets. There is one reader for as long as the cluster is open.
 func (y *yarnCluster) nodeLogs() *nodelog.Reader {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if y.logs == nil {
-		o := nodelog.Options{HTTPS: yarn.HTTPS(y.conf)}
-		if y.who != nil && y.who.Ticketed() {
+		o := nodelog.Options{HTTPS: yarn.HTTPS(y.conf), User: y.user}
+		if y.who != nil && y.who.Ticketed() && !y.who.Proxied() { // a web server knows nobody who acts for another
 			o.Tickets = y.who.Tickets()
 		}
 		y.logs = nodelog.NewReader(o)
@@ -43,8 +90,12 @@ func (s *Session) readLog(ctx context.Context, req *ampb.LogsRequest, ask func(c
 		at := req.GetOffset()
 		for chunk, err := range ask(ctx, req) {
 			if refused, ok := errors.AsType[shownElsewhere](err); ok && refused.Elsewhere() != "" && s.nodes != nil {
-				l := nodelog.Log{Node: refused.Elsewhere(), Container: req.GetContainer(), Name: req.GetFile()}
-				fromNode(ctx, s.nodes(), l, at, refused)(yield)
+				l, r, err := s.nodes.nodeLog(ctx, s.App.ID, refused.Elsewhere(), req.GetContainer(), req.GetFile())
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				fromNode(ctx, r, l, at, refused)(yield)
 				return
 			}
 			if at = chunk.GetOffset() + int64(len(chunk.GetData())); !yield(chunk, err) {
@@ -55,7 +106,7 @@ func (s *Session) readLog(ctx context.Context, req *ampb.LogsRequest, ask func(c
 }
 
 // logChunk is what is read at a time, in bytes.
-const logChunk = 64 << 10
+const logChunk = 1 << 20 // each piece is a request, and a proof
 
 // fromNode reads a log from an offset to its present end. refused is why the application master could not.
 func fromNode(ctx context.Context, r *nodelog.Reader, l nodelog.Log, at int64, refused error) iter.Seq2[*ampb.LogChunk, error] {
@@ -88,5 +139,5 @@ func nodeLogFault(l nodelog.Log, err, refused error) error {
 	if r, ok := errors.AsType[*nodelog.RefusedError](err); ok {
 		return &Fault{Code: Auth, What: what, Why: err, Next: r.Cure()}
 	}
-	return &Fault{Code: TimedOut, What: what, Why: errors.Join(err, refused), Next: "The application master cannot read it, and from here the node is not reached: run yarnd logs on an edge node, or once the application has ended"}
+	return &Fault{Code: TimedOut, What: what, Why: fmt.Errorf("%w; the application master: %v", err, refused), Next: "Run yarnd logs where the node is reached, or once the application has ended"}
 }

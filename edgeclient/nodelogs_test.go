@@ -2,6 +2,7 @@ package edgeclient
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
+	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
 	"github.com/yarnd/yarnd/hadooprpc/nodelog"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 )
@@ -21,6 +23,19 @@ type hidden struct{ server string }
 
 func (e *hidden) Error() string     { return "it is shown to persons alone" }
 func (e *hidden) Elsewhere() string { return e.server }
+
+// shows is a cluster with one NodeManager.
+type shows struct {
+	r      *nodelog.Reader
+	server string
+}
+
+func (s *shows) nodeLog(_ context.Context, _, server, container, file string) (nodelog.Log, *nodelog.Reader, error) {
+	if server != s.server {
+		return nodelog.Log{}, nil, &Fault{Code: Refused, What: "no NodeManager"}
+	}
+	return nodelog.Log{Node: server, Container: container, Name: file}, s.r, nil
+}
 
 // asked is an application master that sends some of a log, and then fails.
 func asked(data string, err error) func(context.Context, *ampb.LogsRequest) iter.Seq2[*ampb.LogChunk, error] {
@@ -54,7 +69,8 @@ func TestLogsThatWeReadOurselves(t *testing.T) {
 	server := strings.TrimPrefix(srv.URL, "http://")
 	r := nodelog.NewReader(nodelog.Options{})
 	defer r.Close()
-	s := &Session{nodes: func() *nodelog.Reader { return r }}
+	nodes := &shows{r: r, server: server}
+	s := &Session{App: Report{ID: "application_1_0001"}, nodes: nodes}
 	req := &ampb.LogsRequest{Container: "container_1", File: "stderr", Offset: 7}
 	read := func(s *Session, ask func(context.Context, *ampb.LogsRequest) iter.Seq2[*ampb.LogChunk, error]) (got string, err error) {
 		for chunk, e := range s.readLog(context.Background(), req, ask) {
@@ -82,6 +98,9 @@ func TestLogsThatWeReadOurselves(t *testing.T) {
 	if _, err := read(&Session{}, asked("", &hidden{server})); !errors.As(err, new(*hidden)) {
 		t.Errorf("where nobody can read it: %v", err)
 	}
+	if _, err := read(s, asked("", &hidden{"elsewhere:1"})); CodeOf(err) != Refused {
+		t.Errorf("another server: %v", err)
+	}
 	for code, want := range map[int]Code{http.StatusNotFound: NotFound, http.StatusUnauthorized: Auth, http.StatusBadGateway: TimedOut} {
 		status = code
 		if _, err := read(s, asked("", &hidden{server})); CodeOf(err) != want || !strings.Contains(err.Error(), "cannot read stderr of container_1") {
@@ -101,16 +120,46 @@ func TestNodeLogFault(t *testing.T) {
 		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.NoTicket, Err: &krb5.Error{Kind: krb5.Expired, Reason: "the ticket has expired", Cure: "get a new one with: kinit"}},
 			Auth, "the web server nm1:8042: Kerberos: the ticket has expired", "Get a new one with: kinit"},
 		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.NoTicket, Err: &krb5.Error{Kind: krb5.Unreachable, Reason: "no KDC answers"}}, TimedOut, "no KDC answers", "administrator"},
-		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.Forbidden}, Auth, "does not let us read", "--view-acl"},
-		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.UnknownCert}, Auth, "vouches for its certificate", "SSL_CERT_FILE"},
+		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.NotShown}, Auth, "does not show us this log", "--view-acl"},
+		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.BadCert, Err: x509.UnknownAuthorityError{}}, Auth, "certificate is not to be trusted", "SSL_CERT_FILE"},
 		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.Unproven}, Auth, "does not prove who it is", "administrator"},
 		{&nodelog.RefusedError{Node: l.Node, Reason: nodelog.NotTaken}, Auth, "does not take our ticket", "HTTP/"},
-		{errors.New("no route to host"), TimedOut, "no route to host", "on an edge node"},
+		{errors.New("no route to host"), TimedOut, "no route to host", "where the node is reached"},
 	} {
 		err := nodeLogFault(l, x.err, &hidden{l.Node})
 		f, ok := errors.AsType[*Fault](err)
 		if !ok || f.Code != x.code || !strings.Contains(f.Error(), x.says) || !strings.Contains(f.Next, x.next) {
 			t.Errorf("%v: %v, next %q", x.err, err, f.Next)
+		}
+	}
+}
+
+// An application master may name any server, and any container: a ticket goes to NodeManagers alone, for its own containers.
+func TestOnlyNodeManagersSeeOurTicket(t *testing.T) {
+	m := newMiniOf(t, minicluster.Options{Nodes: 2})
+	y := m.c.cluster.(*yarnCluster)
+	nodes, err := y.rm.Nodes(t.Context())
+	if err != nil || len(nodes) != 2 {
+		t.Fatal(nodes, err)
+	}
+	const app, container = "application_1795494016783_0015", "container_1795494016783_0015_01_000001"
+	for _, n := range nodes {
+		l, r, err := y.nodeLog(t.Context(), app, n.GetHttpAddress(), container, "stderr")
+		if err != nil || r == nil || l != (nodelog.Log{Node: n.GetHttpAddress(), Container: container, Name: "stderr"}) {
+			t.Errorf("%+v, %v", l, err)
+		}
+	}
+	at := nodes[0].GetHttpAddress()
+	host, _, _ := strings.Cut(at, ":")
+	for _, x := range []struct{ server, container, says string }{
+		{host + ":1", container, "is no NodeManager's web server"},
+		{"elsewhere.example.test:8042", container, "is no NodeManager's web server"},
+		{at + "/../", container, "is no NodeManager's web server"},
+		{at, "container_1795494016783_0016_01_000001", "is no container of " + app},
+		{at, "../../x", "is no container of " + app},
+	} {
+		if _, r, err := y.nodeLog(t.Context(), app, x.server, x.container, "stderr"); r != nil || CodeOf(err) != Refused || !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%s, %s: %v", x.server, x.container, err)
 		}
 	}
 }

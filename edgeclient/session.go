@@ -18,7 +18,6 @@ import (
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/spec"
 	"github.com/yarnd/yarnd/hadooprpc/hdfs"
-	"github.com/yarnd/yarnd/hadooprpc/nodelog"
 	"github.com/yarnd/yarnd/identity"
 )
 
@@ -31,7 +30,7 @@ type Session struct {
 	address  string                                // host:port of the scheduler there
 	renewal  func()                                // ends the renewal of Identity; nil where none is needed
 	report   func(context.Context) (Report, error) // what the cluster says of it now; nil where nobody does
-	nodes    func() *nodelog.Reader                // of logs that the application master is not shown; nil where there is none
+	nodes    logHost                               // of logs that the application master is not shown; nil where there is none
 }
 
 // ByHand reports whether the cluster was started by hand, and so has no application
@@ -82,9 +81,7 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 		return nil, sessionFault("cannot connect to "+r.ID, err)
 	}
 	s := &Session{App: r, Identity: id, am: am, report: func(ctx context.Context) (Report, error) { return c.cluster.Report(ctx, r.ID) }}
-	if n, ok := c.cluster.(nodeReader); ok {
-		s.nodes = n.nodeLogs
-	}
+	s.nodes, _ = c.cluster.(logHost)
 	if claimed {
 		s.renewal = c.keepClaimed(ctx, id, r)
 	}
@@ -435,12 +432,14 @@ func places(info *ampb.Info) []place {
 // sessionFault gives an error of the application master's API a person's words.
 func sessionFault(what string, err error) error {
 	var e *amclient.Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && !errors.As(err, new(*Fault)) { // whose words are better
 		switch {
 		case e.NotFound():
 			return &Fault{Code: NotFound, What: what, Why: err, Next: "See yarnd status"}
 		case e.Refused():
 			return &Fault{Code: Auth, What: what, Why: err, Next: "Only the owner may"}
+		case e.Aborted():
+			return &Fault{Code: TimedOut, What: what, Why: err, Next: "Try once more; the application itself goes on"}
 		case e.Unreachable():
 			return &Fault{Code: TimedOut, What: what, Why: err, Next: "The application master may be starting again: try once more, or see yarnd list"}
 		}

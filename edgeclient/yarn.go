@@ -32,9 +32,10 @@ type yarnCluster struct {
 
 	clocked bool // the ResourceManager's clock has been compared with ours
 
-	mu   sync.Mutex // guards fs and logs, opened when first needed, and clocked
+	mu   sync.Mutex // guards what follows, opened when first needed, and clocked
 	fs   hdfs.FS
 	logs *nodelog.Reader
+	webs map[string]bool // NodeManagers' web servers, host:port; nil until they are needed
 }
 
 // Properties reads "key=value" words, as -D has them.

@@ -46,6 +46,9 @@ func (e *Error) Refused() bool {
 // Elsewhere is the web server, host:port, that shows a log to persons alone; "" where that is not why it could not be read.
 func (e *Error) Elsewhere() string { return e.elsewhere }
 
+// Aborted tells that the application master could not do it now, for a reason that is not its own: a node that does not answer.
+func (e *Error) Aborted() bool { return e.code == codes.Aborted }
+
 // Invalid tells that the request makes no sense.
 func (e *Error) Invalid() bool { return e.code == codes.InvalidArgument }
 

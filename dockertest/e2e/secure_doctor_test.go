@@ -92,11 +92,11 @@ func slowKDC(t *testing.T, c *dockertest.Cluster) string {
 	t.Helper()
 	const port = "8188"
 	host, _ := c.Composition().KDCHost()
+	t.Cleanup(func() { onKDC(t, c, `[ ! -s /tmp/slow.pid ] || kill "$(cat /tmp/slow.pid)"; rm -f /tmp/slow.*`) })
 	onKDC(t, c, `sed 's/_listen = .*/_listen = `+port+`/' /etc/krb5kdc/kdc.conf >/tmp/slow.conf
 KRB5_KDC_PROFILE=/tmp/slow.conf setsid krb5kdc -n -T -900 -P /tmp/slow.pid >/tmp/slow.log 2>&1 </dev/null &
 for i in $(seq 100); do [ ! -s /tmp/slow.pid ] || exit 0; sleep 0.1; done
 cat /tmp/slow.log >&2; exit 1`)
-	t.Cleanup(func() { onKDC(t, c, `kill "$(cat /tmp/slow.pid)" && rm -f /tmp/slow.*`) })
 	return c.Composition().HostName(host) + ":" + port
 }
 

@@ -1,15 +1,20 @@
 package nodelog
 
+import (
+	"crypto/x509"
+	"errors"
+)
+
 // Reason is why a server does not let us read, or is not one that we believe.
 type Reason string
 
 // Reasons.
 const (
-	NoTicket    Reason = "it shows logs to nobody without a Kerberos ticket"
-	NotTaken    Reason = "it does not take our ticket"
-	Forbidden   Reason = "it does not let us read this log"
-	Unproven    Reason = "it does not prove who it is"
-	UnknownCert Reason = "nobody whom this machine trusts vouches for its certificate"
+	NoTicket Reason = "it shows logs to nobody without a Kerberos ticket"
+	NotTaken Reason = "it does not take our ticket"
+	NotShown Reason = "it does not show us this log"
+	Unproven Reason = "it does not prove who it is"
+	BadCert  Reason = "its certificate is not to be trusted"
 )
 
 // RefusedError tells that a NodeManager's web server does not let us read, or that we do not believe it: somebody else may be let,
@@ -35,13 +40,15 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 func (e *RefusedError) Cure() string {
 	switch e.Reason {
 	case NoTicket:
-		return "Run kinit, or give --principal and --keytab"
+		return "Run kinit, or give --principal and --keytab; who acts for another (--proxy-user) can read logs when the application has ended"
 	case NotTaken:
-		return "Ask the cluster's administrator whether the node has a key for HTTP/ and its host's name"
-	case Forbidden:
+		return "Ask the cluster's administrator whether the node has a key for HTTP/ and its host's name, and the right time"
+	case NotShown:
 		return "The owner names who may look when he submits: --view-acl"
-	case UnknownCert:
-		return "Add its authority to the system's, or name its file by SSL_CERT_FILE: the truststore of ssl-client.xml is Java's own, and is not read"
+	case BadCert:
+		if errors.As(e.Err, new(x509.UnknownAuthorityError)) {
+			return "Add its authority to the system's, or name its file by SSL_CERT_FILE: the truststore of ssl-client.xml is Java's own, and is not read"
+		}
 	}
 	return "Show this to the cluster's administrator: somebody may stand in the way"
 }

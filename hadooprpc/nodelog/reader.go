@@ -8,26 +8,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/spnego"
 )
 
-// requestTime bounds one request to a NodeManager's web server.
-const requestTime = 20 * time.Second
+const (
+	// requestTime bounds one request to a NodeManager's web server.
+	requestTime = 20 * time.Second
+	// dialTime bounds how long one may take to take a connection; one that took none is not tried again for restTime.
+	dialTime = 5 * time.Second
+	restTime = 30 * time.Second
+	// maxWords bounds what is looked at of the answer of a server that refuses, in bytes.
+	maxWords = 64 << 10
+)
 
 // Options say how to reach NodeManagers' web servers, and as whom.
 type Options struct {
 	// HTTPS is yarn.http.policy HTTPS_ONLY.
 	HTTPS bool
-	// User is who asks, where a server believes what it is told; "": nobody in particular.
+	// User is who asks, for servers that believe what they are told; "": nobody in particular.
 	User string
-	// Tickets are ours, for servers that do not; nil: there are none.
+	// Tickets are ours, for servers that do not; nil: there are none. They go to whatever server a Log names.
 	Tickets sasl.TicketSource
 	// Roots vouch for servers' certificates. nil: those of the system.
 	Roots *x509.CertPool
@@ -45,19 +56,26 @@ var ErrNoLog = errors.New("no such log on the node")
 
 // Reader reads logs. It is safe for concurrent use.
 type Reader struct {
-	opt   Options
-	http  *http.Client
-	asked atomic.Bool // a server wanted proof: the next one is given it at once
+	opt  Options
+	http *http.Client
+
+	mu    sync.Mutex
+	nodes map[string]node
+}
+
+// node is what is known of a server.
+type node struct {
+	asks bool // for proof: the next request gives it at once
+	away error
+	rest time.Time // until when it is not tried
 }
 
 // NewReader asks nobody yet.
 func NewReader(o Options) *Reader {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Proxy = nil // nodes are not behind one, and it would hear who we are
-	t.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
-	return &Reader{opt: o, http: &http.Client{
-		Timeout:   requestTime,
-		Transport: t,
+	return &Reader{opt: o, nodes: map[string]node{}, http: &http.Client{
+		Timeout: requestTime,
+		// No proxy: nodes are not behind one, and it would hear who we are.
+		Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: dialTime}).DialContext, TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}},
 		// A NodeManager sends elsewhere for containers that it does not have.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -115,64 +133,107 @@ func (r *Reader) part(ctx context.Context, l Log, size, offset int64, buf []byte
 		return 0, 0, fmt.Errorf("read the log of %s: %w", l.Container, err)
 	}
 	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotFound || resp.StatusCode/100 == 3:
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return readContents(bufio.NewReaderSize(resp.Body, maxLine), size, offset, buf)
+	case http.StatusNotFound, http.StatusTemporaryRedirect:
 		return 0, 0, ErrNoLog
-	case resp.StatusCode != http.StatusOK:
-		return 0, 0, fmt.Errorf("read the log of %s: node %s answers %s", l.Container, l.Node, resp.Status)
+	case http.StatusInternalServerError:
+		if said := notAuthorized.FindString(words(resp)); said != "" {
+			err = &RefusedError{l.Node, NotShown, errors.New(said)}
+			return 0, 0, fmt.Errorf("read the log of %s: %w", l.Container, err)
+		}
 	}
-	return readContents(bufio.NewReaderSize(resp.Body, maxLine), size, offset, buf)
+	return 0, 0, fmt.Errorf("read the log of %s: node %s answers %s", l.Container, l.Node, resp.Status)
 }
 
-// ask asks without proof of who we are, until a server has wanted one.
+// ask asks without proof of who we are, until the server has wanted one. A ticket that it does not take may be an old one, where
+// it has another key: another is tried, once.
 func (r *Reader) ask(ctx context.Context, l Log, size int64) (*http.Response, error) {
-	if !r.asked.Load() {
+	known := r.known(l.Node)
+	if known.away != nil {
+		return nil, known.away
+	}
+	if !known.asks {
 		resp, err := r.do(r.request(ctx, l, size, r.opt.User))
-		if err != nil || !wantsProof(resp) {
+		if err != nil || !refuses(resp) {
 			return resp, err
 		}
-		resp.Body.Close()
+		defer resp.Body.Close()
+		if !negotiates(resp) {
+			return nil, &RefusedError{l.Node, NotShown, errors.New("HTTP " + resp.Status)}
+		}
 		if r.opt.Tickets == nil {
 			return nil, &RefusedError{l.Node, NoTicket, nil}
 		}
-		r.asked.Store(true)
+		r.learn(l.Node, node{asks: true})
 	}
-	return r.prove(ctx, l, size)
+	resp, again, err := r.prove(ctx, l, size)
+	if again {
+		resp, _, err = r.prove(ctx, l, size)
+	}
+	return resp, err
 }
 
-// wantsProof tells that a server answers nobody who does not say who he is, or none that only says so.
-func wantsProof(resp *http.Response) bool {
+func (r *Reader) known(server string) node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.nodes[server]
+	if time.Now().After(n.rest) {
+		n.away = nil
+	}
+	return n
+}
+
+func (r *Reader) learn(server string, n node) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nodes[server] = n
+}
+
+// refuses tells that a server does not let us in. Hadoop's filter says 401 to who proves nothing, and 403 where a proof is not
+// taken. Source: AuthenticationFilter.doFilter.
+func refuses(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden
 }
 
-// prove asks with a ticket, and has the server prove who it is.
-func (r *Reader) prove(ctx context.Context, l Log, size int64) (*http.Response, error) {
+// negotiates tells that the server would take a ticket.
+func negotiates(resp *http.Response) bool {
+	return slices.ContainsFunc(resp.Header.Values(spnego.AnswerHeader), func(h string) bool {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(h), " ")
+		return strings.EqualFold(scheme, "Negotiate")
+	})
+}
+
+// prove asks with a ticket, and has the server prove who it is, whatever it answers. again tells that another ticket may do.
+func (r *Reader) prove(ctx context.Context, l Log, size int64) (resp *http.Response, again bool, err error) {
 	req := r.request(ctx, l, size, "")
 	proof, forget, err := spnego.Prove(ctx, req, r.opt.Tickets)
 	if err != nil {
-		return nil, &RefusedError{l.Node, NoTicket, err}
+		return nil, false, &RefusedError{l.Node, NoTicket, err}
 	}
-	resp, err := r.do(req)
-	if err != nil {
-		return nil, err
+	if resp, err = r.do(req); err != nil {
+		return nil, false, err
 	}
-	var refused *RefusedError
-	switch resp.StatusCode {
-	case http.StatusUnauthorized:
-		refused = &RefusedError{l.Node, NotTaken, nil}
-	case http.StatusForbidden:
-		refused = &RefusedError{l.Node, Forbidden, nil}
-	case http.StatusOK:
-		if err := proof.Finish(resp.Header.Values(spnego.AnswerHeader)); err != nil {
-			refused = &RefusedError{l.Node, Unproven, err}
-		}
-	}
-	if refused != nil {
-		forget()
+	if refuses(resp) {
 		resp.Body.Close()
-		return nil, refused
+		return nil, forget(), &RefusedError{l.Node, NotTaken, errors.New("HTTP " + resp.Status)}
 	}
-	return resp, nil
+	if err := proof.Finish(resp.Header.Values(spnego.AnswerHeader)); err != nil {
+		resp.Body.Close()
+		return nil, false, &RefusedError{l.Node, Unproven, err}
+	}
+	return resp, false, nil
+}
+
+// notAuthorized is what a NodeManager says, with 500, to who may not see a log. Source: ContainerLogsUtils.checkAccess,
+// NMWebServices.getContainerLogFile; seen with 3.4.2.
+var notAuthorized = regexp.MustCompile(`User \[[^\]]{1,100}\] is not authorized to view the logs[^<"\n]{0,200}`)
+
+// words are what a server that fails says.
+func words(resp *http.Response) string {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords))
+	return string(body)
 }
 
 // request is for so many bytes of a log, from its end if size is negative. user is who asks, where that is to be said.
@@ -182,15 +243,22 @@ func (r *Reader) request(ctx context.Context, l Log, size int64, user string) *h
 		q.Set("user.name", user)
 	}
 	u := &url.URL{Scheme: r.scheme(), Host: l.Node, Path: "/ws/v1/node/containers/" + l.Container + "/logs/" + l.Name, RawQuery: q.Encode()}
-	req := &http.Request{Method: http.MethodGet, URL: u, Header: http.Header{"Accept": {"text/plain"}}}
+	// No agent: servers that send browsers to a page for logging in take most names for one (AltKerberosAuthenticationHandler.isBrowser).
+	req := &http.Request{Method: http.MethodGet, URL: u, Header: http.Header{"Accept": {"text/plain"}, "User-Agent": {""}}}
 	return req.WithContext(ctx)
 }
 
-// do is http.Client.Do, with a certificate of nobody whom we know as a refusal.
+// do is http.Client.Do, with a certificate that is not to be trusted as a refusal. A server that is not reached rests.
 func (r *Reader) do(req *http.Request) (*http.Response, error) {
+	server := req.URL.Host
 	resp, err := r.http.Do(req)
 	if wrong := (*tls.CertificateVerificationError)(nil); errors.As(err, &wrong) {
-		return nil, &RefusedError{req.URL.Host, UnknownCert, wrong.Err}
+		return nil, &RefusedError{server, BadCert, wrong.Err}
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" && req.Context().Err() == nil {
+		n := r.known(server)
+		n.away, n.rest = op, time.Now().Add(restTime)
+		r.learn(server, n)
 	}
 	return resp, err
 }

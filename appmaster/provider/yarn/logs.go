@@ -15,13 +15,9 @@ func firstOf(list string) string {
 	return first
 }
 
-// newReader reads logs through NodeManagers' web servers. One of a cluster without security wants to be told who asks.
+// newReader reads logs through NodeManagers' web servers, which the ResourceManager names.
 func newReader(o Options) *nodelog.Reader {
-	as := nodelog.Options{HTTPS: o.HTTPS, Tickets: o.Tickets}
-	if !o.Secure {
-		as.User = o.User
-	}
-	return nodelog.NewReader(as)
+	return nodelog.NewReader(nodelog.Options{HTTPS: o.HTTPS, User: o.User, Tickets: o.Tickets})
 }
 
 // ReadLog reads from a container's log through its NodeManager's web server.

@@ -3,6 +3,7 @@ package nm
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -27,6 +28,9 @@ type Faults struct {
 	// Disks is the health report of a node whose disks are bad, such as "1/1 local-dirs have errors: [ /data : full ]".
 	// The node reports itself unhealthy, and what would be launched ends with -101.
 	Disks string
+	// Web is the status with which the web server answers who asks for a log; 0 is none. With 401 it asks for a ticket, as where
+	// hadoop.http.authentication.type is kerberos.
+	Web func(*http.Request) int
 }
 
 // SetFaults sets what goes wrong from now on; the ResourceManager hears of bad disks at once.

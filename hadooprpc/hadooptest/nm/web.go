@@ -74,6 +74,15 @@ func notFound(w http.ResponseWriter, err error) { http.Error(w, err.Error(), htt
 
 // webLog sends one log in its frame: size is how many bytes, from the end if negative.
 func (n *Node) webLog(w http.ResponseWriter, r *http.Request) {
+	if fault := n.faultsNow().Web; fault != nil {
+		if status := fault(r); status != 0 {
+			if status == http.StatusUnauthorized {
+				w.Header().Set("WWW-Authenticate", "Negotiate")
+			}
+			http.Error(w, http.StatusText(status), status)
+			return
+		}
+	}
 	id, file := r.PathValue("id"), r.PathValue("file")
 	size := int64(1<<63 - 1)
 	if s := r.URL.Query().Get("size"); s != "" {
