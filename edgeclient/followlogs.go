@@ -3,6 +3,7 @@ package edgeclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -61,8 +62,8 @@ func (c *Client) FollowLogs(ctx context.Context, r Report, req LogRequest, yield
 		}
 	}
 	for _, s := range f.sources {
-		if s.refused != nil {
-			return s.refused
+		if s.failed != nil {
+			return s.failed
 		}
 	}
 	if !f.found {
@@ -78,7 +79,10 @@ const (
 	lastReadTime = 2 * time.Second
 	logPause     = 250 * time.Millisecond // after which a log is looked at again, at first
 	maxLogPause  = 3 * time.Second
-	maxLogFails  = 5 // of reading a log whose container has ended
+	// A log that cannot be read is told of when that has lasted for tellLogTime, and given up when its container has ended and it has
+	// lasted for giveUpLogTime: a NodeManager may be starting again.
+	tellLogTime   = 10 * time.Second
+	giveUpLogTime = time.Minute
 )
 
 // logFollower follows logs. One loop, run, owns it; readers have a source for a while.
@@ -110,10 +114,10 @@ type logSource struct {
 	busy  bool
 	told  bool // that it cannot be read
 
-	refused error // we may not read it, and it was asked for; nil otherwise
-	fails   int   // of reading, in a row
-	next    time.Time
-	pause   time.Duration
+	failed error     // why it was not read to its end, where it was asked for; nil otherwise
+	since  time.Time // when reading it began to fail; zero while it does not
+	next   time.Time
+	pause  time.Duration
 }
 
 // logRead is what came of reading a source.
@@ -141,7 +145,7 @@ func (f *logFollower) see(info *ampb.Info) {
 	}
 	for _, s := range f.sources {
 		if !lives[s.id] && !s.gone {
-			s.gone, s.next = true, time.Time{}
+			s.gone, s.next, s.since = true, time.Time{}, time.Time{}
 		}
 	}
 }
@@ -287,15 +291,20 @@ func (f *logFollower) read(ctx context.Context, s *logSource, final bool, limit 
 	return r
 }
 
-// tell says, once, that a log cannot be read: while its container runs it is tried again, and given up some time after its end.
+// tell says, once, that a log cannot be read: it is tried again, and given up some time after its container's end.
 func (f *logFollower) tell(s *logSource, r logRead) {
-	switch {
-	case r.final && s.fails >= maxLogFails:
-		s.done = true
-		f.c.opts.Progress("cannot read %s of %s to its end: %v", s.name, s.id, r.err)
-	case !r.final && !s.told && (s.fails >= maxLogFails || CodeOf(r.err) == Auth):
+	what := fmt.Sprintf("cannot read %s of %s", s.name, s.id)
+	switch lasted := time.Since(s.since); {
+	case r.final && lasted >= giveUpLogTime:
+		s.done, s.told = true, true
+		if f.req.Container != "" {
+			s.failed = sessionFault(what, r.err)
+			return
+		}
+		f.c.opts.Progress("%s to its end: %v", what, r.err)
+	case !s.told && (lasted >= tellLogTime || CodeOf(r.err) == Auth):
 		s.told = true
-		f.c.opts.Progress("cannot read %s of %s, and try again: %v", s.name, s.id, r.err)
+		f.c.opts.Progress("%s, and try again: %v", what, r.err)
 	}
 }
 
@@ -306,20 +315,23 @@ func (f *logFollower) took(r logRead) error {
 	var e *amclient.Error
 	errors.As(r.err, &e)
 	missing := CodeOf(sessionFault("", r.err)) == NotFound
+	if r.n > 0 || r.err == nil {
+		s.there, f.found = true, true
+		s.since = time.Time{}
+	}
 	switch {
 	case r.lost != nil:
 		return r.lost
 	case r.err == nil:
-		s.there, f.found, s.fails = true, true, 0
-		s.done = r.final
+		s.done, s.told = r.final, false
 	case missing || f.over:
 		s.done = r.final
 	case e != nil && e.Unreachable(): // the watch tells when that matters
-	case f.req.Container != "" && CodeOf(r.err) == Auth: // there is nothing else to wait for
-		s.done, s.refused = true, r.err
+	case f.req.Container != "" && CodeOf(r.err) == Auth && !s.there: // there is nothing else to wait for
+		s.done, s.failed = true, r.err
 	default:
-		if s.fails++; r.n > 0 {
-			s.fails = 0
+		if s.since.IsZero() {
+			s.since = time.Now()
 		}
 		f.tell(s, r)
 	}

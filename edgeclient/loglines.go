@@ -75,7 +75,7 @@ func (f *logFollower) remaining(ctx context.Context) error {
 		if lost = f.rest(s, file.Content); lost != nil {
 			return lost
 		}
-		s.there, s.refused, f.found, whole[s] = true, nil, true, true
+		s.there, s.failed, f.found, whole[s] = true, nil, true, true
 		return nil
 	}
 	var err error
@@ -86,7 +86,7 @@ func (f *logFollower) remaining(ctx context.Context) error {
 		}
 		open := 0
 		for _, s := range f.sources {
-			if (s.there || s.told) && !whole[s] {
+			if (s.there || s.told || s.failed != nil) && !whole[s] {
 				open++
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
+	"time"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/hadooprpc/nodelog"
@@ -27,40 +29,59 @@ func (y *yarnCluster) nodeLog(ctx context.Context, app, server, container, file 
 	if err != nil || id.Attempt.App.String() != app {
 		return l, nil, &Fault{Code: Refused, What: what, Why: fmt.Errorf("it is no container of %s", app), Next: "The application master is not to be trusted: tell its owner"}
 	}
-	known, err := y.webServers(ctx, server)
+	known, err := y.webs.has(server, func() ([]*pb.NodeReport, error) { return y.runningNodes(ctx) })
 	if err != nil {
 		return l, nil, err
 	}
-	if !known {
-		return l, nil, &Fault{Code: Refused, What: what, Why: fmt.Errorf("%s is no NodeManager's web server, and the application master says that it is", server), Next: "Your ticket was not shown there. Tell the cluster's administrator"}
+	if !known { // a ResourceManager that has just begun knows none yet
+		return l, nil, &Fault{Code: TimedOut, What: what, Why: fmt.Errorf("the application master says that the log is on the web server %s, and the ResourceManager has no such node", server), Next: "Try once more. If it stays so, tell the cluster's administrator; your ticket was not shown there"}
 	}
 	return nodelog.Log{Node: server, Container: container, Name: file}, y.nodeLogs(), nil
 }
 
-// webServers tells whether a server is a NodeManager's, as the ResourceManager knows them. It is asked again for one that it has not
-// named.
-func (y *yarnCluster) webServers(ctx context.Context, server string) (bool, error) {
-	y.mu.Lock()
-	known := y.webs[server]
-	y.mu.Unlock()
-	if known {
+// webServers are those of NodeManagers.
+type webServers struct {
+	mu    sync.Mutex           // held while the ResourceManager is asked: once for all who wait
+	asked time.Time            // the last time
+	named map[string]time.Time // host:port, and when the ResourceManager named it last
+}
+
+const (
+	namedFor   = 5 * time.Minute  // a server is believed to be a NodeManager's
+	askedAgain = 10 * time.Second // at the earliest, for one that was not named
+)
+
+// has tells whether a server is a NodeManager's, as list has them.
+func (w *webServers) has(server string, list func() ([]*pb.NodeReport, error)) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at, ok := w.named[server]; ok && time.Since(at) < namedFor {
 		return true, nil
 	}
-	var nodes []*pb.NodeReport
-	err := y.call(ctx, "cannot list the cluster's nodes", func(ctx context.Context) (err error) {
-		nodes, err = y.rm.Nodes(ctx)
-		return err
-	})
+	if time.Since(w.asked) < askedAgain {
+		return false, nil
+	}
+	nodes, err := list()
 	if err != nil {
 		return false, err
 	}
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.webs = map[string]bool{}
-	for _, n := range nodes {
-		y.webs[n.GetHttpAddress()] = true
+	if w.named == nil {
+		w.named = map[string]time.Time{}
 	}
-	return y.webs[server], nil
+	w.asked = time.Now()
+	for _, n := range nodes {
+		w.named[n.GetHttpAddress()] = w.asked
+	}
+	return w.named[server].Equal(w.asked), nil
+}
+
+// runningNodes are those whose NodeManagers run: on others anybody can have taken their port.
+func (y *yarnCluster) runningNodes(ctx context.Context) (nodes []*pb.NodeReport, err error) {
+	err = y.call(ctx, "cannot list the cluster's nodes", func(ctx context.Context) (err error) {
+		nodes, err = y.rm.Nodes(ctx, pb.NodeState_NS_RUNNING, pb.NodeState_NS_UNHEALTHY, pb.NodeState_NS_DECOMMISSIONING)
+		return err
+	})
+	return nodes, err
 }
 
 // nodeLogs reads logs by our own tickets. There is one reader for as long as the cluster is open.

@@ -11,10 +11,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
 	"github.com/yarnd/yarnd/hadooprpc/nodelog"
+	"github.com/yarnd/yarnd/hadooprpc/pb"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/krb5"
 )
 
@@ -151,15 +154,53 @@ func TestOnlyNodeManagersSeeOurTicket(t *testing.T) {
 	}
 	at := nodes[0].GetHttpAddress()
 	host, _, _ := strings.Cut(at, ":")
-	for _, x := range []struct{ server, container, says string }{
-		{host + ":1", container, "is no NodeManager's web server"},
-		{"elsewhere.example.test:8042", container, "is no NodeManager's web server"},
-		{at + "/../", container, "is no NodeManager's web server"},
-		{at, "container_1795494016783_0016_01_000001", "is no container of " + app},
-		{at, "../../x", "is no container of " + app},
+	for _, x := range []struct {
+		server, container, says string
+		code                    Code
+	}{
+		{host + ":1", container, "the ResourceManager has no such node", TimedOut},
+		{"elsewhere.example.test:8042", container, "the ResourceManager has no such node", TimedOut},
+		{at + "/../", container, "the ResourceManager has no such node", TimedOut},
+		{at, "container_1795494016783_0016_01_000001", "is no container of " + app, Refused},
+		{at, "../../x", "is no container of " + app, Refused},
 	} {
-		if _, r, err := y.nodeLog(t.Context(), app, x.server, x.container, "stderr"); r != nil || CodeOf(err) != Refused || !strings.Contains(err.Error(), x.says) {
+		if _, r, err := y.nodeLog(t.Context(), app, x.server, x.container, "stderr"); r != nil || CodeOf(err) != x.code || !strings.Contains(err.Error(), x.says) {
 			t.Errorf("%s, %s: %v", x.server, x.container, err)
 		}
 	}
+}
+
+// The ResourceManager is asked when it is needed, not for each log; what it named is believed for a while.
+func TestWebServers(t *testing.T) {
+	asked, names := 0, []string{"nm1:8042"}
+	var fails error
+	list := func() (nodes []*pb.NodeReport, err error) {
+		asked++
+		for _, n := range names {
+			nodes = append(nodes, &pb.NodeReport{HttpAddress: &n})
+		}
+		return nodes, fails
+	}
+	var w webServers
+	expect := func(server string, want bool, times int) {
+		t.Helper()
+		if got, err := w.has(server, list); got != want || asked != times || !errors.Is(err, fails) {
+			t.Errorf("%s: %v, %v, asked %d times; want %v, %d", server, got, err, asked, want, times)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		expect("nm1:8042", true, 1)
+		expect("nm1:8042", true, 1)
+		expect("nm2:8042", false, 1) // it was asked just now
+		time.Sleep(askedAgain)
+		names = []string{"nm2:8042"} // as after its restart: one is not there yet
+		expect("nm2:8042", true, 2)
+		expect("nm1:8042", true, 2)
+		time.Sleep(namedFor)
+		expect("nm1:8042", false, 3)
+		fails = io.ErrUnexpectedEOF
+		time.Sleep(askedAgain)
+		expect("nm1:8042", false, 4)
+		expect("nm1:8042", false, 5) // nothing was learned
+	})
 }

@@ -30,12 +30,12 @@ type yarnCluster struct {
 	opts Options
 	no   error // why the ResourceManager cannot be called at all; nil: it can be
 
+	webs    webServers
 	clocked bool // the ResourceManager's clock has been compared with ours
 
 	mu   sync.Mutex // guards what follows, opened when first needed, and clocked
 	fs   hdfs.FS
 	logs *nodelog.Reader
-	webs map[string]bool // NodeManagers' web servers, host:port; nil until they are needed
 }
 
 // Properties reads "key=value" words, as -D has them.

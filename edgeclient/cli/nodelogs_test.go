@@ -35,8 +35,8 @@ func TestLogsThatNodesDoNotShow(t *testing.T) {
 		{"to everybody", 0, 0, 0, ""},
 		{"to us", http.StatusUnauthorized, 0, 0, ""},
 		{"without a ticket", http.StatusUnauthorized, http.StatusUnauthorized, 4, "it shows logs to nobody without a Kerberos ticket. Run kinit"},
-		{"and fails us", http.StatusUnauthorized, http.StatusBadGateway, 6, "answers 502 Bad Gateway; the application master: "},
-		{"and fails everybody", http.StatusBadGateway, http.StatusBadGateway, 6, "answers 502 Bad Gateway. Try once more"},
+		{"and fails us", http.StatusUnauthorized, http.StatusBadGateway, 6, "answers 502 Bad Gateway: Bad Gateway; the application master: "},
+		{"and fails everybody", http.StatusBadGateway, http.StatusBadGateway, 6, "answers 502 Bad Gateway: Bad Gateway. Try once more"},
 	} {
 		var asked atomic.Int32
 		cluster.Nodes[0].SetFaults(nm.Faults{Web: func(r *http.Request) int {

@@ -13,6 +13,7 @@ const (
 	NoTicket Reason = "it shows logs to nobody without a Kerberos ticket"
 	NotTaken Reason = "it does not take our ticket"
 	NotShown Reason = "it does not show us this log"
+	NoProof  Reason = "it wants a proof of who we are, and takes no Kerberos ticket for one"
 	Unproven Reason = "it does not prove who it is"
 	BadCert  Reason = "its certificate is not to be trusted"
 )
@@ -45,6 +46,8 @@ func (e *RefusedError) Cure() string {
 		return "Ask the cluster's administrator whether the node has a key for HTTP/ and its host's name, and the right time"
 	case NotShown:
 		return "The owner names who may look when he submits: --view-acl"
+	case NoProof:
+		return "Read logs in YARN's pages, or when the application has ended"
 	case BadCert:
 		if errors.As(e.Err, new(x509.UnknownAuthorityError)) {
 			return "Add its authority to the system's, or name its file by SSL_CERT_FILE: the truststore of ssl-client.xml is Java's own, and is not read"

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/yarnd/yarnd/hadooprpc/sasl"
 	"github.com/yarnd/yarnd/hadooprpc/sasl/spnego"
@@ -25,11 +26,15 @@ import (
 const (
 	// requestTime bounds one request to a NodeManager's web server.
 	requestTime = 20 * time.Second
-	// dialTime bounds how long one may take to take a connection; one that took none is not tried again for restTime.
+	// dialTime bounds how long one may take to take a connection.
 	dialTime = 5 * time.Second
-	restTime = 30 * time.Second
+	// restTime is the shortest time for which one that did not answer is not tried again: there may be many logs on it.
+	restTime = 5 * time.Second
+	// refusalTime is how long one that takes no ticket of ours is not shown another, for which a KDC would be asked.
+	refusalTime = 30 * time.Second
 	// maxWords bounds what is looked at of the answer of a server that refuses, in bytes.
-	maxWords = 64 << 10
+	maxWords       = 64 << 10
+	maxLineOfWords = 300
 )
 
 // Options say how to reach NodeManagers' web servers, and as whom.
@@ -65,9 +70,9 @@ type Reader struct {
 
 // node is what is known of a server.
 type node struct {
-	asks bool // for proof: the next request gives it at once
-	away error
-	rest time.Time // until when it is not tried
+	asks bool      // for proof: the next request gives it at once
+	away error     // what is answered in its place, until
+	rest time.Time // then
 }
 
 // NewReader asks nobody yet.
@@ -138,17 +143,17 @@ func (r *Reader) part(ctx context.Context, l Log, size, offset int64, buf []byte
 		return readContents(bufio.NewReaderSize(resp.Body, maxLine), size, offset, buf)
 	case http.StatusNotFound, http.StatusTemporaryRedirect:
 		return 0, 0, ErrNoLog
-	case http.StatusInternalServerError:
-		if said := notAuthorized.FindString(words(resp)); said != "" {
-			err = &RefusedError{l.Node, NotShown, errors.New(said)}
-			return 0, 0, fmt.Errorf("read the log of %s: %w", l.Container, err)
-		}
 	}
-	return 0, 0, fmt.Errorf("read the log of %s: node %s answers %s", l.Container, l.Node, resp.Status)
+	said := words(resp)
+	if notAuthorized.MatchString(said) {
+		err = &RefusedError{l.Node, NotShown, errors.New(said)}
+		return 0, 0, fmt.Errorf("read the log of %s: %w", l.Container, err)
+	}
+	return 0, 0, fmt.Errorf("read the log of %s: node %s answers %s: %s", l.Container, l.Node, resp.Status, said)
 }
 
 // ask asks without proof of who we are, until the server has wanted one. A ticket that it does not take may be an old one, where
-// it has another key: another is tried, once.
+// it has another key: it is forgotten, and another tried, once.
 func (r *Reader) ask(ctx context.Context, l Log, size int64) (*http.Response, error) {
 	known := r.known(l.Node)
 	if known.away != nil {
@@ -161,18 +166,25 @@ func (r *Reader) ask(ctx context.Context, l Log, size int64) (*http.Response, er
 		}
 		defer resp.Body.Close()
 		if !negotiates(resp) {
-			return nil, &RefusedError{l.Node, NotShown, errors.New("HTTP " + resp.Status)}
+			return nil, &RefusedError{l.Node, NoProof, errors.New("HTTP " + resp.Status)}
 		}
 		if r.opt.Tickets == nil {
 			return nil, &RefusedError{l.Node, NoTicket, nil}
 		}
 		r.learn(l.Node, node{asks: true})
 	}
-	resp, again, err := r.prove(ctx, l, size)
-	if again {
-		resp, _, err = r.prove(ctx, l, size)
+	resp, err := r.prove(ctx, l, size)
+	if notTaken(err) {
+		if resp, err = r.prove(ctx, l, size); notTaken(err) {
+			r.learn(l.Node, node{asks: true, away: err, rest: time.Now().Add(refusalTime)})
+		}
 	}
 	return resp, err
+}
+
+func notTaken(err error) bool {
+	refused, ok := errors.AsType[*RefusedError](err)
+	return ok && refused.Reason == NotTaken
 }
 
 func (r *Reader) known(server string) node {
@@ -205,36 +217,59 @@ func negotiates(resp *http.Response) bool {
 	})
 }
 
-// prove asks with a ticket, and has the server prove who it is, whatever it answers. again tells that another ticket may do.
-func (r *Reader) prove(ctx context.Context, l Log, size int64) (resp *http.Response, again bool, err error) {
+// prove asks with a ticket, and has the server prove who it is where it says what there is of a log, or that there is none.
+func (r *Reader) prove(ctx context.Context, l Log, size int64) (*http.Response, error) {
 	req := r.request(ctx, l, size, "")
 	proof, forget, err := spnego.Prove(ctx, req, r.opt.Tickets)
 	if err != nil {
-		return nil, false, &RefusedError{l.Node, NoTicket, err}
+		return nil, &RefusedError{l.Node, NoTicket, err}
 	}
-	if resp, err = r.do(req); err != nil {
-		return nil, false, err
+	resp, err := r.do(req)
+	if err != nil {
+		return nil, err
 	}
-	if refuses(resp) {
+	var refused *RefusedError
+	switch resp.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		forget()
+		refused = &RefusedError{l.Node, NotTaken, errors.New("HTTP " + resp.Status)}
+	case http.StatusOK, http.StatusNotFound, http.StatusTemporaryRedirect:
+		if err := proof.Finish(resp.Header.Values(spnego.AnswerHeader)); err != nil {
+			refused = &RefusedError{l.Node, Unproven, err}
+		}
+	}
+	if refused != nil {
 		resp.Body.Close()
-		return nil, forget(), &RefusedError{l.Node, NotTaken, errors.New("HTTP " + resp.Status)}
+		return nil, refused
 	}
-	if err := proof.Finish(resp.Header.Values(spnego.AnswerHeader)); err != nil {
-		resp.Body.Close()
-		return nil, false, &RefusedError{l.Node, Unproven, err}
-	}
-	return resp, false, nil
+	return resp, nil
 }
 
 // notAuthorized is what a NodeManager says, with 500, to who may not see a log. Source: ContainerLogsUtils.checkAccess,
 // NMWebServices.getContainerLogFile; seen with 3.4.2.
-var notAuthorized = regexp.MustCompile(`User \[[^\]]{1,100}\] is not authorized to view the logs[^<"\n]{0,200}`)
+var notAuthorized = regexp.MustCompile(`^User \[.*\] is not authorized to view the logs`)
 
-// words are what a server that fails says.
+// words are the first line, or most of it, of what a server that fails says, without the tags of a page.
 func words(resp *http.Response) string {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords))
-	return string(body)
+	for line := range strings.Lines(tags.ReplaceAllString(string(body), "")) {
+		line = strings.TrimSpace(strings.Map(func(c rune) rune {
+			if !unicode.IsPrint(c) {
+				return ' '
+			}
+			return c
+		}, line))
+		if len(line) > maxLineOfWords {
+			line = strings.ToValidUTF8(line[:maxLineOfWords], "")
+		}
+		if line != "" {
+			return line
+		}
+	}
+	return "without a word"
 }
+
+var tags = regexp.MustCompile(`<[^>]*>`)
 
 // request is for so many bytes of a log, from its end if size is negative. user is who asks, where that is to be said.
 func (r *Reader) request(ctx context.Context, l Log, size int64, user string) *http.Request {
@@ -248,16 +283,20 @@ func (r *Reader) request(ctx context.Context, l Log, size int64, user string) *h
 	return req.WithContext(ctx)
 }
 
-// do is http.Client.Do, with a certificate that is not to be trusted as a refusal. A server that is not reached rests.
+// do is http.Client.Do, with a certificate that is not to be trusted as a refusal. A server that does not answer rests for as long
+// as it took to see that.
 func (r *Reader) do(req *http.Request) (*http.Response, error) {
-	server := req.URL.Host
+	server, began := req.URL.Host, time.Now()
 	resp, err := r.http.Do(req)
 	if wrong := (*tls.CertificateVerificationError)(nil); errors.As(err, &wrong) {
 		return nil, &RefusedError{server, BadCert, wrong.Err}
 	}
-	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" && req.Context().Err() == nil {
-		n := r.known(server)
-		n.away, n.rest = op, time.Now().Add(restTime)
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err // without the URL
+	}
+	if failed := net.Error(nil); errors.As(err, &failed) && req.Context().Err() == nil {
+		n, rest := r.known(server), max(restTime, time.Since(began))
+		n.away, n.rest = fmt.Errorf("%w (it is not tried again for %v)", err, rest.Round(time.Second)), time.Now().Add(rest)
 		r.learn(server, n)
 	}
 	return resp, err
