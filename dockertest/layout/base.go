@@ -68,6 +68,9 @@ func hdfsSite() Properties {
 		"dfs.namenode.resource.du.reserved": "1048576",
 		// A stopped DataNode counts as dead after 2 × 15 s + 10 × 3 s, not after ten and a half minutes.
 		"dfs.namenode.heartbeat.recheck-interval": "15000",
+		// By default a DataNode with more than twice the average of connections is given no replicas: of three, one on whose host
+		// some ten files are being written is enough for a file of three replicas to have two.
+		"dfs.namenode.redundancy.considerLoad": "false",
 	}
 }
 
