@@ -23,9 +23,13 @@ import (
 type kdcs struct {
 	cfg  *config.Config
 	good map[string]way // which answered last, by realm
+
+	silent map[string]time.Time // when none had answered in time, by realm
 }
 
-func newKDCs(cfg *config.Config) *kdcs { return &kdcs{cfg: cfg, good: map[string]way{}} }
+func newKDCs(cfg *config.Config) *kdcs {
+	return &kdcs{cfg: cfg, good: map[string]way{}, silent: map[string]time.Time{}}
+}
 
 // way is one of those by which a KDC is asked.
 type way struct{ network, address string }
@@ -37,11 +41,29 @@ const (
 	nextAfter = time.Second
 	// patience is how long one way may take, looking up a name included.
 	patience = 10 * time.Second
+	// Where none has answered for silentAfter, none is asked for restFor: who has a token besides would wait for nothing at each
+	// connection. An application master has many to make before YARN gives it up.
+	silentAfter = 3 * time.Second
+	restFor     = 30 * time.Second
 )
 
 // exchange sends a request to a realm's KDCs until one answers, and returns its answer, which is neither empty nor an error.
 // What a KDC refuses is a messages.KRBError; ctx's error is returned as it is.
 func (k *kdcs) exchange(ctx context.Context, realm string, request []byte) ([]byte, error) {
+	if since, ok := k.silent[realm]; ok && time.Since(since) < restFor {
+		return nil, &Error{Unreachable, fmt.Sprintf("no KDC of the realm %s has answered in time, and none is asked for %v", realm, restFor), "is the network up, and is the address in krb5.conf right?", nil}
+	}
+	began := time.Now()
+	reply, err := k.askAll(ctx, realm, request)
+	delete(k.silent, realm)
+	if late := KindOf(err) == Unreachable || errors.Is(err, context.DeadlineExceeded); late && time.Since(began) >= silentAfter {
+		k.silent[realm] = time.Now()
+	}
+	return reply, err
+}
+
+// askAll asks one after the other.
+func (k *kdcs) askAll(ctx context.Context, realm string, request []byte) ([]byte, error) {
 	ways, err := k.ways(ctx, realm, len(request))
 	if err != nil {
 		return nil, err

@@ -442,3 +442,34 @@ func TestNoKDC(t *testing.T) {
 		}
 	}
 }
+
+// KDCs that have not answered for a while are not asked by everybody who comes, and are asked again in the end.
+func TestSilentKDCsRest(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	c := example(t, silent.Addr().String())
+	k := newKDCs(c.lib)
+	within := func(wait time.Duration) (took time.Duration, err error) {
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		defer cancel()
+		began := time.Now()
+		_, err = k.exchange(ctx, "EXAMPLE.COM", []byte("hello"))
+		return time.Since(began), err
+	}
+	if _, err := within(50 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || len(k.silent) > 0 {
+		t.Errorf("whoever has no patience says nothing of them: %v, %v", err, k.silent)
+	}
+	if _, err := within(silentAfter + 100*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || len(k.silent) != 1 {
+		t.Errorf("%v, %v", err, k.silent)
+	}
+	if took, err := within(time.Minute); KindOf(err) != Unreachable || took > time.Second || !strings.Contains(err.Error(), "none is asked for 30s") {
+		t.Errorf("%v after %v", err, took)
+	}
+	k.silent["EXAMPLE.COM"] = time.Now().Add(-restFor)
+	if _, err := within(50 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || len(k.silent) > 0 {
+		t.Errorf("after their rest: %v, %v", err, k.silent)
+	}
+}
