@@ -188,7 +188,7 @@ func (c *Client) askOne(ctx context.Context, left int, server string, op operati
 		return &Error{Kind: BadURI, Where: server, Reason: "it is no URL"}
 	}
 	var proof *spnego.Client
-	forget := func() bool { return false }
+	forget := func() {}
 	if op.proven {
 		var e *Error
 		if proof, forget, e = c.prove(ctx, server, req); e != nil {
@@ -228,7 +228,7 @@ func (c *Client) askOne(ctx context.Context, left int, server string, op operati
 }
 
 // prove has a request say who we are.
-func (c *Client) prove(ctx context.Context, server string, req *http.Request) (proof *spnego.Client, forget func() bool, e *Error) {
+func (c *Client) prove(ctx context.Context, server string, req *http.Request) (proof *spnego.Client, forget func(), e *Error) {
 	if c.tickets == nil {
 		return nil, nil, &Error{NoTicket, server, "there is no ticket", "run: kinit; or give --principal and --keytab", nil}
 	}

@@ -71,8 +71,8 @@ type Reader struct {
 // node is what is known of a server.
 type node struct {
 	asks bool      // for proof: the next request gives it at once
-	away error     // what is answered in its place, until
-	rest time.Time // then
+	away error     // what is answered in its place until rest; nil: nothing
+	rest time.Time // until when it is not tried
 }
 
 // NewReader asks nobody yet.

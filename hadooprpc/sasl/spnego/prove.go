@@ -15,8 +15,8 @@ import (
 func Service(req *http.Request) string { return "HTTP/" + strings.ToLower(req.URL.Hostname()) }
 
 // Prove has a request say who we are, by a ticket for its Service. The answer goes to Finish. forget is for an answer that may be
-// because of the ticket: where it tells true the next one is new.
-func Prove(ctx context.Context, req *http.Request, tickets sasl.TicketSource) (c *Client, forget func() bool, err error) {
+// because of the ticket: the next is a new one.
+func Prove(ctx context.Context, req *http.Request, tickets sasl.TicketSource) (c *Client, forget func(), err error) {
 	service := Service(req)
 	cred, err := tickets.ServiceTicket(ctx, service)
 	if err != nil {
@@ -27,9 +27,10 @@ func Prove(ctx context.Context, req *http.Request, tickets sasl.TicketSource) (c
 		var header string
 		if header, err = c.Authorization(); err == nil {
 			req.Header.Set(RequestHeader, header)
-			return c, func() bool {
-				f, ok := tickets.(sasl.Forgetter)
-				return ok && f.Forget(service, cred)
+			return c, func() {
+				if f, ok := tickets.(sasl.Forgetter); ok {
+					f.Forget(service, cred)
+				}
 			}, nil
 		}
 	}
