@@ -9,7 +9,7 @@
 //
 // Those of the submission are renewed by YARN, which tells nobody if it cannot. So only their last day is known, and the keeper
 // looks whether the cluster takes them (watch.go). Those that a person brings are good for a day, which is known, and when it
-// is over the first ones are used again where they are good.
+// is about to be over the first ones are used again where they are good.
 //
 // They go from here into the launch context of each new container, and to the containers that run: these ask, sooner the
 // less time their tokens have (CheckIn), and write what they get into the file of HADOOP_TOKEN_FILE_LOCATION, where whatever

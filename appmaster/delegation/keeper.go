@@ -53,8 +53,9 @@ type Keeper struct {
 	bad error     // why no new ones could be got the last time
 	// gone is that containers are not started with the first ones any more: they were refused, or are about to end.
 	gone bool
-	// wake ends the wait for the time at which the present ones are to be replaced: it is another. nil: nobody waits.
-	wake context.CancelFunc
+	// present lives while now is what it is, and pass ends it: whoever waits by the end of the present ones reckons anew.
+	present context.Context
+	pass    context.CancelFunc
 }
 
 // NewKeeper returns a keeper of o.First.
@@ -62,7 +63,9 @@ func NewKeeper(o Options) *Keeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{opt: o, now: o.First}
+	k := &Keeper{opt: o, now: o.First}
+	k.present, k.pass = context.WithCancel(context.Background())
+	return k
 }
 
 // Now is the newest grant.
@@ -168,8 +171,7 @@ func (k *Keeper) renew(ctx context.Context) {
 	}
 }
 
-// next is how long to wait before new tokens are got, and a context for that, which ends when it is to be reckoned anew: the
-// present ones have ended before their time (end). The caller calls over when he has waited.
+// next is how long to wait before new tokens are got, and a context for that (while).
 func (k *Keeper) next(ctx context.Context) (waiting context.Context, wait time.Duration, over context.CancelFunc) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -180,9 +182,24 @@ func (k *Keeper) next(ctx context.Context) (waiting context.Context, wait time.D
 	case k.bad != nil: // what there is now is an earlier attempt's, or was pushed
 		wait = min(wait, retryIn(time.Now(), k.now.Until))
 	}
-	waiting, over = context.WithCancel(ctx)
-	k.wake = over
+	waiting, over = k.while(ctx)
 	return waiting, wait, over
+}
+
+// while is a context for a wait by the end of the present tokens: it ends when there are others, or these have ended before
+// their time. The caller has the lock, and calls over when he has waited.
+func (k *Keeper) while(ctx context.Context) (waiting context.Context, over context.CancelFunc) {
+	waiting, end := context.WithCancel(ctx)
+	forget := context.AfterFunc(k.present, end)
+	return waiting, func() { forget(); end() }
+}
+
+// change has g, got at a time, be what there is, and wakes who waits by the end of what there was. The caller has the turn and
+// the lock.
+func (k *Keeper) change(g Grant, got time.Time) {
+	k.now, k.got = g, got
+	k.pass()
+	k.present, k.pass = context.WithCancel(context.Background())
 }
 
 func (k *Keeper) refresh(ctx context.Context) error {
@@ -241,7 +258,7 @@ func (k *Keeper) take(g Grant) {
 // replace has g, got at a time, be what there is. The caller has the turn.
 func (k *Keeper) replace(g Grant, got time.Time) {
 	k.mu.Lock()
-	k.now, k.got = g, got
+	k.change(g, got)
 	k.mu.Unlock()
 	k.opt.Log.Info("new delegation tokens", "until", g.Until, "set", short(g.Tokens))
 	if k.opt.Changed != nil {

@@ -23,13 +23,22 @@ func lookIn(now time.Time, g Grant) time.Duration {
 
 // watch looks whether the present tokens are good, until ctx ends.
 func (k *Keeper) watch(ctx context.Context) {
-	for {
-		now := time.Now()
-		if !wall.Wait(ctx, now.Add(lookIn(now, k.Now())), time.Now) {
-			return
+	for ctx.Err() == nil {
+		waiting, at, over := k.nextLook(ctx)
+		if wall.Wait(waiting, at, time.Now) {
+			k.look(ctx)
 		}
-		k.look(ctx)
+		over()
 	}
+}
+
+// nextLook is when the present tokens are looked at, and a context for the wait until then (while).
+func (k *Keeper) nextLook(ctx context.Context) (waiting context.Context, at time.Time, over context.CancelFunc) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	waiting, over = k.while(ctx)
+	return waiting, now.Add(lookIn(now, k.now)), over
 }
 
 // look is once of watch. Tokens that the cluster refuses have ended, whatever was thought of them: that is told, and those
@@ -60,10 +69,9 @@ func (k *Keeper) end(g Grant) {
 		return
 	}
 	k.opt.Log.Error("the delegation tokens are refused: they have ended before their time", "were thought good until", g.Until)
-	k.now.Until = time.Now()
-	if k.wake != nil {
-		k.wake()
-	}
+	ended := k.now
+	ended.Until = time.Now()
+	k.change(ended, k.got)
 }
 
 // goBack has the first tokens take the place of g again.

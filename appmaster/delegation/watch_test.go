@@ -114,6 +114,28 @@ func TestFirstTokensAgain(t *testing.T) {
 	})
 }
 
+// However short the time is for which somebody brings tokens, and whenever: the first ones are there again before it is over.
+func TestFirstTokensAgainInTime(t *testing.T) {
+	for _, life := range []time.Duration{3 * Soon, 30 * time.Second, time.Minute, 4 * time.Minute, time.Hour} {
+		for _, after := range []time.Duration{time.Second, lookLeast - time.Second, Unsure, Unsure + time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				k := kept(t, &cluster{refuses: map[string]bool{}})
+				time.Sleep(after)
+				if taken, err := k.Push(t.Context(), Grant{Tokens: named("second"), Until: time.Now().Add(life)}, true); !taken || err != nil {
+					t.Fatal(err)
+				}
+				if inForce(k) != "second" {
+					t.Errorf("%s is in force", inForce(k))
+				}
+				time.Sleep(life - Soon*9/8) // when the last one asks who does so every few seconds
+				if inForce(k) != "first" {
+					t.Errorf("pushed after %v for %v: %s is in force", after, life, inForce(k))
+				}
+			})
+		}
+	}
+}
+
 // Where there is a source tokens that are refused before their time are replaced when that is noticed, not when they were to
 // end; while the source gives none, and those of the submission are refused, too, it is asked again and again.
 func TestRefusedTokensAreReplaced(t *testing.T) {

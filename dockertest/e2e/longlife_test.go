@@ -94,8 +94,8 @@ func TestSecureRenew(t *testing.T) {
 	t.Parallel()
 	c := dockertest.Running(t, "secure-short")
 	owner := c.Edge("svc").Ticketed(t)
+	words := someText(t, owner) // before there are tokens: they are good for a minute and a half
 	a := submit(t, owner, "--workers", "2", "--worker-memory", "256MiB", "--wait", "workers:2")
-	words := someText(t, owner)
 	a.count(t, owner, words)
 	time.Sleep(layout.TokenLife + layout.TokenRenewal) // that is what is tested
 	r := owner.Run(t, "yarnd", "renew", a.id)
