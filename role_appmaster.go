@@ -162,12 +162,8 @@ func webOf(c *conf.Conf, base string) (appmaster.Web, error) {
 		host, _, _ := strings.Cut(a, ":")
 		w.ProxyHosts = append(w.ProxyHosts, host)
 	}
-	scheme := "http://"
-	if addrs.HTTPS {
-		scheme = "https://"
-	}
 	if len(from) > 0 {
-		w.ProxyURL = scheme + from[0] + base
+		w.ProxyURL = addrs.WebScheme() + from[0] + base
 	}
 	return w, nil
 }

@@ -148,7 +148,7 @@ func (l *loop) conclude(end ending) error {
 	ctx := context.Background()
 	why := end.Why
 	if end.Culprit != "" {
-		why += l.lastWords(ctx, end.Culprit)
+		why += l.lastWords(ctx, end.Finish)
 	}
 	// First the cluster, then the files: a next attempt, should this one end between
 	// the two, needs them for as long as the cluster would start it.
@@ -172,18 +172,24 @@ func (l *loop) conclude(end ending) error {
 	return nil
 }
 
-// lastWords returns the end of a container's log, as part of a diagnosis.
-func (l *loop) lastWords(ctx context.Context, id string) string {
+// lastWords returns the end of the culprit's log, as part of a diagnosis, or what the cluster says of it where the log cannot be
+// read: a NodeManager, which may show logs to persons alone, quotes the end of stderr.
+func (l *loop) lastWords(ctx context.Context, end reconcile.Finish) string {
 	ctx, cancel := context.WithTimeout(ctx, tailTimeout)
 	defer cancel()
+	said := ""
 	for _, file := range []string{"stderr", "stdout"} {
-		text, err := provider.TailLog(ctx, l.prov, id, file, 2<<10)
+		text, err := provider.TailLog(ctx, l.prov, end.Culprit, file, 2<<10)
 		if err != nil {
-			l.log.Info("cannot read the log", "container", id, "file", file, "err", err)
+			l.log.Info("cannot read the log", "container", end.Culprit, "file", file, "err", err)
+			said = end.Said
 		}
 		if line := printable(text); line != "" {
 			return "\nthe end of its " + file + ":\n" + line
 		}
+	}
+	if said = printable([]byte(said)); said != "" {
+		return ": " + said
 	}
 	return ""
 }

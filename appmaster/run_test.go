@@ -3,6 +3,7 @@ package appmaster
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"syscall"
@@ -417,5 +418,15 @@ func TestLogElsewhere(t *testing.T) {
 	}
 	if failed != 1 {
 		t.Errorf("%d errors", failed)
+	}
+}
+
+// Where nobody can read the log of the container that explains a failure, it is told by what the cluster says of it.
+func TestLastWordsOfALogThatIsHidden(t *testing.T) {
+	l := &loop{prov: hiding{}, log: slog.New(slog.DiscardHandler)}
+	for said, want := range map[string]string{"": "", "Last 4096 bytes of stderr :\nno such\x1b day\n": ": Last 4096 bytes of stderr :\nno such day"} {
+		if got := l.lastWords(t.Context(), reconcile.Finish{Culprit: "c1", Said: said}); got != want {
+			t.Errorf("of %q: %q, want %q", said, got, want)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (y *yarnCluster) checkClock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
 	defer cancel()
 	for _, a := range addrs.Web {
-		before, after, remote, err := webClock(ctx, a, addrs.HTTPS)
+		before, after, remote, err := webClock(ctx, addrs.WebScheme()+a)
 		if err != nil {
 			y.opts.Log.Debug("no time from the ResourceManager's web server", "address", a, "err", err)
 			continue
@@ -78,12 +78,8 @@ func (y *yarnCluster) clockSeen() (already bool) {
 }
 
 // webClock asks a web server for the time.
-func webClock(ctx context.Context, addr string, https bool) (before, after, remote time.Time, err error) {
-	scheme := "http"
-	if https {
-		scheme = "https"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, scheme+"://"+addr+"/ws/v1/cluster/info", nil)
+func webClock(ctx context.Context, base string) (before, after, remote time.Time, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, base+"/ws/v1/cluster/info", nil)
 	if err != nil {
 		return before, after, remote, err
 	}

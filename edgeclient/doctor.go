@@ -143,15 +143,11 @@ func rmVersion(ctx context.Context, y *yarnCluster) (string, error) {
 	if len(addrs.Web) == 0 {
 		return "", errors.New("no web address is configured")
 	}
-	scheme := "http://"
-	if addrs.HTTPS {
-		scheme = "https://"
-	}
 	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
 	defer cancel()
 	for _, a := range addrs.Web {
 		var v string
-		if v, err = versionAt(ctx, scheme+a); err == nil {
+		if v, err = versionAt(ctx, addrs.WebScheme()+a); err == nil {
 			return v, nil
 		}
 	}

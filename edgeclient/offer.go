@@ -40,16 +40,12 @@ func (y *yarnCluster) rmSetting(ctx context.Context, name string) (string, error
 	if err != nil {
 		return "", err
 	}
-	scheme := "http://"
-	if addrs.HTTPS {
-		scheme = "https://"
-	}
 	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
 	defer cancel()
 	err = fmt.Errorf("no web address is configured")
 	for _, a := range addrs.Web {
 		var value string
-		if value, err = settingAt(ctx, scheme+a, name); err == nil {
+		if value, err = settingAt(ctx, addrs.WebScheme()+a, name); err == nil {
 			return value, nil
 		}
 	}

@@ -128,7 +128,7 @@ func TestCrashLoop(t *testing.T) {
 		}
 	}
 	s.up("worker", "last")
-	s.step(Completed{"last", 3, "boom"}, NoteExit{"last", "worker", "node-of-last", Exited, 3, "boom"}, Finish{Failed, "pool worker: 4 containers in a row did not stay up; the last, last on node-of-last, exited with code 3: boom", "last"})
+	s.step(Completed{"last", 3, "boom"}, NoteExit{"last", "worker", "node-of-last", Exited, 3, "boom"}, Finish{Failed, "pool worker: 4 containers in a row did not stay up; the last, last on node-of-last, exited with code 3: boom", "last", ""})
 	if !s.core.Ending() || !strings.Contains(s.core.Why(), "boom") {
 		t.Errorf("ending %v, why %q", s.core.Ending(), s.core.Why())
 	}

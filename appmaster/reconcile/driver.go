@@ -8,6 +8,7 @@ func (c *Core) driverEnded(ct *container, cause Cause, status int32, why string)
 	if ct.pool.spec.Role != spec.RoleDriver {
 		return false
 	}
+	said := ""
 	end := Stop{Status: Failed, Why: "the driver, " + ct.id + " on " + ct.node + ", " + cause.Describe(status)}
 	switch cause {
 	case Exited, Signalled: // its log says more than the node manager
@@ -15,13 +16,14 @@ func (c *Core) driverEnded(ct *container, cause Cause, status int32, why string)
 			c.beginEnd(Stop{Status: Succeeded, Why: "the driver has ended"})
 			return true
 		}
+		said = why
 	case OverMemory, OverVMemory, OverLogs:
 		end.Why += ": " + why
 	default:
 		return false
 	}
 	c.beginEnd(end)
-	c.ending.culprit = ct.id
+	c.ending.culprit, c.ending.said = ct.id, said
 	return true
 }
 

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -24,13 +25,16 @@ func TestDriver(t *testing.T) {
 			if c.Step(time.Minute, Tick{}); c.Ending() {
 				t.Fatal("an application with a driver is not idle")
 			}
-			out := c.Step(time.Minute, Completed{ID: "d", Status: x.status})
+			out := c.Step(time.Minute, Completed{ID: "d", Status: x.status, Diagnostics: "killed it"})
 			var end Status
 			for _, a := range out {
 				if f, ok := a.(Finish); ok {
 					end = f.Status
 					if (f.Culprit == "d") != (x.want == Failed) {
 						t.Errorf("the culprit is %q", f.Culprit)
+					}
+					if f.Status == Failed && strings.Contains(f.Why, "killed it") == strings.Contains(f.Said, "killed it") {
+						t.Errorf("what the cluster says is to be told once: %+v", f)
 					}
 				}
 			}

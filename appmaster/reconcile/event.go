@@ -216,11 +216,13 @@ type TellStop struct{ Why string }
 type Avoid struct{ Nodes []string }
 
 // Finish is the last action: everything has stopped. Culprit is the container
-// whose log explains a failure, if there is one.
+// whose log explains a failure, if there is one, and Said what the cluster says of its
+// end, for when nobody can read that log; "" where Why has it.
 type Finish struct {
 	Status  Status
 	Why     string
 	Culprit string
+	Said    string
 }
 
 func (Ask) action()              {}

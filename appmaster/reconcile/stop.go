@@ -16,8 +16,9 @@ type ending struct {
 	Stop
 	began   time.Duration
 	culprit string
-	all     bool // the scheduler was told to stop as well
-	done    bool // Finish was given; nothing follows
+	said    string // of the culprit
+	all     bool   // the scheduler was told to stop as well
+	done    bool   // Finish was given; nothing follows
 }
 
 // beginEnd starts the end. A second request can only make it quick: the first
@@ -67,6 +68,6 @@ func (c *Core) end() {
 			c.do(ReleaseContainer{ct.id})
 		}
 		e.done = true
-		c.do(Finish{e.Status, e.Why, e.culprit})
+		c.do(Finish{e.Status, e.Why, e.culprit, e.said})
 	}
 }

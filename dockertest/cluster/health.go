@@ -206,6 +206,9 @@ func (c *Cluster) any(d layout.Daemon, look func(web string) error) error {
 
 // Web returns the base URL of daemon d's pages on a host, by address, so that any client on this machine reaches it.
 func (c *Cluster) Web(host string, d layout.Daemon) string {
+	if k := c.spec.Composition.Kerberos; k != nil && k.HTTPS && d.HTTPSPort != 0 {
+		return fmt.Sprintf("https://%s:%d", c.addrs[host], d.HTTPSPort)
+	}
 	return fmt.Sprintf("http://%s:%d", c.addrs[host], d.WebPort)
 }
 

@@ -51,6 +51,9 @@ func (c *Cluster) giveKeytabs(ctx context.Context, kdc, host string) error {
 	err = c.pipe(ctx, Command{
 		Host: host, Argv: []string{"tar", "-C", layout.KeytabDir, "--no-overwrite-dir", "-xpf", "-"}, Stdin: strings.NewReader(files),
 	})
+	if err == nil && c.spec.Composition.Kerberos.HTTPS { // everything on the host is to believe its own web servers
+		err = c.pipe(ctx, Command{Host: host, Argv: []string{"ln", "-sf", layout.WebRoot, "/etc/ssl/certs/"}})
+	}
 	if err != nil {
 		return fmt.Errorf("give %s its keytabs: %w", host, err)
 	}

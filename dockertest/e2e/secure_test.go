@@ -147,6 +147,9 @@ func TestSecureProxyUser(t *testing.T) {
 		}
 		a.readsFiles(t) // as alice, from her own edge node, by her own ticket
 		a.refuses(t, svc)
+		if r := svc.Run(t, "yarnd", "logs", "--proxy-user", "alice", a.id); r.Code != 4 || !strings.Contains(r.Stderr, "who acts for another (--proxy-user) can read logs when the application has ended") {
+			t.Errorf("logs that run, by who has no ticket of alice's: %v", r)
+		}
 		if now := a.tokens(t); now.Renews || now.Warning != "" {
 			t.Errorf("tokens: %+v", now)
 		}
@@ -157,6 +160,12 @@ func TestSecureProxyUser(t *testing.T) {
 	}
 	if r := svc.Run(t, "yarnd", "submit", "--proxy-user", "bob", "--workers", "1"); r.Code != 4 || r.Stdout != "" || !strings.Contains(r.Stderr, "svc") || !strings.Contains(r.Stderr, "impersonate bob") {
 		t.Errorf("for bob: %v", r)
+	}
+	if r := svc.Run(t, "yarnd", "doctor", "--proxy-user", "alice"); r.Code != 0 || !strings.Contains(r.Stdout, "alice, for whom we act as svc@EXAMPLE.TEST by a ticket that ends ") {
+		t.Errorf("doctor, for alice: %v", r)
+	}
+	if r := svc.Run(t, "yarnd", "doctor", "--proxy-user", "bob"); r.Code == 0 || !strings.Contains(r.Stdout, "impersonate bob") {
+		t.Errorf("doctor, for bob: %v", r)
 	}
 }
 

@@ -17,6 +17,8 @@ type Daemon struct {
 	Prepare string
 	// WebPort is the port of its web pages, 0 if it has none.
 	WebPort int
+	// HTTPSPort is that of a daemon of YARN where its pages are for TLS alone (Kerberos.HTTPS).
+	HTTPSPort int `json:",omitempty"`
 	// Port, of a daemon without pages, is one where it accepts connections, so that it can be seen to be there.
 	Port int
 	// Service, if not empty, is the first part of its principal where there is Kerberos.
@@ -35,10 +37,10 @@ var (
 	}
 	ResourceManager = Daemon{
 		Name: "resourcemanager", Main: "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
-		User: "yarn", WebPort: 8088, Service: "rm",
+		User: "yarn", WebPort: 8088, HTTPSPort: 8090, Service: "rm",
 	}
 	NodeManager = Daemon{
-		Name: "nodemanager", Main: "org.apache.hadoop.yarn.server.nodemanager.NodeManager", User: "yarn", WebPort: 8042, Service: "nm",
+		Name: "nodemanager", Main: "org.apache.hadoop.yarn.server.nodemanager.NodeManager", User: "yarn", WebPort: 8042, HTTPSPort: 8044, Service: "nm",
 	}
 	ZooKeeper = Daemon{
 		Name: "zookeeper", Main: "org.apache.zookeeper.server.ZooKeeperServerMain", User: "yarn",

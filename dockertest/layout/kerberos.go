@@ -12,6 +12,7 @@ import (
 const (
 	Krb5Conf  = "/etc/krb5.conf"          // read-only
 	KeytabDir = "/etc/security/keytabs"   // USER.keytab on edge nodes, SERVICE.keytab beside daemons; each its owner's alone
+	WebRoot   = KeytabDir + "/web.pem"    // the certificate of web servers, where they have one
 	KDCData   = "/data/kdc"               // the realm's database, and the keytabs from which those of the hosts are copied
 	OwnDir    = "/opt/hadoop/own/classes" // classes of our own, in front of Hadoop's; read-only
 )
@@ -31,6 +32,8 @@ type Kerberos struct {
 	AES bool
 	// ClosedWeb has NodeManagers' web servers show nothing, logs included, to anybody without a ticket.
 	ClosedWeb bool
+	// HTTPS has YARN's web servers speak TLS alone, with one certificate for all hosts, WebRoot, which every host trusts.
+	HTTPS bool
 	// Enctypes are those of keys, tickets and sessions, the best first.
 	Enctypes []string
 	// TicketLife is how long a ticket is good for, and RenewLife for how long it can be renewed, in whole seconds. They
@@ -252,7 +255,7 @@ func securityConf(c Composition, h Host) Conf {
 		maps.Copy(yarn, k.closedWeb(c.HostName(h), NodeManager))
 		yarn["hadoop.http.filter.initializers"] = "org.apache.hadoop.security.AuthenticationFilterInitializer"
 	}
-	return Conf{
+	conf := Conf{
 		CoreSite: core,
 		HDFSSite: hdfs,
 		YarnSite: yarn,
@@ -265,6 +268,22 @@ func securityConf(c Composition, h Host) Conf {
 			"yarn.scheduler.capacity.root.acl_submit_applications": "*",
 			"yarn.scheduler.capacity.root.acl_administer_queue":    ResourceManager.User, // by default everybody
 		},
+	}
+	if k.HTTPS {
+		yarn["yarn.http.policy"] = "HTTPS_ONLY"
+		conf[SSLServer] = keyStore()
+	}
+	return conf
+}
+
+// keyStore names the file with the key and the certificate of web servers. It is YARN's alone.
+func keyStore() Properties {
+	const store = "ssl.server.keystore."
+	return Properties{
+		store + "location":    KeytabDir + "/web.p12",
+		store + "type":        "pkcs12",
+		store + "password":    "of-a-test",
+		store + "keypassword": "of-a-test",
 	}
 }
 

@@ -269,3 +269,23 @@ func TestNodeManagersAskWhoReads(t *testing.T) {
 		}
 	}
 }
+
+// Where YARN's web servers are to speak TLS alone they all do, with a key that each host has.
+func TestWebServersSpeakTLS(t *testing.T) {
+	for _, c := range All() {
+		for _, h := range c.Hosts {
+			files := c.HostFiles(h)
+			policy, store := site(t, files[YarnSite])["yarn.http.policy"], files[SSLServer]
+			want := ""
+			if c.Name == "secure-short" {
+				want = "HTTPS_ONLY"
+			}
+			if policy != want || (store != nil) != (want != "") {
+				t.Errorf("%s, %s: policy %q, %s", c.Name, h.Name, policy, store)
+			}
+			if store != nil && site(t, store)["ssl.server.keystore.location"] != "/etc/security/keytabs/web.p12" {
+				t.Errorf("%s, %s: %s", c.Name, h.Name, store)
+			}
+		}
+	}
+}

@@ -13,10 +13,12 @@ const (
 
 // ShortLived is SecureAuth with delegation tokens that end after a minute and a half instead of a week. The
 // ResourceManager may act for users: it gives node managers new tokens for the files and logs of applications whose own
-// have ended (yarn.resourcemanager.proxy-user-privileges.enabled). Keys and tickets are of AES with SHA-2.
+// have ended (yarn.resourcemanager.proxy-user-privileges.enabled). Keys and tickets are of AES with SHA-2. YARN's web servers
+// speak TLS alone.
 func ShortLived() Composition {
 	k := Realm("authentication")
 	k.Enctypes = []string{"aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128"}
+	k.ClosedWeb, k.HTTPS = true, true
 	c := Secured(Simple(), "secure-short", k)
 	const rm = "yarn.resourcemanager."
 	c.Conf = Conf{

@@ -20,6 +20,7 @@ const (
 	YarnSite          = "yarn-site.xml"
 	MapredSite        = "mapred-site.xml"
 	CapacityScheduler = "capacity-scheduler.xml"
+	SSLServer         = "ssl-server.xml"
 )
 
 // XML returns p as Hadoop's Configuration class reads it, properties in order of their names, so that equal

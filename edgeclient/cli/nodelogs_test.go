@@ -3,6 +3,7 @@ package cli_test
 import (
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -59,4 +60,12 @@ func TestLogsThatNodesDoNotShow(t *testing.T) {
 		t.Errorf("following: %+v", r)
 	}
 	alice.must("kill", app)
+
+	program := filepath.Join(home, "fails.sh")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho no such day >&2\nexit 3\n"), 0o700); err != nil { // #nosec G306 -- a program
+		t.Fatal(err)
+	}
+	if r := alice.yarnd("submit", "--driver-memory", "256MiB", "--wait", "finished", program); r.code != 7 || !strings.Contains(r.err, "exited with code 3: ") || !strings.Contains(r.err, "no such day") {
+		t.Errorf("a program's last words are not those that the NodeManager quotes: %+v", r)
+	}
 }

@@ -25,6 +25,14 @@ type Addresses struct {
 	HA        bool
 }
 
+// WebScheme is what URLs of web pages begin with.
+func (a Addresses) WebScheme() string {
+	if a.HTTPS {
+		return "https://"
+	}
+	return "http://"
+}
+
 // ErrNoResourceManager tells that the configuration names no ResourceManager.
 var ErrNoResourceManager = errors.New("the configuration names no ResourceManager: neither yarn.resourcemanager.hostname nor yarn.resourcemanager.address is set; is HADOOP_CONF_DIR the folder with yarn-site.xml?")
 
