@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,7 +24,8 @@ type Options struct {
 	// Leash ends the applications that this client starts on this machine when it is
 	// closed, or its process ends in whatever way.
 	Leash bool
-	// Progress tells a person what happens, a line at a time; nil is silence.
+	// Progress tells a person what happens, a line at a time; nil is silence. It is called at any moment while a verb runs or a
+	// session is open, by one goroutine at a time.
 	Progress func(format string, args ...any)
 	// Upload is told of an upload: its name, the bytes sent and all bytes, in
 	// order; nil is silence.
@@ -46,6 +48,16 @@ type Client struct {
 // closes it.
 func Open(_ context.Context, opts Options) (*Client, error) { return open("", opts) }
 
+// oneAtATime is tell for several goroutines.
+func oneAtATime(tell func(string, ...any)) func(string, ...any) {
+	var mu sync.Mutex
+	return func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(format, args...)
+	}
+}
+
 // open makes a client; address is that of a cluster that was started by hand, else "".
 func open(address string, opts Options) (*Client, error) {
 	if opts.CallTimeout <= 0 {
@@ -57,6 +69,7 @@ func open(address string, opts Options) (*Client, error) {
 	if opts.Progress == nil {
 		opts.Progress = func(string, ...any) {}
 	}
+	opts.Progress = oneAtATime(opts.Progress)
 	var cluster Cluster
 	var err error
 	switch provider := cmp.Or(opts.Provider, os.Getenv("YARND_PROVIDER"), "yarn"); {

@@ -34,11 +34,12 @@ func (r Request) needs() needs {
 // delegated are tokens by which an application acts for its owner. They are closed when they are neither renewed nor
 // cancelled any more.
 type delegated struct {
-	all    *token.Credentials // own, and those that are passed on
-	own    *delegate.Tokens   // that were got; nil: none
-	until  time.Time          // when the first of own ends, where nobody renews them
-	passed bool               // others are passed on
-	opened []hdfs.FS
+	all     *token.Credentials // own, and those that are passed on
+	own     *delegate.Tokens   // that were got; nil: none
+	until   time.Time          // when the first of own ends, where nobody renews them
+	passed  bool               // others are passed on
+	missing error              // of a KMS that gave none; nil: all did
+	opened  []hdfs.FS
 }
 
 func (d *delegated) close() {
@@ -63,6 +64,7 @@ func (y *yarnCluster) delegate(ctx context.Context, n needs, renewer string) (*d
 		err = y.call(ctx, "cannot get delegation tokens", func(ctx context.Context) (err error) {
 			if renewer == "" { // that a KMS is away, or does not know us, must not end the other tokens
 				s.Away = func(p kms.Provider, err error) {
+					d.missing = err
 					y.opts.Progress("warning: no new token of %s, what there is stays: %v", p.Service, err)
 				}
 				d.own, d.until, err = s.GetFor(ctx, y.user)

@@ -31,41 +31,68 @@ func (c *Client) Renew(ctx context.Context, s *Session) (time.Time, error) {
 
 // renew is Renew. Tokens that it need not take an application does not, where its own are good for longer.
 func (c *Client) renew(ctx context.Context, s *Session, must bool) (time.Time, error) {
+	b, err := c.bring(ctx, s, must)
+	if err == nil && b.taken && b.old.GetUntil() != nil {
+		c.untilTaken(ctx, s.App.ID, b.old)
+	}
+	return b.until, err
+}
+
+// brought is what became of tokens that an application was brought.
+type brought struct {
+	taken   bool
+	until   time.Time        // when those end that it has now
+	old     *ampb.Delegation // what it had
+	missing error            // of a KMS there is no new one, and why; nil: all are there
+}
+
+// bring is renew that does not wait for the containers.
+func (c *Client) bring(ctx context.Context, s *Session, must bool) (b brought, err error) {
 	what := "cannot renew the tokens of " + s.App.ID
 	if s.App.User != c.cluster.User() {
 		// The tokens would be ours, and by them the application would act in our name.
-		return time.Time{}, &Fault{Code: Auth, What: what, Why: fmt.Errorf("it acts in the name of %s, and you are %s", s.App.User, c.cluster.User()), Next: "Ask " + s.App.User}
+		return b, &Fault{Code: Auth, What: what, Why: fmt.Errorf("it acts in the name of %s, and you are %s", s.App.User, c.cluster.User()), Next: "Ask " + s.App.User}
 	}
 	y, ok := c.cluster.(*yarnCluster)
 	if !ok || !ipc.Secure(y.conf) {
-		return time.Time{}, &Fault{Code: Refused, What: what, Why: errors.New("it has none: they are for clusters with Kerberos")}
+		return b, &Fault{Code: Refused, What: what, Why: errors.New("it has none: they are for clusters with Kerberos")}
 	}
 	if y.who == nil {
-		return time.Time{}, y.no
+		return b, y.no
 	}
 	if !y.who.Ticketed() {
-		return time.Time{}, &Fault{Code: Auth, What: what, Why: errors.New("this process has tokens itself, and no ticket"), Next: "Run it where kinit was run, or with --principal and --keytab"}
+		return b, &Fault{Code: Auth, What: what, Why: errors.New("this process has tokens itself, and no ticket"), Next: "Run it where kinit was run, or with --principal and --keytab"}
 	}
 	info, err := s.Info(ctx)
 	if err != nil {
-		return time.Time{}, err
+		return b, err
 	}
 	d, err := y.delegate(ctx, needs{fileSystems: info.GetDelegation().GetFileSystems(), rm: info.GetDelegation().GetResourceManager()}, "")
 	if err != nil {
-		return time.Time{}, err
+		return b, err
 	}
 	defer d.close()
+	b.old, b.missing = info.GetDelegation(), d.missing
 	until, kept, err := s.am.Delegate(ctx, &d.own.Credentials, d.until, must)
 	if unused(kept, err) {
 		d.own.Cancel(ctx) //nolint:errcheck // they end by themselves
 	}
 	if err != nil {
-		return time.Time{}, sessionFault(what, err)
+		return b, sessionFault(what, err)
 	}
-	if old := info.GetDelegation(); !kept && old.GetUntil() != nil {
-		c.untilTaken(ctx, s.App.ID, old)
-	}
-	return until, nil
+	b.taken, b.until = !kept, until
+	return b, nil
+}
+
+// actsForUs tells that an application acts in our name.
+func (c *Client) actsForUs(s *Session) bool {
+	y, ok := c.cluster.(*yarnCluster)
+	return ok && y.who != nil && s.App.User == y.user
+}
+
+// mayRenew tells that an application acts in our name, and that we have tickets, or may get some, to bring it tokens by.
+func (c *Client) mayRenew(s *Session) bool {
+	return c.actsForUs(s) && c.cluster.(*yarnCluster).who.Ticketed()
 }
 
 // unused tells whether an application certainly has no use for tokens that were brought, by its answer.
@@ -94,11 +121,10 @@ func (c *Client) untilTaken(ctx context.Context, app string, old *ampb.Delegatio
 // and is no error: what was asked for may go well.
 func (c *Client) renewInTime(ctx context.Context, s *Session, info *ampb.Info) {
 	d := info.GetDelegation()
-	y, ok := c.cluster.(*yarnCluster)
-	if d == nil || d.Until == nil || !ok || y.who == nil || s.App.User != y.user || !due(d, s.App.Started, time.Now()) {
+	if d == nil || d.Until == nil || !c.actsForUs(s) || !due(d, s.App.Started, time.Now()) {
 		return
 	}
-	if (!d.Renews || d.Trouble != "") && y.who.Ticketed() {
+	if (!d.Renews || d.Trouble != "") && c.mayRenew(s) {
 		until, err := c.renew(ctx, s, false)
 		if err == nil {
 			c.opts.Log.Info("the application has new tokens", "app", s.App.ID, "until", until)

@@ -28,7 +28,7 @@ type Session struct {
 	Identity *identity.Identity                    // also opens the scheduler and the workers, where we may work
 	am       *amclient.Client                      // nil where the cluster was started by hand
 	address  string                                // host:port of the scheduler there
-	renewal  func()                                // ends the renewal of Identity; nil where none is needed
+	keeping  []func()                              // end what keeps Identity and the application's tokens good
 	report   func(context.Context) (Report, error) // what the cluster says of it now; nil where nobody does
 	nodes    logHost                               // of logs that the application master is not shown; nil where there is none
 }
@@ -83,7 +83,7 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 	s := &Session{App: r, Identity: id, am: am, report: func(ctx context.Context) (Report, error) { return c.cluster.Report(ctx, r.ID) }}
 	s.nodes, _ = c.cluster.(logHost)
 	if claimed {
-		s.renewal = c.keepClaimed(ctx, id, r)
+		s.keeping = append(s.keeping, c.keepClaimed(ctx, id, r))
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
 	defer cancel()
@@ -93,6 +93,9 @@ func (c *Client) Connect(ctx context.Context, r Report) (*Session, error) {
 		return nil, err
 	}
 	c.renewInTime(bounded, s, info)
+	if stop := c.keepTokens(ctx, s, info); stop != nil {
+		s.keeping = append(s.keeping, stop)
+	}
 	return s, nil
 }
 
@@ -281,13 +284,14 @@ func (s *Session) Scheduler(ctx context.Context) (address string, epoch uint64, 
 	return e.GetAddress(), e.GetEpoch(), nil
 }
 
-// Close ends the session; the application lives on.
+// Close ends the session; the application lives on. Where new tokens are just being got for the application it waits until they are
+// cancelled, ten seconds at the most.
 func (s *Session) Close() error {
 	if s.ByHand() {
 		return nil
 	}
-	if s.renewal != nil {
-		s.renewal()
+	for _, stop := range s.keeping {
+		stop()
 	}
 	return s.am.Close()
 }

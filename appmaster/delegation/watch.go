@@ -11,12 +11,16 @@ import (
 // lookLeast is the shortest time after which the present tokens are looked at again.
 const lookLeast = time.Minute
 
+// lastLook is how long before a known end it is looked whether the first ones are to be used again: a cluster may take some seconds
+// to answer, and who has the others asks every few seconds.
+const lastLook = 4 * Soon
+
 // lookIn is how long after now tokens are looked at: often enough that who asks for newer ones hears of it as soon as of a
 // known end, and shortly before a known end.
 func lookIn(now time.Time, g Grant) time.Duration {
 	in := min(max(g.CheckIn(now), lookLeast), Unsure)
-	if left := g.Until.Add(-2 * Soon).Sub(now); !g.AtMost && !g.Until.IsZero() && left > 0 {
-		return min(in, left)
+	if left := g.Until.Sub(now); !g.AtMost && !g.Until.IsZero() && left > 0 {
+		return min(in, max(left-lastLook, Soon))
 	}
 	return in
 }
@@ -45,17 +49,15 @@ func (k *Keeper) nextLook(ctx context.Context) (waiting context.Context, at time
 // who have them ask often. Those that a person brought, or a source that gives no others now, and that end, make way for those
 // of the submission where YARN has kept these good: what is good for a day must not shorten what was good for a week.
 func (k *Keeper) look(ctx context.Context) {
-	k.prove(ctx)
 	g := k.Now()
-	over := g.ended(time.Now())
-	if !over && k.opt.Refused(ctx, g.Tokens) {
-		over = true
-		k.end(g)
+	ending := !g.Until.IsZero() && time.Until(g.Until) <= lastLook
+	if ending && k.goBack(ctx, g) {
+		return // in time, before anything else is asked
 	}
-	first := k.opt.First
-	ending := !g.Until.IsZero() && time.Until(g.Until) <= 2*Soon
-	if (over || ending) && !g.AtMost && (k.opt.Source == nil || k.Trouble() != nil) && first.AtMost && !first.ended(time.Now()) && !k.opt.Refused(ctx, first.Tokens) {
-		k.goBack(g)
+	k.prove(ctx)
+	if !g.ended(time.Now()) && k.opt.Refused(ctx, g.Tokens) {
+		k.end(g)
+		k.goBack(ctx, g)
 	}
 }
 
@@ -74,16 +76,21 @@ func (k *Keeper) end(g Grant) {
 	k.change(ended, k.got)
 }
 
-// goBack has the first tokens take the place of g again.
-func (k *Keeper) goBack(g Grant) {
+// goBack has the first tokens take the place of g again, if they are good, and no others come. It tells whether they have.
+func (k *Keeper) goBack(ctx context.Context, g Grant) bool {
+	first := k.opt.First
+	if g.AtMost || k.opt.Source != nil && k.Trouble() == nil || !first.AtMost || first.ended(time.Now()) || k.opt.Refused(ctx, first.Tokens) {
+		return false
+	}
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	if k.Now().Tokens != g.Tokens {
-		return
+		return false
 	}
-	first, all := k.opt.First, token.Credentials{}
+	all := token.Credentials{}
 	all.Merge(g.Tokens)
 	all.Merge(first.Tokens)
 	first.Tokens = &all
 	k.replace(first, time.Time{})
+	return true
 }

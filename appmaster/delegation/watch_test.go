@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,7 +117,7 @@ func TestFirstTokensAgain(t *testing.T) {
 
 // However short the time is for which somebody brings tokens, and whenever: the first ones are there again before it is over.
 func TestFirstTokensAgainInTime(t *testing.T) {
-	for _, life := range []time.Duration{3 * Soon, 30 * time.Second, time.Minute, 4 * time.Minute, time.Hour} {
+	for _, life := range []time.Duration{2*Soon + time.Second, 3 * Soon, 30 * time.Second, time.Minute, 4 * time.Minute, time.Hour} {
 		for _, after := range []time.Duration{time.Second, lookLeast - time.Second, Unsure, Unsure + time.Second} {
 			synctest.Test(t, func(t *testing.T) {
 				k := kept(t, &cluster{refuses: map[string]bool{}})
@@ -169,5 +170,24 @@ func TestRefusedTokensAreReplaced(t *testing.T) {
 		}
 		cancel()
 		<-done
+	})
+}
+
+// Several sessions may bring tokens at the same time: one's are taken, and others' when an eighth of its time has passed.
+func TestTokensOfSeveralAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := kept(t, &cluster{refuses: map[string]bool{"first": true}})
+		time.Sleep(Unsure + time.Second) // until it is known that the first ones are refused
+		day := func(name string) Grant { return Grant{Tokens: named(name), Until: time.Now().Add(24 * time.Hour)} }
+		for i, x := range []struct {
+			after time.Duration
+			must  bool
+			taken bool
+		}{{0, false, true}, {time.Second, false, false}, {time.Second, true, true}, {2 * time.Hour, false, false}, {2 * time.Hour, false, true}} {
+			time.Sleep(x.after)
+			if taken, err := k.Push(t.Context(), day(strconv.Itoa(i)), x.must); taken != x.taken || err != nil {
+				t.Errorf("%d, %v after the one before: taken %v, %v", i, x.after, taken, err)
+			}
+		}
 	})
 }

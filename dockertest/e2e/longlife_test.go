@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,23 @@ func TestSecureRenew(t *testing.T) {
 	bob := c.Edge("bob").Ticketed(t)
 	if r := bob.Run(t, "yarnd", "renew", a.id); r.Code != 4 || !strings.Contains(r.Stderr, "svc") {
 		t.Errorf("bob may not: %v", r)
+	}
+	a.must(t, "kill", "--graceful")
+	a.leftNothing(t)
+}
+
+// While a program with a ticket is connected, it brings new tokens: what it runs reads files after the last day of the first ones,
+// and nobody else has come by.
+func TestSecureConnected(t *testing.T) {
+	t.Parallel()
+	alice := dockertest.Running(t, "secure-short").Edge("alice").Ticketed(t)
+	alice.FS(t, "-touchz", "still-there")
+	a := submit(t, alice, "--workers", "1", "--worker-memory", "512MiB", "--wait", "workers:1") // a JVM is in it
+	// Tokens are good for half a minute here: one that is read from the file may end before Java comes to use it. Others come then.
+	const later = "sleep $1; for i in 1 2 3 4; do " + layout.BinDir + "/hadoop-java org.apache.hadoop.fs.FsShell -ls /user/alice/still-there && exit; sleep 7; done; exit 1"
+	r := alice.Run(t, "yarnd", "exec", a.id, "--", "sh", "-c", later, "sh", strconv.Itoa(int((layout.TokenLife + layout.TokenRenewal).Seconds())))
+	if r.Code != 0 || !strings.Contains(r.Stdout, "still-there") {
+		t.Errorf("%v\n%s", r, alice.Run(t, "yarnd", "events", a.id))
 	}
 	a.must(t, "kill", "--graceful")
 	a.leftNothing(t)
