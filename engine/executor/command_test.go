@@ -221,7 +221,7 @@ func TestManyCommands(t *testing.T) {
 }
 
 func TestMemoryOfACommand(t *testing.T) {
-	m := manager(t, Options{MemoryLimit: 400 << 20})
+	m := manager(t, Options{MemoryLimit: room(t, 400<<20)})
 	// awk doubles a string until it is stopped.
 	f := m.Run(t.Context(), commandTask(&CommandSpec{Argv: []string{"awk", "BEGIN { s = \"0123456789abcdef\"; while (length(s) < 2^30) s = s s; while (1) n++ }"}}, "")).Failure
 	if f == nil || f.Kind != graph.FailMemory {

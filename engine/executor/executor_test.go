@@ -391,7 +391,7 @@ func calls(m *blocking) (n int) {
 }
 
 func TestMemory(t *testing.T) {
-	m := manager(t, Options{MemoryLimit: 400 << 20})
+	m := manager(t, Options{MemoryLimit: room(t, 400<<20)})
 	f := m.Run(t.Context(), goTask("oom", "")).Failure
 	if f == nil || f.Kind != graph.FailMemory {
 		t.Errorf("%+v", f)

@@ -130,7 +130,7 @@ func TestTimeLimitInTheNextExecutor(t *testing.T) {
 
 // TestMemoryOfHanded: only what ran when the memory was short fails for it.
 func TestMemoryOfHanded(t *testing.T) {
-	m := manager(t, Options{Slots: 1, Backoff: soon, MemoryLimit: 400 << 20})
+	m := manager(t, Options{Slots: 1, Backoff: soon, MemoryLimit: room(t, 400<<20)})
 	tasks := append([]*Task{goTask("oom", "")}, handed(20, "echo", "x")...)
 	for i, end := range m.start(tasks...) {
 		r := <-end

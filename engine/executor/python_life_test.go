@@ -167,7 +167,7 @@ func TestPythonStop(t *testing.T) {
 
 // TestPythonMemory: a call that takes too much is the one that fails for it.
 func TestPythonMemory(t *testing.T) {
-	m := manager(t, Options{Slots: 1, Dir: pythonDir(t), Backoff: soon, MemoryLimit: 400 << 20})
+	m := manager(t, Options{Slots: 1, Dir: pythonDir(t), Backoff: soon, MemoryLimit: room(t, 400<<20)})
 	tasks := append([]*Task{pythonTask(t, "eat", nil)}, same(pythonTask(t, "echo", 1), 10)...)
 	for i, end := range m.start(tasks...) {
 		r := <-end
