@@ -154,8 +154,11 @@ func ahead(d *ampb.Delegation) time.Duration {
 	if d.GetSince() == nil || d.GetUntil() == nil {
 		return renewAhead
 	}
-	return min(renewAhead, d.Until.AsTime().Sub(d.Since.AsTime())/2)
+	return halfOrLess(d.Until.AsTime().Sub(d.Since.AsTime()))
 }
+
+// halfOrLess is how long before their end tokens that live so long are replaced.
+func halfOrLess(life time.Duration) time.Duration { return min(renewAhead, life/2) }
 
 // DelegationEnds warns of tokens that end soon, or have ended; "" where all is well.
 func DelegationEnds(info *ampb.Info, now time.Time) string {

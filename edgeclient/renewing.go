@@ -103,7 +103,7 @@ func (r *renewing) due(d *ampb.Delegation, now time.Time) bool {
 	if d.Since != nil {
 		since = d.Since.AsTime()
 	}
-	return until.Sub(now) <= min(renewAhead, until.Sub(since)/2)
+	return until.Sub(now) <= halfOrLess(until.Sub(since))
 }
 
 // checkIn is how long after now an application is asked what tokens it has.

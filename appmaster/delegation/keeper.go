@@ -230,8 +230,8 @@ func (k *Keeper) save(ctx context.Context) error {
 }
 
 // Push takes tokens that somebody brings. Those that nobody must have taken are not, where the present ones are known to be
-// good for about as long, or longer: several sessions may come with some at the same time. When it has returned no error, those that are taken are saved for the next attempt; after another error
-// than ErrNothing they are in use, and not saved.
+// good for about as long, or longer: several sessions may come with some at the same time. When it has returned no error, those
+// that are taken are saved for the next attempt; after another error than ErrNothing they are in use, and not saved.
 func (k *Keeper) Push(ctx context.Context, g Grant, must bool) (taken bool, err error) {
 	if len(g.Tokens.Tokens) == 0 {
 		return false, ErrNothing

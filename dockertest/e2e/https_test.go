@@ -12,9 +12,9 @@ import (
 
 // Where YARN's web servers speak TLS alone, and NodeManagers want a ticket besides, everything that we ask them for comes: the
 // ResourceManager's version, settings and time, the page behind its proxy, logs of containers that run. A server whose certificate
-// nobody here knows is not believed: no log is read there, and who asks hears why and what to do.
+// nobody here knows is not believed: no log is read there, and who asks hears why and what to do. It is alone on the cluster, before
+// the tests that wait there together: tokens are good for 90 s, and an application master must have begun by then.
 func TestSecureHTTPS(t *testing.T) {
-	t.Parallel()
 	c := dockertest.Running(t, "secure-short")
 	bob := c.Edge("bob").Ticketed(t)
 	stranger := []string{"env", "SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/nonexistent"}
@@ -56,7 +56,6 @@ func TestSecureHTTPS(t *testing.T) {
 // Where the application master cannot read the log of a program that failed, for NodeManagers show it to persons alone, it has the
 // program's last words from the NodeManager, which quotes them.
 func TestSecureLastWords(t *testing.T) {
-	t.Parallel()
 	bob := dockertest.Running(t, "secure-short").Edge("bob").Ticketed(t)
 	bob.Must(t, "sh", "-c", `printf '#!/bin/sh\necho no such day >&2\nexit 3\n' >fails && chmod +x fails`)
 	r := bob.Run(t, "yarnd", "submit", "--driver-memory", "256MiB", "--wait", "finished", "fails")
