@@ -56,6 +56,7 @@ func surviveFailovers(t *testing.T, rounds int) {
 		t.Logf("failover %d: %s is active after %v, and knows all of the application %v later",
 			i+1, active, gap.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
 		node := nodes[i%len(nodes)]
+		start = time.Now()
 		if err := c.KillDaemon(ctx, node, "nodemanager"); err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +66,7 @@ func surviveFailovers(t *testing.T, rounds int) {
 		if err := c.AwaitHealth(ctx, 2*time.Minute); err != nil {
 			t.Fatal(err)
 		}
+		t.Logf("the NodeManager on %s was away for %v", node, time.Since(start).Round(time.Millisecond))
 		same("after the NodeManager on " + node + " was killed")
 	}
 	job.finish(t)

@@ -65,6 +65,9 @@ func haYarnSite() Properties {
 		rm + "work-preserving-recovery.scheduling-wait-ms": "2000",
 		rm + "connect.retry-interval.ms":                   "1000",
 		rm + "nodes.exclude-path":                          ConfDir + "/" + ExcludeFile,
+		// Nothing here needs a node that is lost, and a NodeManager that was killed is to be back before: on a busy machine
+		// the next one may take more than half a minute.
+		"yarn.nm.liveness-monitor.expiry-interval-ms": "600000", // Hadoop's default
 		// With 60 s, three times the expiry, it refuses to start.
 		"yarn.am.liveness-monitor.expiry-interval-ms":        "20000",
 		rm + "am-rm-tokens.master-key-rolling-interval-secs": "61",

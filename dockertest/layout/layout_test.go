@@ -152,19 +152,23 @@ func TestVmemIsCheckedInItsCompositionOnly(t *testing.T) {
 	}
 }
 
-// A silent node is given up when its composition says so, and when it is lost its blocks are elsewhere too.
+// A silent node or application master is given up when its composition says so, and where nodes are lost their blocks are
+// elsewhere too.
 func TestExpiry(t *testing.T) {
-	for name, want := range map[string][2]string{"simple": {"30000", "1"}, "patient": {"600000", "3"}, "hasty": {"10000", "3"}} {
+	for name, want := range map[string][3]string{
+		"simple": {"30000", "30000", "1"}, "ha": {"600000", "20000", "1"}, "ha-nn": {"600000", "20000", "1"},
+		"patient": {"600000", "600000", "3"}, "hasty": {"10000", "10000", "3"},
+	} {
 		c, err := ByName(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := c.HostConf(c.Hosts[0])
-		if nm, am := got[YarnSite]["yarn.nm.liveness-monitor.expiry-interval-ms"], got[YarnSite]["yarn.am.liveness-monitor.expiry-interval-ms"]; nm != want[0] {
-			t.Errorf("%s: nodes are lost after %s ms, application masters after %s ms, want %s", name, nm, am, want[0])
+		if nm, am := got[YarnSite]["yarn.nm.liveness-monitor.expiry-interval-ms"], got[YarnSite]["yarn.am.liveness-monitor.expiry-interval-ms"]; nm != want[0] || am != want[1] {
+			t.Errorf("%s: nodes are lost after %s ms, application masters after %s ms, want %s", name, nm, am, want)
 		}
-		if copies := got[HDFSSite]["dfs.replication"]; copies != want[1] {
-			t.Errorf("%s: %s copies of a block, want %s", name, copies, want[1])
+		if copies := got[HDFSSite]["dfs.replication"]; copies != want[2] {
+			t.Errorf("%s: %s copies of a block, want %s", name, copies, want[2])
 		}
 	}
 }
