@@ -96,4 +96,7 @@ generate: ## the code made from .proto files
 clean: ## what was built; the cache and a running cluster stay
 	rm -rf bin
 
+# What is measured runs on daemons with both of the JVM's compilers.
+chaos-hadoop bench-submit bench-secure: export HADOOP_JIT = full
+
 include dockertest/cluster.mk

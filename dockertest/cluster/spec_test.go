@@ -23,6 +23,22 @@ func TestSpecDefaults(t *testing.T) {
 	if s, err := (Spec{Composition: layout.Simple()}).complete(); err != nil || s.Hadoop != "3.3.6" {
 		t.Errorf("with HADOOP=3.3.6: %q, %v", s.Hadoop, err)
 	}
+	for set, want := range map[string]string{"": "-XX:TieredStopAtLevel=1", "full": ""} {
+		t.Setenv("HADOOP_JIT", set)
+		s, err := Spec{Composition: layout.Simple()}.complete()
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := s.files()
+		if err != nil || strings.TrimSpace(string(files["bin/jvm.options"])) != want {
+			t.Errorf("HADOOP_JIT=%s: the JVMs' options are %q, %v", set, files["bin/jvm.options"], err)
+		}
+	}
+	t.Setenv("HADOOP_JIT", "none")
+	if _, err := (Spec{Composition: layout.Simple()}).complete(); err == nil || !strings.Contains(err.Error(), "quick or full") {
+		t.Errorf("HADOOP_JIT=none: %v", err)
+	}
+	t.Setenv("HADOOP_JIT", "")
 	for _, bad := range []string{"Upper", "a b", "-x", "../up", strings.Repeat("a", 50)} {
 		if _, err := (Spec{Name: bad, Composition: layout.Simple()}).complete(); err == nil {
 			t.Errorf("%q was taken for a name", bad)
@@ -44,8 +60,9 @@ func TestFingerprint(t *testing.T) {
 	if first, again := print(base, "/repo"), print(base, "/repo"); first != again {
 		t.Error("equal specs, different fingerprints")
 	}
-	version, conf, host := base, base, base
+	version, conf, host, jit := base, base, base, base
 	version.Hadoop = "3.3.6"
+	jit.JIT = "full"
 	conf.Composition.Conf = layout.Conf{layout.YarnSite: {"a": "b"}}
 	host.Composition.Hosts = host.Composition.Hosts[:5]
 	secure, life := base, base
@@ -59,7 +76,7 @@ func TestFingerprint(t *testing.T) {
 		t.Error("the jars of a KMS are for hosts that have one")
 	}
 	seen := map[string]string{print(base, "/repo"): "base", print(base, "/other"): "another repository"}
-	for name, s := range map[string]Spec{"version": version, "conf": conf, "host": host, "KMS": keys, "Kerberos": secure, "tickets' life": life} {
+	for name, s := range map[string]Spec{"version": version, "compiler": jit, "conf": conf, "host": host, "KMS": keys, "Kerberos": secure, "tickets' life": life} {
 		p := print(s, "/repo")
 		if other, twice := seen[p]; twice {
 			t.Errorf("%s has the fingerprint of %s", name, other)

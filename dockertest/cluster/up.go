@@ -56,6 +56,13 @@ func Up(ctx context.Context, spec Spec, log *slog.Logger) (*Cluster, error) {
 	if c.fits(print) && c.readAddrs() == nil && c.Health(ctx) == nil {
 		return c, nil
 	}
+	// One after the other: a cluster that starts takes all the processors there are, and several at a time take longer than
+	// in turn, and slow down what runs beside them for as long.
+	done, err := dir.Lock(ctx, "building")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return c, c.build(ctx, print)
 }
 

@@ -14,6 +14,7 @@ import (
 // What Kerberos and privacy cost: a start on the cluster with them beside one without, and 256 MiB into HDFS and back, and
 // calls of the ResourceManager, beside Hadoop's own client. All sides in turn, in one run. Printed, not judged.
 func TestBenchSecure(t *testing.T) {
+	t.Setenv("HADOOP_JIT", "full")
 	simple := dockertest.Running(t, "simple").Edge("alice")
 	secure := dockertest.Running(t, "secure").Edge("alice").Ticketed(t)
 	build(t, "./phases", "phases")

@@ -24,6 +24,7 @@ const benchWorkers = 4
 // What a start costs, beside YARN's own distributed shell, and a word count beside
 // MapReduce's: both sides in turn, in one run, on one cluster. Printed, not judged.
 func TestBenchSubmit(t *testing.T) {
+	t.Setenv("HADOOP_JIT", "full")
 	c := dockertest.Running(t, "simple")
 	alice := c.Edge("alice")
 	build(t, "./phases", "phases")
