@@ -2,7 +2,6 @@ package survive
 
 import (
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/edgeclient"
 	"github.com/yarnd/yarnd/engine"
-	"github.com/yarnd/yarnd/hadooprpc/hadooptest"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/minicluster"
 	"github.com/yarnd/yarnd/hadooprpc/hadooptest/rm/core"
 	"github.com/yarnd/yarnd/hadooprpc/pb"
@@ -42,14 +40,9 @@ func TestTwoMastersLive(t *testing.T) {
 		t.Fatal(errNoMaster)
 	}
 
-	var cut atomic.Bool
-	cut.Store(true)
-	w.RM.SchedulerServer().SetFault(func(call *hadooptest.Call) hadooptest.Fault {
+	w.RM.SchedulerServer().Cut(func(token []byte) bool {
 		var who pb.AMRMTokenIdentifier
-		if !cut.Load() || proto.Unmarshal(call.TokenID, &who) != nil {
-			return hadooptest.Fault{}
-		}
-		return hadooptest.Fault{CloseBefore: yarn.AttemptIDFromPB(who.GetAppAttemptId()) == one}
+		return proto.Unmarshal(token, &who) == nil && yarn.AttemptIDFromPB(who.GetAppAttemptId()) == one
 	})
 	w.RM.Cut(node.ID(), true)
 	a.await("the second attempt serves the session of before", func() bool {
@@ -74,7 +67,7 @@ func TestTwoMastersLive(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 
-	cut.Store(false)
+	w.RM.SchedulerServer().Cut(nil)
 	w.RM.Cut(node.ID(), false)
 	a.await("the first attempt ends", func() bool { node, _ := a.masterOf(one); return node == nil })
 	if after := a.running(); !slices.Equal(before, after) {

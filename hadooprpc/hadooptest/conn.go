@@ -67,7 +67,11 @@ func (c *serverConn) open() error {
 		return &Exception{Class: "org.apache.hadoop.ipc.RPC$VersionMismatch", Message: err.Error(),
 			Code: pb.RpcResponseHeader_FATAL_VERSION_MISMATCH, Fatal: true}
 	}
-	return c.auth.begin(c.s.opts, h.Auth)
+	o := c.s.opts
+	if o.Passwords != nil {
+		o.Passwords = c.s.password
+	}
+	return c.auth.begin(o, h.Auth)
 }
 
 // take handles one frame. An *Exception refuses the connection.
@@ -137,6 +141,9 @@ func (c *serverConn) sasl(b []byte) error {
 		return err
 	}
 	out, err := c.auth.step(&m)
+	if errors.Is(err, errCut) {
+		return err
+	}
 	if err != nil {
 		x := asException(err)
 		x = &Exception{Class: x.Class, Message: x.Message, Code: pb.RpcResponseHeader_FATAL_UNAUTHORIZED, Fatal: true}
@@ -160,7 +167,7 @@ func (c *serverConn) sasl(b []byte) error {
 // serve runs the handler and replies, unless a fault says otherwise.
 func (c *serverConn) serve(call *Call) {
 	f := c.s.faultFor(call)
-	if f.CloseBefore {
+	if f.CloseBefore || call.Auth == sasl.Token && c.s.isCut(call.TokenID) {
 		c.nc.Close()
 		return
 	}

@@ -57,6 +57,7 @@ type Server struct {
 	handlers map[string]Handler // by protocol/method
 	known    map[string]bool    // protocols
 	fault    func(*Call) Fault
+	cut      func(identifier []byte) bool
 	listener net.Listener // nil while refusing
 	release  func()       // of the port, while refusing
 	conns    map[*serverConn]bool
@@ -114,6 +115,32 @@ func (s *Server) SetFault(f func(*Call) Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
+}
+
+// Cut closes the connections of whoever has such a token, in place of any answer to what comes from now on, a refusal of
+// the token too: a network that parts the server from some of its clients. nil ends that. f is called by many goroutines.
+func (s *Server) Cut(f func(identifier []byte) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut = f
+}
+
+// errCut ends a connection without an answer.
+var errCut = errors.New("cut off")
+
+// password is Options.Passwords, for those who are not cut off.
+func (s *Server) password(identifier []byte) ([]byte, error) {
+	if s.isCut(identifier) {
+		return nil, errCut
+	}
+	return s.opts.Passwords(identifier)
+}
+
+func (s *Server) isCut(identifier []byte) bool {
+	s.mu.Lock()
+	f := s.cut
+	s.mu.Unlock()
+	return f != nil && f(identifier)
 }
 
 // Refuse closes the port, so that connecting fails, or opens the same port again. Connections stay.
