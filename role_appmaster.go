@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yarnd/yarnd/appmaster"
+	"github.com/yarnd/yarnd/appmaster/amclient"
 	"github.com/yarnd/yarnd/appmaster/provider/local"
 	yarnprovider "github.com/yarnd/yarnd/appmaster/provider/yarn"
 	"github.com/yarnd/yarnd/appmaster/spec"
@@ -28,7 +29,6 @@ import (
 // appMaster is the role of a container that negotiates the others. What it needs
 // lies in its working directory: spec.json, the seed, Hadoop's configuration.
 func appMaster(ctx context.Context, log *slog.Logger) error {
-	appmaster.TuneMemory()
 	text, err := os.ReadFile(spec.SpecFile)
 	if err != nil {
 		return err
@@ -37,6 +37,10 @@ func appMaster(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := amclient.Setenv(app.Env); err != nil {
+		return err
+	}
+	appmaster.TuneMemory()
 	text, err = os.ReadFile(spec.SeedFile)
 	if err != nil {
 		return err

@@ -32,11 +32,14 @@ type Request struct {
 	// Pools are further pools of workers, for tasks that ask for what Worker lacks.
 	Pools []PoolRequest
 
-	Bundle   string   // path of the binary to run; "" is the running one
-	Env      string   // environment archive, "path[#name]"; its default name is "environment"
-	Archives []string // "path[#name]", unpacked on each worker
-	Files    []string // "path[#name]"
-	EnvVars  map[string]string
+	Bundle   string            // path of the binary to run; "" is the running one
+	Env      string            // environment archive, "path[#name]"; its default name is "environment"
+	Archives []string          // "path[#name]", unpacked on each worker
+	Files    []string          // "path[#name]"
+	EnvVars  map[string]string // of workers, scheduler and driver
+	// AMEnv are environment variables of the application master, which has no others of the submitter's, nor by YARN's
+	// default (yarn.nodemanager.env-whitelist) those of its node: KRB5_CONFIG, say, or SSL_CERT_FILE. Both: no secrets.
+	AMEnv map[string]string
 
 	// Driver is the path of a program or script that runs inside the cluster, in a
 	// container of its own; the application ends with it, and as it ends. "" is none.
@@ -337,9 +340,17 @@ func (r Request) checkTexts() error {
 	if n := len(r.Archives) + len(r.Files); n > maxFiles {
 		return usagef("Pack them into one archive", "%d files and archives are more than %d", n, maxFiles)
 	}
-	for k, v := range r.EnvVars {
+	if err := checkVars("--worker-env", r.EnvVars); err != nil {
+		return err
+	}
+	return checkVars("--am-env", r.AMEnv)
+}
+
+// checkVars refuses variables that no process can have.
+func checkVars(flag string, vars map[string]string) error {
+	for k, v := range vars {
 		if !varRule.MatchString(k) {
-			return usagef("Use --worker-env NAME=value", "%q is no name for an environment variable", k)
+			return usagef("Use "+flag+" NAME=value", "%q is no name for an environment variable", k)
 		}
 		if len(v) > maxValue || strings.ContainsRune(v, 0) {
 			return usagef("Put it into a file and ship that with --files", "the value of %s cannot be given to a process: it has a zero byte, or more than %d bytes", k, maxValue)

@@ -23,6 +23,7 @@ func TestRequestCheck(t *testing.T) {
 		"long name":            {func(r *Request) { r.Name = strings.Repeat("x", 201) }, "--name"},
 		"tag with a space":     {func(r *Request) { r.Tags = []string{"a b"} }, "tags"},
 		"variable with a dash": {func(r *Request) { r.EnvVars = map[string]string{"A-B": "c"} }, "A-B"},
+		"the master's too":     {func(r *Request) { r.AMEnv = map[string]string{"A-B": "c"} }, "--am-env"},
 		"negative idle time":   {func(r *Request) { r.IdleTimeout = -1 }, "negative"},
 		"wait for nothing":     {func(r *Request) { r.Wait = WaitWorkers }, "--wait workers:N"},
 		"unknown wait":         {func(r *Request) { r.Wait = "long" }, "--wait none|accepted"},

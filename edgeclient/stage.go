@@ -350,7 +350,7 @@ func application(id string, r Request, user, staging string, files []spec.File, 
 	}
 	return &spec.Application{
 		Version: spec.Version, ID: id, Name: r.Name, User: user, Staging: staging,
-		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts, KeepResults: spec.Duration(max(r.KeepResults, -1)), NoJournal: r.NoJournal, FileSystems: r.FileSystems,
+		IdleTimeout: spec.Duration(r.IdleTimeout), MaxAttempts: r.MaxAttempts, KeepResults: spec.Duration(max(r.KeepResults, -1)), NoJournal: r.NoJournal, Env: r.AMEnv, FileSystems: r.FileSystems,
 		Listen: spec.Listen{Interface: r.Interface, PortMin: r.Ports.Min, PortMax: r.Ports.Max},
 		Pools:  append([]spec.Pool{scheduler}, workers...),
 		Access: r.access(),

@@ -3,6 +3,7 @@ package edgeclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -208,10 +209,17 @@ func TestSweep(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(root, "application_1700000000000_0003"), old, old); err != nil {
 		t.Fatal(err)
 	}
+	for n := range 30 { // many that run do not hide one that ended
+		id := fmt.Sprintf("application_1600000000000_%04d", n)
+		s.apps = append(s.apps, Report{ID: id, User: "alice", State: StateRunning})
+		if err := os.MkdirAll(filepath.Join(root, id), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c.sweep(t.Context(), s.fs, newID)
 	// 0003 is unknown and old; 0004 is unknown and may be a submission under way.
 	want := []string{"application_1700000000000_0002", "application_1700000000000_0004", "notes"}
-	if got := names(t, root); !slices.Equal(got, want) {
-		t.Errorf("left %v, want %v", got, want)
+	if got := names(t, root); len(got) != len(want)+30 || !slices.Equal(got[30:], want) {
+		t.Errorf("left %v, want 30 that run and %v", got, want)
 	}
 }

@@ -42,17 +42,24 @@ func (c *Client) sweep(ctx context.Context, f hdfs.FS, done string) {
 	if err != nil {
 		return
 	}
-	const most = 20
-	looked := 0
+	states := c.states(ctx)
+	const most = 20 // questions about a single application
+	asked := 0
 	for _, e := range entries {
 		id, whole, ok := stagedID(path.Base(e.Path))
-		if !e.IsDir || !ok || whole && id == done || looked == most {
+		if !e.IsDir || !ok || whole && id == done {
 			continue
 		}
 		old := time.Since(time.UnixMilli(e.ModTimeMs)) > abandoned
-		gone := !whole && (old || id == done) // nothing runs from there, and nothing will
-		if whole {
-			looked++
+		state, known := states[id]
+		var gone bool
+		switch {
+		case !whole: // nothing runs from there, and nothing will
+			gone = old || id == done
+		case known:
+			gone = state.Ended()
+		case asked < most:
+			asked++
 			gone = c.over(ctx, f, e.Path, id, done, old)
 		}
 		if gone {
@@ -61,7 +68,20 @@ func (c *Client) sweep(ctx context.Context, f hdfs.FS, done string) {
 	}
 }
 
-// over tells whether an application with a staging directory runs no more, and will not
+// states are those of this user's applications, as far as the cluster lists them.
+func (c *Client) states(ctx context.Context) map[string]State {
+	reports, err := c.cluster.List(ctx, Filter{All: true, User: c.cluster.User()})
+	if err != nil {
+		c.opts.Log.Debug("sweeping up without a list", "err", err)
+	}
+	states := make(map[string]State, len(reports))
+	for _, r := range reports {
+		states[r.ID] = r.State
+	}
+	return states
+}
+
+// over asks whether an application with a staging directory runs no more, and will not
 // begin to. Another cluster's applications, on the same file system, are unknown here.
 func (c *Client) over(ctx context.Context, f hdfs.FS, dir, id, done string, old bool) bool {
 	r, err := c.cluster.Report(ctx, id)

@@ -35,12 +35,17 @@ func ReadLaunch() (*Launch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	for key, value := range l.Env {
+	return l, Setenv(l.Env)
+}
+
+// Setenv sets this process's environment variables. It is called before anything looks at them.
+func Setenv(env map[string]string) error {
+	for key, value := range env {
 		if err := os.Setenv(key, value); err != nil {
-			return nil, fmt.Errorf("cannot set %s: %w", key, err)
+			return fmt.Errorf("cannot set %s: %w", key, err)
 		}
 	}
-	return l, nil
+	return nil
 }
 
 // LaunchOf returns what a container with these credentials is told.

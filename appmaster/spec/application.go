@@ -51,6 +51,10 @@ type Application struct {
 	// the file KeytabFile: it gets new tokens by them. "" is none.
 	Keytab string `json:"keytab,omitempty"`
 
+	// Env is set by the application master's process itself, before it does anything
+	// else: no shell sees the values.
+	Env map[string]string `json:"env,omitempty"`
+
 	// FileSystems are URLs of those that tasks use beside that of Staging: there are
 	// delegation tokens for them.
 	FileSystems []string `json:"fileSystems,omitempty"`
@@ -303,12 +307,17 @@ func (a *Application) Validate() error {
 		return invalid("must be URLs", "fileSystems")
 	case !text(a.Keytab):
 		return invalid("must be a principal", "keytab")
+	case len(a.Env) > maxEnv:
+		return invalid(fmt.Sprintf("must be at most %d", maxEnv), "env")
 	case a.IdleTimeout < 0:
 		return invalid("must not be negative", "idleTimeout")
 	case a.MaxAttempts < 0:
 		return invalid("must not be negative", "maxAttempts")
 	case len(a.Pools) == 0 || len(a.Pools) > maxPools:
 		return invalid(fmt.Sprintf("must be 1 to %d", maxPools), "pools")
+	}
+	if err := validateEnv(a.Env, "env"); err != nil {
+		return err
 	}
 	if err := a.Listen.validate(); err != nil {
 		return err
@@ -398,7 +407,7 @@ func (p *Pool) validate(at string) error {
 			return invalid(fmt.Sprintf("%q could mean something to a shell", arg), "%s.args[%d]", at, i)
 		}
 	}
-	if err := validateEnv(p.Env, at); err != nil {
+	if err := validateEnv(p.Env, at+".env"); err != nil {
 		return err
 	}
 	if err := validateCommand(p.Role, p.Command, at); err != nil {
@@ -407,13 +416,13 @@ func (p *Pool) validate(at string) error {
 	return p.validateFiles(at)
 }
 
-func validateEnv(env map[string]string, at string) error {
+func validateEnv(env map[string]string, field string) error {
 	for key, value := range env {
 		switch {
 		case !envPattern.MatchString(key) || len(key) > maxText:
-			return invalid(fmt.Sprintf("%q is no name of a variable", key), "%s.env", at)
+			return invalid(fmt.Sprintf("%q is no name of a variable", key), "%s", field)
 		case strings.ContainsRune(value, 0) || len(value) > 128<<10:
-			return invalid("has a value that no process can be given", "%s.env[%s]", at, key)
+			return invalid("has a value that no process can be given", "%s[%s]", field, key)
 		}
 	}
 	return nil

@@ -62,7 +62,7 @@ func (l *Launch) Validate() error {
 	if err := validateCommand(l.Role, l.Command, "launch"); err != nil {
 		return err
 	}
-	return validateEnv(l.Env, "launch")
+	return validateEnv(l.Env, "launch.env")
 }
 
 // Address is what an attempt of the application master writes beside the spec, so

@@ -12,7 +12,7 @@ func sample() *Application {
 	program := File{Name: "yarnd", URL: "hdfs://nn:8020/user/alice/.yarnd/cache/yarnd", Size: 1 << 20, ModTime: 1_700_000_000_123, Visibility: Private}
 	return &Application{
 		Version: Version, ID: "application_1700000000000_0001", Name: "nightly <etl> & more", User: "alice",
-		Staging: "hdfs://nn:8020/user/alice/.yarnd/application_1700000000000_0001", IdleTimeout: Duration(90 * time.Minute), MaxAttempts: 4,
+		Staging: "hdfs://nn:8020/user/alice/.yarnd/application_1700000000000_0001", IdleTimeout: Duration(90 * time.Minute), MaxAttempts: 4, Env: map[string]string{"KRB5_CONFIG": "/opt/krb5.conf"},
 		Listen: Listen{Interface: "10.1.0.0/16", PortMin: 20000, PortMax: 20100},
 		Pools: []Pool{
 			{Name: "scheduler", Role: RoleScheduler, Count: 1, Resource: Resource{VCores: 1, MemoryMiB: 512}, Files: []File{program}},
@@ -77,6 +77,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"staging":                      func(a *Application) { a.Staging = "/tmp/x" },
 		"idleTimeout":                  func(a *Application) { a.IdleTimeout = -1 },
 		"maxAttempts":                  func(a *Application) { a.MaxAttempts = -1 },
+		"env":                          func(a *Application) { a.Env = map[string]string{"": "x"} },
+		"env[KRB5_CONFIG]":             func(a *Application) { a.Env = map[string]string{"KRB5_CONFIG": "\x00"} },
 		"pools":                        func(a *Application) { a.Pools = nil },
 		"listen.interface":             func(a *Application) { a.Listen = Listen{Host: "h", Interface: "eth0"} },
 		"listen.host":                  func(a *Application) { a.Listen = Listen{Host: "h;x"} },

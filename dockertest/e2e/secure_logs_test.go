@@ -13,7 +13,7 @@ import (
 
 // NodeManagers show logs to nobody without a ticket: where the application master has none, whoever asks for logs reads them by
 // his own, as far as the application's access lists let him. With a keytab the application master has one, and reads them for those
-// that have none, such as its program.
+// that have none, such as its program. So it is told whether it finds the krb5.conf that --am-env names.
 func TestSecureLogs(t *testing.T) {
 	c := dockertest.Running(t, "secure")
 	alice, bob, svc := c.Edge("alice").Ticketed(t), c.Edge("bob").Ticketed(t), c.Edge("svc").Ticketed(t)
@@ -34,6 +34,8 @@ END`)
 	}{
 		"a ticket": {submit(t, alice, args...), "4", "shows logs to nobody without a Kerberos ticket. Run kinit"},
 		"a keytab": {submit(t, alice, append([]string{"--principal", "alice@EXAMPLE.TEST", "--keytab", layout.KeytabDir + "/alice.keytab"}, args...)...), "0", said},
+		"a keytab without krb5.conf": {submit(t, alice, append([]string{"--principal", "alice@EXAMPLE.TEST", "--keytab", layout.KeytabDir + "/alice.keytab",
+			"--am-env", "KRB5_CONFIG=/none/krb5.conf"}, args...)...), "4", "there is no /none/krb5.conf"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := x.app

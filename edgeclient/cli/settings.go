@@ -69,6 +69,7 @@ func requestFlags(f *pflag.FlagSet, r *edgeclient.Request, wait *string) {
 	setting(f, "worker.env", (*vars)(&r.EnvVars))
 	setting(f, "worker.restarts", &r.Restarts)
 	setting(f, "pools", (*pools)(&r.Pools))
+	setting(f, "am.env", (*vars)(&r.AMEnv))
 	setting(f, "am.label", &r.AMLabel)
 	setting(f, "scheduler.label", &r.SchedulerLabel)
 	setting(f, "bundle", &r.Bundle)

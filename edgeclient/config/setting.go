@@ -63,6 +63,7 @@ var Settings = []Setting{
 	{Key: "scheduler.label", Kind: text("a node label", LabelPattern), Help: "run the scheduler on nodes with this label only; default as --node-label"},
 	{Key: "am.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of a container of the am"},
 	{Key: "am.memory", Kind: size(MinMemory, MaxMemory), Default: "512MiB", Help: "memory of a container of the am"},
+	{Key: "am.env", Kind: table("a map of NAME: value", envName), Help: "environment variable of the application master, such as KRB5_CONFIG=PATH where the nodes have krb5.conf elsewhere; not for secrets; may be repeated"},
 	{Key: "am.label", Kind: text("a node label", LabelPattern), Help: "run the application master on nodes with this label only; default as --node-label"},
 	{Key: "driver.vcores", Kind: number(1, MaxVCores), Default: "1", Help: "virtual cores of the container of a driver"},
 	{Key: "driver.memory", Kind: size(MinMemory, MaxMemory), Default: "1GiB", Help: "memory of the container of a driver"},
