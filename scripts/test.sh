@@ -11,13 +11,17 @@ export CGO_ENABLED=0
 rows=() failed=0 skipped=0
 
 part() { # part NAME COMMAND...
-	local name=$1 start=$SECONDS verdict=passed
+	local name=$1 start=$SECONDS before verdict=passed
 	shift
+	before=$(processors)
 	printf '\n== %s\n' "$name"
 	"$@" || { verdict=FAILED; failed=$((failed + 1)); }
-	rows+=("$(printf '%-34s %-8s %5.1f min' "$name" "$verdict" "$(awk "BEGIN{print ($SECONDS-$start)/60}")")")
+	rows+=("$(printf '%-34s %-8s %5.1f min, processors busy %3d %%' "$name" "$verdict" "$(awk "BEGIN{print ($SECONDS-$start)/60}")" "$(busy $before $(processors))")")
 	[ "$verdict" = passed ]
 }
+
+processors() { awk '/^cpu /{print $2+$3+$4+$7+$8, $2+$3+$4+$5+$6+$7+$8; exit}' /proc/stat; } # what this machine has worked, and could have
+busy() { echo $((100 * ($3 - $1) / ($4 > $2 ? $4 - $2 : 1))); }
 
 leave_out() { # leave_out NAME WHY
 	printf '\n== %s: left out: %s\n' "$1" "$2"
