@@ -21,7 +21,9 @@ type Config struct {
 	// CacheName is default_ccache_name, with its variables expanded; "" where it is not set.
 	CacheName string
 
-	lib *config.Config
+	lib   *config.Config
+	names []string // of the files to read, of which some may be missing
+	text  string   // of all that was read, for the library
 }
 
 const systemConfig = "/etc/krb5.conf"
@@ -33,6 +35,19 @@ func LoadConfig(getenv func(string) string) (*Config, error) {
 	if env := getenv("KRB5_CONFIG"); env != "" {
 		files = strings.Split(env, ":")
 	}
+	return loadConfig(files)
+}
+
+// newer is the configuration as the files have it now; nil where that is the same, or no good.
+func (c *Config) newer() *Config {
+	now, err := loadConfig(c.names)
+	if err != nil || now.text == c.text {
+		return nil
+	}
+	return now
+}
+
+func loadConfig(files []string) (*Config, error) {
 	p, err := readProfile(files)
 	if os.IsNotExist(err) {
 		return nil, &Error{BadConfig, "there is no " + strings.Join(files, ", nor "), "copy it from a machine where kinit works, or set KRB5_CONFIG to it", nil}
@@ -52,7 +67,7 @@ func LoadConfig(getenv func(string) string) (*Config, error) {
 	if p.relation("libdefaults", "dns_lookup_kdc") == "" {
 		lib.LibDefaults.DNSLookupKDC = true // MIT's default, for realms without a kdc
 	}
-	c := &Config{Files: p.files, DefaultRealm: lib.LibDefaults.DefaultRealm, lib: lib}
+	c := &Config{Files: p.files, DefaultRealm: lib.LibDefaults.DefaultRealm, lib: lib, names: files, text: text}
 	c.CacheName = expandName(p.relation("libdefaults", "default_ccache_name"))
 	return c, nil
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -471,5 +473,64 @@ func TestSilentKDCsRest(t *testing.T) {
 	k.silent["EXAMPLE.COM"] = time.Now().Add(-restFor)
 	if _, err := within(50 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || len(k.silent) > 0 {
 		t.Errorf("after their rest: %v, %v", err, k.silent)
+	}
+}
+
+// KDCs are where krb5.conf says that they are now; one that is damaged, or gone, changes nothing.
+func TestKDCMoves(t *testing.T) {
+	k := newKDC(t, "EXAMPLE.COM")
+	conf := func(kdc string) []byte {
+		return []byte("[libdefaults]\n dns_lookup_kdc = false\n[realms]\n EXAMPLE.COM = {\n" + kdc + " }\n[domain_realm]\n .elsewhere.org = ELSEWHERE.ORG\n")
+	}
+	path := write(t, filepath.Join(t.TempDir(), "krb5.conf"), conf(""))
+	c, err := LoadConfig(env("KRB5_CONFIG", path+":"+path+".more"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := FromKeytab(c, k.keytabFile(), "alice@EXAMPLE.COM")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ticket := func(service string) Kind {
+		_, err := l.ServiceTicket(t.Context(), service)
+		if err != nil && KindOf(err) == "" {
+			t.Fatal(err)
+		}
+		return KindOf(err)
+	}
+	var named sync.WaitGroup // by others, meanwhile
+	defer named.Wait()
+	named.Go(func() {
+		for range 1000 {
+			l.named("nn/host.example.com")
+		}
+	})
+	for n, step := range []struct {
+		what string
+		conf []byte
+		want Kind
+	}{
+		{"no KDC", conf(""), BadConfig},
+		{"one that is not there", conf("  kdc = 127.0.0.1:1\n"), Unreachable},
+		{"the right one", conf("  kdc = " + k.address + "\n"), ""},
+		{"none again", conf(""), BadConfig},
+		{"the right one again", conf("  kdc = " + k.address + "\n"), ""},
+		{"damaged", []byte("[realms\n"), ""},
+	} {
+		write(t, path, step.conf)
+		if got := ticket(fmt.Sprintf("nn/host-%d", n)); got != step.want {
+			t.Errorf("%s: %q, want %q", step.what, got, step.want)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := ticket("nn/host-x"); got != "" {
+		t.Errorf("a file that is gone: %q", got)
+	}
+	write(t, path+".more", conf("")) // and the other one came
+	if got := ticket("nn/host-y"); got != BadConfig {
+		t.Errorf("a file that came: %q", got)
 	}
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // Login is an identity with which tickets can be got. It is a sasl.TicketSource, and safe for concurrent use. Nothing
-// is asked of a KDC before the first ticket, and nothing is done between calls.
+// is asked of a KDC before the first ticket, and nothing is done between calls. Where KDCs are is what krb5.conf says when one is asked.
 type Login struct {
 	client    client
 	principal string
@@ -35,13 +35,14 @@ type Login struct {
 	open context.Context // ends by Close
 	end  context.CancelFunc
 
-	// turn is held by who uses what follows, requests to the KDC included: they come one after the other.
+	// turn is held by who uses what follows, and the client: requests to the KDC come one after the other.
 	turn  chan struct{}
 	read  time.Time // modification time of the cache that was read
 	wrong error     // the KDC does not know this key or principal
 	at    time.Time // of wrong
 
 	mu     sync.Mutex
+	config *Config           // that the client goes by; changed by who has the turn
 	kept   map[string]ticket // that were got, or are in the cache, by name, as in "nn/host@REALM"
 	ends   time.Time         // of the cache's ticket that gets others; zero with a keytab
 	renews time.Time         // until when it can be renewed
@@ -105,9 +106,21 @@ func FromKeytab(c *Config, path, principal string) (*Login, error) {
 }
 
 func newLogin(c *Config) *Login {
-	l := &Login{client: client{kdcs: newKDCs(c.lib)}, turn: make(chan struct{}, 1), kept: map[string]ticket{}}
+	l := &Login{client: client{kdcs: newKDCs(c.lib)}, config: c, turn: make(chan struct{}, 1), kept: map[string]ticket{}}
 	l.open, l.end = context.WithCancel(context.Background())
 	return l
+}
+
+// reconfigure goes by krb5.conf as it is now, if that is another: a process that lives for weeks sees its KDCs move.
+func (l *Login) reconfigure() {
+	now := l.config.newer()
+	if now == nil {
+		return
+	}
+	l.client.kdcs = newKDCs(now.lib)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.config = now
 }
 
 // reload reads the ticket cache, if it is another than the one that was read.
@@ -210,7 +223,9 @@ func (l *Login) whileOthers(ctx context.Context, service string) (ticket, error)
 func (l *Login) named(service string) (name, realm string, exact bool) {
 	name, realm, exact = strings.Cut(service, "@")
 	if _, host, ok := strings.Cut(name, "/"); ok && !exact {
-		realm = l.client.cfg.ResolveRealm(host)
+		l.mu.Lock()
+		realm = l.config.lib.ResolveRealm(host)
+		l.mu.Unlock()
 	}
 	return name, cmp.Or(realm, l.realm), exact
 }
@@ -243,6 +258,7 @@ func (l *Login) ticket(ctx context.Context, service string) (ticket, error) {
 // obtain is request, once more with another ticket to get others with where the one that there is was not taken and a keytab
 // gets one. Until then the old one stays: it may be good for other services.
 func (l *Login) obtain(ctx context.Context, name, realm string) (ticket, error) {
+	l.reconfigure()
 	before := l.own()
 	t, err := l.request(ctx, name, realm)
 	if l.cache != "" || !notTaken(err) || !l.own().since.Equal(before.since) {
