@@ -94,6 +94,9 @@ func (l *loop) attach(a *attachment, announce *ampb.Announce) error {
 	m.proven = true
 	l.step(reconcile.Heard{IDs: []string{a.name}}) // who speaks is not missing
 	l.sched = a
+	if l.endpoint != nil && l.endpoint.Container != a.name {
+		l.unreported()
+	}
 	l.endpoint = &ampb.Endpoint{Address: announce.Address, Epoch: announce.Epoch, Container: a.name}
 	l.note("scheduler.attached", a.name, "at %s, epoch %d", announce.Address, announce.Epoch)
 	l.log.Info("scheduler attached", "container", a.name, "address", announce.Address, "epoch", announce.Epoch)

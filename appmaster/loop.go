@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/yarnd/yarnd/appmaster/ampb"
 	"github.com/yarnd/yarnd/appmaster/listen"
 	"github.com/yarnd/yarnd/appmaster/memory"
@@ -360,6 +362,7 @@ func (l *loop) noteExit(a reconcile.NoteExit) {
 	l.log.Log(context.Background(), level, "container ended", "container", a.ID, "pool", a.Pool, "node", a.Node, "how", a.Cause.Describe(a.Status), "diagnostics", a.Diagnostics)
 	if l.endpoint != nil && l.endpoint.Container == a.ID {
 		l.endpoint = nil
+		l.unreported()
 		l.publish()
 	}
 	x := l.exitInfo(a)
@@ -373,6 +376,16 @@ func (l *loop) noteExit(a reconcile.NoteExit) {
 			Container: a.ID, Pool: a.Pool, Cause: string(a.Cause), Blameless: a.Cause.Blameless(), Status: a.Status, Diagnostics: a.Diagnostics,
 		}}})
 	}
+}
+
+// unreported leaves of a scheduler's report what holds without it: no worker is with a scheduler. The rest, tasks that are done, say, is
+// the best that is known until the next one reports.
+func (l *loop) unreported() {
+	if l.report == nil {
+		return
+	}
+	l.report = proto.CloneOf(l.report) // the other one is published
+	l.report.Workers, l.report.Slots = 0, 0
 }
 
 // presence tells the core whether anybody is there.

@@ -76,9 +76,18 @@ func TestLife(t *testing.T) {
 	})
 
 	// The scheduler is killed, and the next one has a higher epoch.
-	epoch := info.Scheduler.Epoch
+	// What the last one has reported of workers is not held for true until then.
+	epoch, report := info.Scheduler.Epoch, info.Report
 	syscall.Kill(int(sched.Pid), syscall.SIGKILL)
-	info = w.until("another scheduler", func(i *ampb.Info) bool { return running(2)(i) && i.Scheduler.Epoch > epoch })
+	stale := false
+	info = w.until("another scheduler", func(i *ampb.Info) bool {
+		gone := i.Scheduler == nil || i.Scheduler.Epoch > epoch
+		stale = stale || gone && i.Report.When.AsTime().Equal(report.When.AsTime()) && (i.Report.Workers != 0 || i.Report.Done != report.Done)
+		return running(2)(i) && i.Scheduler.Epoch > epoch && i.Report.Workers == report.Workers
+	})
+	if stale || report.Workers == 0 {
+		t.Errorf("a scheduler is gone, and its report counts: %v", report)
+	}
 	worker := containers(info, "worker")[0]
 	w.readLog(worker.Id, "stdout", func(s string) bool { return strings.Count(s, "scheduler of epoch 0x") >= 2 })
 
