@@ -60,14 +60,10 @@ compiler() { # an empty machine has none; like Docker it is installed where that
 	apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc libc6-dev >/dev/null
 }
 
-# Packages are tested in the order in which they are named: those that take minutes, most of them waiting, come first, so that
-# none is left alone at the end.
-longest=(./survive ./appmaster/provider/yarn ./edgeclient ./edgeclient/cli ./appmaster ./hadooprpc/hdfs)
-
 # The packages where goroutines meet. The detector needs a C compiler, and has each process wait a second at its end for
 # what may still race; that is most of the time of tests that start processes, and a twentieth of it will do.
 race() {
-	GORACE=atexit_sleep_ms=50 CGO_ENABLED=1 go test -race -p 6 -timeout 15m -skip "$faults" "${longest[@]}" $(scripts/racy.sh)
+	GORACE=atexit_sleep_ms=50 CGO_ENABLED=1 go test -race -p 4 -timeout 15m -skip "$faults" $(scripts/racy.sh)
 }
 
 # The simulator takes both cores for minutes. Faults of processes wait most of their time, for one another and for leases:
@@ -97,15 +93,12 @@ plain() {
 	rm -f "$said"
 	return $failed
 }
-apart() { # two at a time: they wait
-	local failed=0 running=0 file names
+apart() {
+	local failed=0 file names
 	for file in $(grep -lE --include='*_test.go' -r 'underRace|raceDetector|manySchedules' $(scripts/racy.sh) | grep -vE '/(no)?race_test.go$' | sort -u); do
 		names=$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t \*testing.*/\1/p' "$file" | paste -sd'|')
-		[ $running -lt 2 ] || { wait -n || failed=1; running=$((running - 1)); }
-		go test -count=1 -timeout 15m "$(dirname "$file")" -run "^($names)\$" &
-		running=$((running + 1))
+		go test -count=1 -timeout 15m "$(dirname "$file")" -run "^($names)\$" || failed=1
 	done
-	while [ $running -gt 0 ]; do wait -n || failed=1; running=$((running - 1)); done
 	return $failed
 }
 

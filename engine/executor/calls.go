@@ -173,13 +173,23 @@ const believed = 16 << 20
 // what follows of it is ignored. Called with p.mu.
 func (p *process) gather(t *Task, size uint64, piece []byte, n *turn) {
 	if uint64(len(t.data)+len(piece)) > p.m.opts.MaxResult {
-		p.end(t, Result{Failure: p.tooMuch(t)}, n)
+		p.refuse(t, p.tooMuch(t), n)
 		return
 	}
 	if t.data == nil { // room for all of it, as far as that is to be believed
 		t.data = make([]byte, 0, min(size, believed))
 	}
 	t.data = append(t.data, piece...)
+}
+
+// refuse ends a call whose result is not taken. The executor of functions hears that, and sends no more of it: until it has sent all, which
+// may have no end, its slot is taken, and what was handed to it waits. Called with p.mu.
+func (p *process) refuse(t *Task, why *graph.Failure, n *turn) {
+	if t.Class.Kind == graph.KindGo {
+		p.say(kindStop, func(b []byte) []byte { return appendStop(b, t.id, stopCancelled) })
+		n.wakes(p)
+	}
+	p.end(t, Result{Failure: why}, n)
 }
 
 // tooMuch is the failure of a task whose result is too large.

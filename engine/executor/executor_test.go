@@ -81,6 +81,10 @@ var testFuncs = funcs{
 		c.Stream = sized{bytes.NewReader(all), size}
 		return nil, failed
 	},
+	"endless": func(_ context.Context, c *Call) ([]byte, error) {
+		c.Stream = sized{zeros{}, 1 << 50}
+		return nil, nil
+	},
 	"panic":  func(context.Context, *Call) ([]byte, error) { panic("ouch") },
 	"goexit": func(context.Context, *Call) ([]byte, error) { runtime.Goexit(); return nil, nil },
 	"own": func(context.Context, *Call) ([]byte, error) {
@@ -221,6 +225,10 @@ type sized struct {
 
 func (s sized) Size() int64  { return s.size }
 func (s sized) Close() error { return nil }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // slow is an input that lies elsewhere: it gives nothing before all have asked.
 type slow struct {
@@ -453,6 +461,27 @@ func TestResultLimit(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	mustRun(t, m, goTask("echo", "x"))
+}
+
+// A result that is refused is sent no further: the one slot would never be free again.
+func TestRefusedResultEnds(t *testing.T) {
+	sink := func(*Task, uint64) (Sink, *graph.Failure) { return &bucket{room: 1 << 20}, nil }
+	for what, o := range map[string]Options{
+		"too long":              {Slots: 1, MaxResult: 1 << 20},
+		"too long for a sink":   {Slots: 1, MaxResult: 1 << 20, Sink: sink},
+		"the sink is soon full": {Slots: 1, MaxResult: 1 << 60, Sink: sink},
+	} {
+		t.Run(what, func(t *testing.T) {
+			both(t, o, func(t *testing.T, m *blocking) {
+				for range 3 {
+					if f := m.Run(t.Context(), goTask("endless", "")).Failure; f == nil || f.Kind == graph.FailDied {
+						t.Fatalf("%+v", f)
+					}
+					mustRun(t, m, goTask("echo", "x"))
+				}
+			})
+		})
+	}
 }
 
 func TestOutputIsPassedOn(t *testing.T) {

@@ -84,7 +84,7 @@ func (p *process) pour(body []byte) error {
 	var n turn
 	p.mu.Lock()
 	if p.calls.get(id) == t {
-		p.end(t, Result{Failure: failure}, &n)
+		p.refuse(t, failure, &n)
 	}
 	p.mu.Unlock()
 	p.m.do(&n)

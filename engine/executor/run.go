@@ -79,7 +79,7 @@ func (c *child) report(k *run, data []byte, f *graph.Failure, took time.Duration
 	case len(data) <= smallResult:
 		c.out.done(k.call, took, data)
 	default:
-		c.sendResult(k.call, data, took)
+		c.sendResult(k, data, took)
 	}
 }
 
@@ -118,16 +118,26 @@ const smallResult = 4 << 10
 
 // sendResult sends data in pieces, so that a large result does not hold up the
 // small ones of other calls.
-func (c *child) sendResult(call uint64, data []byte, took time.Duration) {
+func (c *child) sendResult(k *run, data []byte, took time.Duration) {
 	size := uint64(len(data))
 	for len(data) > 0 {
 		piece := data[:min(len(data), chunkSize)]
-		if c.out.write(kindChunk, func(b []byte) []byte { return appendChunk(b, call, size, piece) }) != nil {
+		if !c.sendPiece(k, size, piece, took) {
 			return
 		}
 		data = data[len(piece):]
 	}
-	c.out.doneOf(call, took, size, nil)
+	c.out.doneOf(k.call, took, size, nil)
+}
+
+// sendPiece reports whether the rest is to follow: nobody may want it any more. That its time has passed does not matter, for the
+// function has returned.
+func (c *child) sendPiece(k *run, size uint64, piece []byte, took time.Duration) bool {
+	if why := k.ctx.why(); why != nil && !errors.Is(why, errTime) {
+		c.fail(k, &graph.Failure{Kind: graph.FailCancelled, Message: k.class.name + ": its result was not wanted any more"}, took)
+		return false
+	}
+	return c.out.write(kindChunk, func(b []byte) []byte { return appendChunk(b, k.call, size, piece) }) == nil
 }
 
 // sendStream sends a result piece by piece as it is read.
@@ -139,7 +149,7 @@ func (c *child) sendStream(k *run, from Stream, took time.Duration) {
 			c.fail(k, &graph.Failure{Kind: graph.FailUser, Message: fmt.Sprintf("%s: read its result of %d bytes: %v", k.class.name, size, err)}, took)
 			return
 		}
-		if c.out.write(kindChunk, func(b []byte) []byte { return appendChunk(b, k.call, size, piece) }) != nil {
+		if !c.sendPiece(k, size, piece, took) {
 			return
 		}
 	}
