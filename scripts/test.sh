@@ -20,7 +20,7 @@ part() { # part NAME COMMAND...
 	[ "$verdict" = passed ]
 }
 
-processors() { awk '/^cpu /{print $2+$3+$4+$7+$8, $2+$3+$4+$5+$6+$7+$8; exit}' /proc/stat; } # what this machine has worked, and could have
+processors() { awk '/^cpu /{printf "%.0f %.0f\n", $2+$3+$4+$7+$8, $2+$3+$4+$5+$6+$7+$8; exit}' /proc/stat; } # what this machine has worked, and could have
 busy() { echo $((100 * ($3 - $1) / ($4 > $2 ? $4 - $2 : 1))); }
 
 leave_out() { # leave_out NAME WHY

@@ -455,35 +455,6 @@ func TestDeafFunction(t *testing.T) {
 	}
 }
 
-func TestResultLimit(t *testing.T) {
-	m := manager(t, Options{MaxResult: 1000})
-	if f := m.Run(t.Context(), goTask("large", "")).Failure; f == nil || f.Kind != graph.FailUser || !strings.Contains(f.Message, "1000 bytes") {
-		t.Errorf("%+v", f)
-	}
-	mustRun(t, m, goTask("echo", "x"))
-}
-
-// A result that is refused is sent no further: the one slot would never be free again.
-func TestRefusedResultEnds(t *testing.T) {
-	sink := func(*Task, uint64) (Sink, *graph.Failure) { return &bucket{room: 1 << 20}, nil }
-	for what, o := range map[string]Options{
-		"too long":              {Slots: 1, MaxResult: 1 << 20},
-		"too long for a sink":   {Slots: 1, MaxResult: 1 << 20, Sink: sink},
-		"the sink is soon full": {Slots: 1, MaxResult: 1 << 60, Sink: sink},
-	} {
-		t.Run(what, func(t *testing.T) {
-			both(t, o, func(t *testing.T, m *blocking) {
-				for range 3 {
-					if f := m.Run(t.Context(), goTask("endless", "")).Failure; f == nil || f.Kind == graph.FailDied {
-						t.Fatalf("%+v", f)
-					}
-					mustRun(t, m, goTask("echo", "x"))
-				}
-			})
-		})
-	}
-}
-
 func TestOutputIsPassedOn(t *testing.T) {
 	var out, errs bytes.Buffer
 	m, err := newBlocking(Options{Stdout: &out, Stderr: &errs})
